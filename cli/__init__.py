@@ -1,0 +1,1 @@
+"""The `penstock` command: a thin face over the functions that the assets call."""

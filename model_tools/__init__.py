@@ -1,0 +1,1 @@
+"""The part that training and serving share: contract, features, artifact reading, prediction."""

@@ -1,0 +1,179 @@
+"""What training and serving share about one model: request fields, lookups, features, output."""
+
+import ast
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from model_tools.errors import ContractError
+
+Kind = Literal["number", "text", "time"]
+Columns = Mapping[str, np.ndarray[Any, Any]]
+"""Column name to 1-d array of n rows. number: float64, NaN where missing; text: object of str, None where
+missing; time: datetime64[us] in UTC where the field has a zone, NaT where missing."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One wanted column of a replicated table, with its unit for the reader."""
+
+    name: str
+    kind: Kind
+    unit: str = ""
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """The declared join of a request with one replicated table.
+
+    `key` maps a table column to the request field that it must equal. `as_of` names a time column of the
+    table and the request field that it must not be later than: the newest such row is taken. Together they
+    are unique in the table. `missing` says what no row means: null columns, or a rejected request.
+    """
+
+    name: str
+    table: str
+    key: dict[str, str]
+    columns: tuple[Column, ...]
+    as_of: tuple[str, str] | None = None
+    missing: Literal["null", "reject"] = "null"
+    budget_ms: float = 5.0
+
+    def column_names(self) -> tuple[str, ...]:
+        """The names under which features see this lookup's columns, `lookup.column`."""
+        return tuple(f"{self.name}.{column.name}" for column in self.columns)
+
+
+class Output(msgspec.Struct, frozen=True):
+    """What the model answers: `classes` for a classifier, in the order of its probabilities."""
+
+    name: str
+    kind: Literal["classifier", "regressor"]
+    classes: tuple[str, ...] = ()
+    unit: str = ""
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """One input of the estimator, in order."""
+
+    name: str
+    kind: Literal["number", "text"]
+    meaning: str = ""
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """One model's contract. `asked_at` is the request field that the service fills with its now if absent.
+
+    `entity` are the request fields that say what is asked about. `unchanged` is the policy by which a
+    stored answer is given again: `exact` compares input, release and looked-up rows; `input` only the input.
+    """
+
+    model: str
+    purpose: str
+    request: type[msgspec.Struct]
+    entity: tuple[str, ...]
+    lookups: tuple[Lookup, ...]
+    features: tuple[Feature, ...]
+    compute: Callable[[Columns], dict[str, np.ndarray[Any, Any]]]
+    output: Output
+    asked_at: str = "asked_at"
+    unchanged: Literal["exact", "input"] = "exact"
+    journal: Literal["strict", "relaxed"] = "strict"
+
+    def __post_init__(self) -> None:
+        fields = {field.name for field in msgspec.structs.fields(self.request)}
+        for lookup in self.lookups:
+            wanted = set(lookup.key.values()) | ({lookup.as_of[1]} if lookup.as_of else set())
+            for name in sorted(wanted - fields):
+                raise ContractError(
+                    f"lookup {lookup.name!r} of model {self.model!r}",
+                    expected=f"a field of {self.request.__name__}",
+                    found=repr(name),
+                    todo=f"Use one of {', '.join(sorted(fields))}.",
+                )
+        for name in sorted(({self.asked_at} | set(self.entity)) - fields):
+            raise ContractError(
+                f"contract of model {self.model!r}",
+                expected=f"a field of {self.request.__name__}",
+                found=repr(name),
+                todo=f"Add it to the request, or use one of {', '.join(sorted(fields))}.",
+            )
+
+    def request_kinds(self) -> dict[str, Kind]:
+        """Request field name to column kind, in field order."""
+        return {field.name: kind_of(field.type) for field in msgspec.structs.fields(self.request)}
+
+    def input_kinds(self) -> dict[str, Kind]:
+        """Every column that `compute` sees to its kind: request fields, then `lookup.column`."""
+        kinds = self.request_kinds()
+        for lookup in self.lookups:
+            for column in lookup.columns:
+                kinds[f"{lookup.name}.{column.name}"] = column.kind
+        return kinds
+
+    def vectors(self, columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
+        """The feature vectors of n rows, in declared order; ContractError if `compute` gives other names."""
+        made = self.compute(columns)
+        if list(made) != [feature.name for feature in self.features]:
+            raise ContractError(
+                f"features of model {self.model!r}",
+                expected=", ".join(feature.name for feature in self.features),
+                found=", ".join(made),
+                todo="Let the features function return exactly the declared features, in order.",
+            )
+        return made
+
+    def digest(self) -> str:
+        """SHA-256 of all that training and serving must agree on; comments and docstrings do not count."""
+        declared = {
+            "model": self.model,
+            "request": msgspec.json.schema(self.request),
+            "entity": self.entity,
+            "lookups": self.lookups,
+            "features": [(feature.name, feature.kind) for feature in self.features],
+            "output": self.output,
+            "asked_at": self.asked_at,
+            "code": _code_of(self.compute),
+        }
+        return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
+
+
+def kind_of(annotation: Any) -> Kind:
+    """The column kind of a request field's type; ContractError for a type that has none."""
+    info = msgspec.inspect.type_info(annotation)
+    members = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    kinds: set[Kind] = set()
+    for member in members:
+        match member:
+            case msgspec.inspect.NoneType():
+                continue
+            case msgspec.inspect.IntType() | msgspec.inspect.FloatType() | msgspec.inspect.BoolType():
+                kinds.add("number")
+            case msgspec.inspect.StrType() | msgspec.inspect.EnumType() | msgspec.inspect.LiteralType():
+                kinds.add("text")
+            case msgspec.inspect.DateTimeType() | msgspec.inspect.DateType():
+                kinds.add("time")
+            case _:
+                raise ContractError(
+                    "request field type",
+                    expected="a number, text, date or time, optionally null",
+                    found=repr(annotation),
+                    todo="Give the field one plain type.",
+                )
+    if len(kinds) != 1:
+        raise ContractError("request field type", expected="one kind", found=repr(annotation))
+    return kinds.pop()
+
+
+def _code_of(function: Callable[..., Any]) -> str:
+    """The source of the function's module without comments and docstrings."""
+    module = inspect.getmodule(function)
+    tree = ast.parse(inspect.getsource(module if module is not None else function))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

@@ -1,0 +1,1 @@
+"""The edges: warehouse, snapshots, books, releases, embedded Postgres, settings."""

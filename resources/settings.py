@@ -1,0 +1,98 @@
+"""The one place that reads the environment."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from model_tools.errors import PenstockError
+
+ROOT = Path(__file__).resolve().parent.parent
+BookName = Literal["test", "prod"]
+
+
+class SettingError(PenstockError):
+    """An environment variable holds what Penstock cannot use."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Where things are. An empty URL means the embedded default below `home`."""
+
+    home: Path
+    http_host: str = "127.0.0.1"
+    http_port: int = 8000
+    dagster_port: int = 3000
+    now_override: datetime | None = None
+    warehouse_url: str = ""
+    test_url: str = ""
+    prod_url: str = ""
+    dagster_url: str = ""
+    snapshots_url: str = ""
+    artifacts_url: str = ""
+    api_keys_file: str = ""
+    ray_address: str = ""
+
+    def now(self) -> datetime:
+        """The instant that Penstock lives in, UTC: PENSTOCK_NOW where it is set, else the clock."""
+        return self.now_override or datetime.now(UTC)
+
+    @property
+    def state(self) -> Path:
+        """The folder of pids, ports and logs of what `penstock up` started."""
+        return self.home / "state"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The embedded DuckDB warehouse."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def snapshots(self) -> str:
+        """The fsspec URL or folder of the snapshot store."""
+        return self.snapshots_url or str(self.home / "snapshots")
+
+    @property
+    def artifacts(self) -> str:
+        """The fsspec URL or folder of the artifact store."""
+        return self.artifacts_url or str(self.home / "artifacts")
+
+
+def load() -> Settings:
+    """The settings of this process's environment; SettingError naming the variable that is wrong."""
+    return Settings(
+        home=Path(os.environ.get("PENSTOCK_HOME") or ROOT / ".penstock").resolve(),
+        http_host=os.environ.get("PENSTOCK_HTTP_HOST") or "127.0.0.1",
+        http_port=_port("PENSTOCK_HTTP_PORT", 8000),
+        dagster_port=_port("PENSTOCK_DAGSTER_PORT", 3000),
+        now_override=_instant("PENSTOCK_NOW"),
+        warehouse_url=os.environ.get("PENSTOCK_WAREHOUSE_URL", ""),
+        test_url=os.environ.get("PENSTOCK_TEST_URL", ""),
+        prod_url=os.environ.get("PENSTOCK_PROD_URL", ""),
+        dagster_url=os.environ.get("PENSTOCK_DAGSTER_URL", ""),
+        snapshots_url=os.environ.get("PENSTOCK_SNAPSHOTS_URL", ""),
+        artifacts_url=os.environ.get("PENSTOCK_ARTIFACTS_URL", ""),
+        api_keys_file=os.environ.get("PENSTOCK_API_KEYS_FILE", ""),
+        ray_address=os.environ.get("PENSTOCK_RAY_ADDRESS", ""),
+    )
+
+
+def _port(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise SettingError(name, expected="a port from 1 to 65535", found=repr(text), todo=f"Set {name}.")
+    return int(text)
+
+
+def _instant(name: str) -> datetime | None:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(
+            name, expected="an ISO 8601 time such as 2026-11-22T12:00:00Z", found=repr(text), todo=f"Set {name}."
+        ) from None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -1,0 +1,33 @@
+"""The declaration of one replicated table: what is extracted, what it must look like, how it is looked up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pandera.pandas as pa
+
+from model_tools.contract import Lookup
+
+
+@dataclass(frozen=True)
+class ReplicatedTable:
+    """One table that is extracted from the warehouse and published into the books.
+
+    `query` is SQL that runs in the warehouse. `key` is unique and orders the snapshot. Row bounds:
+    fewer than `minimum_rows`, or a drop by more than the share `largest_drop` against the current
+    snapshot, stops the publish.
+    """
+
+    name: str
+    query: str
+    key: tuple[str, ...]
+    shape: pa.DataFrameSchema
+    description: str = ""
+    owner: str = ""
+    indexes: Sequence[tuple[str, ...]] = ()
+    lookups: Sequence[Lookup] = ()
+    minimum_rows: int = 1
+    largest_drop: float = 0.5
+    cron: str = "0 * * * *"
+    fresh_within: timedelta = field(default=timedelta(hours=26))
+    after: Sequence[str] = ()

@@ -1,0 +1,1 @@
+"""The pandera shapes of what comes out of the warehouse."""
