@@ -142,11 +142,11 @@ class Contract(msgspec.Struct, frozen=True):
 
 def kind_of(annotation: Any) -> Kind:
     """The column kind of a request field's type; ContractError for a type that has none."""
-    info = msgspec.inspect.type_info(annotation)
+    info = _bare(msgspec.inspect.type_info(annotation))
     members = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
     kinds: set[Kind] = set()
     for member in members:
-        match member:
+        match _bare(member):
             case msgspec.inspect.NoneType():
                 continue
             case msgspec.inspect.IntType() | msgspec.inspect.FloatType() | msgspec.inspect.BoolType():
@@ -165,6 +165,13 @@ def kind_of(annotation: Any) -> Kind:
     if len(kinds) != 1:
         raise ContractError("request field type", expected="one kind", found=repr(annotation))
     return kinds.pop()
+
+
+def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    """The type below descriptions and examples."""
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    return info
 
 
 def _code_of(function: Callable[..., Any]) -> str:
