@@ -1,0 +1,149 @@
+"""The processes that Penstock starts: recorded by pid and creation time, so that exactly those are ended."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import psutil
+
+CLOCK_SLACK = 2.0  # seconds by which a creation time may seem to move when the machine's clock is set
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One started process: `created` is its creation time in seconds since 1970; `port` is 0 where it has none."""
+
+    name: str
+    pid: int
+    created: float
+    port: int
+    command: list[str]
+    log: str
+
+    def process(self) -> psutil.Process | None:
+        """The process itself while it lives; None when it ended, even if its pid was given to another."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < CLOCK_SLACK
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+
+
+class Processes:
+    """The records of one home, a JSON file each below its state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+
+    def find(self, name: str) -> Record | None:
+        """The record of a part, alive or not."""
+        with suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(self._file(name).read_bytes(), type=Record)
+        return None
+
+    def running(self, name: str) -> Record | None:
+        """The record of a part whose process lives."""
+        record = self.find(name)
+        return record if record and record.process() else None
+
+    def all(self) -> list[Record]:
+        """Every record, in name order."""
+        names = sorted(file.name.removesuffix(".process.json") for file in self.state.glob("*.process.json"))
+        return [record for name in names if (record := self.find(name))]
+
+    def start(
+        self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, port: int = 0
+    ) -> Record:
+        """Start a command detached, its output appended to `log`, and record it."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            child = subprocess.Popen(  # noqa: S603
+                command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.record(name, child.pid, port=port, command=command, log=log)
+
+    def record(self, name: str, pid: int, *, port: int, command: Sequence[str], log: Path) -> Record:
+        """Record a process that was started otherwise."""
+        record = Record(name, pid, psutil.Process(pid).create_time(), port, list(command), str(log))
+        self.state.mkdir(parents=True, exist_ok=True)
+        written = self._file(name).with_suffix(f".{os.getpid()}")
+        written.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+        written.replace(self._file(name))
+        return record
+
+    def forget(self, name: str) -> None:
+        """Drop a record."""
+        self._file(name).unlink(missing_ok=True)
+
+    def stop(self, name: str, *, grace: float = 10.0) -> bool:
+        """End a part and its children, TERM first and KILL after `grace` seconds; False when it did not run."""
+        record = self.running(name)
+        if record and (process := record.process()):
+            end_tree(process, grace=grace)
+        self.forget(name)
+        return record is not None
+
+    def _file(self, name: str) -> Path:
+        return self.state / f"{name}.process.json"
+
+
+def tree(process: psutil.Process) -> list[psutil.Process]:
+    """A process and all its descendants; empty when it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def end_tree(process: psutil.Process, *, grace: float) -> None:
+    """End a process and all its descendants: TERM, and KILL for those that live on after `grace` seconds."""
+    members = tree(process)
+    for member in members:
+        with suppress(psutil.NoSuchProcess):
+            member.terminate()
+    _, alive = psutil.wait_procs(members, timeout=grace)
+    stubborn = [descendant for member in alive for descendant in tree(member)]
+    for member in stubborn:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(stubborn, timeout=5)
+
+
+def memory(processes: Iterable[psutil.Process]) -> int:
+    """Bytes of memory that the processes hold, shared pages counted by share (PSS); resident bytes where unknown."""
+    return sum(_pss(process) for process in processes)
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ProcessLookupError):
+        with suppress(psutil.Error):
+            return int(process.memory_info().rss)
+    return 0
+
+
+def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
+    """`wanted` where it is free, else any free port."""
+    for port in (wanted, 0):
+        with suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port on {host}")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a port can be bound now."""
+    return free_port(host, port) == port
