@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ class Record(msgspec.Struct, frozen=True):
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created) < CLOCK_SLACK
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            return process if same and _alive(process) else None
         except psutil.Error:
             return None
 
@@ -110,12 +111,25 @@ def end_tree(process: psutil.Process, *, grace: float) -> None:
     for member in members:
         with suppress(psutil.NoSuchProcess):
             member.terminate()
-    _, alive = psutil.wait_procs(members, timeout=grace)
-    stubborn = [descendant for member in alive for descendant in tree(member)]
+    stubborn = [descendant for member in _still_alive(members, grace) for descendant in tree(member)]
     for member in stubborn:
         with suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(stubborn, timeout=5)
+    _still_alive(stubborn, 5)
+
+
+def _still_alive(members: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended in time. A zombie has: its parent, not we, must reap it."""
+    deadline = time.monotonic() + seconds
+    while (alive := [member for member in members if _alive(member)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return alive
+
+
+def _alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def memory(processes: Iterable[psutil.Process]) -> int:
