@@ -1,0 +1,116 @@
+"""Batches as Postgres can hold them: types normalised, values that it cannot hold refused by key."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model_tools.errors import PenstockError
+
+_FIRST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905
+"""4714-11-24 BC and 5874897-12-31 in days since 1970: the bounds of Postgres' date."""
+_FIRST_INSTANT, _LAST_INSTANT = -210_866_803_200_000_000, 2**63 - 2
+"""4714-11-24 BC in microseconds since 1970, and the last before what DuckDB calls infinity."""
+_END_OF_DAY = 86_400_000_000
+
+
+class ValueRefused(PenstockError):
+    """A value that Postgres cannot hold as it is."""
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema, table: str, key: tuple[str, ...]) -> pa.RecordBatch:
+    """`batch` in the stored `schema`; ValueRefused naming table, column and the first offending key."""
+    columns = []
+    for field, array in zip(schema, batch.columns, strict=True):
+
+        def refuse(row: int, expected: str, found: str, name: str = field.name) -> ValueRefused:
+            where = ", ".join(f"{part}={batch.column(part)[row]}" for part in key)
+            return ValueRefused(
+                f"column {name!r} of table {table!r} at key {where}",
+                expected=expected,
+                found=found,
+                todo="Cast or clean the column in the query.",
+            )
+
+        columns.append(_conformed(array, field.type, refuse))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _conformed(array: pa.Array, kind: pa.DataType, refuse: Callable[[int, str, str], ValueRefused]) -> pa.Array:
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if not array.type.equals(kind):
+        try:
+            array = array.cast(kind)
+        except pa.ArrowInvalid as error:
+            row = _first(array, lambda part: _casts(part, kind))
+            raise refuse(row, f"a value that fits {kind}", str(error)) from None
+    if pa.types.is_string(kind):
+        _check_text(array, refuse)
+    elif pa.types.is_date32(kind):
+        _check_range(array, pa.int32(), _FIRST_DAY, _LAST_DAY, refuse)
+    elif pa.types.is_timestamp(kind):
+        _check_range(array, pa.int64(), _FIRST_INSTANT, _LAST_INSTANT, refuse)
+    elif pa.types.is_time64(kind):
+        _check_range(array, pa.int64(), 0, _END_OF_DAY, refuse)
+    return array
+
+
+def _check_range(
+    array: pa.Array, integer: pa.DataType, lowest: int, highest: int, refuse: Callable[[int, str, str], ValueRefused]
+) -> None:
+    values = array.view(integer)
+    bounds = pc.min_max(values)
+    if bounds["min"].is_valid and not lowest <= bounds["min"].as_py() <= bounds["max"].as_py() <= highest:
+        outside = pc.or_kleene(pc.less(values, lowest), pc.greater(values, highest))
+        row = int(np.flatnonzero(outside.fill_null(False).to_numpy(zero_copy_only=False))[0])
+        raise refuse(row, f"a {array.type} within Postgres' range", f"{values[row]} since 1970")
+
+
+def _check_text(array: pa.Array, refuse: Callable[[int, str, str], ValueRefused]) -> None:
+    data = array.buffers()[2]
+    if data is None or len(array) == 0:
+        return
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        row = _first(array, _is_utf8)
+        raise refuse(row, "text in UTF-8", repr(array.cast(pa.binary())[row].as_py()[:80])) from None
+    offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+    used = np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
+    if np.count_nonzero(used) < used.size:
+        holds_nul = pc.greater_equal(pc.find_substring(array, "\0"), 0).fill_null(False)
+        rows = np.flatnonzero(holds_nul.to_numpy(zero_copy_only=False))
+        if rows.size:
+            raise refuse(int(rows[0]), "text without the character NUL", repr(array[int(rows[0])].as_py()[:80]))
+
+
+def _first(array: pa.Array, holds: Callable[[pa.Array], bool]) -> int:
+    """The row of the first value that does not hold, found by halving."""
+    low, high = 0, len(array) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if holds(array.slice(0, middle + 1)):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _casts(array: pa.Array, kind: pa.DataType) -> bool:
+    try:
+        array.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_utf8(array: pa.Array) -> bool:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True

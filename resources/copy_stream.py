@@ -1,0 +1,81 @@
+"""Batches as the byte stream of Postgres' binary COPY, hashed on the way."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import pgpq
+import pyarrow as pa
+
+CHUNK_BYTES = 2 << 20
+"""Arrow bytes that are encoded at once: large enough to be fast, small enough that memory stays flat."""
+
+
+def slices(batch: pa.RecordBatch, limit: int = CHUNK_BYTES) -> Iterator[pa.RecordBatch]:
+    """`batch` cut into pieces of about `limit` bytes, at least one row each."""
+    if batch.num_rows == 0:
+        return
+    rows = max(1, batch.num_rows * limit // max(batch.nbytes, 1))
+    for start in range(0, batch.num_rows, rows):
+        yield batch.slice(start, rows)
+
+
+class StreamDigest:
+    """SHA-256 of a COPY stream, and the id that it makes together with the schema.
+
+    SHA-256 is the fastest cryptographic digest of hashlib where the processor has SHA instructions
+    (1.4 GB/s measured, BLAKE2b 0.5 GB/s). `id` hashes the stream followed by the schema text, so both
+    come from one pass, and `stream` alone is what `COPY (SELECT … ORDER BY key) TO STDOUT (FORMAT binary)`
+    piped into `sha256sum` prints.
+    """
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+        self.bytes = 0
+
+    def update(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the next part of the stream."""
+        self._sha.update(chunk)
+        self.bytes += len(chunk)
+
+    @property
+    def stream(self) -> str:
+        """SHA-256 of the stream so far, 64 hex digits."""
+        return self._sha.hexdigest()
+
+    def id(self, schema_text: bytes) -> str:
+        """The snapshot id of the stream so far under this schema, 64 hex digits."""
+        whole = self._sha.copy()
+        whole.update(schema_text)
+        return whole.hexdigest()
+
+
+class CopyEncoder:
+    """The binary COPY stream of one table, chunk by chunk."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+        self.digest = StreamDigest()
+
+    def header(self) -> bytes:
+        """The first chunk."""
+        return self._taken(self._encoder.write_header())
+
+    def rows(self, batch: pa.RecordBatch) -> bytes:
+        """The chunk of one batch."""
+        return self._taken(self._encoder.write_batch(batch))
+
+    def end(self) -> bytes:
+        """The last chunk; the digest is complete after it."""
+        return self._taken(self._encoder.finish())
+
+    def chunks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        """The whole stream of `batches`."""
+        yield self.header()
+        for batch in batches:
+            for piece in slices(batch):
+                yield self.rows(piece)
+        yield self.end()
+
+    def _taken(self, chunk: bytes) -> bytes:
+        self.digest.update(chunk)
+        return chunk

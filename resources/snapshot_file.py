@@ -1,0 +1,139 @@
+"""The rows of one snapshot while they are being written, and what is left of writers that died."""
+
+import os
+import posixpath
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import fsspec
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from resources.column_types import postgres_columns, schema_text
+from resources.conform import conform
+from resources.copy_stream import CopyEncoder, StreamDigest, slices
+from resources.key_order import KeyOrder
+
+ROW_GROUP_BYTES = 16 << 20
+_ABANDONED_AFTER = 24 * 3600.0
+_DRAFTS = "drafts"
+
+
+class SnapshotFile:
+    """One Parquet file in the store's drafts, hashed while it is written; removed on leaving unless moved."""
+
+    def __init__(
+        self, filesystem: fsspec.AbstractFileSystem, root: str, table: str, schema: pa.Schema, key: tuple[str, ...]
+    ) -> None:
+        self._fs = filesystem
+        self._table = table
+        self._schema = schema
+        self._key = key
+        self._order = KeyOrder(schema, table, key)
+        self._encoder = CopyEncoder(schema)
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
+        self.rows = 0
+        self.path = posixpath.join(root, _DRAFTS, f"{_writer()}-{uuid.uuid4().hex}.parquet")
+
+    @property
+    def digest(self) -> StreamDigest:
+        """The digest of the rows' COPY stream, complete once closed."""
+        return self._encoder.digest
+
+    @property
+    def id(self) -> str:
+        """The snapshot id of the rows, once closed."""
+        return self.digest.id(schema_text(postgres_columns(self._schema), self._key))
+
+    def __enter__(self) -> Self:
+        self._fs.makedirs(posixpath.dirname(self.path), exist_ok=True)
+        self._handle = self._fs.open(self.path, "wb")
+        self._parquet = pq.ParquetWriter(self._handle, self._schema, compression="lz4", use_dictionary=False)
+        self._encoder.header()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._parquet.close()
+            self._handle.close()
+        finally:
+            if self._fs.exists(self.path):
+                self._fs.rm_file(self.path)
+
+    def add(self, batch: pa.RecordBatch, check: Callable[[pa.RecordBatch], None] | None) -> None:
+        """Take the next rows; raises, and takes nothing, when they are refused."""
+        for piece in slices(batch):
+            conformed = conform(piece, self._schema, self._table, self._key)
+            self._order.check(conformed)
+            if check is not None:
+                check(conformed)
+            self._encoder.rows(conformed)
+            self.rows += conformed.num_rows
+            self._waiting.append(conformed)
+            self._waiting_bytes += conformed.nbytes
+            if self._waiting_bytes >= ROW_GROUP_BYTES:
+                self._write_row_group()
+
+    def close(self) -> None:
+        """Write what waits, and make the file durable."""
+        self._write_row_group()
+        self._encoder.end()
+        self._parquet.close()
+        self._handle.flush()
+        if isinstance(self._fs, LocalFileSystem):
+            os.fsync(self._handle.fileno())
+        self._handle.close()
+
+    def move(self, path: str) -> None:
+        """Move the closed file to its place."""
+        self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        self._fs.mv(self.path, path)
+
+    def _write_row_group(self) -> None:
+        if self._waiting:
+            self._parquet.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=1 << 30)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+
+
+def remove_leftovers(filesystem: fsspec.AbstractFileSystem, root: str) -> int:
+    """Remove drafts whose writer died on this machine, or that are older than a day; how many were removed."""
+    filesystem.invalidate_cache()
+    try:
+        drafts = filesystem.ls(posixpath.join(root, _DRAFTS), detail=True)
+    except FileNotFoundError:
+        return 0
+    removed = 0
+    for draft in drafts:
+        if _abandoned(draft):
+            try:
+                filesystem.rm_file(draft["name"])
+                removed += 1
+            except FileNotFoundError:
+                continue
+    return removed
+
+
+def _writer() -> str:
+    """This process, such that another process can tell whether it still lives."""
+    return f"{socket.gethostname()}~{os.getpid()}~{psutil.Process().create_time():.2f}"
+
+
+def _abandoned(draft: dict[str, object]) -> bool:
+    writer = posixpath.basename(str(draft["name"])).rsplit("-", 1)[0].split("~")
+    if len(writer) == 3 and writer[0] == socket.gethostname():
+        try:
+            return f"{psutil.Process(int(writer[1])).create_time():.2f}" != writer[2]
+        except psutil.NoSuchProcess:
+            return True
+    modified = draft.get("mtime")
+    return isinstance(modified, float) and time.time() - modified > _ABANDONED_AFTER
