@@ -1,0 +1,1 @@
+SELECT faa, name, lat, lon FROM airports

@@ -1,0 +1,1 @@
+SELECT tailnum, year, manufacturer, model, seats FROM planes

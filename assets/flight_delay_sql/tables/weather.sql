@@ -1,0 +1,1 @@
+SELECT origin, time_hour AS observed_at, temp, humid, wind_speed, wind_gust, precip, pressure, visib FROM weather

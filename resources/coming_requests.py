@@ -1,0 +1,17 @@
+"""Real requests that a backend would send next, from the warehouse."""
+
+from typing import Any
+
+import msgspec
+
+from resources.model import Model
+from resources.settings import Settings
+from resources.warehouse import open_warehouse
+
+
+def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:
+    """Up to `count` different requests, soonest first, as JSON-ready mappings that the contract accepts."""
+    bound = {"now": settings.now(), "count": count}
+    with open_warehouse(settings).batches(model.requests_query, bound) as batches:
+        rows = [row for batch in batches for row in batch.to_pylist()]
+    return [msgspec.to_builtins(msgspec.convert(row, model.contract.request)) for row in rows]

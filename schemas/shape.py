@@ -1,0 +1,67 @@
+"""Checking that what comes out of the warehouse has the declared shape, batch by batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+
+from model_tools.errors import PenstockError
+
+TEXT = pd.ArrowDtype(pyarrow.string())
+WHOLE = pd.ArrowDtype(pyarrow.int32())
+REAL = pd.ArrowDtype(pyarrow.float64())
+FLAG = pd.ArrowDtype(pyarrow.bool_())
+WALL_CLOCK = pd.ArrowDtype(pyarrow.timestamp("us"))
+INSTANT = pd.ArrowDtype(pyarrow.timestamp("us", tz="UTC"))
+
+
+class ShapeError(PenstockError):
+    """Rows that do not have the declared shape; `failures` has one row per failing value."""
+
+    def __init__(self, name: str, failures: "pd.DataFrame") -> None:
+        self.failures = failures
+        first = failures.iloc[0]
+        where = f"column {first['column']!r}" if first["column"] is not None else str(first["failure_case"])
+        super().__init__(
+            f"shape of {name}",
+            expected=f"{first['check']} in {where}",
+            found=f"{len(failures)} failing values, first {first['failure_case']!r} in row {first['index']}",
+            todo="Correct the warehouse table or the extract, or change the schema; nothing downstream was touched.",
+        )
+
+
+def shape_check(shape: pa.DataFrameSchema, name: str) -> Callable[[pyarrow.RecordBatch], None]:
+    """A function that raises ShapeError for a batch that is not of the shape; `name` is for the message."""
+    seen = 0
+
+    def check(batch: pyarrow.RecordBatch) -> None:
+        nonlocal seen
+        frame = batch.to_pandas(types_mapper=pd.ArrowDtype)
+        frame.index = pd.RangeIndex(seen, seen + len(frame))
+        try:
+            shape.validate(frame, lazy=True)
+        except pa.errors.SchemaErrors as error:
+            raise ShapeError(name, _readable(error.failure_cases)) from None
+        seen += len(frame)
+
+    return check
+
+
+def described(shape: pa.DataFrameSchema) -> list[dict[str, Any]]:
+    """The shape as rows of column, type, nullable and checks, for people."""
+    return [
+        {
+            "column": name,
+            "type": str(column.dtype),
+            "nullable": bool(column.nullable),
+            "checks": ", ".join(str(check.error or check.name) for check in column.checks),
+        }
+        for name, column in shape.columns.items()
+    ]
+
+
+def _readable(failures: pd.DataFrame) -> pd.DataFrame:
+    wanted = failures[["column", "check", "failure_case", "index"]].astype(object)
+    return wanted.where(wanted.notna(), None).reset_index(drop=True)
