@@ -1,0 +1,415 @@
+/* Walks trees and linear models over columns. `program.py` says what the instructions, links and flags mean;
+ * `kernel_numpy.py` does the same with the same bits. Whatever a file holds, nothing outside its arrays is read:
+ * what the file's header says is checked before it comes here, what its arrays say is checked where it is used. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUMBER, TEXT, CODE, TABLE, ONE_HOT, SUBTRACT, DIVIDE, MULTIPLY, ADD, CLIP, FILL, MISSING, FINITE, FLOAT32,
+       KNOWN, COPY };
+enum { IDENTITY, LOG, LOGIT, HALF_LOGIT, SOFTMAX, ONE_VS_REST, CLIPPED, CLIPPED_ONE_VS_REST };
+enum { PREDICTION, RAW, LEAVES, INPUTS };
+/* What `run` answers below zero; zero is success, above it is the number of the refusing instruction + 1. */
+enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
+
+#define LEAF 0x80000000u
+#define MISSING_LEFT 0x40000000u
+#define CATEGORY 0x20000000u
+#define FEATURE 0x00FFFFFFu
+#define BITSET_WORDS 8
+#define LANES 8            /* trees or rows walked side by side, to hide the latency of memory */
+#define BLOCK 256          /* rows that share one pass over a tree */
+#define WORKSPACE 1048576  /* doubles of slots at most, unless one row needs more */
+#define RELEASE 2048       /* rows times (trees + slots) from which the GIL is released */
+
+typedef struct { double value; uint32_t link, feature; } Node;
+typedef struct { int64_t op, source, target, start, count, extra; } Instruction;
+typedef struct { const char *data; Py_ssize_t stride; } Column;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *names, *dictionaries;
+    Py_buffer program, constants, nodes, roots, leaf_values, bitsets, base, coefficients, inputs;
+    Py_ssize_t features, slots, outputs, trees, width;
+    int linear, vector, link, columns;
+    double divisor;
+} Kernel;
+
+static Py_ssize_t items(const Py_buffer *view, size_t size) { return view->len / (Py_ssize_t)size; }
+static uint64_t bits(double value) { uint64_t made; memcpy(&made, &value, sizeof made); return made; }
+
+/* ---- links: libm's exp, as scipy's expit does; the sums in order */
+
+static double expit(double x) { return 1.0 / (1.0 + exp(-x)); }
+
+static void normalise(double *row, Py_ssize_t n) {
+    double sum = 0.0;
+    for (Py_ssize_t k = 0; k < n; k++) sum += row[k];
+    for (Py_ssize_t k = 0; k < n; k++) row[k] = sum == 0.0 ? 1.0 / (double)n : row[k] / sum;
+}
+
+static void finish(int link, const double *raw, Py_ssize_t n, double *out) {
+    double high = raw[0];
+    switch (link) {
+    case LOG:
+        for (Py_ssize_t k = 0; k < n; k++) out[k] = exp(raw[k]);
+        break;
+    case LOGIT: case HALF_LOGIT:
+        out[1] = expit(link == LOGIT ? raw[0] : 2.0 * raw[0]);
+        out[0] = 1.0 - out[1];
+        break;
+    case SOFTMAX:
+        for (Py_ssize_t k = 1; k < n; k++) high = raw[k] > high ? raw[k] : high;
+        for (Py_ssize_t k = 0; k < n; k++) out[k] = exp(raw[k] - high);
+        normalise(out, n);
+        break;
+    case ONE_VS_REST:
+        for (Py_ssize_t k = 0; k < n; k++) out[k] = expit(raw[k]);
+        normalise(out, n);
+        break;
+    case CLIPPED: case CLIPPED_ONE_VS_REST:
+        for (Py_ssize_t k = 0; k < n; k++) {
+            double clipped = raw[k] < -1.0 ? -1.0 : raw[k] > 1.0 ? 1.0 : raw[k];
+            out[link == CLIPPED ? 1 : k] = (clipped + 1.0) / 2.0;
+        }
+        if (link == CLIPPED) out[0] = 1.0 - out[1];
+        else normalise(out, n);
+        break;
+    default:
+        memcpy(out, raw, (size_t)n * sizeof *out);
+    }
+}
+
+/* ---- the column program, on slots of `stride` rows of which `n` are used */
+
+static double place(const double *sorted, int64_t count, double value) {
+    int64_t low = 0, high = count;
+    if (value != value) return (double)count;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (sorted[middle] < value) low = middle + 1;
+        else high = middle;
+    }
+    return (double)(low < count && sorted[low] == value ? low : count + 1);
+}
+
+static int is_missing(double value, double missing) {
+    return value == missing || (missing != missing && value != value);
+}
+
+static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t first,
+                          Py_ssize_t n, double *slots, Py_ssize_t stride) {
+    const Instruction *program = k->program.buf;
+    const double *constants = k->constants.buf;
+    Py_ssize_t length = items(&k->program, sizeof *program);
+    for (Py_ssize_t at = 0; at < length; at++) {
+        const Instruction i = program[at];
+        const double *c = constants + i.start;
+        const double *x = slots + i.source * stride;
+        double *y = slots + i.target * stride;
+        switch (i.op) {
+        case NUMBER: {
+            const Column *column = columns + i.source;
+            const char *data = column->data + first * column->stride;
+            for (Py_ssize_t r = 0; r < n; r++) memcpy(y + r, data + r * column->stride, sizeof *y);
+            break;
+        }
+        case TEXT:
+            for (Py_ssize_t r = 0; r < n; r++) y[r] = (double)codes[i.start][first + r];
+            break;
+        case CODE: for (Py_ssize_t r = 0; r < n; r++) y[r] = place(c, i.count, x[r]); break;
+        case TABLE: case KNOWN: case ONE_HOT:
+            if (i.op == ONE_HOT)
+                for (int64_t w = 0; w < i.extra; w++) memset(y + w * stride, 0, (size_t)n * sizeof *y);
+            for (Py_ssize_t r = 0; r < n; r++) {
+                if (!(x[r] >= 0.0 && x[r] < (double)i.count)) return OUT_OF_BOUNDS;
+                double entry = c[(int64_t)x[r]];
+                if (i.op == TABLE) y[r] = entry;
+                else if (i.op == KNOWN) { if (entry == 0.0) return at + 1; }
+                else if (entry >= 0.0 && entry < (double)i.extra) y[(int64_t)entry * stride + r] = 1.0;
+            }
+            break;
+        case SUBTRACT: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] - c[0]; break;
+        case DIVIDE: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] / c[0]; break;
+        case MULTIPLY: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] * c[0]; break;
+        case ADD: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] + c[0]; break;
+        case CLIP: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] < c[0] ? c[0] : x[r] > c[1] ? c[1] : x[r]; break;
+        case FILL: for (Py_ssize_t r = 0; r < n; r++) y[r] = is_missing(x[r], c[0]) ? c[1] : x[r]; break;
+        case MISSING: for (Py_ssize_t r = 0; r < n; r++) y[r] = is_missing(x[r], c[0]) ? 1.0 : 0.0; break;
+        case FINITE:
+            for (Py_ssize_t r = 0; r < n; r++)
+                if (isinf(x[r]) || (x[r] != x[r] && i.start != 1)) return at + 1;
+            break;
+        case FLOAT32: for (Py_ssize_t r = 0; r < n; r++) y[r] = (double)(float)x[r]; break;
+        case COPY: memmove(y, x, (size_t)n * sizeof *y); break;
+        default: return OUT_OF_BOUNDS;
+        }
+    }
+    return 0;
+}
+
+/* ---- trees */
+
+typedef struct { const Node *tree; const double *x; uint32_t size, at; } Lane;
+
+static inline int goes_left(const Kernel *k, const Node *node, uint32_t feature, double x, int *bad) {
+    int missing_left = (feature & MISSING_LEFT) != 0;
+    if (feature & CATEGORY) {
+        uint64_t row = bits(node->value);
+        if (row >= (uint64_t)items(&k->bitsets, BITSET_WORDS * sizeof(uint32_t))) { *bad = 1; return 0; }
+        if (!(x >= 0.0 && x < 32.0 * BITSET_WORDS)) return missing_left;
+        uint32_t code = (uint32_t)x;
+        return ((const uint32_t *)k->bitsets.buf)[row * BITSET_WORDS + (code >> 5)] >> (code & 31) & 1;
+    }
+    return (x <= node->value) | ((x != x) & missing_left);
+}
+
+/* A child lies behind its parent and inside its tree, or the file is refused: so every walk ends, inside. */
+static int walk(const Kernel *k, Lane *lanes, int count, Py_ssize_t stride) {
+    int bad = 0, moving;
+    uint32_t slots = (uint32_t)k->slots;
+    do {
+        moving = 0;
+        for (int j = 0; j < count; j++) {
+            Lane *lane = lanes + j;
+            const Node *node = lane->tree + lane->at;
+            uint32_t feature = node->feature, slot = feature & FEATURE, next;
+            if (feature & LEAF) continue;
+            if (slot >= slots) return OUT_OF_BOUNDS;
+            next = goes_left(k, node, feature, lane->x[(Py_ssize_t)slot * stride], &bad) ? lane->at + 1 : node->link;
+            if (bad || next <= lane->at || next >= lane->size) return OUT_OF_BOUNDS;
+            lane->at = next;
+            moving = 1;
+        }
+    } while (moving);
+    return 0;
+}
+
+static Py_ssize_t walk_trees(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssize_t n, double *raw,
+                             int64_t *leaves) {
+    const Node *nodes = k->nodes.buf;
+    const int64_t *roots = k->roots.buf;
+    const double *leaf_values = k->leaf_values.buf;
+    Py_ssize_t rows_of_values = k->vector ? items(&k->leaf_values, sizeof(double)) / k->outputs : 0;
+    Py_ssize_t pairs = n * k->trees, tree = 0, row = 0;
+    Lane lanes[LANES];
+    for (Py_ssize_t r = 0; r < n; r++) memcpy(raw + r * k->outputs, k->base.buf, (size_t)k->outputs * sizeof *raw);
+    for (Py_ssize_t done = 0; done < pairs; done += LANES) {
+        int count = pairs - done < LANES ? (int)(pairs - done) : LANES;
+        Py_ssize_t first_tree = tree, first_row = row;
+        for (int j = 0; j < count; j++) {
+            lanes[j].tree = nodes + roots[tree];
+            lanes[j].size = (uint32_t)(roots[tree + 1] - roots[tree]);
+            lanes[j].x = slots + row;
+            lanes[j].at = 0;
+            if (++row == n) { row = 0; tree++; }
+        }
+        if (walk(k, lanes, count, stride)) return OUT_OF_BOUNDS;
+        for (int j = 0; j < count; j++) {
+            const Node *leaf = lanes[j].tree + lanes[j].at;
+            double *scores = raw + first_row * k->outputs;
+            if (leaves) leaves[first_row * k->trees + first_tree] = leaf->link;
+            else if (!k->vector) scores[first_tree % k->outputs] += leaf->value;
+            else {
+                uint64_t at = bits(leaf->value);
+                if (at >= (uint64_t)rows_of_values) return OUT_OF_BOUNDS;
+                for (Py_ssize_t o = 0; o < k->outputs; o++) scores[o] += leaf_values[at * (uint64_t)k->outputs + o];
+            }
+            if (++first_row == n) { first_row = 0; first_tree++; }
+        }
+    }
+    for (Py_ssize_t at = 0; at < n * k->outputs; at++) raw[at] /= k->divisor;
+    return 0;
+}
+
+static void dot(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssize_t n, double *raw) {
+    const int64_t *inputs = k->inputs.buf;
+    const double *coefficients = k->coefficients.buf, *intercepts = k->base.buf;
+    for (Py_ssize_t r = 0; r < n; r++)
+        for (Py_ssize_t o = 0; o < k->outputs; o++) {
+            double sum = 0.0;
+            for (Py_ssize_t w = 0; w < k->width; w++)
+                sum += slots[inputs[w] * stride + r] * coefficients[o * k->width + w];
+            raw[r * k->outputs + o] = sum + intercepts[o];
+        }
+}
+
+static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t rows, int mode,
+                          void *out) {
+    Py_ssize_t block = WORKSPACE / k->slots < BLOCK ? WORKSPACE / k->slots : BLOCK, status = 0;
+    if (block < 1) block = 1;
+    if (block > rows) block = rows;
+    double *slots = calloc((size_t)(block * k->slots), sizeof *slots);
+    double *raw = malloc((size_t)(block * k->outputs) * sizeof *raw);
+    if (!slots || !raw) status = NO_MEMORY;
+    for (Py_ssize_t first = 0; first < rows && !status; first += block) {
+        Py_ssize_t n = rows - first < block ? rows - first : block;
+        status = prepare(k, columns, codes, first, n, slots, block);
+        if (status) break;
+        if (mode == INPUTS) {
+            for (Py_ssize_t r = 0; r < n; r++)
+                for (Py_ssize_t s = 0; s < k->slots; s++)
+                    ((double *)out)[(first + r) * k->slots + s] = slots[s * block + r];
+            continue;
+        }
+        if (k->linear) dot(k, slots, block, n, raw);
+        else status = walk_trees(k, slots, block, n, raw, mode == LEAVES ? (int64_t *)out + first * k->trees : NULL);
+        if (status || mode == LEAVES) continue;
+        for (Py_ssize_t r = 0; r < n; r++)
+            finish(mode == RAW ? IDENTITY : k->link, raw + r * k->outputs, k->outputs,
+                   (double *)out + (first + r) * (mode == RAW ? k->outputs : k->columns));
+    }
+    free(slots);
+    free(raw);
+    return status;
+}
+
+/* ---- Python */
+
+static int code_texts(PyObject *dictionary, const char *data, Py_ssize_t stride, Py_ssize_t rows, int64_t *codes) {
+    Py_ssize_t known = PyDict_Size(dictionary);
+    for (Py_ssize_t r = 0; r < rows; r++) {
+        PyObject *value;
+        memcpy(&value, data + r * stride, sizeof value);
+        if (value == NULL || value == Py_None) codes[r] = known;
+        else if (PyUnicode_Check(value)) {
+            PyObject *code = PyDict_GetItemWithError(dictionary, value);
+            if (code == NULL && PyErr_Occurred()) return RAISED;
+            codes[r] = code == NULL ? known + 2 : PyLong_AsLongLong(code);
+        } else if (PyFloat_Check(value) && isnan(PyFloat_AsDouble(value))) codes[r] = known + 1;
+        else return NOT_CANONICAL;
+    }
+    return 0;
+}
+
+/* Takes the features' buffers, `held` of them; NOT_CANONICAL for what is not a 1-d array of `rows` values. */
+static Py_ssize_t hold(const Kernel *k, PyObject *mapping, Py_ssize_t rows, Py_buffer *views, Column *columns,
+                       Py_ssize_t *held) {
+    for (Py_ssize_t f = 0; f < k->features; f++) {
+        PyObject *name = PyTuple_GetItem(k->names, f), *array;
+        if (PyDict_Check(mapping)) { array = PyDict_GetItemWithError(mapping, name); Py_XINCREF(array); }
+        else array = PyObject_GetItem(mapping, name);
+        int failed = !array || PyObject_GetBuffer(array, views + f, PyBUF_STRIDES | PyBUF_FORMAT);
+        Py_XDECREF(array);
+        if (failed) { PyErr_Clear(); return NOT_CANONICAL; }
+        *held = f + 1;
+        if (views[f].ndim != 1 || views[f].shape[0] != rows || !views[f].format) return NOT_CANONICAL;
+        columns[f].data = views[f].buf;
+        columns[f].stride = views[f].strides[0];
+    }
+    return 0;
+}
+
+/* Checks the dtypes of the features that the program reads, and codes its texts while the GIL is held. */
+static Py_ssize_t read_texts(const Kernel *k, Py_ssize_t rows, const Py_buffer *views, const Column *columns,
+                             int64_t **codes) {
+    const Instruction *program = k->program.buf;
+    for (Py_ssize_t at = 0, length = items(&k->program, sizeof *program); at < length; at++) {
+        const Instruction i = program[at];
+        if (i.op > TEXT) continue;
+        if (strcmp(views[i.source].format, i.op == TEXT ? "O" : "d")) return NOT_CANONICAL;
+        if (i.op == NUMBER) continue;
+        if (!codes[i.start]) codes[i.start] = malloc((size_t)(rows ? rows : 1) * sizeof **codes);
+        if (!codes[i.start]) return NO_MEMORY;
+        int status = code_texts(PyTuple_GetItem(k->dictionaries, i.start), columns[i.source].data,
+                                columns[i.source].stride, rows, codes[i.start]);
+        if (status) return status;
+    }
+    return 0;
+}
+
+/* `run(columns, out, mode, rows)`: fills `out`; see the enum of answers. */
+static PyObject *Kernel_run(PyObject *object, PyObject *const *arguments, Py_ssize_t count) {
+    Kernel *k = (Kernel *)object;
+    if (count != 4) return PyErr_Format(PyExc_TypeError, "run takes columns, out, mode and rows");
+    long mode = PyLong_AsLong(arguments[2]);
+    Py_ssize_t rows = PyLong_AsSsize_t(arguments[3]), status = 0, held = 0, texts = PyTuple_Size(k->dictionaries);
+    Py_buffer out = {0};
+    if (PyErr_Occurred() || PyObject_GetBuffer(arguments[1], &out, PyBUF_WRITABLE)) return NULL;
+    Py_ssize_t wide = mode == PREDICTION ? k->columns : mode == RAW ? k->outputs : mode == LEAVES ? k->trees : k->slots;
+    Py_buffer *views = calloc((size_t)k->features + 1, sizeof *views);
+    Column *columns = calloc((size_t)k->features + 1, sizeof *columns);
+    int64_t **codes = calloc((size_t)texts + 1, sizeof *codes);
+    if (!views || !columns || !codes) status = NO_MEMORY;
+    else if (rows < 0 || out.len != rows * wide * 8 || PyMapping_Size(arguments[0]) != k->features) {
+        PyErr_Clear();
+        status = NOT_CANONICAL;
+    } else status = hold(k, arguments[0], rows, views, columns, &held);
+    if (!status) status = read_texts(k, rows, views, columns, codes);
+    if (!status && rows * (k->trees + k->slots) < RELEASE)
+        status = compute(k, columns, codes, rows, (int)mode, out.buf);
+    else if (!status) {
+        Py_BEGIN_ALLOW_THREADS
+        status = compute(k, columns, codes, rows, (int)mode, out.buf);
+        Py_END_ALLOW_THREADS
+    }
+    for (Py_ssize_t f = 0; f < held; f++) PyBuffer_Release(views + f);
+    for (Py_ssize_t d = 0; codes && d < texts; d++) free(codes[d]);
+    free(views);
+    free(columns);
+    free(codes);
+    PyBuffer_Release(&out);
+    if (status == NO_MEMORY) return PyErr_NoMemory();
+    if (status == RAISED) return NULL;
+    return PyLong_FromSsize_t(status);
+}
+
+static PyObject *Kernel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *known[] = {"names", "dictionaries", "program", "constants", "nodes", "roots", "leaf_values", "bitsets",
+                            "base", "coefficients", "inputs", "slots", "outputs", "columns", "link", "divisor", "linear",
+                            NULL};
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Kernel *k = (Kernel *)allocate(type, 0);
+    if (!k) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!y*y*y*y*y*y*y*y*y*nniidp", known, &PyTuple_Type, &k->names,
+                                     &PyTuple_Type, &k->dictionaries, &k->program, &k->constants, &k->nodes, &k->roots,
+                                     &k->leaf_values, &k->bitsets, &k->base, &k->coefficients, &k->inputs, &k->slots,
+                                     &k->outputs, &k->columns, &k->link, &k->divisor, &k->linear)) {
+        k->names = k->dictionaries = NULL;
+        Py_DECREF(k);
+        return NULL;
+    }
+    Py_INCREF(k->names);
+    Py_INCREF(k->dictionaries);
+    k->features = PyTuple_Size(k->names);
+    k->trees = k->linear ? 0 : items(&k->roots, sizeof(int64_t)) - 1;
+    k->vector = k->leaf_values.len > 0;
+    k->width = items(&k->inputs, sizeof(int64_t));
+    return (PyObject *)k;
+}
+
+static void Kernel_dealloc(PyObject *object) {
+    Kernel *k = (Kernel *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_buffer *views[] = {&k->program, &k->constants, &k->nodes, &k->roots, &k->leaf_values, &k->bitsets, &k->base,
+                          &k->coefficients, &k->inputs};
+    for (size_t at = 0; at < sizeof views / sizeof *views; at++) PyBuffer_Release(views[at]);
+    Py_XDECREF(k->names);
+    Py_XDECREF(k->dictionaries);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef kernel_methods[] = {
+    {"run", (PyCFunction)(void (*)(void))Kernel_run, METH_FASTCALL, "run(columns, out, mode, rows) -> int"},
+    {NULL, NULL, 0, NULL}};
+static PyType_Slot kernel_slots[] = {{Py_tp_new, Kernel_new}, {Py_tp_dealloc, Kernel_dealloc},
+                                     {Py_tp_methods, kernel_methods}, {0, NULL}};
+static PyType_Spec kernel_spec = {"model_tools._kernel.Kernel", sizeof(Kernel), 0, Py_TPFLAGS_DEFAULT, kernel_slots};
+
+static int add_types(PyObject *module) {
+    PyObject *type = PyType_FromSpec(&kernel_spec);
+    int failed = type == NULL || PyModule_AddObjectRef(module, "Kernel", type);
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, add_types}, {0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_kernel", "The walking kernel of model files.", 0, NULL,
+                                    module_slots, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&module); }

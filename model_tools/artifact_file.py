@@ -1,0 +1,125 @@
+"""The container of a model file: magic, version, checked JSON header, aligned arrays, opened by mmap."""
+
+import hashlib
+import math
+import mmap
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from model_tools.contract import Feature
+from model_tools.errors import ArtifactError
+
+MAGIC = b"\x89PENSTK\n"
+VERSION = 1
+ALIGNMENT = 64
+_PREFIX = struct.Struct("<8sII32s")
+"""Magic, format version, header length in bytes, SHA-256 of the header."""
+
+NODE = np.dtype([("value", "<f8"), ("link", "<u4"), ("feature", "<u4")])
+_DTYPES = {"f8": np.dtype("<f8"), "i8": np.dtype("<i8"), "u4": np.dtype("<u4"), "u1": np.dtype("u1"), "node": NODE}
+DType = Literal["f8", "i8", "u4", "u1", "node"]
+Scalar = bool | int | float | str
+
+
+class ArraySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One array: its dtype, its shape, and its offset in bytes from the first array's start."""
+
+    dtype: DType
+    shape: tuple[int, ...]
+    offset: int
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a file says about itself. `size` is the length of the array part in bytes."""
+
+    engine: Literal["trees", "linear", "skops"]
+    kind: Literal["classifier", "regressor"]
+    estimator: str
+    features: tuple[Feature, ...]
+    classes: tuple[Scalar, ...]
+    outputs: int
+    link: str
+    divisor: float
+    slots: int
+    metadata: dict[str, Any]
+    arrays: dict[str, ArraySpec] = {}
+    size: int = 0
+
+
+def write(path: Path, header: Header, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write one file: the same header and arrays always give the same bytes."""
+    specs: dict[str, ArraySpec] = {}
+    size = 0
+    for name in sorted(arrays):
+        array = arrays[name]
+        dtype = next(key for key, known in _DTYPES.items() if known == array.dtype)
+        specs[name] = ArraySpec(dtype, array.shape, size)  # type: ignore[arg-type]  # a key of _DTYPES
+        size += _aligned(array.nbytes)
+    header = msgspec.structs.replace(header, arrays=specs, size=size)
+    text = msgspec.json.encode(header, order="deterministic")
+    with path.open("wb") as file:
+        file.write(_PREFIX.pack(MAGIC, VERSION, len(text), hashlib.sha256(text).digest()))
+        file.write(text)
+        _pad(file.tell(), file)
+        for name in sorted(arrays):
+            np.ascontiguousarray(arrays[name]).tofile(file)
+            _pad(file.tell(), file)
+
+
+def read(path: Path) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
+    """The header and the read-only, memory-mapped arrays; ArtifactError for a file that is not what it says."""
+    with path.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        if length < _PREFIX.size:
+            raise _refused(path, "a model file", f"{length} bytes")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    magic, version, header_length, digest = _PREFIX.unpack(mapped[: _PREFIX.size])
+    if magic != MAGIC:
+        raise _refused(path, f"a model file that starts with {MAGIC!r}", repr(magic))
+    if version != VERSION:
+        raise _refused(path, f"format version {VERSION}", str(version), "Pack the model again, or update model_tools.")
+    start = _PREFIX.size + header_length
+    if start > length:
+        raise _refused(path, f"a header of {header_length} bytes", f"a file of {length} bytes")
+    text = mapped[_PREFIX.size : start]
+    if hashlib.sha256(text).digest() != digest:
+        raise _refused(path, "the header that was written", "another one (its checksum differs)")
+    try:
+        header = msgspec.json.decode(text, type=Header)
+    except msgspec.DecodeError as error:
+        raise _refused(path, "a header of this format", str(error)) from None
+    start = _aligned(start)
+    if length != start + header.size:
+        raise _refused(path, f"{start + header.size} bytes", f"{length} bytes")
+    return header, {name: _array(path, name, spec, mapped, start, header) for name, spec in header.arrays.items()}
+
+
+def _array(
+    path: Path, name: str, spec: ArraySpec, mapped: mmap.mmap, start: int, header: Header
+) -> np.ndarray[Any, Any]:
+    dtype = _DTYPES[spec.dtype]
+    count = math.prod(spec.shape) if all(side >= 0 for side in spec.shape) else -1
+    inside = 0 <= spec.offset <= header.size and 0 <= count * dtype.itemsize <= header.size - spec.offset
+    if not inside or spec.offset % ALIGNMENT or len(spec.shape) > 2:
+        raise _refused(path, f"array {name!r} inside the file", f"shape {spec.shape} at offset {spec.offset}")
+    if count == 0:
+        return np.empty(spec.shape, dtype)
+    return np.frombuffer(mapped, dtype, count, start + spec.offset).reshape(spec.shape)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def _pad(position: int, file: Any) -> None:
+    file.write(b"\0" * (_aligned(position) - position))
+
+
+def _refused(path: Path, expected: str, found: str, todo: str = "") -> ArtifactError:
+    return ArtifactError(f"artifact {path}", expected=expected, found=found, todo=todo)

@@ -1,0 +1,129 @@
+"""Packing: a fitted scikit-learn estimator or pipeline becomes a model file, without importing scikit-learn."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from model_tools import artifact_file
+from model_tools.artifact_file import Header, Scalar
+from model_tools.contract import Feature
+from model_tools.errors import ContractError, UnsupportedEstimator
+from model_tools.packing_columns import Block, ProgramBuilder, transform
+from model_tools.packing_hist import pack_hist
+from model_tools.packing_linear import LINEAR, pack_linear
+from model_tools.packing_model import Model, sklearn_name
+from model_tools.packing_trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+
+_HIST = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+
+
+def pack(
+    estimator: Any,
+    path: str | Path,
+    *,
+    features: Sequence[Feature],
+    metadata: Mapping[str, Any],
+    fallback: bool = True,
+) -> None:
+    """Write the fitted estimator to `path`, whole or not at all; the same model always gives the same bytes.
+
+    `features` are the columns of the training frame, in order; `metadata` is anything that JSON can hold.
+    What cannot be packed natively becomes a skops file behind the same API, unless `fallback` is off:
+    then UnsupportedEstimator says which part is not supported.
+    """
+    path = Path(path)
+    features = tuple(features)
+    _check_features(estimator, features)
+    try:
+        header, arrays = native(estimator, features)
+    except UnsupportedEstimator:
+        if not fallback:
+            raise
+        from model_tools.skops_artifact import dump
+
+        header, arrays = dump(estimator, features)
+    header = msgspec.structs.replace(header, metadata=dict(metadata))
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        artifact_file.write(part, header, arrays)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
+    """The header and arrays of an estimator; UnsupportedEstimator names what cannot be packed."""
+    builder = ProgramBuilder(features)
+    block = Block(builder.features(), sparse=False)
+    steps, final = _steps(estimator)
+    for step in steps:
+        block = transform(builder, step, block)
+    model = _model(builder, final, block)
+    classes = model_classes(final) if model.kind == "classifier" else ()
+    header = Header(
+        engine=model.engine,
+        kind=model.kind,
+        estimator=type(final).__name__,
+        features=features,
+        classes=classes,
+        outputs=len(model.arrays["base"]),
+        link=model.link.name,
+        divisor=model.divisor,
+        slots=builder.slots,
+        metadata={},
+    )
+    return header, builder.arrays() | model.arrays
+
+
+def _model(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    name = sklearn_name(estimator)
+    if name in _HIST:
+        return pack_hist(builder, estimator, block)
+    if name in TREES or name in FORESTS:
+        return pack_forest(builder, estimator, block)
+    if name in BOOSTED:
+        return pack_boosted(builder, estimator, block)
+    if name in LINEAR:
+        return pack_linear(builder, estimator, block)
+    raise UnsupportedEstimator(
+        f"estimator {type(estimator).__name__}",
+        expected="a tree, forest, gradient boosting, linear model or pipeline of scikit-learn",
+        todo="Let it be packed with skops (pip install 'model_tools[skops]').",
+    )
+
+
+def _steps(estimator: Any) -> tuple[list[Any], Any]:
+    if sklearn_name(estimator) != "Pipeline":
+        return [], estimator
+    *before, (_, last) = estimator.steps
+    inner, final = _steps(last)
+    return [step for _, step in before] + inner, final
+
+
+def model_classes(estimator: Any) -> tuple[Scalar, ...]:
+    """The classes in the order of the probabilities, as JSON scalars; UnsupportedEstimator for several outputs."""
+    classes = estimator.classes_
+    if isinstance(classes, list):
+        raise UnsupportedEstimator(f"estimator {type(estimator).__name__}", expected="one output", found="several")
+    made = tuple(np.asarray(classes).tolist())
+    if not all(isinstance(value, bool | int | float | str) for value in made):
+        raise UnsupportedEstimator("classes", expected="numbers or text", found=repr(made))
+    return made
+
+
+def _check_features(estimator: Any, features: tuple[Feature, ...]) -> None:
+    names = [feature.name for feature in features]
+    if not names or len(set(names)) != len(names):
+        raise ContractError("features", expected="different names, at least one", found=", ".join(names))
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if fitted is not None and list(fitted) != names:
+        raise ContractError(
+            "features", expected=f"the columns that were fitted ({', '.join(fitted)})", found=", ".join(names)
+        )
+    count = getattr(estimator, "n_features_in_", len(names))
+    if count != len(names):
+        raise ContractError("features", expected=f"{count}, as were fitted", found=str(len(names)))

@@ -1,0 +1,46 @@
+"""Linear models: coefficients, intercepts and the link to the prediction."""
+
+from typing import Any, Literal
+
+import numpy as np
+
+from model_tools.packing_columns import Block, ProgramBuilder, unsupported
+from model_tools.packing_model import Model, sklearn_name
+from model_tools.program import Link
+
+_REGRESSORS = ("LinearRegression", "Ridge", "Lasso", "ElasticNet", "SGDRegressor")
+_GLMS = ("PoissonRegressor", "GammaRegressor", "TweedieRegressor")
+LINEAR = ("LogisticRegression", "SGDClassifier", *_REGRESSORS, *_GLMS)
+
+
+def pack_linear(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """Scores are the products summed in column order, then the intercept: BLAS sums otherwise, within 1e-12."""
+    columns = builder.numbers(estimator, block)
+    builder.finite(columns, allow_nan=False)
+    coefficients = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else np.asarray(estimator.coef_)
+    kind, link = _link(estimator)
+    if coefficients.dtype != np.float64:
+        raise unsupported(estimator, "coefficients in float64", str(coefficients.dtype))
+    coefficients = np.ascontiguousarray(np.atleast_2d(coefficients))
+    if kind == "regressor" and len(coefficients) != 1:
+        raise unsupported(estimator, "one output", str(len(coefficients)))
+    intercepts = np.zeros(len(coefficients)) + np.asarray(estimator.intercept_, dtype=np.float64)
+    inputs = np.array([column.slot for column in columns], dtype=np.int64)
+    return Model("linear", kind, link, {"coefficients": coefficients, "base": intercepts, "inputs": inputs})
+
+
+def _link(estimator: Any) -> tuple[Literal["classifier", "regressor"], Link]:
+    name = sklearn_name(estimator)
+    if name in _REGRESSORS:
+        return "regressor", Link.IDENTITY
+    if name in _GLMS:
+        identity = type(estimator._base_loss.link).__name__ == "IdentityLink"
+        return "regressor", Link.IDENTITY if identity else Link.LOG
+    binary = len(estimator.classes_) <= 2
+    if name == "LogisticRegression":
+        return "classifier", Link.LOGIT if binary else Link.SOFTMAX
+    if estimator.loss == "log_loss":
+        return "classifier", Link.LOGIT if binary else Link.ONE_VS_REST
+    if estimator.loss == "modified_huber":
+        return "classifier", Link.CLIPPED if binary else Link.CLIPPED_ONE_VS_REST
+    raise unsupported(estimator, "loss 'log_loss' or 'modified_huber', which have probabilities", repr(estimator.loss))

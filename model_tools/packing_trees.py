@@ -1,0 +1,125 @@
+"""Trees, forests and gradient boosting of trees, as nodes in preorder."""
+
+from typing import Any
+
+import numpy as np
+
+from model_tools.artifact_file import NODE
+from model_tools.packing_columns import Block, ProgramBuilder, unsupported
+from model_tools.packing_model import Model, sklearn_name
+from model_tools.program import FEATURE, LEAF, MISSING_LEFT, Link, Op
+
+Array = np.ndarray[Any, Any]
+TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
+FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
+BOOSTED = ("GradientBoostingClassifier", "GradientBoostingRegressor")
+
+
+def pack_forest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """A tree or the mean of trees: the leaf value of a regressor is in the node, probabilities are in rows."""
+    members = list(estimator.estimators_) if sklearn_name(estimator) in FORESTS else [estimator]
+    trees = [member.tree_ for member in members]
+    classifier = hasattr(estimator, "classes_")
+    if estimator.n_outputs_ != 1:
+        raise unsupported(estimator, "one output", f"{estimator.n_outputs_}")
+    allow_nan = bool(members[0]._support_missing_values(np.zeros((1, 1))))
+    slots = _as_float32(builder, estimator, block, allow_nan=allow_nan)
+    outputs = int(estimator.n_classes_) if classifier else 1
+    nodes, roots = _nodes(trees, slots)
+    # Zero plus a leaf of -0.0 is 0.0, so a single tree starts from -0.0 where a forest's sum starts from zero.
+    base = np.full(outputs, -0.0 if len(trees) == 1 and sklearn_name(estimator) in TREES else 0.0)
+    arrays = {"nodes": nodes, "roots": roots, "base": base}
+    if classifier:
+        rows = np.concatenate([tree.value[tree.children_left < 0, 0, :outputs] for tree in trees])
+        arrays["leaf_values"] = np.ascontiguousarray(rows, dtype=np.float64)
+        _in_order(nodes, roots, trees)
+    else:
+        for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
+            _set_leaves(nodes[first:end], tree.value[:, 0, 0])
+    kind = "classifier" if classifier else "regressor"
+    return Model("trees", kind, Link.IDENTITY, arrays, 1.0 if sklearn_name(estimator) in TREES else float(len(trees)))
+
+
+def pack_boosted(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """GradientBoosting: a constant start, then learning rate times leaf value per stage and class."""
+    start = estimator.init_
+    name = sklearn_name(start)
+    constant = name == "DummyRegressor" or (name == "DummyClassifier" and start.strategy in ("prior", "most_frequent"))
+    if not constant and not (isinstance(start, str) and start == "zero"):
+        raise unsupported(estimator, "a constant start (init=None or 'zero')", repr(start))
+    base = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))[0]
+    slots = _as_float32(builder, estimator, block, allow_nan=False)
+    trees = [member.tree_ for member in estimator.estimators_.ravel()]
+    nodes, roots = _nodes(trees, slots)
+    for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
+        _set_leaves(nodes[first:end], estimator.learning_rate * tree.value[:, 0, 0])
+    arrays = {"nodes": nodes, "roots": roots, "base": np.array(base, dtype=np.float64)}
+    if not hasattr(estimator, "classes_"):
+        return Model("trees", "regressor", Link.IDENTITY, arrays)
+    link = Link.SOFTMAX if len(base) > 1 else Link.HALF_LOGIT if estimator.loss == "exponential" else Link.LOGIT
+    return Model("trees", "classifier", link, arrays)
+
+
+def _as_float32(builder: ProgramBuilder, estimator: Any, block: Block, *, allow_nan: bool) -> Array:
+    """The slots of the inputs, rounded to float32 as scikit-learn's trees hold them, and checked as it does."""
+    columns = builder.numbers(estimator, block)
+    for column in columns:
+        builder.emit(Op.FLOAT32, column.slot, column.slot)
+    builder.finite(columns, allow_nan=allow_nan)
+    return np.array([column.slot for column in columns], dtype=np.uint32)
+
+
+def _nodes(trees: list[Any], slots: Array) -> tuple[Array, Array]:
+    """All nodes in preorder, without leaf values, and where each tree begins."""
+    roots = np.cumsum([0, *(tree.node_count for tree in trees)], dtype=np.int64)
+    nodes = np.empty(roots[-1], dtype=NODE)
+    if len(slots) and slots.max() > FEATURE:
+        raise unsupported(trees[0], f"at most {FEATURE} columns", str(len(slots)))
+    for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
+        part = nodes[first:end]
+        left, right = tree.children_left, tree.children_right
+        leaf = left < 0
+        part["value"] = tree.threshold
+        part["link"] = np.where(leaf, np.arange(len(left)), right)
+        inner = slots[np.where(leaf, 0, tree.feature)] | (tree.missing_go_to_left != 0) * np.uint32(MISSING_LEFT)
+        part["feature"] = np.where(leaf, np.uint32(LEAF), inner)
+        if not np.all(leaf | (left == np.arange(1, len(left) + 1))):
+            part[:] = _preordered(part, left, right)
+    return nodes, roots
+
+
+def _preordered(nodes: Array, left: Array, right: Array) -> Array:
+    """The nodes so ordered that a left child follows its parent; a leaf keeps its old number in `link`."""
+    levels = [np.array([0])]
+    while len(levels[-1]):
+        inner = levels[-1][left[levels[-1]] >= 0]
+        levels.append(np.concatenate([left[inner], right[inner]]))
+    size = np.ones(len(left), dtype=np.int64)
+    place = np.zeros(len(left), dtype=np.int64)
+    inners = [level[left[level] >= 0] for level in levels]
+    for inner in reversed(inners):
+        size[inner] += size[left[inner]] + size[right[inner]]
+    for inner in inners:
+        place[left[inner]] = place[inner] + 1
+        place[right[inner]] = place[inner] + 1 + size[left[inner]]
+    made = np.empty_like(nodes)
+    made[place] = nodes
+    inner = left >= 0
+    made["link"][place[inner]] = place[right[inner]]
+    return made
+
+
+def _set_leaves(nodes: Array, values: Array) -> None:
+    leaf = (nodes["feature"] & LEAF) != 0
+    nodes["value"][leaf] = values[nodes["link"][leaf]]
+
+
+def _in_order(nodes: Array, roots: Array, trees: list[Any]) -> None:
+    """Point each leaf at its row: rows are in scikit-learn's order of leaves, tree after tree."""
+    before = 0
+    for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
+        row = np.cumsum(tree.children_left < 0) - 1 + before
+        part = nodes[first:end]
+        leaf = (part["feature"] & LEAF) != 0
+        part["value"][leaf] = row[part["link"][leaf]].astype(np.uint64).view(np.float64)
+        before = int(row[-1]) + 1

@@ -1,0 +1,120 @@
+"""The column program of a model file: how feature columns become the slots that an estimator reads.
+
+Every supported transformer works column by column, so a fitted pipeline is a list of instructions on slots, each
+slot one column of float64. A category is first turned into a code (its place among the known ones, then the codes
+of None, NaN and unknown), and a code into a number by a table.
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from model_tools.errors import ArtifactError
+
+Array = np.ndarray[Any, Any]
+
+
+class Op(IntEnum):
+    """One instruction: (op, source slot, target slot, start, count, extra). `_kernel.c` has the same numbers.
+
+    `start` and `count` are a range of the constants. What is said of `extra` is in parentheses.
+    """
+
+    NUMBER = 0  # target = feature[source]
+    TEXT = 1  # target = code of feature[source] in dictionary[start]: strings, then None, NaN, unknown
+    CODE = 2  # target = place of source among the sorted constants, then NaN, unknown
+    TABLE = 3  # target = constants[start + code]
+    ONE_HOT = 4  # targets .. target + extra = 0, except that at constants[start + code] = 1
+    SUBTRACT = 5
+    DIVIDE = 6
+    MULTIPLY = 7
+    ADD = 8
+    CLIP = 9  # between constants[start] and constants[start + 1]
+    FILL = 10  # where source is the missing value constants[start]: constants[start + 1]
+    MISSING = 11  # 1 where source is the missing value constants[start], else 0
+    FINITE = 12  # refuse infinity, and NaN unless start is 1 (extra: the feature to name)
+    FLOAT32 = 13  # round to float32
+    KNOWN = 14  # refuse where constants[start + code] is 0 (extra: the feature to name)
+    COPY = 15
+
+
+class Link(IntEnum):
+    """How raw scores become the prediction. `_kernel.c` has the same numbers."""
+
+    IDENTITY = 0
+    LOG = 1
+    LOGIT = 2
+    HALF_LOGIT = 3
+    SOFTMAX = 4
+    ONE_VS_REST = 5
+    CLIPPED = 6
+    CLIPPED_ONE_VS_REST = 7
+
+
+BINARY = (Link.LOGIT, Link.HALF_LOGIT, Link.CLIPPED)
+"""Links that make two probabilities of one score."""
+
+LEAF, MISSING_LEFT, CATEGORY, FEATURE = 1 << 31, 1 << 30, 1 << 29, (1 << 24) - 1
+"""Flags of a node's `feature`. A leaf's `link` is the node's number in scikit-learn, its `value` the value or, in
+vector trees, the bits of the row of `leaf_values`. Another node's left child is the next node, its right child
+`link`; the `value` is the threshold or the bits of the row of `bitsets`."""
+
+_FEATURE_OPS = (Op.NUMBER, Op.TEXT)
+_CONSTANTS = {Op.SUBTRACT: 1, Op.DIVIDE: 1, Op.MULTIPLY: 1, Op.ADD: 1, Op.CLIP: 2, Op.FILL: 2, Op.MISSING: 1}
+_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN)
+_NAMING = (Op.FINITE, Op.KNOWN)
+
+
+def check(name: str, program: Array, constants: Array, slots: int, kinds: tuple[str, ...], texts: int) -> None:
+    """ArtifactError unless every instruction stays within its features, slots, dictionaries and constants."""
+
+    def demand(holds: Any, what: str) -> None:
+        if not np.all(holds):
+            raise ArtifactError(f"artifact {name}", expected=f"a column program with {what}", found="another one")
+
+    demand(program.ndim == 2 and program.shape[1] == 6, "six numbers per instruction")
+    demand(0 < slots <= FEATURE, "a valid number of slots")
+    op, source, target, start, count, extra = program.T
+    limit = max(len(program), len(constants), 1) + 1
+    demand((op >= 0) & (op <= max(Op)), "known instructions")
+    demand((source >= 0) & (target >= 0) & (start >= 0) & (count >= 0) & (extra >= 0), "no negative numbers")
+    demand((start < 2**40) & (count < 2**40) & (extra < 2**40), "small numbers")
+    demand(slots <= len(program) + int(extra[op == Op.ONE_HOT].sum()) and slots < limit * limit, "as few slots")
+    loads = np.isin(op, _FEATURE_OPS)
+    demand(source[loads] < len(kinds), "sources among the features")
+    demand(source[~loads] < slots, "sources among the slots")
+    width = np.where(op == Op.ONE_HOT, extra, 1)
+    demand(target + width <= slots, "targets among the slots")
+    demand([kinds[feature] == "number" for feature in source[op == Op.NUMBER]], "numbers of number features")
+    demand([kinds[feature] == "text" for feature in source[op == Op.TEXT]], "texts of text features")
+    demand(start[op == Op.TEXT] < texts, "texts of its dictionaries")
+    needed = np.zeros(len(program), dtype=np.int64)
+    for known, constant_count in _CONSTANTS.items():
+        needed[op == known] = constant_count
+    coded = np.isin(op, _CODED)
+    needed[coded] = count[coded]
+    demand(start[needed > 0] + needed[needed > 0] <= len(constants), "constants of the file")
+    demand(count[coded & (op != Op.CODE)] > 0, "tables that are not empty")
+    demand(extra[op == Op.ONE_HOT] <= count[op == Op.ONE_HOT], "one-hot columns as wide as their table")
+    demand(extra[np.isin(op, _NAMING)] < len(kinds), "refusals that name a feature")
+
+
+def dictionaries(name: str, arrays: Mapping[str, Array]) -> tuple[dict[str, int], ...]:
+    """The known strings of each dictionary to their code; ArtifactError for offsets outside the bytes."""
+    ends, sizes, blob = arrays["text_ends"], arrays["text_sizes"], arrays["text_bytes"].tobytes()
+    in_order = len(ends) == 0 or (ends[0] >= 0 and ends[-1] == len(blob) and bool(np.all(np.diff(ends) >= 0)))
+    if not in_order or np.any((sizes < 0) | (sizes > len(ends))) or int(sizes.sum()) != len(ends):
+        raise ArtifactError(f"artifact {name}", expected="text offsets within the text", found="others")
+    made: list[dict[str, int]] = []
+    first = 0
+    begins = [0, *ends.tolist()]
+    for size in sizes.tolist():
+        spans = zip(begins[first : first + size], begins[first + 1 : first + size + 1], strict=True)
+        try:
+            made.append({blob[a:b].decode("utf-8", "surrogatepass"): code for code, (a, b) in enumerate(spans)})
+        except UnicodeDecodeError as error:
+            raise ArtifactError(f"artifact {name}", expected="UTF-8 text", found=str(error)) from None
+        first += size
+    return tuple(made)

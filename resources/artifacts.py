@@ -1,0 +1,114 @@
+"""The artifact store: model files by their digest, in a folder or behind any fsspec URL."""
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from model_tools.errors import ArtifactError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 1 << 20
+
+
+class ArtifactStore:
+    """Files that are written once under the SHA-256 of their bytes. fsspec is imported only for real URLs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.removeprefix("file://").rstrip("/") if url.startswith("file://") else url.rstrip("/")
+        self._local = "://" not in self.url
+
+    def put(self, path: str | Path) -> str:
+        """Store the file and give its digest; storing the same bytes again changes nothing."""
+        path = Path(path)
+        digest = sha256_of(path)
+        if self.exists(digest):
+            return digest
+        part = f"{self.url}/.{digest}.{uuid.uuid4().hex}.part"
+        if self._local:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as source:
+                _write(Path(part), lambda target: shutil.copyfileobj(source, target, _CHUNK))
+            os.replace(part, self._path(digest))
+        else:
+            files = self._files()
+            files.makedirs(self.url, exist_ok=True)
+            files.put_file(str(path), part)
+            files.mv(part, self._path(digest))
+        return digest
+
+    def exists(self, digest: str) -> bool:
+        """Whether the store has a file of this digest."""
+        path = self._path(digest)
+        return Path(path).is_file() if self._local else bool(self._files().exists(path))
+
+    def fetch(self, digest: str, cache: Path) -> Path:
+        """The file in the node's cache, where all its processes share it.
+
+        The whole file is checked against its digest once, before it appears in the cache under its name;
+        many processes may fetch at once. ArtifactError for a file that is missing or damaged in the store.
+        """
+        cached = cache / f"{digest}.artifact"
+        if _DIGEST.fullmatch(digest) and cached.is_file():
+            return cached
+        if not self.exists(digest):
+            raise ArtifactError(f"artifact {digest}", expected=f"a file in {self.url}", found="none")
+        cache.mkdir(parents=True, exist_ok=True)
+        part = cache / f".{digest}.{uuid.uuid4().hex}.part"
+        hashed = hashlib.sha256()
+        try:
+            with self._open(digest) as source:
+                _write(part, lambda target: _copy(source, target, hashed))
+            if hashed.hexdigest() != digest:
+                raise ArtifactError(
+                    f"artifact {digest} in {self.url}",
+                    expected="the content of its digest",
+                    found=f"a damaged file (its digest is {hashed.hexdigest()})",
+                    todo="Delete that file and store the artifact again, or roll back to another release.",
+                )
+            part.chmod(0o444)
+            os.replace(part, cached)
+        finally:
+            part.unlink(missing_ok=True)
+        return cached
+
+    def _path(self, digest: str) -> str:
+        if not _DIGEST.fullmatch(digest):
+            raise ArtifactError("artifact digest", expected="64 hexadecimal digits", found=repr(digest))
+        return f"{self.url}/{digest}.artifact"
+
+    @contextmanager
+    def _open(self, digest: str) -> Iterator[BinaryIO]:
+        path = self._path(digest)
+        with Path(path).open("rb") if self._local else self._files().open(path, "rb") as source:
+            yield source
+
+    def _files(self) -> Any:
+        import fsspec
+
+        return fsspec.core.url_to_fs(self.url)[0]
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy(source: BinaryIO, target: BinaryIO, hashed: Any) -> None:
+    while chunk := source.read(_CHUNK):
+        hashed.update(chunk)
+        target.write(chunk)
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+    """Write a new file and bring it to the disk before anyone can rename it."""
+    with path.open("xb") as target:
+        fill(target)
+        target.flush()
+        os.fsync(target.fileno())
