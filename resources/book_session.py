@@ -1,0 +1,59 @@
+"""The connection of one publisher to one book: alone on its table, and noticed soon when it dies."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import psycopg
+
+from resources.book import Book
+from resources.publish_error import PublishError
+
+PATIENCE_SECONDS = 3600
+_SETTINGS = {
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "maintenance_work_mem": "256MB",
+    "client_min_messages": "warning",
+}
+
+
+@contextlib.contextmanager
+def publishing_session(
+    book: Book, table: str, waiting: Callable[[], None], patience: int = PATIENCE_SECONDS
+) -> Iterator[psycopg.Connection]:
+    """An autocommit connection that holds the book's publish lock of `table` until it closes or dies.
+
+    `waiting` is called when another publisher holds the lock; PublishError after `patience` seconds.
+    """
+    with book.connect(autocommit=True) as connection:
+        for name, value in _SETTINGS.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        # Not every platform can watch the socket; without it, a dead publisher is noticed at the next message.
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
+            connection.execute("SET client_connection_check_interval = '1s'")
+        if not publish_lock(connection, table):
+            waiting()
+            _wait_for_lock(connection, book, table, patience)
+        yield connection
+
+
+def publish_lock(connection: psycopg.Connection, table: str) -> bool:
+    """Take the publish lock of `table` for this session if it is free; whether it was taken."""
+    row = connection.execute(
+        "SELECT pg_try_advisory_lock(hashtextextended('penstock.publish ' || %s, 0))", (table,)
+    ).fetchone()
+    return row == (True,)
+
+
+def _wait_for_lock(connection: psycopg.Connection, book: Book, table: str, patience: int) -> None:
+    try:
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{patience}s",))
+        connection.execute("SELECT pg_advisory_lock(hashtextextended('penstock.publish ' || %s, 0))", (table,))
+        connection.execute("SET lock_timeout = 0")
+    except psycopg.errors.LockNotAvailable:
+        raise PublishError(
+            f"publish of {table!r} to book {book.name!r}",
+            expected=f"the other publisher of this table to end within {patience} s",
+            found="it still runs",
+            todo="Look at the other run; nothing was changed.",
+        ) from None

@@ -1,0 +1,142 @@
+"""One snapshot on its way into one book: loaded, indexed, verified, checked; then switched or abandoned."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import psycopg
+
+from resources.book import Book
+from resources.book_digest import catalog_schema, table_digest
+from resources.book_session import publish_lock, publishing_session
+from resources.feasibility import check_lookups
+from resources.load_refusal import explained
+from resources.physical_table import PhysicalTable, existing_indexes, new_physical, total_bytes
+from resources.publication import Publication, Seconds
+from resources.publish_error import PublishError
+from resources.publish_guard import Current, current
+from resources.retention import abandoned, drop_tables, superseded
+from resources.snapshots import Snapshot
+from resources.table import ReplicatedTable
+
+
+@dataclass(eq=False)
+class Loading:
+    """The state of one publish into one book, which holds the table's publish lock there meanwhile."""
+
+    snapshot: Snapshot
+    table: ReplicatedTable
+    book: Book
+    connection: psycopg.Connection
+    now: Current | None
+    physical: PhysicalTable
+    started: float = field(default_factory=time.perf_counter)
+    seconds: Seconds = field(default_factory=Seconds)
+    lookup_p99_ms: dict[str, float] = field(default_factory=dict)
+    size: int = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(
+        cls, snapshot: Snapshot, table: ReplicatedTable, book: Book, waiting: Callable[[], None]
+    ) -> Iterator[Self]:
+        """Take the table's publish lock in the book and drop what dead publishers left."""
+        with publishing_session(book, table.name, waiting) as connection:
+            drop_tables(connection, abandoned(connection, table.name))
+            physical = new_physical(connection, table.name, snapshot)
+            yield cls(snapshot, table, book, connection, current(connection, table.name), physical)
+
+    def is_current(self) -> bool:
+        """Whether the book shows this content already, with every declared index."""
+        if self.now is None or self.now.snapshot != self.snapshot.id:
+            return False
+        existing = existing_indexes(self.connection, self.now.physical)
+        return existing is not None and {self.table.key, *map(tuple, self.table.indexes)} <= existing
+
+    def keep(self) -> None:
+        """Keep what is current: check its lookups, and note that its content holds as of the snapshot's time."""
+        if self.now is None:
+            return
+        self.physical = replace(self.physical, name=self.now.physical)
+        self._check_feasibility()
+        self.size = total_bytes(self.connection, self.physical)
+        if self.snapshot.as_of > self.now.as_of:
+            self.connection.execute(
+                "UPDATE replicated.current SET as_of = %s WHERE table_name = %s",
+                (self.snapshot.as_of, self.table.name),
+            )
+
+    def load(self, chunks: Iterable[bytes]) -> None:
+        """Copy the stream into the new physical table."""
+        started = time.perf_counter()
+        with explained(self.snapshot, self.physical):
+            self.physical.load(self.connection, chunks)
+        self.seconds = replace(self.seconds, load=time.perf_counter() - started)
+
+    def prepare(self) -> None:
+        """Index, verify and check the loaded table; PublishError if it cannot become current."""
+        started = time.perf_counter()
+        with explained(self.snapshot, self.physical):
+            self.physical.build_indexes(self.connection, self.table.indexes)
+            self.physical.finish(self.connection)
+        indexed = time.perf_counter()
+        self._verify()
+        verified = time.perf_counter()
+        self._check_feasibility()
+        self.size = total_bytes(self.connection, self.physical)
+        self.seconds = replace(
+            self.seconds,
+            index=indexed - started,
+            verify=verified - indexed,
+            feasibility=time.perf_counter() - verified,
+        )
+
+    def switched(self) -> None:
+        """Note the time, and drop what is old enough."""
+        now = time.perf_counter()
+        done = self.seconds.load + self.seconds.index + self.seconds.verify + self.seconds.feasibility
+        self.seconds = replace(self.seconds, total=now - self.started, other=now - self.started - done)
+        drop_tables(self.connection, superseded(self.connection, self.table.name))
+
+    def abandon(self) -> None:
+        """Drop the new physical table, unless it became current after all; left to the next publish where the
+        book is away or another publisher has taken over."""
+        with contextlib.suppress(psycopg.Error):
+            if not self.connection.closed:
+                self.connection.close()
+            with self.book.connect(autocommit=True) as connection:
+                if publish_lock(connection, self.table.name):
+                    names = abandoned(connection, self.table.name)
+                    drop_tables(connection, [name for name in names if name == self.physical.name])
+
+    def publication(self, *, skipped: bool) -> Publication:
+        """What is reported."""
+        return Publication(
+            book=self.book.name,
+            table=self.table.name,
+            snapshot=self.snapshot.id,
+            physical=self.physical.name,
+            rows=self.snapshot.rows,
+            bytes=self.size,
+            skipped=skipped,
+            seconds=self.seconds,
+            lookup_p99_ms=self.lookup_p99_ms,
+        )
+
+    def _check_feasibility(self) -> None:
+        self.lookup_p99_ms = check_lookups(self.connection, self.physical, self.table.lookups, self.snapshot.rows)
+
+    def _verify(self) -> None:
+        """The bytes in the book hash to the snapshot's id. As the rows lie they are in the order in which they
+        were loaded, that of the key, and reading them so is a third faster than by the index."""
+        digest = table_digest(self.connection, self.physical.name)
+        found = digest.id(catalog_schema(self.connection, self.physical.name))
+        if found != self.snapshot.id:
+            raise PublishError(
+                f"content of replicated.{self.physical.name} in book {self.book.name!r}",
+                expected=f"digest {self.snapshot.id}",
+                found=found,
+                todo="The table was not made current. Publish again; if this stays, check the book's disk and memory.",
+            )

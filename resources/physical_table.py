@@ -1,0 +1,123 @@
+"""One immutable table of the schema `replicated` that holds exactly one snapshot."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from resources.column_types import postgres_columns
+from resources.snapshots import Snapshot
+
+_LONGEST_STEM = 40
+
+
+@dataclass(frozen=True)
+class PhysicalTable:
+    """A physical table by name, with the snapshot that it holds or will hold."""
+
+    name: str
+    table: str
+    snapshot: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """The quoted, qualified name."""
+        return sql.Identifier("replicated", self.name)
+
+    def load(self, connection: psycopg.Connection, chunks: Iterable[bytes]) -> None:
+        """Create the table and copy `chunks` into it, in one transaction.
+
+        COPY FREEZE marks the rows visible to every transaction, so that a reader whose own snapshot is older
+        than the load never finds the table empty, and vacuum has nothing left to do.
+        """
+        columns = [
+            sql.SQL("{} {}{}").format(
+                sql.Identifier(name),
+                sql.SQL(f'{kind} COLLATE "C"' if kind == "text" else kind),
+                sql.SQL(" NOT NULL" if name in self.key else ""),
+            )
+            for name, kind in postgres_columns(self.schema)
+        ]
+        with connection.transaction():
+            connection.execute("SET LOCAL synchronous_commit = off")
+            connection.execute(
+                "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)",
+                (self.name, self.table, self.snapshot),
+            )
+            connection.execute(
+                sql.SQL("CREATE TABLE {} ({}) WITH (autovacuum_enabled = off)").format(
+                    self.identifier, sql.SQL(", ").join(columns)
+                )
+            )
+            statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(self.identifier)
+            with connection.cursor().copy(statement) as copy:
+                for chunk in chunks:
+                    copy.write(chunk)
+
+    def build_indexes(self, connection: psycopg.Connection, indexes: Sequence[tuple[str, ...]]) -> None:
+        """Build the unique index of the key and the declared indexes. Reading the table goes on meanwhile."""
+        create = sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})")
+        connection.execute(create.format(sql.Identifier(self._key_index), self.identifier, _names(self.key)))
+        for columns in indexes:
+            connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(self.identifier, _names(columns)))
+
+    def finish(self, connection: psycopg.Connection) -> None:
+        """Make the unique index the primary key, and gather statistics for the planner."""
+        with connection.transaction():
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ADD PRIMARY KEY USING INDEX {}").format(
+                    self.identifier, sql.Identifier(self._key_index)
+                )
+            )
+            connection.execute(sql.SQL("ANALYZE {}").format(self.identifier))
+
+    @property
+    def _key_index(self) -> str:
+        return f"{self.name}_key"
+
+
+def new_physical(connection: psycopg.Connection, table: str, snapshot: Snapshot) -> PhysicalTable:
+    """A physical table, not yet created, under a free name made of table and snapshot."""
+    stem = f"{table.encode()[:_LONGEST_STEM].decode(errors='ignore')}_{snapshot.id[:12]}"
+    name, copies = stem, 1
+    taken = "SELECT FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = %s"
+    while connection.execute(taken, (name,)).fetchone() is not None:
+        copies += 1
+        name = f"{stem}_{copies}"
+    return PhysicalTable(name, table, snapshot.id, snapshot.schema, snapshot.key)
+
+
+def drop_physical(connection: psycopg.Connection, name: str) -> None:
+    """Drop a physical table and its entry, at once or not at all."""
+    with connection.transaction():
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("replicated", name)))
+        connection.execute("DELETE FROM replicated.physical_table WHERE physical = %s", (name,))
+
+
+def existing_indexes(connection: psycopg.Connection, name: str) -> set[tuple[str, ...]] | None:
+    """The columns of every index of a physical table; None where the table does not exist."""
+    rows = connection.execute(
+        """SELECT i.indexrelid IS NOT NULL, array_agg(a.attname::text ORDER BY k.place)
+           FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid
+           LEFT JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) ON true
+           LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+           WHERE c.relnamespace = 'replicated'::regnamespace AND c.relname = %s GROUP BY i.indexrelid""",
+        (name,),
+    ).fetchall()
+    return {tuple(columns) for is_index, columns in rows if is_index} if rows else None
+
+
+def total_bytes(connection: psycopg.Connection, physical: PhysicalTable) -> int:
+    """The size of table and indexes on the book's disk."""
+    row = connection.execute(
+        "SELECT pg_total_relation_size(%s::regclass)", (physical.identifier.as_string(connection),)
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))

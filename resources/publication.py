@@ -1,0 +1,40 @@
+"""What a publish reports for one book."""
+
+from dataclasses import dataclass, field
+
+from resources.settings import BookName
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the time of a publish went, by the wall clock; `other` is waiting for other books, and the switch."""
+
+    load: float = 0.0
+    index: float = 0.0
+    verify: float = 0.0
+    feasibility: float = 0.0
+    other: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One table made current in one book, or found to be current already (`skipped`).
+
+    `bytes` is the size of table and indexes in the book; `lookup_p99_ms` is per declared lookup.
+    """
+
+    book: BookName
+    table: str
+    snapshot: str
+    physical: str
+    rows: int
+    bytes: int
+    skipped: bool
+    seconds: Seconds = field(default_factory=Seconds)
+    lookup_p99_ms: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows over the whole time; 0 where nothing was loaded."""
+        return self.rows / self.seconds.total if self.seconds.total else 0.0

@@ -1,0 +1,71 @@
+"""What is dropped from a book: physical tables of dead publishers, and those superseded long enough."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import psycopg
+
+from resources.physical_table import drop_physical
+
+KEEP = 2
+GRACE = timedelta(seconds=60)
+"""A reader that took the pointer finds its table at least this long after the pointer moved on."""
+_LOCK_WAIT_MS = 200
+
+
+def abandoned(connection: psycopg.Connection, table: str) -> list[str]:
+    """Physical tables of `table` that never became current. The caller holds the table's publish lock,
+    so no live publisher is loading one of them."""
+    return _names(
+        connection.execute(
+            """SELECT p.physical FROM replicated.physical_table p
+               WHERE p.table_name = %s
+                 AND NOT EXISTS (SELECT FROM replicated.publication l WHERE l.physical = p.physical
+                                 AND l.table_name = p.table_name AND l.at >= p.created_at)
+                 AND NOT EXISTS (SELECT FROM replicated.current c WHERE c.physical = p.physical)""",
+            (table,),
+        ).fetchall()
+    )
+
+
+def superseded(connection: psycopg.Connection, table: str, *, keep: int = KEEP, grace: timedelta = GRACE) -> list[str]:
+    """Physical tables of `table` that are neither among the newest `keep` nor were current within `grace`."""
+    return _names(
+        connection.execute(
+            """WITH made AS (
+                   SELECT p.physical, max(l.entry) AS entry
+                   FROM replicated.physical_table p JOIN replicated.publication l USING (table_name, physical)
+                   WHERE p.table_name = %(table)s GROUP BY p.physical)
+               SELECT physical FROM (SELECT physical, entry, row_number() OVER (ORDER BY entry DESC) AS place FROM made)
+               WHERE place > %(keep)s
+                 AND physical NOT IN (SELECT c.physical FROM replicated.current c)
+                 AND NOT EXISTS (SELECT FROM replicated.publication l
+                                 WHERE l.table_name = %(table)s AND l.replaced = physical
+                                   AND l.at > clock_timestamp() - %(grace)s)
+               ORDER BY entry""",
+            {"table": table, "keep": keep, "grace": grace},
+        ).fetchall()
+    )
+
+
+def drop_tables(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:
+    """Drop physical tables; one that a reader or a user's view still needs stays, for the next time.
+
+    Gives the names that were dropped. `connection` is in autocommit.
+    """
+    dropped = []
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_LOCK_WAIT_MS}ms",))
+    try:
+        for name in names:
+            try:
+                drop_physical(connection, name)
+            except (psycopg.errors.LockNotAvailable, psycopg.errors.DependentObjectsStillExist):
+                continue
+            dropped.append(name)
+    finally:
+        connection.execute("SET lock_timeout = 0")
+    return dropped
+
+
+def _names(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    return [name for (name,) in rows]

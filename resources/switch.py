@@ -1,0 +1,97 @@
+"""The moment in which a loaded physical table becomes current: one transaction, no reader waits long."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from resources.physical_table import PhysicalTable
+from resources.publish_error import PublishError
+from resources.publish_guard import current
+from resources.replicated_view import replace_view
+from resources.snapshots import Snapshot
+
+_LOCK_WAIT_MS = 100
+"""Readers that arrive while the switch waits for a lock wait behind it: never longer than this."""
+_PATIENCE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One table to make current: what was loaded, from which snapshot, how large it is in the book."""
+
+    physical: PhysicalTable
+    snapshot: Snapshot
+    bytes: int
+
+
+def switch(
+    connection: psycopg.Connection, switches: Sequence[Switch], *, who: str, patience: float = _PATIENCE_SECONDS
+) -> None:
+    """Make all tables current in one transaction; PublishError when readers hold a view for too long.
+
+    A view cannot be replaced while a statement reads it. Each attempt gives up after a tenth of a second, so that
+    one long reader never makes the others queue, and tries again until `patience` seconds have passed.
+    """
+    until = time.monotonic() + patience
+    pause = 0.02
+    while True:
+        try:
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = {_LOCK_WAIT_MS}")
+                connection.execute("SET LOCAL synchronous_commit = on")
+                for one in switches:
+                    _move(connection, one, who)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            if time.monotonic() > until:
+                raise PublishError(
+                    f"switch of {', '.join(one.physical.table for one in switches)}",
+                    expected=f"a moment without a reader of the view within {patience:.0f} s",
+                    found=_readers(connection, switches),
+                    todo="End the long statement and publish again; the table was not changed.",
+                ) from None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+        else:
+            return
+
+
+def _move(connection: psycopg.Connection, one: Switch, who: str) -> None:
+    table, snapshot = one.physical.table, one.snapshot
+    replace_view(connection, one.physical)
+    before = current(connection, table)
+    connection.execute(
+        """INSERT INTO replicated.current (table_name, snapshot, physical, rows, bytes, as_of)
+           VALUES (%s, %s, %s, %s, %s, %s)
+           ON CONFLICT (table_name) DO UPDATE SET snapshot = excluded.snapshot, physical = excluded.physical,
+               rows = excluded.rows, bytes = excluded.bytes, as_of = excluded.as_of,
+               published_at = clock_timestamp()""",
+        (table, snapshot.id, one.physical.name, snapshot.rows, one.bytes, snapshot.as_of),
+    )
+    connection.execute(
+        """INSERT INTO replicated.publication (table_name, snapshot, physical, rows, bytes, as_of, who, replaced)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
+        (
+            table,
+            snapshot.id,
+            one.physical.name,
+            snapshot.rows,
+            one.bytes,
+            snapshot.as_of,
+            who,
+            before.physical if before else None,
+        ),
+    )
+    connection.execute("SELECT pg_notify('penstock', %s)", (f"publish {table} {snapshot.id}",))
+
+
+def _readers(connection: psycopg.Connection, switches: Sequence[Switch]) -> str:
+    rows = connection.execute(
+        """SELECT DISTINCT a.pid, coalesce(nullif(a.application_name, ''), 'unnamed'), left(a.query, 80)
+           FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_class c ON c.oid = l.relation
+           WHERE c.relnamespace = 'replicated'::regnamespace AND c.relname = ANY(%s) AND l.granted
+               AND l.pid <> pg_backend_pid()""",
+        ([one.physical.table for one in switches],),
+    ).fetchall()
+    return "; ".join(f"process {pid} ({name}): {query}" for pid, name, query in rows) or "none that is visible"
