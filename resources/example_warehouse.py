@@ -4,7 +4,7 @@ import importlib.util
 import shutil
 import tempfile
 import zipfile
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -23,6 +23,13 @@ TABLES = ("flights", "weather", "planes", "airports", "airlines")
 def shift_days(now: datetime) -> int:
     """By how many days 2013 is moved: the largest multiple of 364 that does not put its first day after now."""
     return (now.date() - FIRST_DAY).days // LAP_DAYS * LAP_DAYS
+
+
+def first_trainable_month(now: datetime) -> str:
+    """The first month, as its first day, that half a year of the warehouse's rows lies before."""
+    start = FIRST_DAY + timedelta(days=shift_days(now) - LAP_DAYS)
+    index = start.year * 12 + start.month + 6
+    return f"{index // 12:04d}-{index % 12 + 1:02d}-01"
 
 
 def ensure(settings: Settings) -> str:

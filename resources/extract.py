@@ -8,7 +8,7 @@ from resources.settings import Settings
 from resources.snapshots import Snapshot, SnapshotStore
 from resources.table import ReplicatedTable
 from resources.training_join import training_query
-from resources.warehouse import Warehouse, open_warehouse
+from resources.warehouse import open_warehouse
 from schemas.shape import shape_check
 
 
@@ -30,13 +30,13 @@ def extract_training_rows(
     settings: Settings,
     model: Model,
     tables: Mapping[str, ReplicatedTable],
+    *,
     name: str,
     since: datetime,
     until: datetime,
-    warehouse: Warehouse | None = None,
 ) -> Snapshot:
     """The snapshot `name` of a model's rows between two instants, every lookup joined as of the asking time."""
-    warehouse = warehouse or open_warehouse(settings)
+    warehouse = open_warehouse(settings)
     queries = {table.name: table.query for table in tables.values()}
     query = training_query(model.contract, model.query, queries, warehouse.dialect)
     with warehouse.batches(query, {"from": since, "until": until}, key=model.contract.entity) as batches:

@@ -147,7 +147,8 @@ def _base_rate(model: Model, trained_on: TrainingRows, held_out: TrainingRows) -
     means = np.bincount(position, weights=trained_on.outcome) / np.bincount(position)
     wanted = model.base_rate_by(held_out.columns)
     at = np.clip(np.searchsorted(groups, wanted), 0, len(groups) - 1)
-    return np.where(groups[at] == wanted, means[at], trained_on.outcome.mean())
+    rates: Values = np.where(groups[at] == wanted, means[at], trained_on.outcome.mean())
+    return rates
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:

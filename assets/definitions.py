@@ -1,0 +1,57 @@
+"""The one `Definitions` of Penstock: everything that the declaration files of this folder declare."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets.declarations import declared
+from assets.factories import releasing, replication, warehouse
+from assets.factories.environment import Environment
+from assets.factories.training import TrainingAssets
+
+
+def build() -> dg.Definitions:
+    """All assets, checks, jobs and schedules."""
+    found = declared()
+    assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
+    assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]
+    checks: list[Any] = []
+    jobs: list[Any] = []
+    schedules: list[Any] = []
+    for table in found.tables.values():
+        assets += [replication.snapshot(table), replication.publication(table)]
+        job, schedule = replication.job_and_schedule(table)
+        jobs.append(job)
+        schedules.append(schedule)
+    for model in found.models.values():
+        training = TrainingAssets(model, dict(found.tables))
+        assets += [
+            training.rows("training_set", "What the candidate is trained on: the months before the named one."),
+            training.rows("holdout_set", "What the candidate is judged on: the named month, which it never saw."),
+            training.candidate(),
+            releasing.test_release(training),
+            releasing.prod_release(training),
+        ]
+        checks.append(training.no_skew())
+        job, schedule = releasing.job_and_schedule(training)
+        jobs.append(job)
+        schedules.append(schedule)
+        jobs.append(
+            dg.define_asset_job(
+                f"everything_for_{training.name}",
+                selection=dg.AssetSelection.all(),
+                partitions_def=training.partitions,
+                description="Every table, and the model of one month: what a first prediction needs.",
+            )
+        )
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=jobs,
+        schedules=schedules,
+        resources={"environment": Environment()},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build()

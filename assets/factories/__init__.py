@@ -1,0 +1,1 @@
+"""Factories: from declarations to Dagster assets, checks, jobs and schedules."""

@@ -1,0 +1,92 @@
+"""What a step shows of itself in the Dagster UI: schemas, queries, tables of rows, plots."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pandera.pandas as pa
+
+from resources.publication import Publication
+from resources.snapshots import Snapshot
+from schemas.shape import described
+
+HISTORY = 60
+
+
+def image(png: bytes) -> dg.MarkdownMetadataValue:
+    """A picture that the UI shows where it stands."""
+    return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+    """Rows of the same columns as a table."""
+    if not rows:
+        return dg.MetadataValue.md("(none)")
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def column_schema(shape: pa.DataFrameSchema) -> dg.TableSchema:
+    """The declared shape as Dagster shows columns."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=row["column"],
+                type=row["type"].removesuffix("[pyarrow]"),
+                description=row["checks"] or None,
+                constraints=dg.TableColumnConstraints(nullable=row["nullable"]),
+            )
+            for row in described(shape)
+        ]
+    )
+
+
+def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str, Any]:
+    """Rows, size, digest, query and schema of a snapshot."""
+    return {
+        "dagster/row_count": snapshot.rows,
+        "dagster/column_schema": column_schema(shape),
+        "bytes": snapshot.manifest.bytes,
+        "snapshot": snapshot.id,
+        "as_of": dg.MetadataValue.timestamp(snapshot.as_of),
+        "query": dg.MetadataValue.md(f"```sql\n{snapshot.manifest.query.strip()}\n```"),
+    }
+
+
+def publication_evidence(publication: Publication) -> dict[str, Any]:
+    """Rows, speed, digest and lookup times of one table in one book."""
+    evidence: dict[str, Any] = {
+        "dagster/row_count": publication.rows,
+        "bytes": publication.bytes,
+        "snapshot": publication.snapshot,
+        "physical_table": publication.physical,
+        "loaded": "no, already current" if publication.skipped else "yes",
+        "seconds": publication.seconds.total,
+        "seconds_load": publication.seconds.load,
+        "seconds_index": publication.seconds.index,
+        "seconds_verify": publication.seconds.verify,
+    }
+    if not publication.skipped:
+        evidence["rows_per_second"] = round(publication.rows_per_second)
+    for lookup, milliseconds in publication.lookup_p99_ms.items():
+        evidence[f"lookup_p99_ms {lookup}"] = milliseconds
+    return evidence
+
+
+def past_numbers(context: dg.AssetExecutionContext, key: dg.AssetKey, name: str) -> list[tuple[float, float]]:
+    """The number `name` of the asset's last materializations, oldest first, with their Unix times."""
+    records = context.instance.fetch_materializations(key, limit=HISTORY).records
+    numbers = []
+    for record in reversed(records):
+        value = record.asset_materialization.metadata.get(name) if record.asset_materialization else None
+        if value is not None and isinstance(value.value, int | float):
+            numbers.append((record.timestamp, float(value.value)))
+    return numbers
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,37 @@
+"""How a step fails: transient database errors are tried again, refusals are not and say why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+import psycopg
+import sqlalchemy as sa
+
+from model_tools.errors import PenstockError
+
+TRIES = 3
+SECONDS_BETWEEN = 5
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Turn what a step raises into what Dagster should do about it."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, psycopg.OperationalError) as error:
+        raise dg.RetryRequested(max_retries=TRIES, seconds_to_wait=SECONDS_BETWEEN) from error
+    except PenstockError as error:
+        raise dg.Failure(
+            description=str(error),
+            metadata={
+                name: value
+                for name, value in (
+                    ("thing", error.thing),
+                    ("expected", error.expected),
+                    ("found", error.found),
+                    ("next", error.todo),
+                )
+                if value
+            },
+            allow_retries=False,
+        ) from error

@@ -1,0 +1,162 @@
+"""A model's releases as monthly assets: into TEST, then into PROD, each through the gate."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.factories.environment import Environment
+from assets.factories.evidence import markdown_table
+from assets.factories.faults import faults
+from assets.factories.training import TrainingAssets, month_of
+from model_tools.errors import PenstockError
+from resources.code_version import code_version
+from resources.releases import LedgerEntry, Proposal, ReleaseError, ledger
+
+
+class ReleaseConfig(dg.Config):
+    """Why this release is made; `override` lets pass what the gate refuses, and is recorded."""
+
+    why: str = "monthly training"
+    override: bool = False
+
+
+def test_release(training: TrainingAssets) -> dg.AssetsDefinition:
+    """The asset that moves TEST's pointer."""
+    return _release(training, "test_release", [training.key("candidate"), training.key("holdout_set")])
+
+
+def prod_release(training: TrainingAssets) -> dg.AssetsDefinition:
+    """The asset that moves PROD's pointer to what is current in TEST."""
+    tables = [dg.AssetKey(["prod", name]) for name in training.tables]
+    return _release(training, "prod_release", [training.key("candidate"), training.key("test_release"), *tables])
+
+
+def job_and_schedule(training: TrainingAssets) -> tuple["dg.UnresolvedAssetJobDefinition", Any]:
+    """The monthly job from training set to release, and its schedule, switched on."""
+    job = dg.define_asset_job(
+        f"train_{training.name}",
+        selection=dg.AssetSelection.groups(training.name),
+        partitions_def=training.partitions,
+        description=f"Trains {training.name} on the months before, and releases it if the gate lets it.",
+    )
+    _, hour, day = (int(part) if part.isdecimal() else None for part in training.model.cron.split()[:3])
+    schedule = dg.build_schedule_from_partitioned_job(
+        job,
+        name=f"train_{training.name}_schedule",
+        hour_of_day=hour,
+        day_of_month=day,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    return job, schedule
+
+
+def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    key = training.key(step)
+    book = step.split("_", maxsplit=1)[0].upper()
+
+    @dg.asset(
+        key=key,
+        deps=deps,
+        partitions_def=training.partitions,
+        group_name=training.name,
+        description=f"The release of {training.name} that {book} serves. Moved only by the gate.",
+        owners=training.owners,
+        kinds={"postgres"},
+        check_specs=[
+            dg.AssetCheckSpec("gate", asset=key, description="Reaches the floor; not worse than the release before.")
+        ],
+    )
+    def move(
+        context: dg.AssetExecutionContext, environment: Environment, config: ReleaseConfig
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        from training.gate import GateRefused
+        from training.release import release_to_prod, release_to_test
+
+        who = f"dagster run {context.run_id}"
+        test, prod = environment.books
+        with faults():
+            proposal = _proposal(context, environment, training)
+            try:
+                if step == "test_release":
+                    entry = release_to_test(
+                        environment.settings,
+                        training.model,
+                        proposal,
+                        test,
+                        who=who,
+                        why=config.why,
+                        override=config.override,
+                    )
+                else:
+                    entry = release_to_prod(
+                        environment.settings,
+                        training.model,
+                        proposal,
+                        test,
+                        prod,
+                        who=who,
+                        why=config.why,
+                        override=config.override,
+                    )
+            except GateRefused as refused:
+                found: dict[str, Any] = {
+                    "decision": markdown_table([_row(refused.decision)]),
+                    "reasons": str(refused.decision.summary),
+                }
+                yield dg.AssetCheckResult(passed=False, check_name="gate", asset_key=key, metadata=found)
+                raise dg.Failure(str(refused), metadata=found, allow_retries=False) from refused
+            listed = ledger(test if step == "test_release" else prod, training.name, limit=20)
+        yield _result(entry, listed)
+
+    return move
+
+
+def _proposal(context: dg.AssetExecutionContext, environment: Environment, training: TrainingAssets) -> Proposal:
+    """The candidate of the run's month, by what its newest materialization says."""
+    from training.candidate import proposal_of
+    from training.release import artifact_cache
+
+    records = context.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=training.key("candidate"), asset_partitions=[context.partition_key]), limit=1
+    ).records
+    if not records or records[0].asset_materialization is None:
+        todo = f"Materialize {training.name}/candidate for {month_of(context)}."
+        raise ReleaseError(f"candidate of {month_of(context)}", expected="a trained one", found="none", todo=todo)
+    digest = records[0].asset_materialization.metadata["artifact"].value
+    if not isinstance(digest, str):
+        raise PenstockError("candidate", expected="an artifact digest in its metadata", found=repr(digest))
+    settings = environment.settings
+    return proposal_of(environment.artifacts, digest, artifact_cache(settings), code_version=code_version())
+
+
+def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResult[None]:
+    overridden = entry.action == "override"
+    return dg.MaterializeResult(
+        metadata={
+            "version": entry.version,
+            "action": entry.action,
+            "artifact": entry.artifact,
+            "replaced": entry.replaced if entry.replaced is not None else "nothing: the first release",
+            "who": entry.who,
+            "why": entry.why,
+            "roc_auc": float(entry.metrics.get("roc_auc") or float("nan")),
+            "gate": dg.MetadataValue.json(dict(entry.gate)),
+            "ledger": markdown_table(
+                [{n: getattr(e, n) for n in ("version", "action", "month", "at", "who", "why")} for e in listed]
+            ),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                passed=not overridden,
+                check_name="gate",
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"decision": dg.MetadataValue.json(dict(entry.gate)), "overridden": overridden},
+            )
+        ],
+    )
+
+
+def _row(decision: Any) -> dict[str, Any]:
+    names = ("metric", "candidate", "floor", "current", "current_version", "difference", "interval", "rows", "passed")
+    return {name: getattr(decision, name) for name in names}

@@ -1,0 +1,177 @@
+"""A model's training as monthly assets: training set, held-out set, candidate, and the check against skew."""
+
+import dagster as dg
+
+from assets.factories.environment import Environment
+from assets.factories.evidence import image, markdown_table, snapshot_evidence
+from assets.factories.faults import faults
+from assets.factories.warehouse import POOL
+from model_tools.errors import PenstockError
+from resources.code_version import code_version
+from resources.extract import extract_training_rows
+from resources.model import Model
+from resources.snapshots import Snapshot
+from resources.table import ReplicatedTable
+from training.months import windows
+
+ROWS_COMPARED = 2_000
+
+
+class TrainingAssets:
+    """The assets of one model, which share its declaration and its monthly partitions."""
+
+    def __init__(self, model: Model, tables: dict[str, ReplicatedTable]) -> None:
+        self.model = model
+        self.name = model.contract.model
+        used = {lookup.table for lookup in model.contract.lookups}
+        self.tables = {name: table for name, table in tables.items() if name in used}
+        self.partitions = dg.MonthlyPartitionsDefinition(start_date=model.first_month)
+        self.sources = sorted({source for table in self.tables.values() for source in table.after})
+        self.owners = [model.owner] if model.owner else None
+
+    def key(self, step: str) -> dg.AssetKey:
+        """The asset of one step."""
+        return dg.AssetKey([self.name, step])
+
+    def rows(self, step: str, description: str) -> dg.AssetsDefinition:
+        """The asset `training_set` or `holdout_set`: rows of the month's window, lookups joined as of asking."""
+
+        @dg.asset(
+            key=self.key(step),
+            deps=[source.split("/") for source in self.sources],
+            partitions_def=self.partitions,
+            group_name=self.name,
+            description=description,
+            owners=self.owners,
+            kinds={"parquet", "pandera"},
+            pool=POOL,
+        )
+        def take(context: dg.AssetExecutionContext, environment: Environment) -> dg.MaterializeResult[None]:
+            window = windows(month_of(context), self.model.window_months)
+            since, until = (
+                (window.training_from, window.holdout_from)
+                if step == "training_set"
+                else (window.holdout_from, window.holdout_until)
+            )
+            with faults():
+                taken = extract_training_rows(
+                    environment.settings,
+                    self.model,
+                    self.tables,
+                    name=self.snapshot_name(step, month_of(context)),
+                    since=since,
+                    until=until,
+                )
+            window_text = f"{since:%Y-%m-%d} up to {until:%Y-%m-%d}"
+            return dg.MaterializeResult(
+                metadata={**snapshot_evidence(taken, self.model.shape), "window": window_text},
+                data_version=dg.DataVersion(taken.id),
+            )
+
+        return take
+
+    def candidate(self) -> dg.AssetsDefinition:
+        """The asset that trains, scores, packs and proves the artifact."""
+        key = self.key("candidate")
+
+        @dg.asset(
+            key=key,
+            deps=[self.key("training_set"), self.key("holdout_set")],
+            partitions_def=self.partitions,
+            group_name=self.name,
+            description=f"{self.model.description} Trained on the months before, scored on the month itself.",
+            owners=self.owners,
+            kinds={"sklearn"},
+            check_specs=[
+                dg.AssetCheckSpec(
+                    "parity", asset=key, description="The artifact gives scikit-learn's own answers on every row."
+                )
+            ],
+        )
+        def train(context: dg.AssetExecutionContext, environment: Environment) -> dg.MaterializeResult[None]:
+            from training.candidate import PARITY, make_candidate
+            from training.plots import roc_and_calibration
+
+            month = month_of(context)
+            with faults():
+                made = make_candidate(
+                    self.model,
+                    month,
+                    self.stored(environment, "training_set", month),
+                    self.stored(environment, "holdout_set", month),
+                    environment.artifacts,
+                    code_version=code_version(),
+                    step=context.log.info,
+                )
+            metrics = made.proposal.metrics
+            return dg.MaterializeResult(
+                metadata={
+                    "artifact": made.proposal.artifact,
+                    "roc_auc": metrics["roc_auc"],
+                    "roc_auc_base_rate": metrics.get("roc_auc_base_rate", float("nan")),
+                    "metrics": markdown_table([{"metric": name, "value": value} for name, value in metrics.items()]),
+                    "roc_and_calibration": image(roc_and_calibration(made.evaluation)),
+                    "training_rows": made.training_rows,
+                    "holdout_rows": len(made.evaluation.outcome),
+                    "artifact_bytes": metrics["artifact_bytes"],
+                },
+                check_results=[
+                    dg.AssetCheckResult(
+                        passed=True,
+                        check_name="parity",
+                        metadata={"largest_difference": made.parity, "allowed": PARITY},
+                    )
+                ],
+            )
+
+        return train
+
+    def no_skew(self) -> dg.AssetChecksDefinition:
+        """The check that sends held-out rows through the serving lookup, and demands the same bits."""
+
+        @dg.asset_check(
+            asset=self.key("holdout_set"),
+            name="no_skew",
+            additional_deps=[dg.AssetKey(["test", name]) for name in self.tables],
+            blocking=True,
+            description="Rows sent through the serving lookup give feature vectors equal to the bit.",
+            partitions_def=self.partitions,
+        )
+        def compare(context: dg.AssetCheckExecutionContext, environment: Environment) -> dg.AssetCheckResult:
+            from training.skew import skew
+
+            with faults():
+                found = skew(
+                    environment.books[0],
+                    self.model,
+                    self.stored(environment, "holdout_set", month_of(context)),
+                    rows=ROWS_COMPARED,
+                )
+            return dg.AssetCheckResult(
+                passed=not found.differing,
+                metadata={
+                    "rows": found.rows,
+                    "features": len(self.model.contract.features),
+                    "differing_features": dg.MetadataValue.json(found.differing),
+                    "snapshots": dg.MetadataValue.json(found.snapshots),
+                },
+            )
+
+        return compare
+
+    def snapshot_name(self, step: str, month: str) -> str:
+        """Under which name the snapshot of a step and month is stored."""
+        return f"{self.name}.{step}.{month}"
+
+    def stored(self, environment: Environment, step: str, month: str) -> Snapshot:
+        """The newest snapshot of a step and month; PenstockError if there is none."""
+        found = environment.snapshots.latest(self.snapshot_name(step, month))
+        if found is None:
+            todo = f"Materialize {self.name}/{step} for {month}."
+            raise PenstockError(f"{step} of {month}", expected="a snapshot", found="none", todo=todo)
+        return found
+
+
+def month_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
+    """The run's partition as `YYYY-MM`."""
+    return context.partition_key[:7]

@@ -1,0 +1,38 @@
+"""The raw tables of the warehouse, and the tables that are prepared inside it."""
+
+import dagster as dg
+
+from assets.factories.environment import Environment
+from assets.factories.faults import faults
+from resources.preparation import Preparation
+from resources.warehouse import open_warehouse
+
+POOL = "warehouse"
+
+
+def source(name: str, description: str) -> dg.AssetSpec:
+    """A raw table that others fill."""
+    return dg.AssetSpec(["warehouse", name], group_name="warehouse", description=description, kinds={"table"})
+
+
+def prepared(preparation: Preparation) -> dg.AssetsDefinition:
+    """The asset that runs the preparation's SQL inside the warehouse."""
+
+    @dg.asset(
+        key=["prepared", preparation.name],
+        deps=[["warehouse", name] for name in preparation.reads],
+        group_name="warehouse",
+        description=f"{preparation.description}\n\n```sql\n{preparation.script.strip()}\n```",
+        owners=[preparation.owner] if preparation.owner else None,
+        kinds={"sql", "duckdb"},
+        pool=POOL,
+    )
+    def prepare(environment: Environment) -> dg.MaterializeResult[None]:
+        with faults():
+            warehouse = open_warehouse(environment.settings)
+            warehouse.prepare(preparation.script)
+            with warehouse.batches(f"SELECT count(*) AS n FROM prepared.{preparation.name}") as batches:
+                rows = batches.read_all().column("n")[0].as_py()
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+
+    return prepare

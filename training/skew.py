@@ -1,0 +1,64 @@
+"""The proof that training and serving see the same: held-out rows sent through the serving lookup."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from model_tools.columns import request_columns
+from resources.book import Book
+from resources.lookups import look_up_now
+from resources.model import Model
+from resources.snapshots import Snapshot
+from training.frame import training_rows
+
+
+@dataclass(frozen=True)
+class Skew:
+    """How many rows were compared, and per differing feature an example of a row and both values."""
+
+    rows: int
+    differing: Mapping[str, Mapping[str, str]]
+    snapshots: Mapping[str, str]
+
+
+def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
+    """Compare the feature vectors of up to `rows` rows, spread over the snapshot, bit by bit."""
+    whole = snapshot.batches().read_all()
+    places = np.unique(np.linspace(0, max(len(whole) - 1, 0), min(rows, len(whole))).astype(int))
+    table = whole.take(pa.array(places))
+    requests = _requests(model, table)
+    looked, snapshots = look_up_now(book.url, model.contract, requests)
+    served = model.contract.vectors({**request_columns(model.contract, requests), **looked.columns})
+    trained = training_rows(model, table).vectors
+    differing = {
+        name: found for name in trained if (found := _first_difference(trained[name], served[name])) is not None
+    }
+    return Skew(len(places), differing, snapshots)
+
+
+def _requests(model: Model, table: pa.Table) -> list[msgspec.Struct]:
+    """The rows as the requests that a backend would have sent."""
+    fields = [field.name for field in msgspec.structs.fields(model.contract.request)]
+    columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in fields}
+    asked_at = model.contract.asked_at
+    columns[asked_at] = [moment.astimezone(UTC) for moment in columns[asked_at]]
+    return [
+        msgspec.convert(dict(zip(fields, values, strict=True)), model.contract.request)
+        for values in zip(*(columns[name] for name in fields), strict=True)
+    ]
+
+
+def _first_difference(trained: np.ndarray[Any, Any], served: np.ndarray[Any, Any]) -> dict[str, str] | None:
+    """The first row in which two columns differ in type or in any bit, None if they are the same."""
+    if trained.dtype != served.dtype:
+        return {"row": "0", "trained": str(trained.dtype), "served": str(served.dtype)}
+    same = trained == served if trained.dtype == object else trained.view(np.uint64) == served.view(np.uint64)
+    if bool(np.all(same)):
+        return None
+    row = int(np.argmin(same))
+    return {"row": str(row), "trained": repr(trained[row]), "served": repr(served[row])}
