@@ -1,0 +1,144 @@
+"""The SQL of serving-time lookups: built from a contract and the pointers of its book, values always bound."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from model_tools.contract import Column, Contract, Lookup
+
+# Every lookup must go through an index (the publish proves that it can), and no request pays for planning.
+SESSION = {
+    "application_name": "penstock lookups",
+    "timezone": "UTC",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+}
+_BOUND_TYPES = {
+    msgspec.inspect.IntType: "int8",
+    msgspec.inspect.FloatType: "float8",
+    msgspec.inspect.BoolType: "bool",
+    msgspec.inspect.DateType: "date",
+}
+PREVIOUS = ("id", "input", "looked_up", "release", "answer")
+
+
+class Pointer(msgspec.Struct, frozen=True):
+    """What `replicated.current` says about one replicated table."""
+
+    table: str
+    snapshot: str
+    physical: str
+    rows: int
+    as_of: datetime | None
+    published_at: datetime | None
+
+
+Pointers = Mapping[str, Pointer]
+
+
+def tables_of(contract: Contract) -> list[str]:
+    """The replicated tables that a contract looks up in, in name order."""
+    return sorted({lookup.table for lookup in contract.lookups})
+
+
+def fields_of(contract: Contract) -> tuple[str, ...]:
+    """The request fields that lookups need, in name order."""
+    return tuple(
+        sorted(
+            {field for lookup in contract.lookups for field in lookup.key.values()}
+            | {lookup.as_of[1] for lookup in contract.lookups if lookup.as_of}
+        )
+    )
+
+
+def statement(
+    contract: Contract, pointers: Pointers, wanted: Sequence[tuple[Lookup, Column]], *, previous: bool, pinned: bool
+) -> str:
+    """The statement: `fresh`, the PREVIOUS columns on demand, the wanted columns, one found flag per lookup.
+
+    $1 are the entities; $2 and on the arrays of `fields_of`, all of n elements.
+    """
+    types = {field.name: _bound_type(field.type) for field in msgspec.structs.fields(contract.request)}
+    fields = fields_of(contract)
+    arrays = ["$1::bytea[]"] + [f"${n}::{types[name]}[]" for n, name in enumerate(fields, 2)]
+    inputs = ["entity"] + [quoted(f"in_{name}") for name in fields]
+    selected = ["true" if pinned else _unmoved([pointers[table] for table in tables_of(contract)])]
+    joins = []
+    if previous:
+        selected += [f"stored.{name}" for name in PREVIOUS]
+        model = literal(contract.model)
+        joins.append(f"LEFT JOIN app.latest_answer stored ON stored.model = {model} AND stored.entity = i.entity")
+    alias = {lookup.name: f"l{n}" for n, lookup in enumerate(contract.lookups)}
+    selected += [f"{alias[lookup.name]}.{quoted(column.name)}" for lookup, column in wanted]
+    selected += [f"{alias[lookup.name]}.found IS NOT NULL" for lookup in contract.lookups]
+    joins += [_join(lookup, pointers[lookup.table], alias[lookup.name]) for lookup in contract.lookups]
+    lines = [
+        f"SELECT {', '.join(selected)}",
+        f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS i({', '.join(inputs)}, n)",
+        *joins,
+        "ORDER BY i.n",
+    ]
+    return "\n".join(lines)
+
+
+def plain_types(annotation: Any) -> list[msgspec.inspect.Type]:
+    """The types that a request field may have, without the notes for the reader around them."""
+
+    def bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
+        return bare(info.type) if isinstance(info, msgspec.inspect.Metadata) else info
+
+    info = bare(msgspec.inspect.type_info(annotation))
+    return [bare(member) for member in info.types] if isinstance(info, msgspec.inspect.UnionType) else [info]
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, for names out of declarations and the book; what is posted is bound instead."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _join(lookup: Lookup, pointer: Pointer, alias: str) -> str:
+    """One lookup as a lateral subquery that gives at most one row: the newest not after the as-of field."""
+    columns = [f"t.{quoted(column.name)}" for column in lookup.columns]
+    where = [f"t.{quoted(ours)} = i.{quoted(f'in_{theirs}')}" for ours, theirs in lookup.key.items()]
+    order = ""
+    if lookup.as_of:
+        ours, theirs = lookup.as_of
+        where.append(f"t.{quoted(ours)} <= i.{quoted(f'in_{theirs}')}")
+        order = f" ORDER BY t.{quoted(ours)} DESC"
+    return (
+        f"LEFT JOIN LATERAL (SELECT true AS found, {', '.join(columns)} FROM replicated.{quoted(pointer.physical)} t"
+        f" WHERE {' AND '.join(where)}{order} LIMIT 1) {alias} ON true"
+    )
+
+
+def _unmoved(pointers: Sequence[Pointer]) -> str:
+    """An expression, evaluated once per statement: whether all of these pointers are still current."""
+    if not pointers:
+        return "true"
+    wanted = ", ".join(f"({literal(p.table)}, {literal(p.snapshot)}, {literal(p.physical)})" for p in pointers)
+    return (
+        f"(SELECT count(*) = {len(pointers)} FROM replicated.current"
+        f" WHERE (table_name, snapshot, physical) IN ({wanted}))"
+    )
+
+
+def _bound_type(annotation: Any) -> str:
+    """The Postgres type in which a request field of this type is bound."""
+    for member in plain_types(annotation):
+        if isinstance(member, msgspec.inspect.DateTimeType):
+            return "timestamp" if member.tz is False else "timestamptz"
+        for kind, bound in _BOUND_TYPES.items():
+            if isinstance(member, kind):
+                return bound
+    return "text"

@@ -1,0 +1,199 @@
+"""Lookups at serving time: one Postgres statement that looks up any number of requests, from the contract alone."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from model_tools.columns import column
+from model_tools.contract import Contract
+from model_tools.errors import PenstockError
+from resources.lookup_sql import PREVIOUS, SESSION, Pointer, Pointers, fields_of, statement, tables_of
+
+UNDEFINED_TABLE = "42P01"
+MOST_SWITCHES = 20
+
+Columns = dict[str, np.ndarray[Any, Any]]
+
+
+class LookupFailed(PenstockError):
+    """The replicated tables that a contract needs are not there, or do not stand still."""
+
+
+class Looked(msgspec.Struct, frozen=True, gc=False):
+    """n looked-up requests: `lookup.column` arrays, each request's rows as JSON text, and lookups that found no row."""
+
+    columns: Columns
+    rows: list[bytes]
+    missing: list[tuple[str, ...]]
+
+
+class LookupStatement:
+    """The statement of one contract against the physical tables of given pointers.
+
+    It answers n requests at once: a column `fresh` that is false once a pointer has moved (so what was read is never
+    a mixture of two snapshots), then the looked-up columns, then whether each lookup found a row. With `previous`
+    it also gives the newest stored answer about each entity.
+    """
+
+    def __init__(self, contract: Contract, pointers: Pointers, *, previous: bool = False, pinned: bool = False) -> None:
+        for lookup in contract.lookups:
+            if lookup.table not in pointers:
+                raise LookupFailed(
+                    f"replicated table {lookup.table!r}",
+                    expected="a published snapshot",
+                    found="none in this book",
+                    todo=f"Publish it: `penstock publish {lookup.table}`.",
+                )
+        self.contract = contract
+        self.snapshots = {table: pointers[table].snapshot for table in tables_of(contract)}
+        self._fields = fields_of(contract)
+        wanted = [(lookup, column) for lookup in contract.lookups for column in lookup.columns]
+        wanted.sort(key=lambda pair: pair[1].kind != "number")  # numbers side by side, decoded as one matrix
+        self.sql = statement(contract, pointers, wanted, previous=previous, pinned=pinned)
+        self._names = [f"{lookup.name}.{column.name}" for lookup, column in wanted]
+        self._kinds = [column.kind for _, column in wanted]
+        self._numbers = self._kinds.count("number")
+        self._start = 1 + len(PREVIOUS) * previous
+        self._found = self._start + len(wanted)
+        place = {name: self._start + index for index, name in enumerate(self._names)}
+        self._rows = [
+            (
+                lookup.name,
+                [column.name for column in lookup.columns],
+                _getter([place[n] for n in lookup.column_names()]),
+            )
+            for lookup in contract.lookups
+        ]
+
+    def arguments(self, requests: Sequence[msgspec.Struct], entities: Sequence[bytes] = ()) -> list[list[Any]]:
+        """The values to bind: the entities (empty ones if not given), then each wanted request field."""
+        columns = [[getattr(request, name) for request in requests] for name in self._fields]
+        return [list(entities) or [b""] * len(requests), *columns]
+
+    def decode(self, records: Sequence[Any]) -> Looked:
+        """The fetched records as columns of the declared kinds, JSON rows and the names of missing lookups."""
+        start, middle = self._start, self._start + self._numbers
+        columns: Columns = {}
+        matrix = np.array([record[start:middle] for record in records], dtype=np.float64).reshape(-1, self._numbers)
+        for index, values in enumerate(np.ascontiguousarray(matrix.T)):
+            columns[self._names[index]] = values
+        for index in range(self._numbers, len(self._names)):
+            columns[self._names[index]] = column([record[start + index] for record in records], self._kinds[index])
+        encode = _encode if not np.isinf(matrix).any() else _encode_infinite
+        rows, missing = [], []
+        for record in records:
+            found = record[self._found :]
+            rows.append(
+                encode(
+                    {
+                        name: dict(zip(names, values(record), strict=True)) if there else None
+                        for (name, names, values), there in zip(self._rows, found, strict=True)
+                    }
+                )
+            )
+            missing.append(
+                () if all(found) else tuple(row[0] for row, there in zip(self._rows, found, strict=True) if not there)
+            )
+        return Looked(columns, rows, missing)
+
+    def decode_rows(self, rows: Sequence[bytes | str]) -> Looked:
+        """The same from JSON rows as the journal keeps them, to the bit."""
+        documents = [msgspec.json.decode(row) for row in rows]
+        columns: Columns = {}
+        for name, kind in zip(self._names, self._kinds, strict=True):
+            lookup, _, wanted = name.partition(".")
+            values = [(document.get(lookup) or {}).get(wanted) for document in documents]
+            if kind == "number":
+                values = [None if value is None else float(value) for value in values]
+            elif kind == "time":
+                values = [None if value is None else datetime.fromisoformat(value) for value in values]
+            columns[name] = column(values, kind)
+        missing = [tuple(name for name, _, _ in self._rows if document.get(name) is None) for document in documents]
+        return Looked(columns, [row.encode() if isinstance(row, str) else row for row in rows], missing)
+
+
+def entity_of(contract: Contract, request: msgspec.Struct) -> bytes:
+    """The 16-byte digest of the request fields that say what is asked about; of all fields if none are declared."""
+    if not contract.entity:
+        return digest_of(request)
+    return digest_of([getattr(request, name) for name in contract.entity])
+
+
+def digest_of(posted: Any) -> bytes:
+    """The 16-byte digest of a decoded value in its one JSON form."""
+    return hashlib.blake2b(_encode(posted), digest_size=16).digest()
+
+
+async def read_pointers(connection: Any, timeout: float | None = None) -> dict[str, Pointer]:
+    """Every pointer of the book that an asyncpg connection is connected to."""
+    records = await connection.fetch(
+        "SELECT table_name, snapshot, physical, rows, as_of, published_at FROM replicated.current", timeout=timeout
+    )
+    return {record[0]: Pointer(*record) for record in records}
+
+
+async def look_up(
+    connection: Any, contract: Contract, requests: Sequence[msgspec.Struct], pointers: Pointers | None = None
+) -> tuple[Looked, dict[str, str]]:
+    """What n requests find, and the snapshot ids that were really read; `pointers` pins the physical tables.
+
+    The requests need their `asked_at`. LookupFailed where a table is not published or its pointer keeps moving.
+    """
+    for _ in range(MOST_SWITCHES):
+        current = pointers if pointers is not None else await read_pointers(connection)
+        statement = LookupStatement(contract, current, pinned=pointers is not None)
+        try:
+            records = await connection.fetch(statement.sql, *statement.arguments(requests))
+        except Exception as error:
+            if pointers is None and getattr(error, "sqlstate", "") == UNDEFINED_TABLE:
+                continue
+            raise
+        if not records or records[0][0]:
+            return statement.decode(records), statement.snapshots
+    raise LookupFailed(
+        f"lookups of model {contract.model!r}",
+        expected="pointers that stand still",
+        found=f"{MOST_SWITCHES} switches in a row",
+        todo="Publish less often.",
+    )
+
+
+def look_up_now(
+    url: str, contract: Contract, requests: Sequence[msgspec.Struct], pointers: Pointers | None = None
+) -> tuple[Looked, dict[str, str]]:
+    """`look_up` for synchronous callers: connects to the book's URL, looks up, and hangs up."""
+    import asyncpg
+
+    async def run() -> tuple[Looked, dict[str, str]]:
+        connection = await asyncpg.connect(url, server_settings=SESSION)
+        try:
+            return await look_up(connection, contract, requests, pointers)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _encode_infinite(rows: dict[str, dict[str, Any] | None]) -> bytes:
+    """JSON rows in which infinities, which JSON lacks, are the texts that `float` reads."""
+    return _encode(
+        {
+            lookup: row and {name: str(v) if v in (np.inf, -np.inf) else v for name, v in row.items()}
+            for lookup, row in rows.items()
+        }
+    )
+
+
+def _getter(places: list[int]) -> Any:
+    if len(places) == 1:
+        return lambda record, place=places[0]: (record[place],)
+    return itemgetter(*places)

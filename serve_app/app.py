@@ -1,0 +1,79 @@
+"""The ASGI application: routes to models, starts and stops what works behind them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from typing import Any
+
+from model_tools import registry
+from model_tools.contract import Contract
+from resources.artifacts import ArtifactStore
+from resources.settings import Settings
+from serve_app.http import Gone, Receive, Request, Response, Send
+from serve_app.problems import Problem
+from serve_app.releases import Watcher
+from serve_app.routes import Routes
+from serve_app.served_model import ServedModel
+
+PROBLEM = b"application/problem+json"
+FIRST_READ_SECONDS = 5.0
+
+log = logging.getLogger("penstock.serve")
+
+
+class App:
+    """One replica's application over one book. `url` is the book's; contracts default to all that there are."""
+
+    def __init__(self, settings: Settings, url: str, contracts: Mapping[str, Contract] | None = None) -> None:
+        declared = registry.contracts() if contracts is None else contracts
+        self.models = {name: ServedModel(contract, url, settings.now) for name, contract in declared.items()}
+        self.watcher = Watcher(
+            url, self.models, ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
+        )
+        self._routes = Routes(self.models, self.watcher, url, settings)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start watching, and wait a little for the first look at the book."""
+        self._tasks = [asyncio.create_task(self.watcher.run())]
+        for model in self.models.values():
+            model.line.start()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
+
+    async def stop(self) -> None:
+        """Stop all that start() started."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(
+            *self._tasks, *(model.line.stop() for model in self.models.values()), return_exceptions=True
+        )
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            request = Request(scope, receive)
+            try:
+                response = await self._routes(request)
+            except Problem as problem:
+                response = _answer(problem, request)
+            except Gone:
+                return
+            except Exception:
+                log.exception("request %s failed", request.id)
+                response = _answer(Problem(500, "internal", "The service failed; its log says why."), request)
+            await response.send(request, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        steps: dict[str, Callable[[], Awaitable[None]]] = {"startup": self.start, "shutdown": self.stop}
+        for name, step in steps.items():
+            await receive()
+            await step()
+            await send({"type": f"lifespan.{name}.complete"})
+
+
+def _answer(problem: Problem, request: Request) -> Response:
+    return Response(problem.body(request.id), status=problem.status, kind=PROBLEM, headers=problem.headers)

@@ -1,0 +1,31 @@
+"""The application under bare uvicorn, without Ray: for tests, and as the limit that benchmarks compare with."""
+
+import argparse
+
+import uvicorn
+
+from resources import settings
+from serve_app.app import App
+from serve_app.book_url import book_url
+
+
+def main() -> None:
+    """Serve on loopback until interrupted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--book", choices=("test", "prod"), default="prod")
+    options = parser.parse_args()
+    found = settings.load()
+    uvicorn.run(
+        App(found, book_url(found, options.book)),
+        host="127.0.0.1",
+        port=options.port,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

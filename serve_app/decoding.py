@@ -1,0 +1,102 @@
+"""Posted JSON to decoded requests of one contract; what cannot be accepted becomes a problem that names the field."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from model_tools.contract import Contract
+from resources.lookup_sql import plain_types
+from resources.lookups import digest_of, entity_of
+from serve_app.problems import Fault, Problem, invalid, refused
+
+MOST_REQUESTS = 10_000
+LARGEST_INTEGER = 2**63
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """One request with its `asked_at` filled in, and the digests of what was posted."""
+
+    request: Any
+    asked_at: datetime
+    input: bytes
+    entity: bytes
+    request_id: str
+
+
+class Decoder:
+    """Decodes the body of a predict request: one object, or an array of 1 to 10,000."""
+
+    def __init__(self, contract: Contract, now: Callable[[], datetime]) -> None:
+        self._contract = contract
+        self._now = now
+        self._one = msgspec.json.Decoder(contract.request)
+        limits = msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
+        self._many = msgspec.json.Decoder(Annotated[list[contract.request], limits])  # type: ignore[name-defined] # run-time type
+        self._texts, self._integers, self._times = _fields_to_check(contract)
+
+    def __call__(self, body: bytes, request_id: str) -> tuple[list[Asked], bool]:
+        """The requests of a body, and whether it was an array; Problem (400, 422) for what is no such body."""
+        if not body:
+            raise Problem(400, "empty-body", "body: expected a JSON object or an array of objects, found nothing")
+        many = body.lstrip()[:1] == b"["
+        try:
+            posted = self._many.decode(body) if many else [self._one.decode(body)]
+        except msgspec.ValidationError as error:
+            raise invalid(body, error) from None
+        except RecursionError:
+            raise Problem(400, "invalid-json", "body: expected JSON, found too deep nesting") from None
+        except UnicodeDecodeError as error:
+            raise Problem(400, "invalid-json", f"body: expected JSON in UTF-8, found {error.reason}") from None
+        except (msgspec.DecodeError, ValueError) as error:
+            raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
+        return self.asked(posted, request_id, many=many, odd=b"\\u0000" in body), many
+
+    def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> list[Asked]:
+        """Decoded requests as Asked; Problem 422 for values that no database column could hold."""
+        for index, request in enumerate(posted):
+            if self._integers or self._times or odd:
+                self._check(request, f"$[{index}]" if many else "$")
+        contract, name = self._contract, self._contract.asked_at
+        made = []
+        for request in posted:
+            asked_at = getattr(request, name)
+            filled = request
+            if asked_at is None:
+                asked_at = self._now()
+                filled = msgspec.structs.replace(request, **{name: asked_at})
+            if asked_at.tzinfo is None:
+                asked_at = asked_at.replace(tzinfo=UTC)
+            made.append(Asked(filled, asked_at, digest_of(request), entity_of(contract, request), request_id))
+        return made
+
+    def _check(self, request: Any, at: str) -> None:
+        for name in self._texts:
+            if "\0" in (getattr(request, name) or ""):
+                raise refused(Fault(f"{at}.{name}", "text without the character U+0000", "it"))
+        for name in self._integers:
+            value = getattr(request, name) or 0
+            if not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+                raise refused(Fault(f"{at}.{name}", "an integer of 64 bits", f"{len(str(value))} digits"))
+        for name in self._times:
+            value = getattr(request, name)
+            if value is not None and not 1 < value.year < 9999:
+                raise refused(Fault(f"{at}.{name}", "a year from 2 to 9998", str(value.year)))
+
+
+def _fields_to_check(contract: Contract) -> tuple[list[str], list[str], list[str]]:
+    """The text fields, the integer fields without both bounds, and the time fields of a contract's request."""
+    texts, integers, times = [], [], []
+    for field in msgspec.structs.fields(contract.request):
+        for member in plain_types(field.type):
+            if isinstance(member, msgspec.inspect.StrType):
+                texts.append(field.name)
+            elif isinstance(member, msgspec.inspect.IntType):
+                low = member.ge if member.ge is not None else member.gt
+                high = member.le if member.le is not None else member.lt
+                if low is None or high is None:
+                    integers.append(field.name)
+            elif isinstance(member, msgspec.inspect.DateTimeType | msgspec.inspect.DateType):
+                times.append(field.name)
+    return texts, integers, times

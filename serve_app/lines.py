@@ -1,0 +1,142 @@
+"""A natural batcher: requests that wait together go together, each batch over one of a few Postgres connections."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from resources.lookup_sql import SESSION
+from serve_app.decoding import Asked
+from serve_app.problems import Problem, unavailable
+
+LANES = 2
+MOST_ROWS = 1000
+SECONDS = 0.8
+SECONDS_PER_ROW = 0.001
+
+log = logging.getLogger("penstock.serve")
+
+
+class Waiting(msgspec.Struct, gc=False):
+    """One HTTP request's share of a batch, and where its answers go."""
+
+    asked: list[Asked]
+    given: list[bytes]
+    answers: asyncio.Future[list[bytes]]
+    many: bool = False
+
+
+Work = Callable[[Any, list[Waiting]], Awaitable[None]]
+"""Answers all that wait, through a connection: sets the result or exception of each `answers`."""
+
+
+async def connect(url: str, **session: str) -> Any:
+    """A connection for the serving side: given up within 0.8 s, statements prepared once and kept."""
+    return await asyncpg.connect(
+        url, timeout=SECONDS, max_cached_statement_lifetime=0, server_settings={**SESSION, **session}
+    )
+
+
+class Line:
+    """A queue before LANES connections. While all are busy arrivals wait; a free lane takes all that wait."""
+
+    def __init__(self, url: str, work: Work) -> None:
+        self._url = url
+        self._work = work
+        self._queue: deque[Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._lanes: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Open the lanes."""
+        self._lanes = [asyncio.create_task(self._lane()) for _ in range(LANES)]
+
+    async def stop(self) -> None:
+        """Close the lanes."""
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+
+    async def ask(self, asked: list[Asked], *, many: bool = False) -> list[bytes]:
+        """The answers to requests, in order; Problem where they are refused or cannot be answered now."""
+        answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._queue.append(Waiting(asked, [b""] * len(asked), answers, many))
+        self._arrived.set()
+        return await answers
+
+    async def _lane(self) -> None:
+        connection = None
+        try:
+            while True:
+                while not self._queue:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                batch = self._take()
+                if batch:
+                    connection = await self._go(connection, batch)
+        finally:
+            if connection is not None:
+                connection.terminate()
+
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        rows = 0
+        while self._queue and (not batch or rows + len(self._queue[0].asked) <= MOST_ROWS):
+            waiting = self._queue.popleft()
+            if not waiting.answers.done():  # the client may have gone
+                batch.append(waiting)
+                rows += len(waiting.asked)
+        return batch
+
+    async def _go(self, connection: Any, batch: list[Waiting]) -> Any:
+        rows = sum(len(waiting.asked) for waiting in batch)
+        try:
+            async with asyncio.timeout(SECONDS + rows * SECONDS_PER_ROW):
+                if connection is None or connection.is_closed():
+                    connection = await connect(self._url)
+                await self._work(connection, batch)
+        except Exception as error:
+            lost = isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError) or _is_away(error)
+            if lost and not isinstance(error, asyncpg.DataError):
+                if connection is not None:
+                    connection.terminate()
+                connection = None
+                away = unavailable("book-away", "The book's Postgres does not answer; no prediction was made.")
+                _fail(batch, away)
+                if isinstance(error, TimeoutError):  # who waits behind a hung server has waited as long
+                    _fail([self._queue.popleft() for _ in range(len(self._queue))], away)
+            elif len(batch) > 1:  # one of them is at fault: ask for each alone
+                for waiting in batch:
+                    if not waiting.answers.done():
+                        connection = await self._go(connection, [waiting])
+            else:
+                log.exception("a prediction failed", exc_info=error)
+                _fail(batch, _problem(error))
+        return connection
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether Postgres ends, refuses or runs out of connections (classes 08, 53, 57)."""
+    return getattr(error, "sqlstate", None) is not None and str(getattr(error, "sqlstate", ""))[:2] in {
+        "08",
+        "53",
+        "57",
+    }
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        return unavailable("book-refuses", "The book cannot look up or journal; no prediction was given.", 5)
+    return Problem(500, "internal", "The service failed; its log says why.")
+
+
+def _fail(batch: list[Waiting], problem: Problem) -> None:
+    for waiting in batch:
+        if not waiting.answers.done():
+            waiting.answers.set_exception(problem)

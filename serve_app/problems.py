@@ -1,0 +1,98 @@
+"""What goes wrong over HTTP, as RFC 9457 problem documents that name field, expected and found."""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+FOUND_LENGTH = 80
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing wrong in a request: the field as a JSON path, what was expected there and what was found."""
+
+    field: str
+    expected: str
+    found: str = ""
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of every answer of status 4xx and 5xx."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str = ""
+    faults: tuple[Fault, ...] = ()
+
+
+class Problem(Exception):
+    """An answer of status 4xx or 5xx; `slug` is the problem's stable name."""
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        detail: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.detail = detail
+        self.faults = faults
+        self.headers = headers
+
+    def body(self, request_id: str) -> bytes:
+        """The problem document as JSON."""
+        title = HTTPStatus(self.status).phrase
+        kind = f"urn:penstock:problem:{self.slug}"
+        return msgspec.json.encode(ProblemDocument(kind, title, self.status, self.detail, request_id, self.faults))
+
+
+def unavailable(slug: str, detail: str, retry_after: int = 1) -> Problem:
+    """A 503 that says when to come again."""
+    return Problem(503, slug, detail, headers=((b"retry-after", str(retry_after).encode()),))
+
+
+def invalid(body: bytes, error: msgspec.ValidationError) -> Problem:
+    """The 422 of a JSON document that is not what the contract declares."""
+    text, _, path = str(error).partition(" - at `")
+    path = path.rstrip("`") or "$"
+    if match := re.fullmatch(r"Object missing required field `(.+)`", text):
+        fault = Fault(f"{path}.{match[1]}", "a value", "nothing")
+    elif match := re.fullmatch(r"Object contains unknown field `(.+)`", text):
+        fault = Fault(f"{path}.{match[1]}", "no such field", _short(_at(body, f"{path}.{match[1]}")))
+    else:
+        expected, _, found = text.removeprefix("Expected ").partition(", got ")
+        fault = Fault(path, expected.replace("`", ""), found.replace("`", "") or _short(_at(body, path)))
+    return refused(fault)
+
+
+def refused(*faults: Fault) -> Problem:
+    """The 422 of requests whose fields cannot be accepted."""
+    first = faults[0]
+    found = f", found {first.found}" if first.found else ""
+    return Problem(422, "invalid-request", f"{first.field}: expected {first.expected}{found}", faults=faults)
+
+
+def _at(body: bytes, path: str) -> Any:
+    """What the document holds at a JSON path, None where it cannot be told."""
+    try:
+        value = msgspec.json.decode(body)
+        for name, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+            value = value[name] if name else value[int(index)]
+        return value
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return ""
+    text = msgspec.json.encode(value).decode(errors="replace")
+    return text if len(text) <= FOUND_LENGTH else text[:FOUND_LENGTH] + "…"

@@ -1,0 +1,59 @@
+"""One model inside a replica: what it is served from right now, and why not better."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from model_tools.contract import Contract
+from model_tools.errors import PenstockError
+from resources.lookup_sql import Pointers
+from serve_app.decoding import Decoder
+from serve_app.lines import Line
+from serve_app.predict import Predictor
+from serve_app.problems import unavailable
+from serve_app.serving import Release, Serving
+
+
+class ServedModel:
+    """The model's decoder and line, and its current Serving, replaced whole when release or pointers move."""
+
+    def __init__(self, contract: Contract, url: str, now: Callable[[], datetime]) -> None:
+        self.contract = contract
+        self.decode = Decoder(contract, now)
+        self.line = Line(url, Predictor(contract, self._now_serving, self.use_pointers))
+        self.release: Release | None = None
+        self.pointers: Pointers = {}
+        self.refused: Mapping[str, object] = {}
+        """The release that is current in the book and cannot be served, with the reason; empty if none."""
+        self.trouble = "no release yet"
+        self.serving: Serving | None = None
+
+    def use_release(self, release: Release) -> None:
+        """Serve from another release."""
+        self.release, self.refused = release, {}
+        self._renew()
+
+    def use_pointers(self, pointers: Pointers) -> None:
+        """Serve from other snapshots."""
+        if pointers != self.pointers:
+            self.pointers = pointers
+            self._renew()
+
+    def refuse_release(self, version: int, reason: str) -> None:
+        """Keep what is served, and say why it is not the book's current release."""
+        self.refused = {"release": version, "reason": reason}
+        if self.serving is None:
+            self.trouble = f"release {version} cannot be served: {reason}"
+
+    def _renew(self) -> None:
+        if self.release is None:
+            return
+        try:
+            self.serving = Serving(self.contract, self.release, self.pointers)
+            self.trouble = ""
+        except PenstockError as error:
+            self.serving, self.trouble = None, str(error)
+
+    def _now_serving(self) -> Serving:
+        if self.serving is None:
+            raise unavailable("not-ready", f"Model {self.contract.model!r}: {self.trouble}.", 5)
+        return self.serving

@@ -1,0 +1,61 @@
+"""The rule by which an unchanged question gets its stored answer again, as a pure function."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from serve_app.decoding import Asked
+
+
+class Stored(NamedTuple):
+    """The stored answer about an entity with what it was made from."""
+
+    id: object
+    input: bytes
+    rows: bytes
+    release: int
+    answer: str
+
+
+class Plan(NamedTuple):
+    """What to do with each of n questions: predict it (`new`), give a stored answer, or repeat a new one."""
+
+    new: list[int]
+    stored: dict[int, str]
+    repeats: dict[int, int]
+    last: set[int]
+
+
+def plan(
+    asked: Sequence[Asked],
+    stored: Sequence[Stored | None],
+    rows: Sequence[bytes],
+    release: int,
+    policy: Literal["exact", "input"],
+) -> Plan:
+    """Go through the questions in order, comparing each with the newest answer about its entity.
+
+    `stored` are the answers that the book held, `rows` the digests of the looked-up rows. `last` in the plan are
+    those of `new` that become their entity's stored answer.
+    """
+    made = Plan([], {}, {}, set())
+    newest: dict[bytes, int] = {}
+    for index, one in enumerate(asked):
+        before = newest.get(one.entity)
+        if before is not None:
+            if asked[before].input == one.input and (policy == "input" or rows[before] == rows[index]):
+                made.repeats[index] = before
+                continue
+            made.last.discard(before)
+        else:
+            held = stored[index]
+            if (
+                held is not None
+                and held.input == one.input
+                and (policy == "input" or (held.release == release and held.rows == rows[index]))
+            ):
+                made.stored[index] = held.answer
+                continue
+        newest[one.entity] = index
+        made.new.append(index)
+        made.last.add(index)
+    return made

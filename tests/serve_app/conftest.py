@@ -1,0 +1,106 @@
+"""A service of the toy model under bare uvicorn, on a book of its own."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import toy
+import uvicorn
+
+from model_tools.contract import Contract
+from resources.book import Book
+from resources.settings import Settings
+from serve_app.app import App
+
+
+@dataclass
+class Service:
+    """A running service with its book and stores."""
+
+    book: Book
+    settings: Settings
+    contract: Contract
+    folder: Path
+    http: httpx.Client
+
+    def ask(self, **fields: Any) -> httpx.Response:
+        """Post one request, with defaults."""
+        body = {"tank": "t7", "valve": 3, "inflow": 40.0, "asked_at": "2026-01-01T05:30:00Z"} | fields
+        return self.http.post(f"/models/{self.contract.model}/predict", json=body)
+
+    def release(self, version: int, **options: Any) -> str:
+        """Make a version current."""
+        options = {"contract": self.contract} | options
+        return toy.release(self.book, self.settings.artifacts, self.folder, version=version, **options)
+
+    def journal(self) -> int:
+        """How many predictions the journal holds."""
+        with self.book.connect() as connection:
+            found = connection.execute("SELECT count(*) FROM app.prediction").fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture
+def start(book: Book, tmp_path: Path) -> Iterator[Start]:
+    """A function that starts the service; another call gives a second replica over the same book."""
+    running: list[Any] = []
+
+    def begin(contract: Contract = toy.CONTRACT, url: str = "", **settings: Any) -> Service:
+        made = Settings(home=tmp_path / "home", **settings)
+        context = uvicorn_thread(App(made, url or book.url, {contract.model: contract}))
+        port = context.__enter__()
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        running.append((context, client))
+        return Service(book, made, contract, tmp_path, client)
+
+    yield begin
+    for context, client in running:
+        client.close()
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def service(start: Start, book: Book, tmp_path: Path) -> Service:
+    """A service with its tables published and its first release current."""
+    toy.publish_all(book)
+    toy.release(book, str(tmp_path / "home" / "artifacts"), tmp_path)
+    return start()
+
+
+@contextmanager
+def uvicorn_thread(app: Any) -> Iterator[int]:
+    """Serve an ASGI app on a free loopback port; gives the port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.005)
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def wait_for(holds: Callable[[], Any], seconds: float = 5.0) -> Any:
+    """Wait until something holds; gives what it gave."""
+    end = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return found
