@@ -1,29 +1,78 @@
 """The human-facing view `replicated.<table>`: replaced at each publish, with the grants and views built on it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import psycopg
 from psycopg import sql
 
+from resources.column_types import postgres_columns
 from resources.physical_table import PhysicalTable
 from resources.publish_error import PublishError
 
 
-def replace_view(connection: psycopg.Connection, physical: PhysicalTable) -> None:
-    """Let the view show `physical`, inside the caller's transaction. Grants survive.
+@dataclass(frozen=True)
+class _Kept:
+    """What makes a view again after it was dropped: text, owner, grants, comment, options."""
 
-    PublishError where something else than a view has the table's name.
+    name: str
+    create: str
+    owner: str
+    grants: Sequence[str]
+    comment: str | None
+
+
+def replace_view(connection: psycopg.Connection, physical: PhysicalTable) -> None:
+    """Let the view show `physical`, inside the caller's transaction. Grants and views of users survive.
+
+    Postgres replaces a view in place only if its columns stay and new ones come last. For any other change the view
+    and the views built on it are made again in the same transaction. PublishError where that cannot be done, because
+    one of them needs a column that is gone, or where something else than a view has the table's name.
     """
-    kind = connection.execute(
-        "SELECT relkind::text FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = %s",
-        (physical.table,),
+    columns = _columns(connection, physical.table)
+    wanted = list(postgres_columns(physical.schema))
+    if columns is None or columns == wanted[: len(columns)]:
+        connection.execute(_definition(physical))
+        return
+    kept = _kept_views(connection, physical.table)
+    for view in reversed(kept):
+        connection.execute(sql.SQL("DROP VIEW ") + sql.SQL(view.name))
+    connection.execute(_definition(physical))
+    _restore(connection, kept[0])
+    for view in kept[1:]:
+        try:
+            with connection.transaction():
+                connection.execute(view.create)
+        except (psycopg.errors.ProgrammingError, psycopg.errors.DataError) as error:
+            raise PublishError(
+                f"view {view.name}, which reads replicated.{physical.table}",
+                expected="columns that it can still read",
+                found=str(error.diag.message_primary),
+                todo="Change or drop that view, or keep the column in the table's query; nothing was changed.",
+            ) from error
+        _restore(connection, view)
+
+
+def _columns(connection: psycopg.Connection, table: str) -> list[tuple[str, str]] | None:
+    """The view's columns and types; None where there is no such relation."""
+    relation = connection.execute(
+        "SELECT oid, relkind::text FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = %s",
+        (table,),
     ).fetchone()
-    if kind is not None and kind[0] != "v":
+    if relation is None:
+        return None
+    if relation[1] != "v":
         raise PublishError(
-            f"replicated.{physical.table}",
+            f"replicated.{table}",
             expected="a view, or no such relation",
-            found=f"a relation of kind {kind[0]!r}",
+            found=f"a relation of kind {relation[1]!r}",
             todo="Rename the replicated table or move that relation away.",
         )
-    connection.execute(_definition(physical))
+    return connection.execute(
+        """SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute
+           WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped ORDER BY attnum""",
+        (relation[0],),
+    ).fetchall()
 
 
 def _definition(physical: PhysicalTable) -> sql.Composed:
@@ -32,3 +81,48 @@ def _definition(physical: PhysicalTable) -> sql.Composed:
         sql.SQL(", ").join(map(sql.Identifier, physical.schema.names)),
         physical.identifier,
     )
+
+
+def _kept_views(connection: psycopg.Connection, table: str) -> list[_Kept]:
+    """The view and all views that read it, directly or not, each after those that it reads."""
+    rows = connection.execute(
+        """WITH RECURSIVE reading (oid, depth) AS (
+               SELECT c.oid, 0 FROM pg_class c
+               WHERE c.relnamespace = 'replicated'::regnamespace AND c.relname = %s
+               UNION
+               SELECT r.ev_class, reading.depth + 1 FROM reading
+               JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = reading.oid
+                   AND d.classid = 'pg_rewrite'::regclass
+               JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> reading.oid
+           )
+           SELECT c.oid::regclass::text, c.relkind::text, pg_get_viewdef(c.oid), c.relowner::regrole::text,
+                  c.reloptions, obj_description(c.oid, 'pg_class'),
+                  ARRAY(SELECT format('GRANT %%s ON %%s TO %%s%%s', a.privilege_type, c.oid::regclass,
+                               CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
+                               CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+                        FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner)
+           FROM (SELECT oid, max(depth) AS depth FROM reading GROUP BY oid) last JOIN pg_class c USING (oid)
+           ORDER BY last.depth, c.oid""",
+        (table,),
+    ).fetchall()
+    kept = []
+    for name, kind, query, owner, options, comment, grants in rows:
+        if kind != "v":
+            raise PublishError(
+                f"{name}, which reads replicated.{table}",
+                expected="a plain view, because the table's columns have changed",
+                found="a materialized view or another relation",
+                todo="Drop it, publish, and create it again; nothing was changed.",
+            )
+        given = f" WITH ({', '.join(options)})" if options else ""
+        kept.append(_Kept(name, f"CREATE VIEW {name}{given} AS {query}", owner, grants, comment))
+    return kept
+
+
+def _restore(connection: psycopg.Connection, view: _Kept) -> None:
+    """Owner, grants and comment of a view that was made again."""
+    connection.execute(f"ALTER VIEW {view.name} OWNER TO {view.owner}")
+    for grant in view.grants:
+        connection.execute(grant)
+    if view.comment is not None:
+        connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(sql.SQL(view.name), sql.Literal(view.comment)))

@@ -21,6 +21,8 @@ from resources.copy_stream import CopyEncoder, StreamDigest, slices
 from resources.key_order import KeyOrder
 
 ROW_GROUP_BYTES = 16 << 20
+CHECKED_BYTES = 8 << 20
+"""Arrow bytes that are checked at once: pandera's cost per call is spread over many rows."""
 _ABANDONED_AFTER = 24 * 3600.0
 _DRAFTS = "drafts"
 
@@ -29,12 +31,20 @@ class SnapshotFile:
     """One Parquet file in the store's drafts, hashed while it is written; removed on leaving unless moved."""
 
     def __init__(
-        self, filesystem: fsspec.AbstractFileSystem, root: str, table: str, schema: pa.Schema, key: tuple[str, ...]
+        self,
+        filesystem: fsspec.AbstractFileSystem,
+        root: str,
+        table: str,
+        *,
+        schema: pa.Schema,
+        key: tuple[str, ...],
+        check: Callable[[pa.RecordBatch], None] | None,
     ) -> None:
         self._fs = filesystem
         self._table = table
         self._schema = schema
         self._key = key
+        self._check = check
         self._order = KeyOrder(schema, table, key)
         self._encoder = CopyEncoder(schema)
         self._waiting: list[pa.RecordBatch] = []
@@ -69,13 +79,12 @@ class SnapshotFile:
             if self._fs.exists(self.path):
                 self._fs.rm_file(self.path)
 
-    def add(self, batch: pa.RecordBatch, check: Callable[[pa.RecordBatch], None] | None) -> None:
+    def add(self, batch: pa.RecordBatch) -> None:
         """Take the next rows; raises, and takes nothing, when they are refused."""
-        for piece in slices(batch):
+        for piece in slices(batch, CHECKED_BYTES):
             conformed = conform(piece, self._schema, self._table, self._key)
             self._order.check(conformed)
-            if check is not None:
-                check(conformed)
+            self._accept(conformed)
             self._encoder.rows(conformed)
             self.rows += conformed.num_rows
             self._waiting.append(conformed)
@@ -84,7 +93,9 @@ class SnapshotFile:
                 self._write_row_group()
 
     def close(self) -> None:
-        """Write what waits, and make the file durable."""
+        """Write what waits, and make the file durable. A table without rows is checked too, for its columns."""
+        if self.rows == 0:
+            self._accept(pa.RecordBatch.from_pylist([], self._schema))
         self._write_row_group()
         self._encoder.end()
         self._parquet.close()
@@ -97,6 +108,10 @@ class SnapshotFile:
         """Move the closed file to its place."""
         self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
         self._fs.mv(self.path, path)
+
+    def _accept(self, batch: pa.RecordBatch) -> None:
+        if self._check is not None:
+            self._check(batch)
 
     def _write_row_group(self) -> None:
         if self._waiting:

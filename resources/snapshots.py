@@ -111,9 +111,9 @@ class SnapshotStore:
         """
         schema = stored_schema(batches.schema, name)
         remove_leftovers(self._fs, self._root)
-        with SnapshotFile(self._fs, self._root, name, schema, key) as file:
+        with SnapshotFile(self._fs, self._root, name, schema=schema, key=key, check=check) as file:
             for batch in batches:
-                file.add(batch, check)
+                file.add(batch)
             file.close()
             manifest = Manifest(
                 id=file.id,

@@ -1,0 +1,52 @@
+"""`penstock publish`: extract replicated tables and make them current in TEST and PROD."""
+
+import getpass
+
+import click
+import msgspec
+
+
+@click.command(epilog="Example: penstock publish route_history")
+@click.argument("tables", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Publish every declared table.")
+@click.option("--test-only", is_flag=True, help="Stop after the TEST book.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of a table.")
+def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json: bool) -> None:
+    """Extract TABLES from the warehouse and publish them: load, index, verify, check lookups, switch.
+
+    TEST comes before PROD, content that is current already is skipped, and whatever fails leaves the books as they
+    were.
+    """
+    from rich.console import Console
+
+    from assets.declarations import declared
+    from cli.publish_report import publications_table
+    from resources import publish as publishing
+    from resources.extract import extract
+    from resources.postgres import open_books
+    from resources.settings import load
+    from resources.warehouse import open_warehouse
+
+    if bool(tables) == everything:
+        raise click.UsageError("name the tables to publish, or give --all")
+    settings = load()
+    known = declared()
+    wanted = [known.table(name) for name in (known.tables if everything else tables)]
+    books = open_books(settings)[: 1 if test_only else 2]
+    done = []
+    with Console(stderr=True).status("starting") as status:
+        for table in wanted:
+            for preparation in known.preparations_for(table):
+                status.update(f"{table.name}: preparing {preparation.name} in the warehouse")
+                open_warehouse(settings).prepare(preparation.script)
+            status.update(f"{table.name}: extracting")
+            snapshot = extract(settings, table)
+
+            def show(stage: str, rows: int, of: int, name: str = table.name) -> None:
+                status.update(f"{name}: {stage}" + (f" {rows:,} of {of:,} rows" if of else ""))
+
+            done += publishing.publish(snapshot, table, books, who=getpass.getuser(), progress=show)
+    if as_json:
+        click.echo(msgspec.json.encode(done))
+    else:
+        Console().print(publications_table(done))
