@@ -1,0 +1,72 @@
+# Every task of this repository; `make` alone explains them.
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+TESTS ?= tests
+SOURCES := model_tools schemas resources training assets serve_app cli benchmarks tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup up down status test check format lock bench pictures clean
+
+help: ## Explain every target
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv/ from the pinned requirements
+
+$(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildcard model_tools/setup.py model_tools/*.c)
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	  f"Penstock needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks the module venv or ensurepip (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
+	@rm -f $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(PIP) install --progress-bar on --require-hashes --no-deps -r requirements/dev.txt
+	@env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(PIP) install --no-deps --no-build-isolation -e ./model_tools -e .
+	@touch $@
+	@echo "$(VENV)/ is ready."
+
+up: $(STAMP) ## Start everything, up to the first answered prediction
+	@$(BIN)/penstock up
+
+down: ## Stop exactly what `make up` started
+	@test ! -x $(BIN)/penstock || $(BIN)/penstock down
+
+status: $(STAMP) ## Show what runs: pid, port, memory, health
+	@$(BIN)/penstock status
+
+test: $(STAMP) ## Run the tests (TESTS=tests/resources runs a part)
+	@$(BIN)/python -m pytest $(TESTS)
+
+check: $(STAMP) ## Formatting, lint, types and the rules of the house
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py
+
+format: $(STAMP) ## Format the code and sort its imports
+	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+lock: ## Pin the requirements again (UPGRADE=1 takes the newest versions)
+	@$(PYTHON) -m venv build/lock
+	@build/lock/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@for name in run dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
+	  requirements/$$name.in -o requirements/$$name.txt >/dev/null || exit 1; done
+
+bench-%: $(STAMP) ## One measurement of benchmarks/, for instance bench-publish
+	@$(BIN)/python -m benchmarks.$*
+
+bench: $(STAMP) ## Every measurement behind the figures in the docs
+	@for name in $$(cd benchmarks && ls *.py | grep -v '^__' | sed 's/\.py$$//'); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+pictures: $(STAMP) ## Take the README's pictures in a real browser
+	@$(BIN)/python -m docs.pictures
+
+clean: down ## Stop everything and remove what it made below .penstock/
+	@rm -rf .penstock build

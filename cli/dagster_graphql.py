@@ -1,0 +1,105 @@
+"""The questions that `penstock` asks Dagster's webserver, over the interface that the UI itself uses."""
+
+import urllib.error
+import urllib.request
+from typing import Any
+
+import msgspec
+
+from model_tools.errors import PenstockError
+
+LOCATION = "penstock"
+REPOSITORY = "__repository__"
+
+LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
+    locationOrLoadError { __typename ... on PythonError { message } } } } ... on PythonError { message } } }"""
+DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+PARTITIONS = """query($selector: PipelineSelector!) { pipelineOrError(params: $selector) { __typename
+    ... on Pipeline { partitionKeysOrError { partitionKeys } } ... on Error { message } } }"""
+LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
+    ... on LaunchRunSuccess { run { runId } } ... on Error { message }
+    ... on RunConfigValidationInvalid { errors { message } } } }"""
+RUN = """query($run: ID!, $after: String) {
+  runOrError(runId: $run) { ... on Run { status stats { ... on RunStatsSnapshot { stepsSucceeded } }
+    executionPlan { steps { key } } } ... on Error { message } }
+  logsForRun(runId: $run, afterCursor: $after) { ... on EventConnection { cursor hasMore events { __typename
+    ... on MessageEvent { message stepKey }
+    ... on ExecutionStepFailureEvent { error { ...cause } }
+    ... on RunFailureEvent { error { ...cause } }
+  } } }
+}
+fragment cause on PythonError { message className causes { message className } }"""
+
+
+class DagsterError(PenstockError):
+    """Dagster refuses what was asked of it."""
+
+
+class GraphQL:
+    """One webserver by its URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The `data` of an answer; DagsterError with the webserver's own words."""
+        body = msgspec.json.encode({"query": query, "variables": variables})
+        request = urllib.request.Request(  # noqa: S310
+            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+                answer = msgspec.json.decode(response.read())
+        except urllib.error.HTTPError as error:
+            raise DagsterError("Dagster's webserver", found=error.read().decode(errors="replace")[:1000]) from error
+        if answer.get("errors"):
+            raise DagsterError("Dagster's webserver", found=str(answer["errors"][0]["message"]))
+        return dict(answer["data"])
+
+    def answers(self) -> bool:
+        """Whether the webserver answers at all."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/server_info", timeout=2) as response:  # noqa: S310
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+    def load_error(self) -> str | None:
+        """Why the code location is not loaded (yet), else None."""
+        workspace = self.ask(LOCATIONS)["workspaceOrError"]
+        entries = workspace.get("locationEntries") or []
+        for entry in entries:
+            found = entry["locationOrLoadError"]
+            if found and found["__typename"] == "PythonError":
+                return str(found["message"]).strip()
+            if entry["loadStatus"] == "LOADED" and found:
+                return None
+        return str(workspace.get("message") or "still loading")
+
+    def daemon_healthy(self) -> bool:
+        """Whether every daemon that this instance needs has beaten lately."""
+        statuses = self.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return all(status["healthy"] for status in statuses if status["required"])
+
+    def partitions(self, job: str) -> list[str]:
+        """The partition keys of a job, oldest first; empty for a job without partitions."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "pipelineName": job}
+        found = self.ask(PARTITIONS, selector=selector)["pipelineOrError"]
+        if found["__typename"] != "Pipeline":
+            raise DagsterError(f"Dagster job {job!r}", found=found["message"])
+        return list(found["partitionKeysOrError"]["partitionKeys"])
+
+    def launch(self, job: str, partition: str = "") -> str:
+        """Launch a run as a click in the UI does; gives its id."""
+        tags = {"penstock/started_by": "penstock up"} | ({"dagster/partition": partition} if partition else {})
+        params = {
+            "selector": {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job},
+            "runConfigData": {},
+            "mode": "default",
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        }
+        found = self.ask(LAUNCH, params=params)["launchRun"]
+        if found["__typename"] != "LaunchRunSuccess":
+            reasons = found.get("message") or "; ".join(e["message"] for e in found.get("errors", []))
+            raise DagsterError(f"Dagster job {job!r}", found=reasons or found["__typename"])
+        return str(found["run"]["runId"])

@@ -1,0 +1,86 @@
+"""Runs that `penstock` launches in the running Dagster: which are missing, launched, followed to their end."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cli.dagster_graphql import RUN, DagsterError, GraphQL
+from resources.book import Book
+
+POLL_SECONDS = 0.4
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+
+Progress = Callable[[str, int, int], None]
+
+
+class RunFailed(DagsterError):
+    """A run ended without success."""
+
+
+def missing_jobs(prod: Book, tables_of: dict[str, list[str]]) -> list[str]:
+    """The jobs that make what PROD lacks before it can answer for the models (model name -> its tables).
+
+    One job makes everything of a model when nothing of it is there yet; else only what is missing is made.
+    """
+    with prod.connect() as connection:
+        tables = {row[0] for row in connection.execute("SELECT table_name FROM replicated.current")}
+        models = {row[0] for row in connection.execute("SELECT model FROM app.current_release")}
+    jobs: list[str] = []
+    for model, needed in tables_of.items():
+        absent = [table for table in needed if table not in tables]
+        if model in models:
+            jobs += [f"replicate_{table}" for table in absent]
+        else:
+            jobs.append(f"everything_for_{model}" if absent else f"train_{model}")
+    return list(dict.fromkeys(jobs))
+
+
+def materialize(api: GraphQL, job: str, progress: Progress) -> str:
+    """Run a job, for its newest partition if it has partitions, to its end; gives the run's URL."""
+    partitions = api.partitions(job)
+    run = api.launch(job, partitions[-1] if partitions else "")
+    follow(api, run, progress)
+    return run_url(api, run)
+
+
+def follow(api: GraphQL, run: str, progress: Progress) -> None:
+    """Wait for a run's end, telling the step and steps done of all; RunFailed naming step, error and URL."""
+    cursor, step, failures = None, "waiting for a place in the queue", list[str]()
+    while True:
+        asked = api.ask(RUN, run=run, after=cursor)
+        found, log = asked["runOrError"], asked["logsForRun"]
+        for event in log.get("events", ()):
+            if event["__typename"] == "ExecutionStepStartEvent":
+                step = event["stepKey"]
+            if event["__typename"] == "ExecutionStepFailureEvent" or (
+                event["__typename"] == "RunFailureEvent" and not failures
+            ):
+                failures.append(_reason(event))
+        cursor = log.get("cursor", cursor)
+        steps = len((found.get("executionPlan") or {}).get("steps", ()))
+        progress(step, int((found.get("stats") or {}).get("stepsSucceeded") or 0), steps)
+        if found["status"] in ENDED and not log.get("hasMore"):
+            break
+        time.sleep(POLL_SECONDS)
+    if found["status"] != "SUCCESS":
+        raise RunFailed(
+            f"Dagster run {run[:8]}",
+            expected="success",
+            found=found["status"].lower() + "".join(f"\n  {failure}" for failure in failures),
+            todo=f"See {run_url(api, run)}",
+        )
+
+
+def run_url(api: GraphQL, run: str) -> str:
+    """Where the UI shows a run."""
+    return f"{api.url}/runs/{run}"
+
+
+def _reason(event: dict[str, Any]) -> str:
+    """What a failure event says: the step, and the innermost error."""
+    error = event["error"]
+    if not error:
+        return str(event["message"])
+    innermost = error["causes"][-1] if error.get("causes") else error
+    where = f"step {event['stepKey']}: " if event.get("stepKey") else ""
+    return where + str(innermost["message"]).strip()

@@ -1,0 +1,102 @@
+"""Dagster's three processes: one code server, shared by the webserver and the daemon."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.dagster_graphql import GraphQL
+from cli.environment import child_environment
+from model_tools.errors import PenstockError
+from resources.processes import Processes, Record, free_port
+from resources.settings import ROOT, Settings
+
+CODE, WEB, DAEMON = "dagster-code", "dagster-webserver", "dagster-daemon"
+PARTS = (CODE, WEB, DAEMON)
+HOST = "127.0.0.1"
+START_SECONDS = 120
+STOP_SECONDS = 5.0
+
+
+class StartError(PenstockError):
+    """A part of the system did not start."""
+
+
+def url(settings: Settings) -> str:
+    """Where the UI is."""
+    return f"http://{HOST}:{settings.dagster_port}"
+
+
+def graphql(settings: Settings) -> GraphQL:
+    """The webserver's interface."""
+    return GraphQL(url(settings))
+
+
+def start(settings: Settings, module: str = "assets.definitions") -> bool:
+    """Start what does not run, and wait until the code is loaded and the daemon beats; False when all ran."""
+    processes = Processes(settings.state)
+    code = processes.running(CODE)
+    if code and all(processes.running(part) for part in PARTS):
+        return False
+    known = processes.find(CODE)
+    port = code.port if code else free_port(HOST, known.port if known else 0)
+    if code is None or (known and known.port != port):
+        stop(settings)  # the webserver and the daemon know the code server by its port
+    environment = child_environment(settings, code_port=port)
+    workspace = ["-w", str(ROOT / "workspace.yaml")]
+    web = ["-h", HOST, "-p", str(settings.dagster_port), *workspace]
+    commands = {
+        CODE: ["dagster", "code-server", "start", "-h", HOST, "-p", str(port), "-m", module, "-d", str(ROOT)],
+        WEB: ["dagster_webserver", *web, "--db-pool-max-overflow", "10"],
+        DAEMON: ["dagster._daemon", "run", *workspace],
+    }
+    ports = {CODE: port, WEB: settings.dagster_port, DAEMON: 0}
+    for part, command in commands.items():
+        if not processes.running(part):
+            log = log_file(settings, part)
+            run = [sys.executable, "-m", *command]
+            processes.start(part, run, log=log, env=environment, cwd=ROOT, port=ports[part])
+    _wait(settings, processes)
+    return True
+
+
+def stop(settings: Settings) -> list[str]:
+    """End the three processes and the runs that they started; gives the names of those that ran."""
+    processes = Processes(settings.state)
+    return [part for part in reversed(PARTS) if processes.stop(part, grace=STOP_SECONDS)]
+
+
+def log_file(settings: Settings, part: str) -> Path:
+    """Where a part writes."""
+    return settings.home / "logs" / f"{part}.log"
+
+
+def _wait(settings: Settings, processes: Processes) -> None:
+    api = graphql(settings)
+    checks: tuple[tuple[str, Callable[[], bool]], ...] = (
+        (WEB, api.answers),
+        (CODE, lambda: api.load_error() is None),
+        (DAEMON, api.daemon_healthy),
+    )
+    deadline = time.monotonic() + START_SECONDS
+    for part, ready in checks:
+        while not ready():
+            stopped = next((name for name in PARTS if not processes.running(name)), None)
+            if stopped:
+                raise StartError(stopped, expected="running", found="it ended", todo=_tail(processes.find(stopped)))
+            if time.monotonic() > deadline:
+                found = api.load_error() if part == CODE else None
+                raise StartError(
+                    part,
+                    expected=f"ready within {START_SECONDS} s",
+                    found=found or "not ready",
+                    todo=_tail(processes.find(part)),
+                )
+            time.sleep(0.2)
+
+
+def _tail(record: Record | None) -> str:
+    if record is None:
+        return ""
+    lines = Path(record.log).read_text(errors="replace").splitlines()[-15:]
+    return "\n".join([f"The end of its log {record.log}:", *lines])

@@ -1,0 +1,42 @@
+"""The environment of the processes that `penstock up` starts."""
+
+import os
+from pathlib import Path
+
+from resources import postgres
+from resources.settings import ROOT, Settings
+
+
+def dagster_home(settings: Settings) -> Path:
+    """The folder of Dagster's step logs and instance file, made if missing."""
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    link = home / "dagster.yaml"
+    if not link.is_symlink() or link.readlink() != ROOT / "dagster.yaml":
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT / "dagster.yaml")
+    return home
+
+
+def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, str]:
+    """This process's environment, with every setting resolved, so that children find the same parts."""
+    resolved = postgres.resolve(settings)
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
+    return environment | {
+        "PENSTOCK_HOME": str(resolved.home),
+        "PENSTOCK_HTTP_HOST": resolved.http_host,
+        "PENSTOCK_HTTP_PORT": str(resolved.http_port),
+        "PENSTOCK_DAGSTER_PORT": str(resolved.dagster_port),
+        "PENSTOCK_TEST_URL": resolved.test_url,
+        "PENSTOCK_PROD_URL": resolved.prod_url,
+        "PENSTOCK_DAGSTER_URL": postgres.dagster_url(resolved),
+        "PENSTOCK_CODE_PORT": str(code_port),
+        "DAGSTER_HOME": str(dagster_home(resolved)),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
+        "MALLOC_ARENA_MAX": "2",  # threads otherwise keep 64 MB arenas each
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
+        "PYTHONUNBUFFERED": "1",
+    }

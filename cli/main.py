@@ -1,0 +1,88 @@
+"""The `penstock` command group: names and one-line helps here, each command's module loaded when it is used."""
+
+import importlib
+import sys
+from importlib.util import find_spec
+
+import click
+
+from model_tools.errors import PenstockError
+
+COMMANDS = {
+    "up": "Start everything that does not run yet, up to an answered prediction.",
+    "down": "Stop exactly what `penstock up` started.",
+    "status": "Show each running part: pid, port, memory, health.",
+    "doctor": "Check the machine and the installation, and say what to do.",
+    "train": "Train a candidate for one month and offer it to the gate.",
+    "publish": "Extract replicated tables and make them current in TEST and PROD.",
+    "releases": "Show the release ledger of a model.",
+    "rollback": "Make an earlier release current again.",
+    "requests": "Print real requests that a backend would send next.",
+    "predict": "Ask the running service for a prediction.",
+    "replay": "Make journaled predictions again and compare their bits.",
+    "verify": "Compare the books with the snapshots, bit by bit.",
+    "advise": "Say what an extract or lookup would cost to serve.",
+    "card": "Print the model card of a release.",
+    "apply": "Apply the edited Ray Serve configuration to the running service.",
+}
+
+
+class Commands(click.Group):
+    """Commands as modules of this folder; only those that exist are offered."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The commands in the order in which a newcomer meets them."""
+        return [name for name in COMMANDS if find_spec(f"cli.{name}")]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called `cmd_name` in the module of that name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(importlib.import_module(f"cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `penstock up`. Every command says more, with an example: penstock COMMAND --help.",
+)
+@click.version_option(package_name="penstock")
+def penstock() -> None:
+    """Takes a predictive model to production and keeps it there."""
+
+
+def main() -> None:
+    """The entry point: an expected refusal becomes one message on stderr and exit code 1, never a traceback."""
+    try:
+        penstock(prog_name="penstock")
+    except PenstockError as error:
+        _refuse(str(error))
+    except Exception as error:
+        if not _database_is_away(error):
+            raise
+        _refuse(f"Postgres: {str(error).strip().splitlines()[0]}. See `penstock status`.")
+
+
+def _refuse(message: str) -> None:
+    click.secho("penstock: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(message, err=True)
+    sys.exit(1)
+
+
+def _database_is_away(error: Exception) -> bool:
+    """Whether a database client that is already loaded says that the server cannot be reached."""
+    kinds = (("psycopg", "OperationalError"), ("sqlalchemy.exc", "OperationalError"))
+    loaded = tuple(getattr(sys.modules[module], name) for module, name in kinds if module in sys.modules)
+    return isinstance(error, loaded)
+
+
+if __name__ == "__main__":
+    main()
