@@ -20,8 +20,9 @@ enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
 #define CATEGORY 0x20000000u
 #define FEATURE 0x00FFFFFFu
 #define BITSET_WORDS 8
-#define LANES 8            /* trees or rows walked side by side, to hide the latency of memory */
-#define BLOCK 256          /* rows that share one pass over a tree */
+#define LANES 16            /* trees or rows walked side by side, to hide the latency of memory */
+#define BLOCK 128          /* rows that share one pass over a tree */
+#define PAIRS 1024         /* pairs of tree and row whose leaves are kept before they are summed */
 #define WORKSPACE 1048576  /* doubles of slots at most, unless one row needs more */
 #define RELEASE 2048       /* rows times (trees + slots) from which the GIL is released */
 
@@ -33,7 +34,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *names, *dictionaries;
     Py_buffer program, constants, nodes, roots, leaf_values, bitsets, base, coefficients, inputs;
-    Py_ssize_t features, slots, outputs, trees, width;
+    Py_ssize_t features, slots, outputs, trees, width, sets;
     int linear, vector, link, columns;
     double divisor;
 } Kernel;
@@ -153,75 +154,94 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
 
 /* ---- trees */
 
-typedef struct { const Node *tree; const double *x; uint32_t size, at; } Lane;
+typedef struct { const Node *tree; const double *x; uint32_t size, at; Py_ssize_t pair; } Lane;
 
-static inline int goes_left(const Kernel *k, const Node *node, uint32_t feature, double x, int *bad) {
-    int missing_left = (feature & MISSING_LEFT) != 0;
-    if (feature & CATEGORY) {
-        uint64_t row = bits(node->value);
-        if (row >= (uint64_t)items(&k->bitsets, BITSET_WORDS * sizeof(uint32_t))) { *bad = 1; return 0; }
-        if (!(x >= 0.0 && x < 32.0 * BITSET_WORDS)) return missing_left;
-        uint32_t code = (uint32_t)x;
-        return ((const uint32_t *)k->bitsets.buf)[row * BITSET_WORDS + (code >> 5)] >> (code & 31) & 1;
-    }
-    return (x <= node->value) | ((x != x) & missing_left);
+/* 1 to go left. Written without branches, because the ones that data decide are mispredicted every third time. */
+static inline uint32_t goes_left(const Kernel *k, const Node *node, uint32_t feature, double x, int sets, int *bad) {
+    uint32_t missing_left = feature / MISSING_LEFT & 1;
+    uint32_t left = (uint32_t)(x <= node->value) | ((uint32_t)(x != x) & missing_left);
+    if (!sets) return left;
+    uint32_t category = feature / CATEGORY & 1, coded = (uint32_t)(x >= 0.0) & (uint32_t)(x < 32.0 * BITSET_WORDS);
+    uint64_t row = bits(node->value) & -(uint64_t)category;
+    if (row >= (uint64_t)k->sets) { *bad = 1; return 0; }
+    double low = x > 0.0 ? x : 0.0, within = low < 255.0 ? low : 255.0;
+    uint32_t code = (uint32_t)(int32_t)within;
+    uint32_t bit = ((const uint32_t *)k->bitsets.buf)[row * BITSET_WORDS + (code >> 5)] >> (code & 31);
+    uint32_t left_of_set = (bit & coded) | (missing_left & (coded ^ 1));
+    return left ^ ((left ^ left_of_set) & -category & 1);
 }
 
-/* A child lies behind its parent and inside its tree, or the file is refused: so every walk ends, inside. */
-static int walk(const Kernel *k, Lane *lanes, int count, Py_ssize_t stride) {
-    int bad = 0, moving;
-    uint32_t slots = (uint32_t)k->slots;
-    do {
-        moving = 0;
-        for (int j = 0; j < count; j++) {
-            Lane *lane = lanes + j;
-            const Node *node = lane->tree + lane->at;
-            uint32_t feature = node->feature, slot = feature & FEATURE, next;
-            if (feature & LEAF) continue;
-            if (slot >= slots) return OUT_OF_BOUNDS;
-            next = goes_left(k, node, feature, lane->x[(Py_ssize_t)slot * stride], &bad) ? lane->at + 1 : node->link;
-            if (bad || next <= lane->at || next >= lane->size) return OUT_OF_BOUNDS;
-            lane->at = next;
-            moving = 1;
+/* The leaves that `n` rows reach in the trees from `first` to `end`, tree after tree. A lane that has reached its
+ * leaf takes the next pair of tree and row. A child lies behind its parent and inside its tree, or the file is
+ * refused before the child is looked at: so every walk ends, inside. */
+static inline int walk(const Kernel *k, Py_ssize_t first, Py_ssize_t end, const double *slots, Py_ssize_t stride,
+                       Py_ssize_t n, int sets, const Node **reached) {
+    const int64_t *roots = k->roots.buf;
+    uint32_t width = (uint32_t)k->slots;
+    Py_ssize_t pairs = n * (end - first), pair = 0, tree = first, row = 0;
+    Lane lanes[LANES] = {{0}};
+    int active = 0, bad = 0;
+    while (1) {
+        while (active < LANES && pair < pairs) {
+            Lane *lane = lanes + active++;
+            lane->tree = (const Node *)k->nodes.buf + roots[tree];
+            lane->size = (uint32_t)(roots[tree + 1] - roots[tree]);
+            lane->x = slots + row;
+            lane->at = 0;
+            lane->pair = pair++;
+            if (++row == n) { row = 0; tree++; }
         }
-    } while (moving);
-    return 0;
+        if (!active) return 0;
+        for (int j = 0; j < active; j++) {
+            Lane *lane = lanes + j;
+            uint32_t at = lane->at;
+            const Node *node = lane->tree + at;
+            uint32_t feature = node->feature, slot = feature & FEATURE;
+            if (feature & LEAF) {
+                reached[lane->pair] = node;
+                if (pair == pairs) { lanes[j--] = lanes[--active]; continue; }
+                lane->tree = (const Node *)k->nodes.buf + roots[tree];
+                lane->size = (uint32_t)(roots[tree + 1] - roots[tree]);
+                lane->x = slots + row;
+                lane->at = 0;
+                lane->pair = pair++;
+                if (++row == n) { row = 0; tree++; }
+                continue;
+            }
+            if (slot >= width) return OUT_OF_BOUNDS;
+            uint32_t left = goes_left(k, node, feature, lane->x[(Py_ssize_t)slot * stride], sets, &bad);
+            uint32_t next = node->link ^ ((node->link ^ (at + 1)) & -left);
+            if (bad || next <= at || next >= lane->size) return OUT_OF_BOUNDS;
+            lane->at = next;
+        }
+    }
 }
 
 static Py_ssize_t walk_trees(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssize_t n, double *raw,
                              int64_t *leaves) {
-    const Node *nodes = k->nodes.buf;
-    const int64_t *roots = k->roots.buf;
     const double *leaf_values = k->leaf_values.buf;
-    Py_ssize_t rows_of_values = k->vector ? items(&k->leaf_values, sizeof(double)) / k->outputs : 0;
-    Py_ssize_t pairs = n * k->trees, tree = 0, row = 0;
-    Lane lanes[LANES];
-    for (Py_ssize_t r = 0; r < n; r++) memcpy(raw + r * k->outputs, k->base.buf, (size_t)k->outputs * sizeof *raw);
-    for (Py_ssize_t done = 0; done < pairs; done += LANES) {
-        int count = pairs - done < LANES ? (int)(pairs - done) : LANES;
-        Py_ssize_t first_tree = tree, first_row = row;
-        for (int j = 0; j < count; j++) {
-            lanes[j].tree = nodes + roots[tree];
-            lanes[j].size = (uint32_t)(roots[tree + 1] - roots[tree]);
-            lanes[j].x = slots + row;
-            lanes[j].at = 0;
-            if (++row == n) { row = 0; tree++; }
-        }
-        if (walk(k, lanes, count, stride)) return OUT_OF_BOUNDS;
-        for (int j = 0; j < count; j++) {
-            const Node *leaf = lanes[j].tree + lanes[j].at;
-            double *scores = raw + first_row * k->outputs;
-            if (leaves) leaves[first_row * k->trees + first_tree] = leaf->link;
-            else if (!k->vector) scores[first_tree % k->outputs] += leaf->value;
-            else {
-                uint64_t at = bits(leaf->value);
-                if (at >= (uint64_t)rows_of_values) return OUT_OF_BOUNDS;
-                for (Py_ssize_t o = 0; o < k->outputs; o++) scores[o] += leaf_values[at * (uint64_t)k->outputs + o];
+    uint64_t rows_of_values = k->vector ? (uint64_t)items(&k->leaf_values, sizeof(double)) / (uint64_t)k->outputs : 0;
+    const Node *reached[PAIRS];
+    Py_ssize_t together = PAIRS / n, outputs = k->outputs;
+    for (Py_ssize_t r = 0; r < n; r++) memcpy(raw + r * outputs, k->base.buf, (size_t)outputs * sizeof *raw);
+    for (Py_ssize_t first = 0; first < k->trees; first += together) {
+        Py_ssize_t end = k->trees - first < together ? k->trees : first + together;
+        const Node **leaf = reached;
+        if (k->sets ? walk(k, first, end, slots, stride, n, 1, reached) : walk(k, first, end, slots, stride, n, 0, reached))
+            return OUT_OF_BOUNDS;
+        for (Py_ssize_t tree = first; tree < end; tree++)
+            for (Py_ssize_t r = 0; r < n; r++, leaf++) {
+                if (leaves) leaves[r * k->trees + tree] = (*leaf)->link;
+                else if (!k->vector) raw[r * outputs + tree % outputs] += (*leaf)->value;
+                else {
+                    uint64_t at = bits((*leaf)->value);
+                    if (at >= rows_of_values) return OUT_OF_BOUNDS;
+                    for (Py_ssize_t o = 0; o < outputs; o++)
+                        raw[r * outputs + o] += leaf_values[at * (uint64_t)outputs + (uint64_t)o];
+                }
             }
-            if (++first_row == n) { first_row = 0; first_tree++; }
-        }
     }
-    for (Py_ssize_t at = 0; at < n * k->outputs; at++) raw[at] /= k->divisor;
+    for (Py_ssize_t at = 0; at < n * outputs; at++) raw[at] /= k->divisor;
     return 0;
 }
 
@@ -376,6 +396,7 @@ static PyObject *Kernel_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     Py_INCREF(k->dictionaries);
     k->features = PyTuple_Size(k->names);
     k->trees = k->linear ? 0 : items(&k->roots, sizeof(int64_t)) - 1;
+    k->sets = items(&k->bitsets, BITSET_WORDS * sizeof(uint32_t));
     k->vector = k->leaf_values.len > 0;
     k->width = items(&k->inputs, sizeof(int64_t));
     return (PyObject *)k;

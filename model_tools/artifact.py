@@ -8,36 +8,22 @@ from typing import Any, Literal
 import numpy as np
 
 from model_tools import artifact_file, kernel_numpy, program
-from model_tools.artifact_file import NODE, Header, Scalar
-from model_tools.contract import Feature
+from model_tools.artifact_checks import checked
+from model_tools.artifact_columns import canonical
+from model_tools.artifact_file import Header, Scalar
+from model_tools.contract import Columns, Feature
 from model_tools.errors import ArtifactError, ContractError
-from model_tools.kernel_numpy import INPUTS, LEAVES, NOT_CANONICAL, OUT_OF_BOUNDS, PREDICTION, RAW
-from model_tools.program import BINARY, Link
+from model_tools.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
+from model_tools.program import BINARY, Link, Op
+from model_tools.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS
 
 try:
-    from model_tools import _kernel  # type: ignore[attr-defined]  # built only where a compiler is there
+    from model_tools import _kernel
 except ImportError:
-    _kernel = None
+    _kernel = None  # type: ignore[assignment]  # no compiler was there
 
 Array = np.ndarray[Any, Any]
-Columns = Mapping[str, Array]
 Engine = Literal["auto", "c", "numpy"]
-_EMPTY = {
-    "program": np.empty((0, 6), np.int64),
-    "constants": np.empty(0),
-    "text_sizes": np.empty(0, np.int64),
-    "text_ends": np.empty(0, np.int64),
-    "text_bytes": np.empty(0, np.uint8),
-    "nodes": np.empty(0, NODE),
-    "roots": np.empty(0, np.int64),
-    "leaf_values": np.empty((0, 1)),
-    "bitsets": np.empty((0, 8), np.uint32),
-    "base": np.empty(0),
-    "coefficients": np.empty((0, 0)),
-    "inputs": np.empty(0, np.int64),
-}
-_OWNED = ("program", "roots", "base", "inputs")
-"""Arrays that decide where the kernel reads: copied before they are checked, so that they stay as checked."""
 
 
 def compiled() -> bool:
@@ -60,7 +46,7 @@ def load(path: str | Path, *, engine: Engine = "auto") -> "Artifact":
 
 
 class Artifact:
-    """A loaded model. `features`, `metadata`, `kind`, `classes` and `estimator` are as packed."""
+    """A loaded model. `features`, `metadata`, `kind`, `classes` and `estimator` (its class name) are as packed."""
 
     def __init__(self, path: Path, header: Header, arrays: Mapping[str, Array], engine: Engine = "auto") -> None:
         self.path = path
@@ -69,25 +55,26 @@ class Artifact:
         self.kind: Literal["classifier", "regressor"] = header.kind
         self.classes: tuple[Scalar, ...] = header.classes
         self.estimator = header.estimator
-        self._names = tuple(feature.name for feature in header.features)
-        if not self._names or len(set(self._names)) != len(self._names):
-            raise ArtifactError(f"artifact {path}", expected="features with different names", found=str(self._names))
+        names = tuple(feature.name for feature in header.features)
+        if not names or len(set(names)) != len(names):
+            raise ArtifactError(f"artifact {path}", expected="features with different names", found=str(names))
         self._start(header, arrays, engine)
 
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:
-        parts = _checked(str(self.path), header, arrays)
-        kernel = kernel_numpy.Kernel if engine == "numpy" or (engine == "auto" and _kernel is None) else _kernel.Kernel
+        name = str(self.path)
+        parts = checked(name, header, arrays)
         self._program, self._constants = parts["program"], parts["constants"]
-        self._dictionaries = program.dictionaries(str(self.path), parts)
+        self._dictionaries = program.dictionaries(name, parts)
         link = Link[header.link]
         self._columns = 2 if link in BINARY else header.outputs
         self._outputs, self._trees, self._slots = header.outputs, max(len(parts["roots"]) - 1, 0), header.slots
-        self._first = self._names[0]
+        self._first = header.features[0].name
+        in_numpy = engine == "numpy" or (engine == "auto" and not compiled())
+        kernel: Any = kernel_numpy.Kernel if in_numpy else _kernel.Kernel
         self._kernel = kernel(
-            names=self._names,
+            names=tuple(feature.name for feature in header.features),
             dictionaries=self._dictionaries,
-            **{name: parts[name] for name in ("program", "constants", "nodes", "roots", "leaf_values", "bitsets")},
-            **{name: parts[name] for name in ("base", "coefficients", "inputs")},
+            **{key: array for key, array in parts.items() if not key.startswith("text_")},
             slots=header.slots,
             outputs=header.outputs,
             columns=self._columns,
@@ -100,7 +87,7 @@ class Artifact:
         """What scikit-learn's `predict_proba` (n, classes) or `predict` (n,) gives for the same n rows.
 
         `columns` holds one 1-d array per feature: float64 (NaN where missing), or text (None or NaN where
-        missing). ContractError names a missing, extra or wrongly shaped column, and a value that
+        missing). ContractError names a missing, extra or wrongly shaped column, and one with a value that
         scikit-learn would refuse.
         """
         rows = self._rows(columns)
@@ -113,12 +100,12 @@ class Artifact:
         return self._run(columns, np.empty((rows, self._outputs)), RAW, rows)
 
     def leaves(self, columns: Columns) -> Array:
-        """The node numbers (n, trees) of the reached leaves as scikit-learn's `apply` numbers them."""
+        """The node numbers (n, trees) of the reached leaves, as scikit-learn's `apply` numbers them."""
         rows = self._rows(columns)
         return self._run(columns, np.empty((rows, self._trees), np.int64), LEAVES, rows)
 
     def inputs(self, columns: Columns) -> Array:
-        """The slots (n, slots) that the estimator reads, after all transformers."""
+        """All slots (n, slots) after the column program: what the estimator reads, and what led to it."""
         rows = self._rows(columns)
         return self._run(columns, np.empty((rows, self._slots)), INPUTS, rows)
 
@@ -135,110 +122,28 @@ class Artifact:
         if status == NOT_CANONICAL:
             columns = canonical(self.features, columns)
             status = self._kernel.run(columns, out, mode, rows)
+        if status > 0:
+            raise self._refusal(status - 1, columns)
         if status == OUT_OF_BOUNDS:
             raise ArtifactError(f"artifact {self.path}", expected="nodes inside their tree", found="a damaged tree")
         if status:
-            raise self._refusal(status - 1, columns)
+            raise ArtifactError(f"artifact {self.path}", expected="columns that its kernel takes", found=str(status))
         return out
 
     def _refusal(self, at: int, columns: Columns) -> ContractError:
-        op, _, _, start, _, feature = self._program[at].tolist()
-        name = self.features[feature].name
-        values = columns[name]
-        if op == program.Op.KNOWN:
-            known = self._known(at)
-            found = next((value for value in values.tolist() if value not in known), None)
-            return ContractError(f"column {name!r}", expected="a category seen in training", found=repr(found))
-        bad = [v for v in values.tolist() if not isinstance(v, float) or math.isinf(v) or (start != 1 and v != v)]
-        expected = "finite numbers (or NaN)" if start == 1 else "finite numbers"
-        return ContractError(f"column {name!r}", expected=expected, found=repr(bad[0]) if bad else "too large a number")
+        """The error of a refusing instruction, naming the feature and the first value that it refuses."""
+        op, slot, _, start, _, feature = self._program[at].tolist()
+        values = columns[self.features[feature].name].tolist()
+        thing = f"column {self.features[feature].name!r}"
+        if op == Op.KNOWN:
+            known = self._known(slot)
+            strange = [value for value in values if value not in known]
+            return ContractError(thing, expected="a category seen in training", found=repr((strange or [None])[0]))
+        strange = [v for v in values if isinstance(v, float) and (math.isinf(v) or (start != 1 and math.isnan(v)))]
+        expected = "a finite number or NaN" if start == 1 else "a finite number"
+        return ContractError(thing, expected=expected, found=repr(strange[0]) if strange else "one that is too large")
 
-    def _known(self, at: int) -> set[Any]:
-        """The categories that the KNOWN instruction lets through."""
-        _, source, _, start, _, _ = self._program[at].tolist()
-        maker = next(row for row in self._program[:at][::-1].tolist() if row[2] == source)
-        if maker[0] == program.Op.TEXT:
-            return set(self._dictionaries[maker[3]])
-        return set(self._constants[maker[3] : maker[3] + maker[4]].tolist()) if start >= 0 else set()
-
-
-def canonical(features: tuple[Feature, ...], columns: Columns) -> dict[str, Array]:
-    """The columns as the kernel takes them: float64, or object of str, None and NaN, all of one length.
-
-    ContractError names the first column that is missing, extra, or of the wrong shape or type.
-    """
-    names = [feature.name for feature in features]
-    for name in columns:
-        if name not in names:
-            raise ContractError(f"column {name!r}", expected=f"only {', '.join(names)}", found="this one too")
-    made: dict[str, Array] = {}
-    for feature in features:
-        thing = f"column {feature.name!r}"
-        if feature.name not in columns:
-            raise ContractError(thing, expected=f"{feature.kind} values", found="no such column")
-        array = np.asarray(columns[feature.name])
-        rows = len(made[names[0]]) if made else len(array) if array.ndim else 0
-        if array.shape != (rows,):
-            raise ContractError(thing, expected=f"a 1-d array of {rows} values", found=f"shape {array.shape}")
-        made[feature.name] = _numbers(thing, array) if feature.kind == "number" else _texts(thing, array)
-    return made
-
-
-def _numbers(thing: str, array: Array) -> Array:
-    if array.dtype.kind in "fiub":
-        return np.ascontiguousarray(array, dtype=np.float64)
-    raise ContractError(thing, expected="numbers (float64)", found=f"dtype {array.dtype}")
-
-
-def _texts(thing: str, array: Array) -> Array:
-    if array.dtype.kind == "U":
-        return array.astype(object)
-    if array.dtype.kind in "OT":
-        array = array.astype(object)
-        wrong = [
-            v for v in array.tolist() if not (v is None or isinstance(v, str) or (isinstance(v, float) and v != v))
-        ]
-        if not wrong:
-            return array
-        raise ContractError(thing, expected="text, None or NaN", found=repr(wrong[0]))
-    raise ContractError(thing, expected="text", found=f"dtype {array.dtype}")
-
-
-def _checked(name: str, header: Header, given: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays as the kernel takes them, after all checks that do not need a look at every node."""
-
-    def demand(holds: object, what: str) -> None:
-        if not holds:
-            raise ArtifactError(f"artifact {name}", expected=what, found="another content")
-
-    for key, array in given.items():
-        demand(key in _EMPTY, "only known arrays")
-        demand(array.dtype == _EMPTY[key].dtype and array.ndim == _EMPTY[key].ndim, f"array {key!r} of its type")
-    parts = {
-        key: np.array(given[key]) if key in given and key in _OWNED else given.get(key, _EMPTY[key]) for key in _EMPTY
-    }
-    program.check(
-        name,
-        parts["program"],
-        parts["constants"],
-        header.slots,
-        tuple(feature.kind for feature in header.features),
-        len(parts["text_sizes"]),
-    )
-    outputs = header.outputs
-    demand(header.link in Link.__members__, "a known link")
-    demand(header.kind == "classifier" or header.link in ("IDENTITY", "LOG"), "a regressor's link")
-    demand(header.divisor > 0, "a divisor above zero")
-    demand(1 <= outputs <= 2**20 and parts["base"].shape == (outputs,), "one base score per output")
-    demand(outputs == 1 or (Link[header.link] not in BINARY and header.kind == "classifier"), "fewer outputs")
-    if header.engine == "trees":
-        roots, nodes = parts["roots"], parts["nodes"]
-        demand(len(roots) > 1 and roots[0] == 0 and roots[-1] == len(nodes), "trees that fill their nodes")
-        demand(np.all(np.diff(roots) > 0) and np.all(np.diff(roots) < 2**32), "trees that are not empty")
-        demand(parts["bitsets"].shape[1] == 8, "sets of 256 categories")
-        demand(parts["leaf_values"].shape[1] == outputs or not len(parts["leaf_values"]), "one leaf value per output")
-    else:
-        inputs, coefficients = parts["inputs"], parts["coefficients"]
-        demand(coefficients.shape == (outputs, len(inputs)), "one coefficient per output and input")
-        demand(np.all((inputs >= 0) & (inputs < header.slots)), "inputs among the slots")
-    return parts
+    def _known(self, slot: int) -> set[Any]:
+        """The categories of the dictionary or of the constants that the codes in `slot` were made with."""
+        op, _, _, start, count, _ = next(row for row in self._program.tolist() if row[2] == slot)
+        return set(self._dictionaries[start]) if op == Op.TEXT else set(self._constants[start : start + count].tolist())

@@ -22,7 +22,13 @@ _PREFIX = struct.Struct("<8sII32s")
 """Magic, format version, header length in bytes, SHA-256 of the header."""
 
 NODE = np.dtype([("value", "<f8"), ("link", "<u4"), ("feature", "<u4")])
-_DTYPES = {"f8": np.dtype("<f8"), "i8": np.dtype("<i8"), "u4": np.dtype("<u4"), "u1": np.dtype("u1"), "node": NODE}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "f8": np.dtype("<f8"),
+    "i8": np.dtype("<i8"),
+    "u4": np.dtype("<u4"),
+    "u1": np.dtype("u1"),
+    "node": NODE,
+}
 DType = Literal["f8", "i8", "u4", "u1", "node"]
 Scalar = bool | int | float | str
 
@@ -97,20 +103,21 @@ def read(path: Path) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
     start = _aligned(start)
     if length != start + header.size:
         raise _refused(path, f"{start + header.size} bytes", f"{length} bytes")
-    return header, {name: _array(path, name, spec, mapped, start, header) for name, spec in header.arrays.items()}
+    body = memoryview(mapped)[start:]
+    return header, {
+        name: _array(f"array {name!r} of artifact {path}", spec, body) for name, spec in header.arrays.items()
+    }
 
 
-def _array(
-    path: Path, name: str, spec: ArraySpec, mapped: mmap.mmap, start: int, header: Header
-) -> np.ndarray[Any, Any]:
+def _array(thing: str, spec: ArraySpec, body: memoryview) -> np.ndarray[Any, Any]:
     dtype = _DTYPES[spec.dtype]
     count = math.prod(spec.shape) if all(side >= 0 for side in spec.shape) else -1
-    inside = 0 <= spec.offset <= header.size and 0 <= count * dtype.itemsize <= header.size - spec.offset
+    inside = 0 <= spec.offset <= len(body) and 0 <= count * dtype.itemsize <= len(body) - spec.offset
     if not inside or spec.offset % ALIGNMENT or len(spec.shape) > 2:
-        raise _refused(path, f"array {name!r} inside the file", f"shape {spec.shape} at offset {spec.offset}")
+        raise ArtifactError(thing, expected="a place inside the file", found=f"{spec.shape} at {spec.offset}")
     if count == 0:
         return np.empty(spec.shape, dtype)
-    return np.frombuffer(mapped, dtype, count, start + spec.offset).reshape(spec.shape)
+    return np.asarray(np.frombuffer(body, dtype, count, spec.offset).reshape(spec.shape))
 
 
 def _aligned(size: int) -> int:

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 
 from model_tools import artifact_file
-from model_tools.artifact_file import Header, Scalar
+from model_tools.artifact_file import Header
 from model_tools.contract import Feature
 from model_tools.errors import ContractError, UnsupportedEstimator
 from model_tools.packing_columns import Block, ProgramBuilder, transform
 from model_tools.packing_hist import pack_hist
 from model_tools.packing_linear import LINEAR, pack_linear
-from model_tools.packing_model import Model, sklearn_name
+from model_tools.packing_model import Model, model_classes, sklearn_name
 from model_tools.packing_trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
 
 _HIST = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
@@ -102,17 +102,6 @@ def _steps(estimator: Any) -> tuple[list[Any], Any]:
     *before, (_, last) = estimator.steps
     inner, final = _steps(last)
     return [step for _, step in before] + inner, final
-
-
-def model_classes(estimator: Any) -> tuple[Scalar, ...]:
-    """The classes in the order of the probabilities, as JSON scalars; UnsupportedEstimator for several outputs."""
-    classes = estimator.classes_
-    if isinstance(classes, list):
-        raise UnsupportedEstimator(f"estimator {type(estimator).__name__}", expected="one output", found="several")
-    made = tuple(np.asarray(classes).tolist())
-    if not all(isinstance(value, bool | int | float | str) for value in made):
-        raise UnsupportedEstimator("classes", expected="numbers or text", found=repr(made))
-    return made
 
 
 def _check_features(estimator: Any, features: tuple[Feature, ...]) -> None:

@@ -1,5 +1,6 @@
 """Transformers to instructions: each fitted scikit-learn transformer as operations on single columns."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,8 +69,9 @@ class ProgramBuilder:
         self.slots += width
         return self.slots - width
 
-    def emit(self, op: Op, source: int, target: int, start: int = 0, count: int = 0, extra: int = 0) -> int:
-        """Append one instruction and give its target."""
+    def emit(self, op: Op, source: int, target: int, *operands: int) -> int:
+        """Append one instruction, with `start`, `count` and `extra` where it has them, and give its target."""
+        start, count, extra = (*operands, 0, 0, 0)[:3]
         self._program.append((int(op), source, target, start, count, extra))
         return target
 
@@ -171,7 +173,7 @@ def _column_transformer(builder: ProgramBuilder, transformer: Any, block: Block)
     return Block(made, bool(transformer.sparse_output_))
 
 
-def _passthrough(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
+def _passthrough(_: ProgramBuilder, transformer: Any, block: Block) -> Block:
     if transformer.func is not None:
         raise unsupported(transformer, "no function (passthrough)", repr(transformer.func))
     return block
@@ -179,7 +181,7 @@ def _passthrough(builder: ProgramBuilder, transformer: Any, block: Block) -> Blo
 
 def _imputer(builder: ProgramBuilder, imputer: Any, block: Block) -> Block:
     marker = imputer.missing_values
-    nan = marker is None or marker != marker or type(marker).__name__ == "NAType"
+    nan = _is_missing(marker)
     builder.finite(block.columns, allow_nan=nan)
     fills = _fills(imputer)
     indicated = [] if imputer.indicator_ is None else [int(at) for at in imputer.indicator_.features_]
@@ -199,9 +201,14 @@ def _fills(imputer: Any) -> list[Any]:
     statistics = imputer.statistics_
     keep = imputer.keep_empty_features
     return [
-        None if not keep and (value is None or value != value) else np.asarray([value]).astype(imputer._fill_dtype)[0]
+        None if not keep and _is_missing(value) else np.asarray([value]).astype(imputer._fill_dtype)[0]
         for value in statistics
     ]
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is None, NaN or pandas' NA."""
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and math.isnan(value))
 
 
 def _filled(builder: ProgramBuilder, imputer: Any, column: Column, fill: Any, nan: bool) -> Column:

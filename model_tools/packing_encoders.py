@@ -1,5 +1,6 @@
 """Encoders to tables: what each category, None, NaN and an unknown one become."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def _text_codes(builder: ProgramBuilder, encoder: Any, column: Text, categories:
             strings[value] = place
         elif value is None:
             none = place
-        elif isinstance(value, float) and value != value:
+        elif isinstance(value, float) and math.isnan(value):
             nan = place
         else:
             name = builder.name(column.origin)
@@ -55,7 +56,7 @@ def _number_codes(
         if not isinstance(value, bool | int | float):
             name = builder.name(column.origin)
             raise unsupported(encoder, f"numeric categories for the number feature {name!r}", repr(value))
-        if value != value:
+        if math.isnan(value):
             nan = place
         elif float(value) != value:
             raise unsupported(encoder, "categories that a float64 can hold", repr(value))

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from model_tools.artifact_file import Scalar
+from model_tools.errors import UnsupportedEstimator
 from model_tools.program import Link
 
 
@@ -23,3 +25,14 @@ def sklearn_name(thing: Any) -> str:
     """The class name if the class is scikit-learn's own; "" for any other, subclasses included."""
     kind = type(thing)
     return kind.__name__ if kind.__module__.partition(".")[0] == "sklearn" else ""
+
+
+def model_classes(estimator: Any) -> tuple[Scalar, ...]:
+    """The classes in the order of the probabilities, as JSON scalars; UnsupportedEstimator for several outputs."""
+    classes = estimator.classes_
+    if isinstance(classes, list):
+        raise UnsupportedEstimator(f"estimator {type(estimator).__name__}", expected="one output", found="several")
+    made = tuple(np.asarray(classes).tolist())
+    if not all(isinstance(value, bool | int | float | str) for value in made):
+        raise UnsupportedEstimator("classes", expected="numbers or text", found=repr(made))
+    return made

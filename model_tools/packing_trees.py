@@ -36,8 +36,8 @@ def pack_forest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     else:
         for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
             _set_leaves(nodes[first:end], tree.value[:, 0, 0])
-    kind = "classifier" if classifier else "regressor"
-    return Model("trees", kind, Link.IDENTITY, arrays, 1.0 if sklearn_name(estimator) in TREES else float(len(trees)))
+    divisor = 1.0 if sklearn_name(estimator) in TREES else float(len(trees))
+    return Model("trees", "classifier" if classifier else "regressor", Link.IDENTITY, arrays, divisor)
 
 
 def pack_boosted(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:

@@ -67,14 +67,15 @@ _CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN)
 _NAMING = (Op.FINITE, Op.KNOWN)
 
 
-def check(name: str, program: Array, constants: Array, slots: int, kinds: tuple[str, ...], texts: int) -> None:
+def check(name: str, arrays: Mapping[str, Array], slots: int, kinds: tuple[str, ...]) -> None:
     """ArtifactError unless every instruction stays within its features, slots, dictionaries and constants."""
 
     def demand(holds: Any, what: str) -> None:
         if not np.all(holds):
             raise ArtifactError(f"artifact {name}", expected=f"a column program with {what}", found="another one")
 
-    demand(program.ndim == 2 and program.shape[1] == 6, "six numbers per instruction")
+    program, constants = arrays["program"], arrays["constants"]
+    demand(program.shape[1] == 6, "six numbers per instruction")
     demand(0 < slots <= FEATURE, "a valid number of slots")
     op, source, target, start, count, extra = program.T
     limit = max(len(program), len(constants), 1) + 1
@@ -89,7 +90,7 @@ def check(name: str, program: Array, constants: Array, slots: int, kinds: tuple[
     demand(target + width <= slots, "targets among the slots")
     demand([kinds[feature] == "number" for feature in source[op == Op.NUMBER]], "numbers of number features")
     demand([kinds[feature] == "text" for feature in source[op == Op.TEXT]], "texts of text features")
-    demand(start[op == Op.TEXT] < texts, "texts of its dictionaries")
+    demand(start[op == Op.TEXT] < len(arrays["text_sizes"]), "texts of its dictionaries")
     needed = np.zeros(len(program), dtype=np.int64)
     for known, constant_count in _CONSTANTS.items():
         needed[op == known] = constant_count

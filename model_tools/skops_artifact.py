@@ -1,0 +1,196 @@
+"""What cannot be packed natively: the estimator as a skops file inside a model file, behind the same API."""
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from model_tools.artifact import Artifact, Engine
+from model_tools.artifact_columns import canonical
+from model_tools.artifact_file import Header
+from model_tools.contract import Columns, Feature
+from model_tools.errors import ArtifactError, ContractError, UnsupportedEstimator
+from model_tools.packing_model import model_classes
+from model_tools.program import Link
+
+Array = np.ndarray[Any, Any]
+ALLOWED = (
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Matern",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.gaussian_process.kernels.Sum",
+    "sklearn.gaussian_process.kernels.WhiteKernel",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+)
+"""Types that load besides those that skops itself trusts. Trees are checked after loading, because scikit-learn
+walks them without a look at their bounds; neighbour trees cannot be checked and are left out."""
+
+
+def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, Array]]:
+    """The header and the one array of a skops model file; UnsupportedEstimator for what it cannot hold safely."""
+    name = type(estimator).__name__
+    try:
+        import skops.io
+    except ImportError:
+        raise UnsupportedEstimator(
+            f"estimator {name}", expected="skops", found="no such package", todo="pip install 'model_tools[skops]'."
+        ) from None
+    kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
+    if kind == "classifier" and not hasattr(estimator, "predict_proba"):
+        raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
+    try:
+        data = _same_bytes(skops.io.dumps(estimator))
+    except Exception as error:
+        raise UnsupportedEstimator(f"estimator {name}", expected="what skops can store", found=str(error)) from error
+    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
+    if refused:
+        raise UnsupportedEstimator(f"estimator {name}", expected="only allow-listed types", found=", ".join(refused))
+    classes = model_classes(estimator) if kind == "classifier" else ()
+    header = Header(
+        engine="skops",
+        kind=kind,  # type: ignore[arg-type]  # one of the two literals above
+        estimator=name,
+        features=features,
+        classes=classes,
+        outputs=max(len(classes), 1),
+        link=Link.IDENTITY.name,
+        divisor=1.0,
+        slots=1,
+        metadata={},
+    )
+    return header, {"skops": np.frombuffer(data, dtype=np.uint8)}
+
+
+class SkopsArtifact(Artifact):
+    """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
+
+    def _start(self, _: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
+        try:
+            import skops.io
+        except ImportError:
+            raise ArtifactError(
+                f"artifact {self.path}", expected="skops", found="no such package", todo="Install model_tools[skops]."
+            ) from None
+        if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
+            raise ArtifactError(f"artifact {self.path}", expected="one skops file inside", found=", ".join(arrays))
+        data = arrays["skops"].tobytes()
+        try:
+            refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
+            if not refused:
+                self._model = skops.io.loads(data, trusted=list(ALLOWED))
+        except Exception as error:
+            raise ArtifactError(f"artifact {self.path}", expected="a skops file inside", found=repr(error)) from error
+        if refused:
+            raise ArtifactError(f"artifact {self.path}", expected="only allow-listed types", found=", ".join(refused))
+        for part in _parts(self._model, set()):
+            if not _walks_inside(part):
+                raise ArtifactError(f"artifact {self.path}", expected="nodes inside their tree", found="a damaged tree")
+
+    def predict(self, columns: Columns) -> Array:
+        """As `Artifact.predict`."""
+        made = canonical(self.features, columns)
+        rows = len(made[self.features[0].name])
+        width = () if self.kind == "regressor" else (len(self.classes),)
+        if not rows:
+            return np.empty((0, *width))
+        call = self._model.predict if self.kind == "regressor" else self._model.predict_proba
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            try:
+                return np.asarray(call(self._table(made)), dtype=np.float64).reshape(rows, *width)
+            except ValueError as error:
+                raise ContractError(
+                    f"columns of {self.estimator}", expected="what it can predict", found=str(error)
+                ) from error
+
+    def raw(self, columns: Columns) -> Array:  # noqa: ARG002
+        """Not there: scikit-learn predicts."""
+        raise UnsupportedEstimator(f"artifact {self.path}", expected="a natively packed model", found="a skops model")
+
+    leaves = inputs = raw
+
+    def _table(self, columns: dict[str, Array]) -> Any:
+        """A matrix, or a frame where text columns are known by name."""
+        if all(feature.kind == "number" for feature in self.features):
+            return np.column_stack(list(columns.values()))
+        if hasattr(self._model, "feature_names_in_"):
+            import pandas as pd
+
+            return pd.DataFrame(columns)
+        return np.column_stack([column.astype(object) for column in columns.values()])
+
+
+def _same_bytes(data: bytes) -> bytes:
+    """The skops file with ids, names and dates that do not change from one dump to the next."""
+    with zipfile.ZipFile(io.BytesIO(data)) as source:
+        contents = {name: source.read(name) for name in source.namelist()}
+    ids: dict[Any, int] = {}
+    files: dict[str, str] = {}
+
+    def renumbered(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumbered(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        made = {key: renumbered(value) for key, value in node.items()}
+        if isinstance(node.get("__id__"), int):
+            made["__id__"] = ids.setdefault(node["__id__"], len(ids) + 1)
+        if node.get("file") in contents:
+            suffix = node["file"].rpartition(".")[2]
+            made["file"] = files.setdefault(node["file"], f"{len(files) + 1}.{suffix}")
+        return made
+
+    schema = json.dumps(renumbered(json.loads(contents["schema.json"]))).encode()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as target:
+        for old, new in files.items():
+            target.writestr(zipfile.ZipInfo(new), contents[old])
+        target.writestr(zipfile.ZipInfo("schema.json"), schema)
+    return made.getvalue()
+
+
+def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
+    """The trees anywhere inside a loaded estimator."""
+    if id(thing) in seen or isinstance(thing, str | bytes | int | float | None):
+        return
+    seen.add(id(thing))
+    if type(thing).__name__ in ("Tree", "TreePredictor"):
+        yield thing
+    elif isinstance(thing, dict):
+        for value in thing.values():
+            yield from _parts(value, seen)
+    elif isinstance(thing, list | tuple | set) or (isinstance(thing, np.ndarray) and thing.dtype == object):
+        for value in thing if not isinstance(thing, np.ndarray) else thing.ravel():
+            yield from _parts(value, seen)
+    elif hasattr(thing, "__dict__"):
+        yield from _parts(vars(thing), seen)
+
+
+def _walks_inside(tree: Any) -> bool:
+    """Whether every child lies behind its parent and inside the tree, and every leaf is marked as one."""
+    if type(tree).__name__ == "Tree":
+        left, right, feature = tree.children_left, tree.children_right, tree.feature
+        leaf, width, sets = left == -1, tree.n_features, np.zeros(0)
+        split = np.zeros(0, dtype=np.int64)
+    else:
+        nodes = tree.nodes
+        left, right, feature = (nodes[name].astype(np.int64) for name in ("left", "right", "feature_idx"))
+        leaf, width, sets = nodes["is_leaf"] != 0, 2**31, tree.raw_left_cat_bitsets
+        split = nodes["bitset_idx"][(nodes["is_categorical"] != 0) & ~leaf]
+    at, count = np.arange(len(left))[~leaf], len(left)
+    children = np.concatenate([left[~leaf], right[~leaf]])
+    inside = np.all(children > np.concatenate([at, at])) and np.all(children < count)
+    known = np.all((feature[~leaf] >= 0) & (feature[~leaf] < width)) and np.all(split < max(len(sets), 0))
+    return bool(count and inside and known)
