@@ -35,11 +35,11 @@ class Commands(click.Group):
         return [name for name in COMMANDS if find_spec(f"cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command called `cmd_name` in the module of that name."""
+        """The one command that the module of that name declares."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = getattr(importlib.import_module(f"cli.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)
+        declared = vars(importlib.import_module(f"cli.{cmd_name}")).values()
+        command = next(value for value in declared if isinstance(value, click.Command))
         command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
         return command
 

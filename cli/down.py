@@ -1,0 +1,30 @@
+"""`penstock down`: stop exactly what was started."""
+
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+
+
+@click.command(epilog="Example: penstock down")
+def down() -> None:
+    """Stop exactly what `penstock up` started in this home: Ray, Dagster and its runs, then Postgres.
+
+    What was written stays in PENSTOCK_HOME, so that the next `penstock up` goes on from there.
+    """
+    from cli import dagster_system
+    from cli.steps import Steps
+    from resources import postgres
+    from resources.settings import load
+    from serve_app import cluster
+
+    settings = load()
+    stops: dict[str, Callable[[], bool]] = {
+        "Ray Serve": lambda: cluster.stop(settings),
+        "Dagster": lambda: bool(dagster_system.stop(settings)),
+        "Postgres": lambda: postgres.stop(settings),
+    }
+    with Steps(Console(highlight=False)) as steps:
+        for name, stop in stops.items():
+            with steps.step(name) as step:
+                step.done = "stopped" if stop() else "was not running"

@@ -1,0 +1,151 @@
+"""`penstock up`: everything running, up to the first answered prediction."""
+
+import fcntl
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cli.steps import Steps
+from resources.settings import Settings
+
+
+@click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
+def up() -> None:
+    """Start what does not run yet, materialize what the first prediction needs, and ask one prediction.
+
+    Run again, it does only what is missing. Everything keeps running until `penstock down`.
+    """
+    from resources.settings import load
+
+    settings, console = load(), Console(highlight=False)
+    with _alone(settings), Steps(console) as steps:
+        try:
+            asked = bring_up(settings, steps)
+        except KeyboardInterrupt:
+            console.print(
+                "Interrupted. What has started keeps running: `penstock up` goes on, `penstock down` ends it."
+            )
+            raise
+    for first in asked:
+        console.print(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}", markup=False)
+    console.print(
+        f"\nService   http://{settings.http_host}:{settings.http_port}/"
+        f"\nDagster   http://127.0.0.1:{settings.dagster_port}/"
+        f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def bring_up(settings: Settings, steps: Steps) -> list[Any]:
+    """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
+    from cli.ports import check_ports
+    from resources import postgres
+
+    with steps.step("Ports") as step:
+        step.done = check_ports(settings)
+    with steps.step("Postgres") as step:
+        was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
+        _, prod = postgres.open_books(settings)
+        step.done = "already running" if was_running else f"books {prod.name.upper()} and TEST are open"
+    warehouse = _in_background(lambda: _warehouse(settings, steps))
+    dagster = _in_background(lambda: _dagster(settings, steps))
+    service = _in_background(lambda: _service(settings, steps))
+    warehouse.result()
+    dagster.result()
+    _materialize(settings, steps)
+    service.result()
+    return _predict(settings, steps)
+
+
+def _warehouse(settings: Settings, steps: Steps) -> None:
+    from resources import example_warehouse
+
+    with steps.step("Warehouse") as step:
+        step.show("laying a year of real rows around now")
+        step.done = example_warehouse.ensure(settings)
+
+
+def _dagster(settings: Settings, steps: Steps) -> None:
+    from cli import dagster_system
+
+    with steps.step("Dagster") as step:
+        step.show("code server, webserver, daemon")
+        started = dagster_system.start(settings)
+        step.done = dagster_system.url(settings) if started else "already running"
+
+
+def _service(settings: Settings, steps: Steps) -> None:
+    from cli.first_prediction import is_ready
+    from serve_app import cluster
+
+    with steps.step("Ray Serve") as step:
+        if cluster.find(settings) and is_ready(settings):
+            step.done = "already running"
+            return
+        step.show("head node")
+        cluster.start(settings)
+        step.show("HAProxy and replicas")
+        cluster.apply(settings)
+        step.done = f"http://{settings.http_host}:{settings.http_port}"
+
+
+def _materialize(settings: Settings, steps: Steps) -> None:
+    from assets.declarations import declared
+    from cli import dagster_runs, dagster_system
+    from resources import postgres
+
+    needed = {
+        name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in declared().models.items()
+    }
+    jobs = dagster_runs.missing_jobs(postgres.open_books(settings)[1], needed)
+    api = dagster_system.graphql(settings)
+    for job in jobs:
+        with steps.step(f"Run {job}") as step:
+            step.done = dagster_runs.materialize(api, job, step.show)
+    if not jobs:
+        with steps.step("Materializations") as step:
+            step.done = "nothing is missing"
+
+
+def _predict(settings: Settings, steps: Steps) -> list[Any]:
+    from assets.declarations import declared
+    from cli.first_prediction import ask
+
+    asked = []
+    for name, model in declared().models.items():
+        with steps.step("First prediction") as step:
+            step.show("waiting for the service")
+            first = ask(settings, model)
+            step.done = f"{name} answered in {first.milliseconds:.0f} ms"
+        asked.append(first)
+    return asked
+
+
+def _in_background(work: Callable[[], None]) -> Future[None]:
+    """The future of work in a daemon thread, so that Ctrl-C does not wait for it."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+            future.set_result(None)
+        except BaseException as error:  # handed to whoever asks for the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """One `up` or `down` of a home at a time; the second waits."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    with (settings.state / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
