@@ -15,7 +15,6 @@ def build() -> dg.Definitions:
     found = declared()
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]
-    checks: list[Any] = []
     jobs: list[Any] = []
     schedules: list[Any] = []
     for table in found.tables.values():
@@ -32,7 +31,6 @@ def build() -> dg.Definitions:
             releasing.test_release(training),
             releasing.prod_release(training),
         ]
-        checks.append(training.no_skew())
         job, schedule = releasing.job_and_schedule(training)
         jobs.append(job)
         schedules.append(schedule)
@@ -46,7 +44,6 @@ def build() -> dg.Definitions:
         )
     return dg.Definitions(
         assets=assets,
-        asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
         resources={"environment": Environment()},

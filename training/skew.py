@@ -10,11 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from model_tools.columns import request_columns
+from model_tools.errors import PenstockError
 from resources.book import Book
 from resources.lookups import look_up_now
 from resources.model import Model
 from resources.snapshots import Snapshot
 from training.frame import training_rows
+
+
+class SkewError(PenstockError):
+    """Training and serving would see different feature vectors."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,16 @@ class Skew:
     rows: int
     differing: Mapping[str, Mapping[str, str]]
     snapshots: Mapping[str, str]
+
+    def demand_none(self, model: str) -> None:
+        """SkewError, naming the first differing feature, if there is one."""
+        for name, found in self.differing.items():
+            raise SkewError(
+                f"feature {name!r} of model {model!r}",
+                expected=f"the bits of training, {found['trained']}, in row {found['row']}",
+                found=f"{found['served']} through the serving lookup",
+                todo="Publish the tables of its lookups again; they should come from the warehouse that trains.",
+            )
 
 
 def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:

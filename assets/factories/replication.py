@@ -95,6 +95,7 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
                         dg.AssetCheckResult(
                             passed=True,
                             check_name="verified",
+                            asset_key=key,
                             metadata={"snapshot": published.snapshot, "rows": published.rows},
                         )
                     ],

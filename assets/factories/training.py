@@ -1,4 +1,6 @@
-"""A model's training as monthly assets: training set, held-out set, candidate, and the check against skew."""
+"""A model's training as monthly assets: training set, held-out set, and the candidate."""
+
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -13,6 +15,7 @@ from resources.model import Model
 from resources.snapshots import Snapshot
 from resources.table import ReplicatedTable
 from training.months import windows
+from training.skew import Skew, skew
 
 ROWS_COMPARED = 2_000
 
@@ -46,7 +49,7 @@ class TrainingAssets:
             kinds={"parquet", "pandera"},
             pool=POOL,
         )
-        def take(context: dg.AssetExecutionContext, environment: Environment) -> dg.MaterializeResult[None]:
+        def take(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
             window = windows(month_of(context), self.model.window_months)
             since, until = (
                 (window.training_from, window.holdout_from)
@@ -63,7 +66,7 @@ class TrainingAssets:
                     until=until,
                 )
             window_text = f"{since:%Y-%m-%d} up to {until:%Y-%m-%d}"
-            return dg.MaterializeResult(
+            yield dg.MaterializeResult(
                 metadata={**snapshot_evidence(taken, self.model.shape), "window": window_text},
                 data_version=dg.DataVersion(taken.id),
             )
@@ -76,7 +79,11 @@ class TrainingAssets:
 
         @dg.asset(
             key=key,
-            deps=[self.key("training_set"), self.key("holdout_set")],
+            deps=[
+                self.key("training_set"),
+                self.key("holdout_set"),
+                *(dg.AssetKey(["test", name]) for name in self.tables),
+            ],
             partitions_def=self.partitions,
             group_name=self.name,
             description=f"{self.model.description} Trained on the months before, scored on the month itself.",
@@ -85,26 +92,39 @@ class TrainingAssets:
             check_specs=[
                 dg.AssetCheckSpec(
                     "parity", asset=key, description="The artifact gives scikit-learn's own answers on every row."
-                )
+                ),
+                dg.AssetCheckSpec(
+                    "no_skew",
+                    asset=key,
+                    description="Rows sent through the serving lookup give the vectors of training, to the bit.",
+                ),
             ],
         )
-        def train(context: dg.AssetExecutionContext, environment: Environment) -> dg.MaterializeResult[None]:
+        def train(
+            context: dg.AssetExecutionContext, environment: Environment
+        ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             from training.candidate import PARITY, make_candidate
             from training.plots import roc_and_calibration
 
             month = month_of(context)
             with faults():
+                holdout = self.stored(environment, "holdout_set", month)
+                seen = skew(environment.books[0], self.model, holdout, rows=ROWS_COMPARED)
+                yield dg.AssetCheckResult(
+                    passed=not seen.differing, check_name="no_skew", asset_key=key, metadata=_skew_evidence(seen)
+                )
+                seen.demand_none(self.name)
                 made = make_candidate(
                     self.model,
                     month,
                     self.stored(environment, "training_set", month),
-                    self.stored(environment, "holdout_set", month),
+                    holdout,
                     environment.artifacts,
                     code_version=code_version(),
                     step=context.log.info,
                 )
             metrics = made.proposal.metrics
-            return dg.MaterializeResult(
+            yield dg.MaterializeResult(
                 metadata={
                     "artifact": made.proposal.artifact,
                     "roc_auc": metrics["roc_auc"],
@@ -126,39 +146,6 @@ class TrainingAssets:
 
         return train
 
-    def no_skew(self) -> dg.AssetChecksDefinition:
-        """The check that sends held-out rows through the serving lookup, and demands the same bits."""
-
-        @dg.asset_check(
-            asset=self.key("holdout_set"),
-            name="no_skew",
-            additional_deps=[dg.AssetKey(["test", name]) for name in self.tables],
-            blocking=True,
-            description="Rows sent through the serving lookup give feature vectors equal to the bit.",
-            partitions_def=self.partitions,
-        )
-        def compare(context: dg.AssetCheckExecutionContext, environment: Environment) -> dg.AssetCheckResult:
-            from training.skew import skew
-
-            with faults():
-                found = skew(
-                    environment.books[0],
-                    self.model,
-                    self.stored(environment, "holdout_set", month_of(context)),
-                    rows=ROWS_COMPARED,
-                )
-            return dg.AssetCheckResult(
-                passed=not found.differing,
-                metadata={
-                    "rows": found.rows,
-                    "features": len(self.model.contract.features),
-                    "differing_features": dg.MetadataValue.json(found.differing),
-                    "snapshots": dg.MetadataValue.json(found.snapshots),
-                },
-            )
-
-        return compare
-
     def snapshot_name(self, step: str, month: str) -> str:
         """Under which name the snapshot of a step and month is stored."""
         return f"{self.name}.{step}.{month}"
@@ -172,6 +159,15 @@ class TrainingAssets:
         return found
 
 
-def month_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> str:
+def _skew_evidence(seen: Skew) -> dict[str, dg.MetadataValue]:
+    return {
+        "rows": dg.MetadataValue.int(seen.rows),
+        "differing_features": dg.MetadataValue.json(dict(seen.differing)),
+        "snapshots": dg.MetadataValue.json(dict(seen.snapshots)),
+    }
+
+
+def month_of(context: dg.AssetExecutionContext) -> str:
     """The run's partition as `YYYY-MM`."""
-    return context.partition_key[:7]
+    key: str = context.partition_key
+    return key[:7]

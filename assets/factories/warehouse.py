@@ -1,5 +1,7 @@
 """The raw tables of the warehouse, and the tables that are prepared inside it."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from assets.factories.environment import Environment
@@ -27,12 +29,12 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
         kinds={"sql", "duckdb"},
         pool=POOL,
     )
-    def prepare(environment: Environment) -> dg.MaterializeResult[None]:
+    def prepare(environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
         with faults():
             warehouse = open_warehouse(environment.settings)
             warehouse.prepare(preparation.script)
             with warehouse.batches(f"SELECT count(*) AS n FROM prepared.{preparation.name}") as batches:
                 rows = batches.read_all().column("n")[0].as_py()
-        return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+        yield dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
     return prepare

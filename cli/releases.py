@@ -1,0 +1,50 @@
+"""`penstock releases`: the ledger of a model."""
+
+import sys
+
+import click
+import msgspec
+
+from resources import settings as environment
+
+
+@click.command("releases", epilog="Example: penstock releases flight_delay --book prod")
+@click.argument("model")
+@click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
+@click.option("--limit", default=20, show_default=True, help="How many entries, newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
+def command(model: str, book: str, limit: int, as_json: bool) -> None:
+    """Print who released which version of MODEL when and why, newest first."""
+    from model_tools.registry import contract
+    from resources.postgres import open_books
+    from resources.releases import current, ledger
+
+    contract(model)
+    chosen = open_books(environment.load())[book == "prod"]
+    entries, now = ledger(chosen, model, limit=limit), current(chosen, model)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())
+        return
+    if not entries:
+        click.echo(f"No release of {model} in {book.upper()} yet: `penstock train {model}` makes one.")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Releases of {model} in {book.upper()}", title_justify="left")
+    for column in ("", "version", "action", "month", "ROC AUC", "artifact", "replaced", "at", "who", "why"):
+        table.add_column(column, no_wrap=column not in {"who", "why"}, overflow="fold")
+    for entry in entries:
+        table.add_row(
+            "▶" if now is not None and entry.entry == now.entry else "",
+            str(entry.version),
+            entry.action,
+            entry.month,
+            f"{entry.metrics.get('roc_auc', float('nan')):.4f}",
+            entry.artifact[:12],
+            str(entry.replaced or ""),
+            f"{entry.at:%Y-%m-%d %H:%M}",
+            entry.who,
+            entry.why,
+        )
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -1,0 +1,90 @@
+"""`penstock train`: the data scientist's way from the warehouse to a release, with no Dagster process."""
+
+import getpass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from resources import settings as environment
+
+
+@click.command("train", epilog="Example: penstock train flight_delay --month 2026-10")
+@click.argument("model")
+@click.option("--month", help="The held-out month, YYYY-MM; the last complete one if not given.")
+@click.option("--why", default="trained by hand", show_default=True, help="The reason, for the ledger.")
+@click.option("--override", is_flag=True, help="Release even what the gate refuses; needs --why, and is recorded.")
+@click.option("--candidate-only", is_flag=True, help="Train and judge, but release nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def command(
+    context: click.Context,
+    model: str,
+    month: str | None,
+    why: str,
+    override: bool,
+    candidate_only: bool,
+    as_json: bool,
+) -> None:
+    """Train MODEL on the months before one, judge it on that month, and release it through the gate."""
+    if override and context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT:
+        raise click.UsageError("--override needs --why TEXT, which the ledger keeps.")
+    from assets.declarations import declared
+    from resources.artifacts import ArtifactStore
+    from resources.code_version import code_version
+    from resources.postgres import open_books
+    from training.candidate import make_candidate
+    from training.monthly import missing_tables, prepare, publish_missing, take_rows
+    from training.months import last_complete
+    from training.release import release_to_prod, release_to_test
+    from training.skew import skew
+
+    settings, found = environment.load(), declared()
+    declaration = found.model(model)
+    month = month or last_complete(settings.now())
+    with _step("prepared the tables inside the warehouse"):
+        prepare(settings, found, declaration)
+    with _step(f"took the rows of {month} and of the {declaration.window_months} months before"):
+        training, holdout = take_rows(settings, found, declaration, month)
+    test, prod = open_books(settings)
+    if missing := missing_tables(found, declaration, (test, prod)):
+        with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
+            publish_missing(settings, missing, (test, prod))
+    with _step("compared training with the serving lookup, to the bit"):
+        skew(test, declaration, holdout, rows=2_000).demand_none(model)
+    with _step("trained, judged and packed the candidate"):
+        candidate = make_candidate(
+            declaration, month, training, holdout, ArtifactStore(settings.artifacts), code_version=code_version()
+        )
+    proposal = candidate.proposal
+    report: dict[str, Any] = {
+        "model": model,
+        "month": month,
+        "artifact": proposal.artifact,
+        "metrics": proposal.metrics,
+    }
+    if not candidate_only:
+        who = getpass.getuser()
+        with _step("released into TEST, then into PROD"):
+            release_to_test(settings, declaration, proposal, test, who=who, why=why, override=override)
+            entry = release_to_prod(settings, declaration, proposal, test, prod, who=who, why=why, override=override)
+        report |= {"version": entry.version, "action": entry.action, "replaced": entry.replaced, "gate": entry.gate}
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        return
+    auc, base = proposal.metrics["roc_auc"], proposal.metrics.get("roc_auc_base_rate")
+    against = f", base rate {base:.4f}" if base is not None else ""
+    click.echo(f"ROC AUC {auc:.4f} on {month}{against}; artifact {proposal.artifact[:12]}")
+    if not candidate_only:
+        click.echo(f"PROD serves release {entry.version} of {model} ({entry.action}).")
+
+
+@contextmanager
+def _step(done: str) -> Iterator[None]:
+    """Say on stderr what was done and how long it took."""
+    start = time.monotonic()
+    yield
+    click.echo(f"  {time.monotonic() - start:5.1f} s  {done}", err=True)

@@ -1,0 +1,39 @@
+"""Everything that is declared, by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from model_tools.errors import PenstockError
+from resources.model import Model
+from resources.preparation import Preparation
+from resources.table import ReplicatedTable
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Raw tables with their descriptions, preparations, replicated tables and models, by name."""
+
+    sources: Mapping[str, str] = field(default_factory=dict)
+    preparations: Mapping[str, Preparation] = field(default_factory=dict)
+    tables: Mapping[str, ReplicatedTable] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
+
+    def model(self, name: str) -> Model:
+        """The model of that name; PenstockError naming those that exist."""
+        if name not in self.models:
+            raise PenstockError("model", expected=f"one of {', '.join(self.models)}", found=repr(name))
+        return self.models[name]
+
+    def table(self, name: str) -> ReplicatedTable:
+        """The replicated table of that name; PenstockError naming those that exist."""
+        if name not in self.tables:
+            raise PenstockError("table", expected=f"one of {', '.join(self.tables)}", found=repr(name))
+        return self.tables[name]
+
+    def preparations_for(self, table: ReplicatedTable) -> list[Preparation]:
+        """What has to be prepared in the warehouse before the table can be extracted."""
+        return [self.preparations[key.split("/")[1]] for key in table.after if key.startswith("prepared/")]
+
+    def tables_for(self, model: Model) -> list[ReplicatedTable]:
+        """The replicated tables that the model's lookups need."""
+        return [self.table(name) for name in sorted({lookup.table for lookup in model.contract.lookups})]

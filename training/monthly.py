@@ -1,0 +1,56 @@
+"""What comes before a candidate: prepared tables, the month's rows, and published tables to compare with."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from resources.book import Book
+from resources.declared import Declared
+from resources.extract import extract, extract_training_rows
+from resources.model import Model
+from resources.publish import publish
+from resources.settings import Settings
+from resources.snapshots import Snapshot
+from resources.table import ReplicatedTable
+from resources.warehouse import open_warehouse
+from training.months import windows
+
+
+def prepare(settings: Settings, declared: Declared, model: Model) -> None:
+    """Run the preparations that the model's lookups rest on."""
+    scripts = {p.name: p.script for table in declared.tables_for(model) for p in declared.preparations_for(table)}
+    warehouse = open_warehouse(settings)
+    for script in scripts.values():
+        warehouse.prepare(script)
+
+
+def take_rows(settings: Settings, declared: Declared, model: Model, month: str) -> tuple[Snapshot, Snapshot]:
+    """The training set before the month, and the held-out set of the month."""
+    window = windows(month, model.window_months)
+    tables = {table.name: table for table in declared.tables_for(model)}
+    spans = {
+        "training_set": (window.training_from, window.holdout_from),
+        "holdout_set": (window.holdout_from, window.holdout_until),
+    }
+    taken = [
+        extract_training_rows(
+            settings, model, tables, name=f"{model.contract.model}.{step}.{month}", since=since, until=until
+        )
+        for step, (since, until) in spans.items()
+    ]
+    return taken[0], taken[1]
+
+
+def missing_tables(declared: Declared, model: Model, books: Sequence[Book]) -> list[ReplicatedTable]:
+    """The tables of the model's lookups that a book does not have yet."""
+    there = []
+    for book in books:
+        with book.engine.connect() as connection:
+            there.append(set(connection.execute(sa.text("SELECT table_name FROM replicated.current")).scalars()))
+    return [table for table in declared.tables_for(model) if any(table.name not in names for names in there)]
+
+
+def publish_missing(settings: Settings, tables: Sequence[ReplicatedTable], books: Sequence[Book]) -> None:
+    """Extract and publish tables into the books."""
+    for table in tables:
+        publish(extract(settings, table), table, books, who="penstock train")
