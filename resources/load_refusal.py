@@ -19,8 +19,9 @@ def explained(snapshot: Snapshot, physical: PhysicalTable) -> Iterator[None]:
     try:
         yield
     except _REFUSALS as error:
-        place = re.search(r"line (\d+)(?:, column (.+))?$", error.diag.context or "", re.MULTILINE)
-        column = f"column {place[2]!r} of " if place and place[2] else ""
+        # Only with a column is the line that of the row: rows are stored in bulk, many lines after they were read.
+        place = re.search(r"line (\d+), column ([^:\n]+)", error.diag.context or "")
+        column = f"column {place[2]!r} of " if place else ""
         key = f" at key {_key_of_row(snapshot, int(place[1]) - 1)}" if place else ""
         raise PublishError(
             f"{column}table {physical.table!r}{key}",

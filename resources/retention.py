@@ -36,13 +36,14 @@ def superseded(connection: psycopg.Connection, table: str, *, keep: int = KEEP, 
                    SELECT p.physical, max(l.entry) AS entry
                    FROM replicated.physical_table p JOIN replicated.publication l USING (table_name, physical)
                    WHERE p.table_name = %(table)s GROUP BY p.physical)
-               SELECT physical FROM (SELECT physical, entry, row_number() OVER (ORDER BY entry DESC) AS place FROM made)
-               WHERE place > %(keep)s
-                 AND physical NOT IN (SELECT c.physical FROM replicated.current c)
+               SELECT old.physical
+               FROM (SELECT physical, entry, row_number() OVER (ORDER BY entry DESC) AS place FROM made) AS old
+               WHERE old.place > %(keep)s
+                 AND NOT EXISTS (SELECT FROM replicated.current c WHERE c.physical = old.physical)
                  AND NOT EXISTS (SELECT FROM replicated.publication l
-                                 WHERE l.table_name = %(table)s AND l.replaced = physical
+                                 WHERE l.table_name = %(table)s AND l.replaced = old.physical
                                    AND l.at > clock_timestamp() - %(grace)s)
-               ORDER BY entry""",
+               ORDER BY old.entry""",
             {"table": table, "keep": keep, "grace": grace},
         ).fetchall()
     )
