@@ -5,13 +5,14 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PIP := env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(BIN)/python -m pip --disable-pip-version-check --no-input
+PROGRESS := awk '/^Collecting/ {printf "\r  collecting %d", ++n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
 SOURCES := model_tools schemas resources training assets serve_app cli benchmarks tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test check format lock bench pictures clean
+.PHONY: help setup up down status test check format lock bench pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,8 +26,9 @@ $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildc
 	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
 	@rm -f $@
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(PIP) install --progress-bar on --require-hashes --no-deps -r requirements/dev.txt
-	@env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(PIP) install --no-deps --no-build-isolation -e ./model_tools -e .
+	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
+	@rm $@.part
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e ./model_tools -e .
 	@touch $@
 	@echo "$(VENV)/ is ready."
 
@@ -67,6 +69,3 @@ bench: $(STAMP) ## Every measurement behind the figures in the docs
 
 pictures: $(STAMP) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures
-
-clean: down ## Stop everything and remove what it made below .penstock/
-	@rm -rf .penstock build

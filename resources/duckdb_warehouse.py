@@ -61,7 +61,7 @@ class DuckDBWarehouse:
         """A connection in UTC that knows `now`; waits up to `patience` seconds while another process writes."""
         connection = self._open(read_only)
         try:
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
             if self.now is not None:
                 connection.execute(f"SET VARIABLE penstock_now = TIMESTAMPTZ '{self.now.isoformat()}'")
             yield connection

@@ -51,7 +51,7 @@ def history(rows: Sequence[tuple[float, float]], gaps: Sequence[tuple[float, flo
         axes.set(title=f"{title}: {label}", ylim=(0, None))
         axes.tick_params(labelsize=7)
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(DateFormatter("%d %b %H:%M", tz=UTC))
+        axes.xaxis.set_major_formatter(DateFormatter("%d %b %H:%M", tz=UTC))  # type: ignore[no-untyped-call] # matplotlib has no types
     return _png(figure)
 
 
