@@ -58,7 +58,7 @@ def relations(book: Book) -> set[str]:
     return {name for (name,) in found}
 
 
-_text = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=12)
+_text = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
 _instants = st.datetimes(dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31))
 _DECIMAL = decimal.Context(prec=38)
 
@@ -106,7 +106,7 @@ COLUMNS: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
     (pa.timestamp("ns"), st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))),
     (pa.null(), st.none()),
 ]
-_names = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=12).filter(
+_names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=12).filter(
     lambda name: name not in {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 )
 
