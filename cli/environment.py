@@ -38,5 +38,6 @@ def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, st
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
         "MALLOC_ARENA_MAX": "2",  # threads otherwise keep 64 MB arenas each
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),
+        "OMP_WAIT_POLICY": "passive",  # threads that spin while they wait steal from the other parts
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,0 +1,110 @@
+"""The running parts of the system, each with what it holds and whether it is well."""
+
+from collections.abc import Callable
+
+import msgspec
+import psutil
+import psycopg
+
+from cli import dagster_system
+from cli.first_prediction import is_ready
+from model_tools.errors import PenstockError
+from resources import postgres
+from resources.processes import Processes, memory, tree
+from resources.settings import Settings
+from serve_app import cluster
+
+STOPPED = "not running"
+HEALTHY = "healthy"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One part: `pid` and `port` are 0 where it has none, `memory` is the PSS of it and its children in bytes."""
+
+    name: str
+    pid: int
+    port: int
+    memory: int
+    health: str
+
+    @property
+    def well(self) -> bool:
+        """Whether it does what it is there for."""
+        return self.health.startswith(HEALTHY)
+
+
+def parts(settings: Settings) -> list[Part]:
+    """Every part that `penstock up` starts, running or not."""
+    return [_postgres(settings), *_dagster(settings), *_ray(settings)]
+
+
+def _postgres(settings: Settings) -> Part:
+    if not postgres.is_embedded(settings):
+        return _part("postgres", None, 0, lambda: _answers(settings.prod_url), elsewhere="by URL")
+    server = postgres.server(settings)
+    pid = server.pid()
+    return _part("postgres", psutil.Process(pid) if pid else None, 0, lambda: _answers(server.url("penstock_prod")))
+
+
+def _dagster(settings: Settings) -> list[Part]:
+    processes, api = Processes(settings.state), dagster_system.graphql(settings)
+    health: dict[str, Callable[[], str]] = {
+        dagster_system.CODE: lambda: api.load_error() or HEALTHY,
+        dagster_system.WEB: lambda: HEALTHY if api.answers() else "does not answer",
+        dagster_system.DAEMON: lambda: HEALTHY if api.daemon_healthy() else "no heartbeat",
+    }
+    found = []
+    for name, check in health.items():
+        record = processes.running(name)
+        found.append(_part(name, record.process() if record else None, record.port if record else 0, check))
+    return found
+
+
+def _ray(settings: Settings) -> list[Part]:
+    """Ray's head, and of what it runs the replicas and HAProxy by themselves."""
+    running = cluster.find(settings)
+    if running is None:
+        return [_part(name, None, 0, lambda: STOPPED) for name in ("ray", "service")]
+    members = [member for record in running.parts if (process := record.process()) for member in tree(process)]
+    serving = [member for member in members if _serves(member)]
+    replicas = sum(_command(member).startswith("ray::ServeReplica") for member in serving)
+    head = Part("ray", running.parts[0].pid, 0, memory(m for m in members if m not in serving), HEALTHY)
+    count = f"{HEALTHY}, {replicas} replica{'s' if replicas != 1 else ''}"
+    health = count if is_ready(settings) else "not ready"
+    return [head, Part("service", serving[0].pid if serving else 0, settings.http_port, memory(serving), health)]
+
+
+def _serves(process: psutil.Process) -> bool:
+    command = _command(process)
+    return command.startswith("ray::ServeReplica") or "haproxy -" in command
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _part(
+    name: str, process: psutil.Process | None, port: int, check: Callable[[], str], *, elsewhere: str = ""
+) -> Part:
+    if process is None and not elsewhere:
+        return Part(name, 0, port, 0, STOPPED)
+    try:
+        health = check()
+    except (PenstockError, OSError, psycopg.Error) as error:
+        health = str(error).strip().splitlines()[0]
+    return Part(
+        f"{name} ({elsewhere})" if elsewhere else name,
+        process.pid if process else 0,
+        port,
+        memory(tree(process)) if process else 0,
+        health,
+    )
+
+
+def _answers(url: str) -> str:
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        connection.execute("SELECT 1")
+    return HEALTHY

@@ -1,0 +1,67 @@
+"""`penstock status`: what runs, and what it serves."""
+
+from typing import Any
+
+import click
+
+
+@click.command(epilog="Example: penstock status --json")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+def status(as_json: bool) -> None:
+    """Show each part with pid, port, memory and health, then what PROD serves.
+
+    Memory is the sum of PSS, in which pages that processes share count once. Ends with status 1 when a part is not
+    well.
+    """
+    import msgspec
+
+    from cli.parts import parts
+    from resources import postgres
+    from resources.settings import load
+
+    settings = load()
+    found = parts(settings)
+    serves: dict[str, Any] = {"releases": [], "tables": []}
+    if found[0].well:
+        prod = postgres.open_books(settings)[1]
+        with prod.connect() as connection:
+            for name, query in QUERIES.items():
+                cursor = connection.execute(query)
+                columns = [column.name for column in cursor.description or ()]
+                serves[name] = [dict(zip(columns, row, strict=True)) for row in cursor]
+    if as_json:
+        total = sum(part.memory for part in found)
+        click.echo(msgspec.json.encode({"parts": found, "memory": total, "home": str(settings.home), **serves}))
+    else:
+        _print(found, serves)
+    if not all(part.well for part in found):
+        raise SystemExit(1)
+
+
+QUERIES = {
+    "releases": """SELECT r.model, r.version, r.action, r.month, r.who, r.at
+        FROM app.current_release AS c JOIN app.release AS r USING (entry) ORDER BY r.model""",
+    "tables": """SELECT table_name AS table, rows, left(snapshot, 12) AS snapshot, as_of, published_at
+        FROM replicated.current ORDER BY table_name""",
+}
+
+
+def _print(found: list[Any], serves: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    shown = Table("part", "pid", "port", "memory", "health", box=None, pad_edge=False)
+    for part in found:
+        style = "green" if part.well else "red"
+        numbers = [str(number) if number else "-" for number in (part.pid, part.port)]
+        shown.add_row(part.name, *numbers, f"{part.memory / 1e6:,.0f} MB", f"[{style}]{part.health}[/]")
+    shown.add_row("together", "", "", f"{sum(part.memory for part in found) / 1e6:,.0f} MB", "")
+    console.print(shown)
+    for rows in serves.values():
+        if rows:
+            table = Table(*rows[0], box=None, pad_edge=False)
+            for row in rows:
+                table.add_row(*(f"{v:%Y-%m-%d %H:%M}" if hasattr(v, "hour") else str(v) for v in row.values()))
+            console.print("")
+            console.print(table)
