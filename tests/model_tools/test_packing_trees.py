@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from random_models import matrix_columns, matrix_features, near, numbers, packed, same, ulps
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -16,7 +17,6 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from model_tools.errors import ContractError
-from random_models import matrix_columns, matrix_features, near, numbers, packed, same, ulps
 
 AVERAGED = [
     DecisionTreeClassifier,
@@ -109,7 +109,7 @@ def test_what_scikit_learn_refuses_is_refused_by_the_name_of_the_column(tmp_path
     for bad in (np.nan, np.inf, -np.inf, 1e300):
         asked = matrix[:5].copy()
         asked[2, 1] = bad
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             model.predict(asked)
         for artifact in packed(model, tmp_path, matrix_features(matrix)):
             with pytest.raises(ContractError, match="'x1'"):
