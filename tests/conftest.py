@@ -5,9 +5,16 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from resources.book import Book
 from resources.postgres_server import DEFAULTS, PostgresServer
+
+pytest_plugins = ["tests.example"]
+
+# Machines that run tests are busy: how long one example takes says nothing.
+hypothesis_settings.register_profile("house", deadline=None)
+hypothesis_settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")

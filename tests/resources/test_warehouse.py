@@ -1,0 +1,117 @@
+import multiprocessing
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from resources.duckdb_warehouse import DuckDBWarehouse
+from resources.settings import Settings
+from resources.sql_warehouse import SqlWarehouse
+from resources.warehouse import Warehouse, WarehouseError, open_warehouse
+
+ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
+TABLE = f"CREATE TABLE t AS {ROWS}"
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> Warehouse:
+    made: Warehouse
+    made = DuckDBWarehouse(str(tmp_path / "w.duckdb")) if request.param == "duckdb" else SqlWarehouse(new_database())
+    made.prepare(TABLE)
+    return made
+
+
+def read(
+    warehouse: Warehouse, query: str, bound: dict[str, object] | None = None, key: tuple[str, ...] = ()
+) -> pa.Table:
+    with warehouse.batches(query, bound, key=key) as batches:
+        return batches.read_all()
+
+
+def test_rows_come_in_binary_order_of_the_key(warehouse: Warehouse) -> None:
+    assert read(warehouse, "SELECT * FROM t", key=("name",)).column("name").to_pylist() == ["Z", "a", "b", "É"]
+
+
+def test_values_are_bound_and_never_part_of_the_query(warehouse: Warehouse) -> None:
+    evil = "a' OR '1'='1"
+
+    assert read(warehouse, "SELECT n FROM t WHERE name = :name", {"name": "a"}).num_rows == 1
+    assert read(warehouse, "SELECT n FROM t WHERE name = :name", {"name": evil}).num_rows == 0
+
+
+def test_a_cast_with_two_colons_is_not_taken_for_a_bound_value(warehouse: Warehouse) -> None:
+    assert read(warehouse, "SELECT '5'::int AS five").column("five").to_pylist() == [5]
+
+
+def test_an_empty_result_keeps_its_columns_and_types(warehouse: Warehouse) -> None:
+    empty = read(warehouse, "SELECT name, n FROM t WHERE n < 0")
+
+    assert empty.num_rows == 0
+    assert empty.schema.names == ["name", "n"]
+    assert empty.schema.types == [pa.string(), pa.int32()]
+
+
+def test_instants_are_utc_and_nulls_stay_nulls(warehouse: Warehouse) -> None:
+    query = "SELECT CAST('2026-11-22 12:00:00+00' AS TIMESTAMPTZ) AS at, x FROM t ORDER BY n"
+    rows = read(warehouse, query)
+
+    assert rows.schema.field("at").type == pa.timestamp("us", tz="UTC")
+    assert rows.column("at")[0].as_py() == datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert rows.column("x")[0].as_py() is None
+
+
+def test_a_wrong_query_is_refused_with_the_warehouses_own_words(warehouse: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match="nowhere"):
+        read(warehouse, "SELECT * FROM nowhere")
+
+
+def test_a_large_result_is_streamed_in_batches(warehouse: Warehouse) -> None:
+    series = "range(200000) AS r(n)" if warehouse.dialect == "duckdb" else "generate_series(0, 199999) AS r(n)"
+    with warehouse.batches(f"SELECT n FROM {series}", key=("n",)) as batches:
+        sizes = [batch.num_rows for batch in batches]
+
+    assert sum(sizes) == 200_000
+    assert max(sizes) < 150_000
+
+
+def test_the_settings_choose_the_warehouse(tmp_path: Path) -> None:
+    assert isinstance(open_warehouse(Settings(home=tmp_path)), DuckDBWarehouse)
+    assert isinstance(open_warehouse(Settings(home=tmp_path, warehouse_url="postgresql:///x")), SqlWarehouse)
+    other = open_warehouse(Settings(home=tmp_path, warehouse_url="duckdb:////data/w.duckdb"))
+    assert isinstance(other, DuckDBWarehouse)
+    assert other.path == "/data/w.duckdb"
+
+
+def test_a_missing_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="penstock up"):
+        read(DuckDBWarehouse(str(tmp_path / "none.duckdb")), "SELECT 1")
+
+
+def _hold(path: str, seconds: float) -> None:
+    with duckdb.connect(path) as connection:
+        connection.execute("CREATE TABLE held (n INTEGER)")
+        time.sleep(seconds)
+
+
+def test_a_reader_waits_for_the_one_writer_and_gives_up_in_bounded_time(tmp_path: Path) -> None:
+    path = str(tmp_path / "w.duckdb")
+    DuckDBWarehouse(path).prepare(TABLE)
+    writer = multiprocessing.get_context("spawn").Process(target=_hold, args=(path, 3.0))
+    writer.start()
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                duckdb.connect(path, read_only=True).close()
+            except duckdb.IOException:
+                break
+            time.sleep(0.05)
+        with pytest.raises(WarehouseError, match=r"free within 0 s"):
+            read(DuckDBWarehouse(path, patience=0.2), "SELECT * FROM t")
+        assert read(DuckDBWarehouse(path, patience=30), "SELECT * FROM t").num_rows == 4
+    finally:
+        writer.join(30)
