@@ -1,0 +1,114 @@
+"""The checks of `penstock doctor`."""
+
+import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+
+import msgspec
+import psycopg
+
+from cli.parts import parts
+from cli.ports import check_ports
+from model_tools.errors import PenstockError
+from resources import postgres
+from resources.book import Book
+from resources.settings import ROOT, Settings
+
+LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few weeks
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one check found, and what to do when it is not well."""
+
+    name: str
+    ok: bool
+    found: str
+    todo: str = ""
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Every check, in the order in which one depends on another."""
+    machine = [_python(), _packages(), _home(settings), _disk(settings), _ports(settings)]
+    running = [
+        Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
+        for part in parts(settings)
+    ]
+    return machine + running + (_books(settings) if running[0].ok else [])
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", sys.version_info >= (3, 11), f"{version} at {sys.executable}", "Use Python 3.11 or newer.")
+
+
+def _packages() -> Finding:
+    """Whether the environment holds exactly the pinned versions that it needs."""
+    wrong = []
+    for line in (ROOT / "requirements" / "run.txt").read_text().splitlines():
+        pin, _, marker = line.removesuffix("\\").partition(";")
+        name, equal, version = pin.strip().partition("==")
+        if not equal or line.startswith((" ", "#")) or marker.strip():
+            continue
+        try:
+            found = metadata.version(name.split("[")[0])
+        except metadata.PackageNotFoundError:
+            found = "none"
+        if found != version:
+            wrong.append(f"{name} {found} instead of {version}")
+    text = f"{len(wrong)} differ from requirements/run.txt: {', '.join(wrong[:5])}" if wrong else "as pinned"
+    return Finding("packages", not wrong, text, "Run `make setup`.")
+
+
+def _home(settings: Settings) -> Finding:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    todo = "Set PENSTOCK_HOME to a folder that you may write."
+    return Finding("home", os.access(folder, os.W_OK | os.X_OK), str(settings.home), todo)
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    return Finding("disk", free > LEAST_DISK, f"{free / 1e9:.1f} GB free", f"Free {LEAST_DISK / 1e9:.0f} GB.")
+
+
+def _ports(settings: Settings) -> Finding:
+    try:
+        return Finding("ports", True, check_ports(settings))
+    except PenstockError as error:
+        return Finding("ports", False, f"{error.thing} is {error.found}", error.todo)
+
+
+def _books(settings: Settings) -> list[Finding]:
+    """Whether PROD has a release of every model, and its tables are as fresh as declared."""
+    from assets.declarations import declared
+
+    known = declared()
+    prod = postgres.open_books(settings)[1]
+    try:
+        with prod.connect() as connection:
+            released = dict(connection.execute("SELECT model, version FROM app.current_release").fetchall())
+            as_of = dict(connection.execute("SELECT table_name, as_of FROM replicated.current").fetchall())
+    except psycopg.Error as error:
+        return [Finding("books", False, str(error).splitlines()[0], "Run `penstock up`.")]
+    findings = [_artifact(settings, prod, model, released.get(model)) for model in known.models]
+    now = datetime.now(UTC)
+    for name, table in known.tables.items():
+        taken = as_of.get(name)
+        found = f"{name}: as of {taken:%Y-%m-%d %H:%M} UTC" if taken else f"{name} is not published"
+        fresh = taken is not None and now - taken <= table.fresh_within
+        findings.append(Finding("freshness", fresh, found, f"Run `penstock publish {name}`."))
+    return findings
+
+
+def _artifact(settings: Settings, prod: Book, model: str, version: int | None) -> Finding:
+    from resources.artifacts import ArtifactStore
+
+    if version is None:
+        return Finding("release", False, f"{model} has no release", f"Run `penstock train {model}`.")
+    with prod.connect() as connection:
+        row = connection.execute("SELECT artifact FROM app.current_release WHERE model = %s", (model,)).fetchone()
+    there = row is not None and ArtifactStore(settings.artifacts).exists(row[0])
+    found = f"{model} version {version}" + ("" if there else ", whose artifact is not in the store")
+    return Finding("release", there, found, f"Restore {settings.artifacts}, or `penstock rollback {model}`.")

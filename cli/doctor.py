@@ -1,0 +1,31 @@
+"""`penstock doctor`: is everything as it has to be, and what to do where it is not."""
+
+import click
+
+
+@click.command(epilog="Example: penstock doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of lines.")
+def doctor(as_json: bool) -> None:
+    """Check the machine, the installation and the running parts; say what to do about each finding.
+
+    Changes nothing and starts nothing. Ends with status 1 when a check fails.
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.markup import escape
+
+    from cli.checks import diagnose
+    from resources.settings import load
+
+    findings = diagnose(load())
+    if as_json:
+        click.echo(msgspec.json.encode(findings))
+    else:
+        console = Console(highlight=False)
+        for finding in findings:
+            mark = "[green]OK  [/]" if finding.ok else "[red]FAIL[/]"
+            console.print(f"{mark} {finding.name:<14} {escape(finding.found)}", soft_wrap=True)
+            if not finding.ok and finding.todo:
+                console.print(f"     {'':<14} [bold]{escape(finding.todo)}[/]", soft_wrap=True)
+    if not all(finding.ok for finding in findings):
+        raise SystemExit(1)
