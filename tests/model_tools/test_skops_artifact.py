@@ -1,0 +1,106 @@
+"""What is not packed natively: skops inside a model file, behind the same API, allow-listed types only."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from random_models import frame_columns, frame_features, matrix_columns, matrix_features
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import BaggingRegressor, HistGradientBoostingClassifier, RandomForestRegressor, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
+
+from model_tools import artifact_file, skops_artifact
+from model_tools.artifact import load
+from model_tools.errors import ArtifactError, ContractError, UnsupportedEstimator
+from model_tools.packing import pack
+
+MATRIX = np.random.default_rng(0).normal(size=(80, 3))
+LATE = MATRIX[:, 0] > 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(PolynomialFeatures(), LogisticRegression()),
+        VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], voting="soft"),
+        CalibratedClassifierCV(HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3)),
+        BaggingRegressor(n_estimators=3, random_state=0),
+        MLPRegressor(max_iter=5, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_other_estimators_predict_as_scikit_learn(model: Any, tmp_path: Path) -> None:
+    model.fit(MATRIX, LATE if hasattr(model, "predict_proba") else MATRIX[:, 0])
+    pack(model, tmp_path / "m", features=matrix_features(MATRIX), metadata={"a": 1})
+    artifact = load(tmp_path / "m")
+    expected = model.predict_proba(MATRIX) if artifact.kind == "classifier" else model.predict(MATRIX)
+    np.testing.assert_array_equal(artifact.predict(matrix_columns(MATRIX)), expected)
+    assert len(artifact.predict(matrix_columns(MATRIX[:0]))) == 0
+    assert artifact.metadata == {"a": 1}
+
+
+def test_text_columns_reach_a_pipeline_by_name(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"word": ["a", "b", "c", "a"] * 10, "n": np.arange(40.0)})
+    columns = make_column_transformer((OneHotEncoder(), ["word"]), remainder="passthrough")
+    model = make_pipeline(columns, GaussianNB()).fit(frame, frame["n"] % 2)
+    pack(model, tmp_path / "m", features=frame_features(frame), metadata={})
+    artifact = load(tmp_path / "m")
+    np.testing.assert_array_equal(artifact.predict(frame_columns(frame)), model.predict_proba(frame))
+    with pytest.raises(ContractError, match="unknown"):
+        artifact.predict({"word": np.array(["x"], dtype=object), "n": np.zeros(1)})
+    with pytest.raises(ContractError, match="'n'"):
+        artifact.predict({"word": np.array(["a"], dtype=object)})
+
+
+def test_the_same_estimator_gives_the_same_bytes(tmp_path: Path) -> None:
+    model = GaussianNB().fit(MATRIX, LATE)
+    for at in range(2):
+        pack(model, tmp_path / str(at), features=matrix_features(MATRIX), metadata={})
+    assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
+
+
+def test_a_type_that_is_not_allow_listed_is_neither_packed_nor_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = matrix_features(MATRIX)
+    neighbours = KNeighborsClassifier(algorithm="kd_tree").fit(MATRIX, LATE)
+    with pytest.raises(UnsupportedEstimator, match="KDTree"):
+        pack(neighbours, tmp_path / "m", features=features, metadata={})
+    allowed = skops_artifact.ALLOWED
+    more = ("sklearn.neighbors._kd_tree.KDTree", "sklearn.metrics._dist_metrics.EuclideanDistance64")
+    monkeypatch.setattr(skops_artifact, "ALLOWED", allowed + more)
+    pack(neighbours, tmp_path / "m", features=features, metadata={})
+    monkeypatch.setattr(skops_artifact, "ALLOWED", allowed)
+    with pytest.raises(ArtifactError, match="allow-listed.*KDTree"):
+        load(tmp_path / "m")
+
+
+def test_a_damaged_tree_inside_is_refused_before_it_is_walked(tmp_path: Path) -> None:
+    model = BaggingRegressor(RandomForestRegressor(2, random_state=0), n_estimators=2, random_state=0)
+    model.fit(MATRIX, MATRIX[:, 0])
+    tree = model.estimators_[1].estimators_[1].tree_
+    state = tree.__getstate__()
+    state["nodes"]["right_child"][0] = 2**20
+    tree.__setstate__(state)
+    pack(model, tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+    with pytest.raises(ArtifactError, match="damaged tree"):
+        load(tmp_path / "m")
+
+
+def test_a_damaged_skops_file_inside_is_refused(tmp_path: Path) -> None:
+    pack(GaussianNB().fit(MATRIX, LATE), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+    header, arrays = artifact_file.read(tmp_path / "m")
+    damaged = arrays["skops"].copy()
+    damaged[: len(damaged) // 2] = 0
+    artifact_file.write(tmp_path / "n", header, {"skops": damaged})
+    with pytest.raises(ArtifactError, match="skops file inside"):
+        load(tmp_path / "n")
