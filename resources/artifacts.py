@@ -20,7 +20,7 @@ class ArtifactStore:
     """Files that are written once under the SHA-256 of their bytes. fsspec is imported only for real URLs."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.removeprefix("file://").rstrip("/") if url.startswith("file://") else url.rstrip("/")
+        self.url = url.removeprefix("file://").rstrip("/")
         self._local = "://" not in self.url
 
     def put(self, path: str | Path) -> str:
@@ -32,9 +32,12 @@ class ArtifactStore:
         part = f"{self.url}/.{digest}.{uuid.uuid4().hex}.part"
         if self._local:
             Path(self.url).mkdir(parents=True, exist_ok=True)
-            with path.open("rb") as source:
-                _write(Path(part), lambda target: shutil.copyfileobj(source, target, _CHUNK))
-            os.replace(part, self._path(digest))
+            try:
+                with path.open("rb") as source:
+                    _write(Path(part), lambda target: shutil.copyfileobj(source, target, _CHUNK))
+                os.replace(part, self._path(digest))
+            finally:
+                Path(part).unlink(missing_ok=True)
         else:
             files = self._files()
             files.makedirs(self.url, exist_ok=True)

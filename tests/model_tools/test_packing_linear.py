@@ -80,5 +80,5 @@ def test_several_outputs_cannot_be_packed(tmp_path: Path) -> None:
 def test_linear_models_refuse_what_is_not_finite_by_the_name_of_the_column(bad: float, tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).normal(size=(30, 2))
     for artifact in packed(Ridge().fit(matrix, matrix[:, 0]), tmp_path, matrix_features(matrix)):
-        with pytest.raises(ContractError, match=f"'x1'.*{bad}"):
+        with pytest.raises(ContractError, match=rf"'x1'.*{bad}"):
             artifact.predict({"x0": np.zeros(2), "x1": np.array([1.0, bad])})

@@ -55,7 +55,7 @@ def test_text_columns_reach_a_pipeline_by_name(tmp_path: Path) -> None:
     pack(model, tmp_path / "m", features=frame_features(frame), metadata={})
     artifact = load(tmp_path / "m")
     np.testing.assert_array_equal(artifact.predict(frame_columns(frame)), model.predict_proba(frame))
-    with pytest.raises(ContractError, match="unknown"):
+    with pytest.raises(ContractError, match=r"unknown"):
         artifact.predict({"word": np.array(["x"], dtype=object), "n": np.zeros(1)})
     with pytest.raises(ContractError, match="'n'"):
         artifact.predict({"word": np.array(["a"], dtype=object)})
@@ -80,7 +80,7 @@ def test_a_type_that_is_not_allow_listed_is_neither_packed_nor_loaded(
     monkeypatch.setattr(skops_artifact, "ALLOWED", allowed + more)
     pack(neighbours, tmp_path / "m", features=features, metadata={})
     monkeypatch.setattr(skops_artifact, "ALLOWED", allowed)
-    with pytest.raises(ArtifactError, match="allow-listed.*KDTree"):
+    with pytest.raises(ArtifactError, match=r"allow-listed.*KDTree"):
         load(tmp_path / "m")
 
 
@@ -102,5 +102,5 @@ def test_a_damaged_skops_file_inside_is_refused(tmp_path: Path) -> None:
     damaged = arrays["skops"].copy()
     damaged[: len(damaged) // 2] = 0
     artifact_file.write(tmp_path / "n", header, {"skops": damaged})
-    with pytest.raises(ArtifactError, match="skops file inside"):
+    with pytest.raises(ArtifactError, match=r"skops file inside"):
         load(tmp_path / "n")

@@ -1,0 +1,73 @@
+"""The package alone: a small wheel that installs into an empty environment and gives the same numbers."""
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from random_models import matrix_columns, matrix_features
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+import model_tools
+from model_tools.artifact import compiled, load
+from model_tools.packing import pack
+
+SOURCE = Path(model_tools.__file__).parent
+BANNED = ("pandas", "sklearn", "scipy", "dagster", "ray", "sqlalchemy", "skops", "fsspec")
+ASK = f"""
+import importlib.util, json, sys
+import numpy as np
+from model_tools.artifact import compiled, load
+columns = {{name: np.array(values) for name, values in json.load(open(sys.argv[2])).items()}}
+found = [load(sys.argv[1], engine=engine).predict(columns).tolist() for engine in sys.argv[3:]]
+present = [name for name in {BANNED!r} if importlib.util.find_spec(name)]
+print(json.dumps({{"found": found, "present": present, "compiled": compiled()}}))
+"""
+
+
+def run(*arguments: str | Path) -> str:
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built wheel, from a copy of the sources, so that nothing is left among them."""
+    copy = tmp_path_factory.mktemp("source") / "model_tools"
+    copy.mkdir()
+    for file in [*SOURCE.glob("*.py"), *SOURCE.glob("*.pyi"), SOURCE / "_kernel.c", SOURCE / "pyproject.toml"]:
+        (copy / file.name).write_bytes(file.read_bytes())
+    out = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, copy)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_is_under_300_kb(wheel: Path) -> None:
+    assert wheel.stat().st_size < 300_000
+    assert ("cp311-abi3" in wheel.name) == compiled()
+
+
+def test_it_installs_alone_and_predicts_the_same(wheel: Path, tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(100, 3))
+    model = HistGradientBoostingClassifier(max_iter=5).fit(matrix, matrix[:, 0] > 0)
+    pack(model, tmp_path / "m", features=matrix_features(matrix), metadata={})
+    columns = matrix_columns(matrix)
+    (tmp_path / "columns.json").write_text(json.dumps({name: values.tolist() for name, values in columns.items()}))
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check", wheel)
+    engines = ["c", "numpy"] if compiled() else ["numpy"]
+    said = json.loads(run(python, "-c", ASK, tmp_path / "m", tmp_path / "columns.json", *engines))
+    assert said["present"] == []
+    assert said["compiled"] == compiled()
+    expected = load(tmp_path / "m").predict(columns).tolist()
+    assert said["found"] == [expected] * len(engines)
+
+
+def test_packing_and_predicting_import_neither_pandas_nor_scikit_learn() -> None:
+    code = f"import sys, model_tools.artifact, model_tools.packing; print([m for m in {BANNED!r} if m in sys.modules])"
+    assert run(sys.executable, "-c", code).strip() == "[]"
