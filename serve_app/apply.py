@@ -1,0 +1,58 @@
+"""Deploy serve_config.yaml on a running Ray: `python -m serve_app.apply ADDRESS`."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+import yaml  # type: ignore[import-untyped]  # has no stubs
+from ray import serve
+from ray.serve.config import HTTPOptions, ProxyLocation
+from ray.serve.context import _get_global_client  # serve.run restarts replicas; only this applies a config
+from ray.serve.schema import ApplicationStatus, LoggingConfig, ServeDeploySchema
+
+from resources import settings
+
+CONFIG = Path(__file__).parent / "serve_config.yaml"
+SECONDS = 90.0
+
+
+def apply(address: str, config: dict[str, Any]) -> None:
+    """Deploy a config and wait until its applications run; SystemExit says what did not."""
+    ray.init(address, namespace="serve", log_to_driver=False, logging_level=logging.ERROR)
+    checked = ServeDeploySchema.model_validate(config)
+    serve.start(
+        proxy_location=ProxyLocation(config["proxy_location"]),
+        http_options=HTTPOptions(**config["http_options"]),
+        logging_config=LoggingConfig(**config["logging_config"]),
+    )
+    client = _get_global_client()
+    assert client is not None  # serve.start made it
+    client.deploy_apps(checked)
+    end = time.monotonic() + SECONDS
+    while True:
+        found = serve.status().applications
+        states = {app.name: found[app.name] for app in checked.applications if app.name in found}
+        if len(states) == len(checked.applications):
+            if all(state.status == ApplicationStatus.RUNNING for state in states.values()):
+                return
+            failed = [state for state in states.values() if state.status == ApplicationStatus.DEPLOY_FAILED]
+            if failed:
+                sys.exit(failed[0].message)
+        if time.monotonic() > end:
+            sys.exit(f"not running after {SECONDS:.0f} s: {states}")
+        time.sleep(0.1)
+
+
+def main() -> None:
+    """Apply the file with the host and port of the settings."""
+    found = settings.load()
+    config = yaml.safe_load(CONFIG.read_text())
+    config["http_options"] |= {"host": found.http_host, "port": found.http_port}
+    apply(sys.argv[1], config)
+
+
+if __name__ == "__main__":
+    main()

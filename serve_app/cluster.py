@@ -1,0 +1,142 @@
+"""The local Ray head: started on loopback with ports of its own, found again, and stopped by pid."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from model_tools.errors import PenstockError
+from resources.processes import Processes, Record, end_tree, free_port
+from resources.settings import ROOT, Settings
+from serve_app.ray_environment import folder, ray_environment
+
+OBJECT_STORE_BYTES = 80 * 1024 * 1024
+PARTS = ("gcs_server", "raylet")
+UNNEEDED = ("dashboard/dashboard.py", "ray.util.client.server")
+STOP_SECONDS = 8.0
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """A running local head: its address, the environment that its programs need, and its recorded processes."""
+
+    address: str
+    http: str
+    environment: dict[str, str]
+    parts: tuple[Record, ...]
+
+
+def find(settings: Settings) -> Cluster | None:
+    """The local head of this home while it runs."""
+    try:
+        cluster = msgspec.json.decode(_file(settings).read_bytes(), type=Cluster)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return cluster if all(part.process() for part in cluster.parts) else None
+
+
+def start(settings: Settings) -> Cluster:
+    """Start the local head, or find it running. It has no dashboard; everything listens on loopback."""
+    http = f"{settings.http_host}:{settings.http_port}"
+    running = find(settings)
+    if running and running.http == http:
+        return running
+    stop(settings)
+    environment = ray_environment(settings)
+    port = free_port()
+    log = settings.home / "logs" / "ray.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [
+        *(str(Path(sys.executable).parent / "ray"), "start", "--head", "--node-ip-address=127.0.0.1"),
+        *(f"--port={port}", f"--object-manager-port={free_port()}", f"--node-manager-port={free_port()}"),
+        *("--min-worker-port=0", "--max-worker-port=0", f"--ray-client-server-port={free_port()}"),
+        *(f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"),
+        *(
+            f"--runtime-env-agent-port={free_port()}",
+            f"--metrics-export-port={free_port()}",
+            f"--dashboard-port={free_port()}",
+        ),
+        *("--include-dashboard=false", "--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),
+        *(f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder(settings) / 'ray'}"),
+    ]
+    with log.open("ab") as output:
+        starter = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)  # noqa: S603
+    while starter.poll() is None:
+        _end_unneeded(starter.pid)
+        time.sleep(0.05)
+    parts = _record(settings, log)
+    if starter.returncode or len(parts) != len(PARTS):
+        stop(settings)
+        raise PenstockError(
+            "Ray head", expected="to start", found=f"exit status {starter.returncode}", todo=f"See {log}."
+        )
+    cluster = Cluster(f"127.0.0.1:{port}", http, environment, parts)
+    _file(settings).write_bytes(msgspec.json.encode(cluster))
+    _file(settings).chmod(0o600)
+    return cluster
+
+
+def apply(settings: Settings) -> None:
+    """Bring the running head to serve_config.yaml and wait until it serves; what did not change keeps running."""
+    cluster = find(settings)
+    if cluster is None:
+        raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
+    environment = cluster.environment | {
+        "PENSTOCK_HTTP_HOST": settings.http_host,
+        "PENSTOCK_HTTP_PORT": str(settings.http_port),
+    }
+    command = [sys.executable, "-m", "serve_app.apply", cluster.address]
+    done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise PenstockError("serve_config.yaml", expected="to be applied", found=done.stderr.strip()[-2000:])
+
+
+def stop(settings: Settings) -> bool:
+    """End the head and all its workers, by pid; False when it did not run."""
+    processes = Processes(settings.state)
+    ended = [processes.stop(f"ray-{part}", grace=STOP_SECONDS) for part in reversed(PARTS)]
+    for process in _ours(settings):  # an HAProxy whose parent was killed
+        end_tree(process, grace=STOP_SECONDS)
+    _file(settings).unlink(missing_ok=True)
+    return any(ended)
+
+
+def _file(settings: Settings) -> Path:
+    return settings.state / "ray.json"
+
+
+def _end_unneeded(starter: int) -> None:
+    """End what `ray start` always starts and nothing here needs, as soon as it appears: seconds and 200 MB less."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(starter).children():
+            with suppress(psutil.NoSuchProcess):
+                command = " ".join(child.cmdline())
+                if any(unneeded in command for unneeded in UNNEEDED):
+                    child.terminate()
+
+
+def _record(settings: Settings, log: Path) -> tuple[Record, ...]:
+    """Record the head's processes: those of Ray's programs that were started over this home's folder."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    processes = Processes(settings.state)
+    found: dict[str, Record] = {}
+    for process in _ours(settings):
+        command = " ".join(process.info["cmdline"])
+        for part in PARTS:
+            if f"/{part} " in command:
+                found[part] = processes.record(f"ray-{part}", process.pid, port=0, command=[part], log=log)
+    return tuple(found[part] for part in PARTS if part in found)
+
+
+def _ours(settings: Settings) -> list[psutil.Process]:
+    """This user's processes that were started over this home's folder."""
+    place = str(folder(settings))
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "uids"])
+        if process.info["uids"].real == os.getuid() and place in " ".join(process.info["cmdline"] or [])
+    ]

