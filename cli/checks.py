@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from datetime import UTC, datetime
 from importlib import metadata
 
 import msgspec
@@ -93,11 +92,10 @@ def _books(settings: Settings) -> list[Finding]:
     except psycopg.Error as error:
         return [Finding("books", False, str(error).splitlines()[0], "Run `penstock up`.")]
     findings = [_artifact(settings, prod, model, released.get(model)) for model in known.models]
-    now = datetime.now(UTC)
     for name, table in known.tables.items():
         taken = as_of.get(name)
         found = f"{name}: as of {taken:%Y-%m-%d %H:%M} UTC" if taken else f"{name} is not published"
-        fresh = taken is not None and now - taken <= table.fresh_within
+        fresh = taken is not None and settings.now() - taken <= table.fresh_within
         findings.append(Finding("freshness", fresh, found, f"Run `penstock publish {name}`."))
     return findings
 

@@ -19,9 +19,9 @@ PARTITIONS = """query($selector: PipelineSelector!) { pipelineOrError(params: $s
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
     ... on LaunchRunSuccess { run { runId } } ... on Error { message }
     ... on RunConfigValidationInvalid { errors { message } } } }"""
+PLAN = """query($run: ID!) { runOrError(runId: $run) { ... on Run { executionPlan { steps { key } } } } }"""
 RUN = """query($run: ID!, $after: String) {
-  runOrError(runId: $run) { ... on Run { status stats { ... on RunStatsSnapshot { stepsSucceeded } }
-    executionPlan { steps { key } } } ... on Error { message } }
+  runOrError(runId: $run) { ... on Run { status } ... on Error { message } }
   logsForRun(runId: $run, afterCursor: $after) { ... on EventConnection { cursor hasMore events { __typename
     ... on MessageEvent { message stepKey }
     ... on ExecutionStepFailureEvent { error { ...cause } }

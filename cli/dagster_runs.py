@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cli.dagster_graphql import RUN, DagsterError, GraphQL
+from cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
 from resources.book import Book
 
-POLL_SECONDS = 0.4
+POLL_SECONDS = 0.5
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 Progress = Callable[[str, int, int], None]
@@ -45,20 +45,22 @@ def materialize(api: GraphQL, job: str, progress: Progress) -> str:
 
 def follow(api: GraphQL, run: str, progress: Progress) -> None:
     """Wait for a run's end, telling the step and steps done of all; RunFailed naming step, error and URL."""
-    cursor, step, failures = None, "waiting for a place in the queue", list[str]()
+    plan = api.ask(PLAN, run=run)["runOrError"].get("executionPlan") or {}
+    steps = len(plan.get("steps", ()))
+    cursor, step, done, failures = None, "waiting for a place in the queue", 0, list[str]()
     while True:
         asked = api.ask(RUN, run=run, after=cursor)
         found, log = asked["runOrError"], asked["logsForRun"]
         for event in log.get("events", ()):
             if event["__typename"] == "ExecutionStepStartEvent":
                 step = event["stepKey"]
+            done += event["__typename"] == "ExecutionStepSuccessEvent"
             if event["__typename"] == "ExecutionStepFailureEvent" or (
                 event["__typename"] == "RunFailureEvent" and not failures
             ):
                 failures.append(_reason(event))
         cursor = log.get("cursor", cursor)
-        steps = len((found.get("executionPlan") or {}).get("steps", ()))
-        progress(step, int((found.get("stats") or {}).get("stepsSucceeded") or 0), steps)
+        progress(step, done, steps)
         if found["status"] in ENDED and not log.get("hasMore"):
             break
         time.sleep(POLL_SECONDS)

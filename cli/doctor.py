@@ -24,8 +24,8 @@ def doctor(as_json: bool) -> None:
         console = Console(highlight=False)
         for finding in findings:
             mark = "[green]OK  [/]" if finding.ok else "[red]FAIL[/]"
-            console.print(f"{mark} {finding.name:<14} {escape(finding.found)}", soft_wrap=True)
+            console.print(f"{mark} {finding.name:<18} {escape(finding.found)}", soft_wrap=True)
             if not finding.ok and finding.todo:
-                console.print(f"     {'':<14} [bold]{escape(finding.todo)}[/]", soft_wrap=True)
+                console.print(f"     {'':<18} [bold]{escape(finding.todo)}[/]", soft_wrap=True)
     if not all(finding.ok for finding in findings):
         raise SystemExit(1)

@@ -32,13 +32,11 @@ def up() -> None:
             )
             raise
     for first in asked:
-        console.print(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}", markup=False)
-    console.print(
+        click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
+    click.echo(
         f"\nService   http://{settings.http_host}:{settings.http_port}/"
         f"\nDagster   http://127.0.0.1:{settings.dagster_port}/"
-        f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them.",
-        markup=False,
-        soft_wrap=True,
+        f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them."
     )
 
 
