@@ -78,7 +78,10 @@ class Snapshot:
 
     def _read(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
         for path in self.paths:
-            with self.filesystem.open(path, "rb") as handle, pq.ParquetFile(handle) as file:
+            with (
+                self.filesystem.open(path, "rb") as handle,
+                pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20) as file,
+            ):
                 for batch in file.iter_batches(batch_rows, use_threads=False):
                     yield batch.cast(self.schema)
 
