@@ -6,7 +6,8 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PIP := env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(BIN)/python -m pip --disable-pip-version-check --no-input
-PROGRESS := awk '/^Collecting/ {printf "\r  collecting %d", ++n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
+PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
+  '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
 SOURCES := model_tools schemas resources training assets serve_app cli benchmarks tests
 
@@ -27,6 +28,7 @@ $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildc
 	@rm -f $@
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
+	@test -e $@.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
 	@rm $@.part
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e ./model_tools -e .
 	@touch $@

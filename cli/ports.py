@@ -4,7 +4,6 @@ from cli import dagster_system
 from model_tools.errors import PenstockError
 from resources.processes import Processes, is_free
 from resources.settings import Settings
-from serve_app import cluster
 
 
 class PortTaken(PenstockError):
@@ -13,12 +12,14 @@ class PortTaken(PenstockError):
 
 def check_ports(settings: Settings) -> str:
     """What the ports are; PortTaken naming the setting where another program holds one."""
-    web = Processes(settings.state).running(dagster_system.WEB)
+    processes = Processes(settings.state)
+    web = processes.running(dagster_system.WEB)
+    serving = any(record.name.startswith("ray-") and record.process() for record in processes.all())
     if web and web.port != settings.dagster_port:
         raise _moved("PENSTOCK_DAGSTER_PORT", web.port, settings.dagster_port)
     if not web and not is_free(dagster_system.HOST, settings.dagster_port):
         raise _taken("PENSTOCK_DAGSTER_PORT", settings.dagster_port)
-    if not cluster.find(settings) and not is_free(settings.http_host, settings.http_port):
+    if not serving and not is_free(settings.http_host, settings.http_port):
         raise _taken("PENSTOCK_HTTP_PORT", settings.http_port)
     return f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
 

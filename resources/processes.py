@@ -88,11 +88,16 @@ class Processes:
 
     def stop(self, name: str, *, grace: float = 10.0) -> bool:
         """End a part and its children, TERM first and KILL after `grace` seconds; False when it did not run."""
-        record = self.running(name)
-        if record and (process := record.process()):
-            end_tree(process, grace=grace)
-        self.forget(name)
-        return record is not None
+        return bool(self.stop_all([name], grace=grace))
+
+    def stop_all(self, names: Sequence[str], *, grace: float = 10.0) -> list[str]:
+        """End several parts and their children at once; gives the names of those that ran."""
+        found = {name: record.process() for name in names if (record := self.find(name))}
+        alive = {name: process for name, process in found.items() if process}
+        end_trees(list(alive.values()), grace=grace)
+        for name in names:
+            self.forget(name)
+        return list(alive)
 
     def _file(self, name: str) -> Path:
         return self.state / f"{name}.process.json"
@@ -107,7 +112,12 @@ def tree(process: psutil.Process) -> list[psutil.Process]:
 
 def end_tree(process: psutil.Process, *, grace: float) -> None:
     """End a process and all its descendants: TERM, and KILL for those that live on after `grace` seconds."""
-    members = tree(process)
+    end_trees([process], grace=grace)
+
+
+def end_trees(processes: Sequence[psutil.Process], *, grace: float) -> None:
+    """End several processes and all their descendants at once."""
+    members = [member for process in processes for member in tree(process)]
     for member in members:
         with suppress(psutil.NoSuchProcess):
             member.terminate()

@@ -1,0 +1,88 @@
+from collections.abc import Iterator
+
+import pytest
+
+from cli import dagster_system
+from cli.dagster_graphql import DagsterError, GraphQL
+from cli.dagster_runs import RunFailed, materialize, missing_jobs
+from resources import postgres
+from resources.book import Book
+from resources.processes import Processes, free_port
+from resources.settings import Settings
+
+RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, month,
+        training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
+    VALUES (%(model)s, 1, 'release', 'a', 'c', '2026-10', 's', 'h', '{}', '{}', 'v', 'me', 'try') RETURNING entry)
+INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made"""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home in which Dagster's three processes run over a tiny code location."""
+    made = Settings(home=tmp_path_factory.mktemp("home"), dagster_port=free_port())
+    postgres.server(made, {"fsync": "off"}).start()
+    try:
+        assert dagster_system.start(made, "tests.cli.tiny_definitions")
+        yield made
+    finally:
+        dagster_system.stop(made)
+        postgres.stop(made)
+
+
+@pytest.fixture(scope="module")
+def api(settings: Settings) -> GraphQL:
+    return dagster_system.graphql(settings)
+
+
+def test_what_runs_already_is_not_started_again(settings: Settings) -> None:
+    before = Processes(settings.state).all()
+    assert not dagster_system.start(settings, "tests.cli.tiny_definitions")
+    assert Processes(settings.state).all() == before
+    assert {record.name for record in before} == set(dagster_system.PARTS)
+
+
+def test_a_job_runs_for_its_newest_partition_and_the_ui_shows_the_run(api: GraphQL) -> None:
+    assert api.partitions("good") == ["2026-01-01", "2026-02-01", "2026-03-01"]
+    shown: list[tuple[str, int, int]] = []
+    url = materialize(api, "good", lambda *progress: shown.append(progress))
+    query = "query($run: ID!) { runOrError(runId: $run) { ... on Run { status tags { key value } } } }"
+    run = api.ask(query, run=url.rpartition("/")[2])["runOrError"]
+    assert run["status"] == "SUCCESS"
+    assert {"key": "dagster/partition", "value": "2026-03-01"} in run["tags"]
+    assert shown[-1] == ("monthly", 1, 1)
+
+
+def test_a_failed_run_names_the_step_the_error_and_where_to_look(api: GraphQL, settings: Settings) -> None:
+    with pytest.raises(RunFailed) as refused:
+        materialize(api, "bad", lambda *_: None)
+    assert "step broken: ValueError: the river is dry" in str(refused.value)
+    assert f"See http://127.0.0.1:{settings.dagster_port}/runs/" in str(refused.value)
+
+
+def test_an_unknown_job_is_refused_by_name(api: GraphQL) -> None:
+    with pytest.raises(DagsterError, match="'absent'"):
+        api.partitions("absent")
+
+
+def test_a_lost_part_is_started_again_and_the_others_keep_running(settings: Settings) -> None:
+    processes = Processes(settings.state)
+    web = processes.running(dagster_system.WEB)
+    assert processes.stop(dagster_system.DAEMON, grace=2)
+    assert dagster_system.start(settings, "tests.cli.tiny_definitions")
+    assert processes.running(dagster_system.DAEMON)
+    assert processes.running(dagster_system.WEB) == web
+
+
+def test_an_empty_book_needs_everything_of_a_model(prod_book: Book) -> None:
+    assert missing_jobs(prod_book, {"m": ["a", "b"], "n": []}) == ["everything_for_m", "train_n"]
+
+
+def test_only_what_is_missing_is_made(prod_book: Book) -> None:
+    with prod_book.connect() as connection:
+        connection.execute(RELEASE, {"model": "m"})
+    assert missing_jobs(prod_book, {"m": []}) == []
+    assert missing_jobs(prod_book, {"m": ["a", "b"], "n": ["b"]}) == [
+        "replicate_a",
+        "replicate_b",
+        "everything_for_n",
+    ]

@@ -1,0 +1,72 @@
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import click
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+
+from cli import main
+from model_tools.errors import PenstockError
+from resources.settings import ROOT
+
+
+@pytest.fixture
+def command_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Runs `penstock` with a command that raises."""
+
+    def run(error: Exception) -> None:
+        @click.command()
+        def failing() -> None:
+            raise error
+
+        monkeypatch.setattr(main.Commands, "get_command", lambda *_: failing)
+        monkeypatch.setattr(sys, "argv", ["penstock", "failing"])
+        main.main()
+
+    return run
+
+
+def test_help_lists_the_commands_in_the_order_a_newcomer_meets_them() -> None:
+    shown = CliRunner().invoke(main.penstock, ["--help"]).output
+    assert 0 < shown.index("  up ") < shown.index("  down ") < shown.index("  publish ")
+
+
+def test_help_is_fast_because_no_command_is_loaded() -> None:
+    code = "import sys; from cli.main import penstock; penstock(['--help'], standalone_mode=False); print(*sys.modules)"
+    started = time.monotonic()
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert time.monotonic() - started < 5
+    assert not {"dagster", "ray", "pandas", "sqlalchemy", "cli.up"} & set(shown.split())
+
+
+def test_an_unknown_command_is_refused() -> None:
+    assert CliRunner().invoke(main.penstock, ["upp"]).exit_code == 2
+
+
+def test_a_refusal_is_one_message_on_stderr_without_traceback(
+    command_that: Callable[[Exception], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_that(PenstockError("table 'x'", expected="one of y", found="'x'", todo="Look at `penstock status`."))
+    assert ended.value.code == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "penstock: table 'x': expected one of y, found 'x'. Look at `penstock status`.\n"
+
+
+def test_an_absent_database_is_a_refusal_too(
+    command_that: Callable[[Exception], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(sa.exc.OperationalError) as refused:
+        sa.create_engine("postgresql+psycopg://postgres@/x?host=/nowhere").connect()
+    with pytest.raises(SystemExit):
+        command_that(refused.value)
+    assert capsys.readouterr().err.startswith("penstock: Postgres: ")
+
+
+def test_a_bug_keeps_its_traceback(command_that: Callable[[Exception], None]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        command_that(ZeroDivisionError())
