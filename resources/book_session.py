@@ -14,6 +14,7 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "0",
     "maintenance_work_mem": "256MB",
     "client_min_messages": "warning",
+    "client_encoding": "UTF8",
 }
 
 
