@@ -1,6 +1,5 @@
 """The container of a model file: magic, version, checked JSON header, aligned arrays, opened by mmap."""
 
-import hashlib
 import math
 import mmap
 import os
@@ -70,7 +69,7 @@ def write(path: Path, header: Header, arrays: Mapping[str, np.ndarray[Any, Any]]
     header = msgspec.structs.replace(header, arrays=specs, size=size)
     text = msgspec.json.encode(header, order="deterministic")
     with path.open("wb") as file:
-        file.write(_PREFIX.pack(MAGIC, VERSION, len(text), hashlib.sha256(text).digest()))
+        file.write(_PREFIX.pack(MAGIC, VERSION, len(text), _checksum(text)))
         file.write(text)
         _pad(file.tell(), file)
         for name in sorted(arrays):
@@ -94,7 +93,7 @@ def read(path: Path) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
     if start > length:
         raise _refused(path, f"a header of {header_length} bytes", f"a file of {length} bytes")
     text = mapped[_PREFIX.size : start]
-    if hashlib.sha256(text).digest() != digest:
+    if _checksum(text) != digest:
         raise _refused(path, "the header that was written", "another one (its checksum differs)")
     try:
         header = msgspec.json.decode(text, type=Header)
@@ -118,6 +117,13 @@ def _array(thing: str, spec: ArraySpec, body: memoryview) -> np.ndarray[Any, Any
     if count == 0:
         return np.empty(spec.shape, dtype)
     return np.asarray(np.frombuffer(body, dtype, count, spec.offset).reshape(spec.shape))
+
+
+def _checksum(text: bytes) -> bytes:
+    # Imported here, because hashlib brings OpenSSL with it and would be a tenth of this package's import time.
+    import hashlib
+
+    return hashlib.sha256(text).digest()
 
 
 def _aligned(size: int) -> int:

@@ -1,0 +1,51 @@
+"""How fast and how shared model files are: `python -m benchmarks.artifact [--json] [--quick]`."""
+
+import importlib.util
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import msgspec
+
+from benchmarks.artifact_figures import Figure, at_most
+from benchmarks.artifact_forest import forest_figures, import_figures
+from benchmarks.artifact_rows import row_figures
+from model_tools.artifact import compiled
+
+PACKAGE = Path(__file__).resolve().parent.parent / "model_tools"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--quick", is_flag=True, help="A tenth of the forest and fewer repeats.")
+def main(as_json: bool, quick: bool) -> None:
+    """Measure everything in one run; absolute times depend on the machine, ratios less so."""
+    with tempfile.TemporaryDirectory(prefix="penstock-artifact-") as name:
+        folder = Path(name)
+        figures = row_figures(folder, quick=quick) + import_figures(5 if quick else 15)
+        figures += [wheel_figure(folder), *forest_figures(folder, quick=quick)]
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(figures)))
+        return
+    click.echo(f"kernel: {'C' if compiled() else 'numpy (no compiler was there)'}")
+    for figure in figures:
+        click.echo(figure.line())
+    if importlib.util.find_spec("onnxruntime") is None:
+        click.echo("ONNX Runtime beside it: not installed")
+
+
+def wheel_figure(folder: Path) -> Figure:
+    """The size of the wheel, built from a copy of the sources."""
+    copy = folder / "model_tools"
+    copy.mkdir()
+    for file in [*PACKAGE.glob("*.py"), *PACKAGE.glob("*.pyi"), PACKAGE / "_kernel.c", PACKAGE / "pyproject.toml"]:
+        (copy / file.name).write_bytes(file.read_bytes())
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*build, str(copy)], check=True)
+    return at_most("wheel", next(folder.glob("*.whl")).stat().st_size / 1e3, "kB", 300)
+
+
+if __name__ == "__main__":
+    main()
