@@ -46,6 +46,7 @@ class App:
         """Stop all that start() started."""
         for task in self._tasks:
             task.cancel()
+        await self._routes.stop()
         await asyncio.gather(
             *self._tasks, *(model.line.stop() for model in self.models.values()), return_exceptions=True
         )

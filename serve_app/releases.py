@@ -91,10 +91,10 @@ class Watcher:
         if failed == entry and now < at + RETRY_SECONDS:
             return
         try:
-            if record["contract"] != model.contract.digest():
+            if record["contract"] != model.contract_digest:
                 raise PenstockError(
                     f"contract of release {version}",
-                    expected=f"{model.contract.digest()[:12]}… as this service runs",
+                    expected=f"{model.contract_digest[:12]}… as this service runs",
                     found=f"{record['contract'][:12]}…",
                     todo="Deploy the code that the release was trained with, or train with this code.",
                 )

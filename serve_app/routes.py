@@ -1,44 +1,161 @@
 """The routes: which path and method does what."""
 
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from resources.settings import Settings
+from serve_app.describing import contract_document, model_state, readiness
 from serve_app.http import Request, Response
+from serve_app.keys import Keys
 from serve_app.lines import MOST_ROWS
+from serve_app.metrics import Metrics
+from serve_app.openapi import openapi
 from serve_app.problems import Problem
+from serve_app.reading import Reader
 from serve_app.releases import Watcher
 from serve_app.served_model import ServedModel
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[..., Awaitable[Response]]
+
+HTML = b"text/html; charset=utf-8"
+STATIC = Path(__file__).parent
+RECENT = 20
+SAFE = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class Routes:
-    """Finds and runs the handler of a request; Problem 404 and 405 where there is none."""
+    """Finds and runs the handler of a request; Problem 401, 404 and 405 where that must not be."""
 
     def __init__(self, models: Mapping[str, ServedModel], watcher: Watcher, url: str, settings: Settings) -> None:
         self._models = models
         self._watcher = watcher
-        self._url = url
         self._settings = settings
-        self._fixed: dict[tuple[str, str], Handler] = {}
-        for name, model in models.items():
-            self._fixed["POST", f"/models/{name}/predict"] = self._predict(model)
+        self._keys = Keys(settings)
+        self._reader = Reader(url)
+        self._metrics = Metrics(models, watcher, settings)
+        self._openapi: bytes = b""
+        self._predicting = {f"/models/{name}/predict": self._predict(model) for name, model in models.items()}
+        self._routes: list[tuple[re.Pattern[str], str, Handler]] = [
+            (re.compile(pattern), method, handler)
+            for pattern, method, handler in (
+                (r"/", "GET", self._page),
+                (r"/docs", "GET", self._docs),
+                (r"/openapi\.json", "GET", self._document),
+                (r"/healthz", "GET", self._health),
+                (r"/readyz", "GET", self._ready),
+                (r"/metrics", "GET", self._measured),
+                (r"/state", "GET", self._state),
+                (r"/models", "GET", self._list),
+                (r"/models/([^/]+)", "GET", self._describe),
+                (r"/models/([^/]+)/predict", "POST", self._unknown),
+                (r"/models/([^/]+)/predictions", "GET", self._recent),
+                (r"/models/([^/]+)/predictions/([^/]+)", "GET", self._journaled),
+            )
+        ]
 
     async def __call__(self, request: Request) -> Response:
         """The response to a request."""
-        handler = self._fixed.get((request.method, request.path))
-        if handler is not None:
-            return await handler(request)
-        raise Problem(404, "not-found", f"path: expected a route, found {request.path!r}")
+        self._keys.check(request)
+        if request.method == "POST" and (predict := self._predicting.get(request.path)):
+            return await predict(request)
+        method = "GET" if request.method == "HEAD" else request.method
+        found = [(name, handler, m) for p, name, handler in self._routes if (m := p.fullmatch(request.path))]
+        for name, handler, match in found:
+            if name == method:
+                return await handler(request, *match.groups())
+        if found:
+            allowed = ", ".join(sorted({name for name, _, _ in found} | ({"HEAD"} if found[0][0] == "GET" else set())))
+            detail = f"method: expected {allowed}, found {request.method}"
+            raise Problem(405, "method-not-allowed", detail, headers=((b"allow", allowed.encode()),))
+        raise Problem(404, "not-found", f"path: expected a route of /openapi.json, found {request.path[:200]!r}")
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self._reader.stop()
 
     def _predict(self, model: ServedModel) -> Handler:
+        count = self._metrics.of(model)
+
         async def predict(request: Request) -> Response:
-            asked, many = model.decode(await request.json_body(), request.id)
-            if not many:
-                return Response((await model.line.ask(asked))[0])
-            answers: list[bytes] = []
-            for start in range(0, len(asked), MOST_ROWS):
-                answers += await model.line.ask(asked[start : start + MOST_ROWS], many=True)
-            return Response(b"[" + b",".join(answers) + b"]")
+            began = time.perf_counter()
+            try:
+                asked, many = model.decode(await request.json_body(), request.id)
+                answers: list[bytes] = []
+                for start in range(0, len(asked), MOST_ROWS):
+                    answers += await model.line.ask(asked[start : start + MOST_ROWS], many=many)
+            except Problem as problem:
+                count.refused(problem.status)
+                raise
+            count.answered(time.perf_counter() - began, answers)
+            return Response(b"[" + b",".join(answers) + b"]" if many else answers[0])
 
         return predict
+
+    def _model(self, name: str) -> ServedModel:
+        if name not in self._models:
+            known = ", ".join(self._models)
+            raise Problem(404, "no-such-model", f"model: expected one of {known}, found {name[:200]!r}")
+        return self._models[name]
+
+    async def _unknown(self, _: Request, name: str) -> Response:
+        self._model(name)
+        raise AssertionError  # models that are known have their own handler
+
+    async def _page(self, _: Request) -> Response:
+        return Response((STATIC / "page.html").read_bytes(), kind=HTML, headers=SAFE)
+
+    async def _docs(self, _: Request) -> Response:
+        return Response((STATIC / "docs.html").read_bytes(), kind=HTML, headers=SAFE)
+
+    async def _document(self, _: Request) -> Response:
+        self._openapi = self._openapi or openapi([model.contract for model in self._models.values()])
+        return Response(self._openapi)
+
+    async def _health(self, _: Request) -> Response:
+        return Response(b'{"alive":true}')
+
+    async def _ready(self, _: Request) -> Response:
+        state = readiness(self._models, self._watcher)
+        retry = () if state.ready else ((b"retry-after", b"1"),)
+        return Response(_encode(state), status=200 if state.ready else 503, headers=retry)
+
+    async def _measured(self, _: Request) -> Response:
+        return Response(self._metrics.text(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+
+    async def _state(self, _: Request) -> Response:
+        return Response(_encode(self._metrics.summary()))
+
+    async def _list(self, _: Request) -> Response:
+        return Response(_encode([model_state(model, self._settings) for model in self._models.values()]))
+
+    async def _describe(self, _: Request, name: str) -> Response:
+        model = self._model(name)
+        state: dict[str, Any] = {"state": model_state(model, self._settings), "contract": contract_document(model)}
+        if model.release:
+            state["metrics"] = msgspec.Raw((await self._reader.metrics(name, model.release.entry)).encode())
+        return Response(_encode(state))
+
+    async def _recent(self, _: Request, name: str) -> Response:
+        self._model(name)
+        return Response(_encode(await self._reader.recent(name, RECENT)))
+
+    async def _journaled(self, _: Request, name: str, prediction: str) -> Response:
+        self._model(name)
+        found = await self._reader.prediction(name, prediction)
+        if found is None:
+            raise Problem(404, "no-such-prediction", f"id: expected a journaled prediction, found {prediction[:64]!r}")
+        return Response(_encode(found))
+
+
+_encode = msgspec.json.encode

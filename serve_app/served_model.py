@@ -18,6 +18,7 @@ class ServedModel:
 
     def __init__(self, contract: Contract, url: str, now: Callable[[], datetime]) -> None:
         self.contract = contract
+        self.contract_digest = contract.digest()
         self.decode = Decoder(contract, now)
         self.line = Line(url, Predictor(contract, self._now_serving, self.use_pointers))
         self.release: Release | None = None

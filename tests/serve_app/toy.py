@@ -1,8 +1,8 @@
 """A small model with three lookups, and its tables published by hand: what the service's tests serve."""
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -107,35 +107,28 @@ def publish_all(book: Book) -> dict[str, str]:
     return {"tanks": publish_tanks(book), "levels": publish_levels(book), "valves": publish_valves(book)}
 
 
-@dataclass
-class Estimator:
-    """A random forest over the toy's features, trained on made-up rows."""
+@cache
+def fitted(seed: int) -> Any:
+    """A pipeline with a random forest over the toy's features, fitted to made-up rows."""
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
 
-    seed: int = 0
-
-    def fitted(self) -> Any:
-        """The fitted pipeline."""
-        import pandas as pd
-        from sklearn.compose import ColumnTransformer
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import OneHotEncoder
-
-        rng = np.random.default_rng(self.seed)
-        frame = pd.DataFrame(
-            {
-                "inflow": rng.uniform(0, 100, 400),
-                "room": rng.normal(0, 5, 400),
-                "shape": pd.Series(rng.choice(["round", "square"], 400), dtype=object),
-                "age": rng.uniform(0, 600, 400),
-            }
-        )
-        frame.loc[::7, "room"] = np.nan
-        outcome = (frame["inflow"] / 10 - frame["room"].fillna(0) + rng.normal(0, 3, 400) > 5).astype(int)
-        encoder = ColumnTransformer(
-            [("shape", OneHotEncoder(handle_unknown="ignore"), ["shape"])], remainder="passthrough"
-        )
-        forest = RandomForestClassifier(20, max_depth=6, random_state=self.seed)
-        return make_pipeline(encoder, forest).fit(frame, outcome)
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "inflow": rng.uniform(0, 100, 400),
+            "room": rng.normal(0, 5, 400),
+            "shape": pd.Series(rng.choice(["round", "square"], 400), dtype=object),
+            "age": rng.uniform(0, 600, 400),
+        }
+    )
+    frame.loc[::7, "room"] = np.nan
+    outcome = (frame["inflow"] / 10 - frame["room"].fillna(0) + rng.normal(0, 3, 400) > 5).astype(int)
+    encoder = ColumnTransformer([("shape", OneHotEncoder(handle_unknown="ignore"), ["shape"])], remainder="passthrough")
+    forest = RandomForestClassifier(20, max_depth=6, random_state=seed)
+    return make_pipeline(encoder, forest).fit(frame, outcome)
 
 
 def release(
@@ -144,7 +137,7 @@ def release(
     """Pack a model, store it and make it current; gives the artifact's digest."""
     if not digest:
         path = folder / f"v{version}.artifact"
-        pack(Estimator(version).fitted(), path, features=contract.features, metadata={"version": version})
+        pack(fitted(version), path, features=contract.features, metadata={"version": version})
         digest = ArtifactStore(store).put(path)
     with book.connect() as connection:
         entry = connection.execute(

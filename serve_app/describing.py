@@ -1,0 +1,97 @@
+"""What the service says about itself: models, readiness."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from resources.settings import Settings
+from serve_app.releases import Watcher
+from serve_app.served_model import ServedModel
+
+
+class TableState(msgspec.Struct, frozen=True):
+    """A replicated table as this replica reads it; `age_s` is the time since its content was extracted."""
+
+    table: str
+    snapshot: str
+    rows: int
+    as_of: datetime | None
+    published_at: datetime | None
+    age_s: float | None
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """A model as this replica serves it. `refused` is the book's current release where it cannot be served."""
+
+    model: str
+    purpose: str
+    ready: bool
+    trouble: str
+    release: int | None
+    artifact: str | None
+    contract: str
+    tables: tuple[TableState, ...]
+    refused: Mapping[str, Any]
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether this replica can answer: its book is there, and every model that has a release is served."""
+
+    ready: bool
+    book: bool
+    models: Mapping[str, str]
+    refused: Mapping[str, Mapping[str, Any]]
+
+
+def model_state(model: ServedModel, settings: Settings) -> ModelState:
+    """One model's state."""
+    now = settings.now()
+    return ModelState(
+        model=model.contract.model,
+        purpose=model.contract.purpose,
+        ready=model.serving is not None,
+        trouble=model.trouble,
+        release=model.release.version if model.release else None,
+        artifact=model.release.digest if model.release else None,
+        contract=model.contract_digest,
+        tables=tuple(
+            TableState(
+                pointer.table,
+                pointer.snapshot,
+                pointer.rows,
+                pointer.as_of,
+                pointer.published_at,
+                (now - pointer.as_of).total_seconds() if pointer.as_of else None,
+            )
+            for pointer in model.pointers.values()
+        ),
+        refused=model.refused,
+    )
+
+
+def contract_document(model: ServedModel) -> dict[str, Any]:
+    """The contract of a model for readers: request schema, entity, lookups, features, output, policies."""
+    contract = model.contract
+    return {
+        "request": msgspec.json.schema(contract.request),
+        "entity": contract.entity,
+        "lookups": contract.lookups,
+        "features": contract.features,
+        "output": contract.output,
+        "unchanged": contract.unchanged,
+        "journal": contract.journal,
+    }
+
+
+def readiness(models: Mapping[str, ServedModel], watcher: Watcher) -> Readiness:
+    """The state behind /readyz."""
+    served = [model for model in models.values() if model.serving is not None]
+    waiting = [model for model in models.values() if model.serving is None and (model.release or model.refused)]
+    return Readiness(
+        ready=watcher.connected and bool(served) and not waiting,
+        book=watcher.connected,
+        models={name: model.trouble or "ready" for name, model in models.items()},
+        refused={name: model.refused for name, model in models.items() if model.refused},
+    )

@@ -1,0 +1,130 @@
+"""The OpenAPI 3.1 document, made from the very Structs that decode and encode, with the contracts' examples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from model_tools.contract import Contract
+from resources.journal import Journaled
+from serve_app.decoding import MOST_REQUESTS
+from serve_app.describing import ModelState, Readiness
+from serve_app.problems import ProblemDocument
+
+TEMPLATE = "#/components/schemas/{name}"
+TITLES = {400: "The body is no JSON", 401: "No API key", 404: "No such thing", 405: "No such method"}
+TITLES |= {413: "The body is over 8 MiB", 415: "Not JSON", 422: "A field cannot be accepted", 500: "The service failed"}
+TITLES |= {503: "Postgres is away, or nothing is released yet; come again after Retry-After"}
+
+
+class Prediction(msgspec.Struct):
+    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer."""
+
+    id: str
+    prediction: str | float
+    release: int
+    snapshots: dict[str, str]
+    missing: list[str]
+    unchanged: bool
+    probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+def openapi(contracts: Sequence[Contract]) -> bytes:
+    """The document for these contracts, as JSON."""
+    requests = [contract.request for contract in contracts]
+    structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness]
+    _, schemas = msgspec.json.schema_components(structs, ref_template=TEMPLATE)
+    schemas["Journaled"] = {
+        "type": "object",
+        "properties": {name: {} for name in Journaled.__struct_fields__},
+        "required": list(Journaled.__struct_fields__),
+    }
+    paths: dict[str, Any] = {
+        "/models": {"get": _read("List the models that are served", "models", _list_of("ModelState"))},
+        "/healthz": {"get": _read("Whether the process lives", "health", {"type": "object"})},
+        "/readyz": {"get": _read("Whether predictions can be answered now", "ready", _ref("Readiness"), busy=True)},
+    }
+    for contract in contracts:
+        paths |= _paths(contract)
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Penstock predictions", "version": "1", "description": "Predictions with looked-up data."},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}},
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+def example(contract: Contract) -> dict[str, Any]:
+    """A request made of the examples in the contract's fields; fields without one are left out where they may be."""
+    schema = msgspec.json.schema(contract.request)["$defs"][contract.request.__name__]
+    found: dict[str, Any] = {}
+    for name, field in schema["properties"].items():
+        options = [field, *field.get("anyOf", ())]
+        given = next((option["examples"][0] for option in options if option.get("examples")), None)
+        if given is not None:
+            found[name] = given
+    return found
+
+
+def _paths(contract: Contract) -> dict[str, Any]:
+    model, name = contract.model, contract.request.__name__
+    many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MOST_REQUESTS}
+    answers = {"oneOf": [_ref("Prediction"), _list_of("Prediction")]}
+    one = example(contract)
+    parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return {
+        f"/models/{model}": {"get": _read(contract.purpose, f"describe_{model}", {"type": "object"}, busy=True)},
+        f"/models/{model}/predict": {
+            "post": {
+                "operationId": f"predict_{model}",
+                "summary": contract.purpose,
+                "tags": [model],
+                "requestBody": {
+                    "required": True,
+                    "content": {
+                        "application/json": {
+                            "schema": {"oneOf": [_ref(name), many]},
+                            "examples": {"one": {"value": one}, "many": {"value": [one, one]}},
+                        }
+                    },
+                },
+                "responses": {"200": _json("The answer, or the answers in the order of the requests", answers)}
+                | _problems(400, 401, 413, 415, 422, 500, 503),
+            }
+        },
+        f"/models/{model}/predictions": {
+            "get": _read("The newest journaled predictions", f"recent_{model}", _list_of("Journaled"), busy=True)
+        },
+        f"/models/{model}/predictions/{{id}}": {
+            "get": _read("One journaled prediction", f"journaled_{model}", _ref("Journaled"), busy=True)
+            | {"parameters": [parameter]}
+        },
+    }
+
+
+def _read(summary: str, operation: str, schema: dict[str, Any], *, busy: bool = False) -> dict[str, Any]:
+    responses = {"200": _json("Found", schema)} | _problems(401, 404, *([503] if busy else []))
+    if operation == "ready":
+        responses["503"] = _json("Not now", schema)
+    return {"operationId": operation, "summary": summary, "responses": responses}
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _ref("ProblemDocument")}}
+    return {str(status): {"description": TITLES[status], "content": content} for status in statuses}
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _list_of(name: str) -> dict[str, Any]:
+    return {"type": "array", "items": _ref(name)}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": TEMPLATE.format(name=name)}

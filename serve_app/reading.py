@@ -1,0 +1,57 @@
+"""Reading from the book for who looks at it: one connection, one reader at a time."""
+
+import asyncio
+import re
+from typing import Any
+
+import asyncpg
+
+from resources import journal
+from resources.journal import Journaled
+from serve_app.lines import SECONDS, connect
+from serve_app.problems import unavailable
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Reader:
+    """Reads the journal and the ledger; Problem 503 within a second while the book is away."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = asyncio.Lock()
+        self._connection: Any = None
+
+    async def prediction(self, model: str, prediction: str) -> Journaled | None:
+        """One journaled prediction, None where there is none of this id."""
+        if not _UUID.fullmatch(prediction):
+            return None
+        return await self._read(journal.read, model, prediction)  # type: ignore[no-any-return]
+
+    async def recent(self, model: str, count: int) -> list[Journaled]:
+        """The newest journaled predictions, newest first."""
+        return await self._read(journal.recent, model, count)  # type: ignore[no-any-return]
+
+    async def metrics(self, model: str, entry: int) -> str:
+        """The metrics, as JSON text, with which a release was made."""
+        return str(await self._read(_metrics, model, entry))
+
+    async def stop(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def _read(self, read: Any, *arguments: Any) -> Any:
+        try:
+            async with asyncio.timeout(SECONDS), self._lock:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(self._url)
+                return await read(self._connection, *arguments)
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError):
+            await self.stop()
+            raise unavailable("book-away", "The book's Postgres does not answer.") from None
+
+
+async def _metrics(connection: Any, model: str, entry: int) -> str:
+    record = await connection.fetchrow("SELECT metrics FROM app.release WHERE model = $1 AND entry = $2", model, entry)
+    return str(record[0]) if record else "{}"
