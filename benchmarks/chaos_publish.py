@@ -9,6 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Event, Semaphore
 from pathlib import Path
+from typing import Any
 
 import click
 import pandera.pandas as pandera
@@ -168,7 +169,7 @@ def main(*, kills: int, switches: int, lookups: int, rows: int, as_json: bool) -
             store = SnapshotStore(str(Path(folder, "snapshots")))
             stored = snapshots(store, rows)
             publish(stored[0], TABLE, [book], who="chaos")
-            counts = {
+            counts: dict[str, dict[str, Any]] = {
                 "killed": kill(kills, store, stored, book),
                 "switched": switch(switches, lookups, rows, stored, book),
             }

@@ -112,14 +112,17 @@ def main(
     rows: int,
     rounds: int,
 ) -> None:
-    """Publish TABLE of a DuckDB file into a Postgres and print rows, seconds, memory and digest."""
-    if compare:
+    """Publish TABLE of a DuckDB file into a Postgres and print rows, seconds, memory and digest.
+
+    Without a table, compare publishing with its limit, pandas and dlt.
+    """
+    if compare or not (file or table or key):
         from benchmarks.publish_comparison import compare_all
 
         compare_all(rows, rounds, dsn, as_json=as_json)
         return
     if file is None or table is None or key is None or dsn is None:
-        raise click.UsageError("give --duckdb, --table, --key and --dsn, or --compare")
+        raise click.UsageError("give --duckdb, --table, --key and --dsn, or none of them")
     measured = measure(file, table, tuple(key.split(",")), tuple(tuple(i.split(",")) for i in indexes), dsn)
     if as_json:
         click.echo(json.dumps(measured.__dict__))

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.publish_tables import write_flights, write_synthetic
 from resources.book import Book
+from resources.postgres_server import PostgresServer
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,18 @@ class Trial:
 
 
 def compare_all(rows: int, rounds: int, dsn: str | None, *, as_json: bool) -> None:
-    """Flights and a synthetic table of `rows` rows, `rounds` rounds of each contestant in turn; prints medians."""
-    if dsn is None:
-        from resources.postgres import open_books
-        from resources.settings import load
+    """Flights and a synthetic table of `rows` rows, `rounds` rounds of each contestant in turn; prints medians.
 
-        dsn = open_books(load())[0].url
-    Book("test", dsn).ensure()
+    Without a `dsn` in a Postgres server made for it.
+    """
     with tempfile.TemporaryDirectory(prefix="penstock-compare-") as folder:
-        flights, synthetic = Path(folder, "flights.duckdb"), Path(folder, "synthetic.duckdb")
-        write_flights(flights)
-        write_synthetic(synthetic, rows)
-        trials = [
-            Trial(flights, "flights", "id", "origin", dsn),
-            Trial(synthetic, "synthetic", "id", "part", dsn),
-        ]
-        results = {f"{trial.table}": compare(trial, rounds) for trial in trials}
+        server = PostgresServer(Path(folder, "data"), Path(folder, "log"))
+        if dsn is None:
+            server.start()
+        try:
+            results = _compared(rows, rounds, Path(folder), dsn or server.url("postgres"))
+        finally:
+            server.stop()
     if as_json:
         click.echo(json.dumps(results))
         return
@@ -61,6 +58,15 @@ def compare_all(rows: int, rounds: int, dsn: str | None, *, as_json: bool) -> No
             ratio = f"{seconds / result['limit']:.2f}" if isinstance(seconds, float) and "MB" not in contestant else ""
             shown.add_row(contestant, f"{seconds:.2f}" if isinstance(seconds, float) else str(seconds), ratio)
         Console().print(shown)
+
+
+def _compared(rows: int, rounds: int, folder: Path, dsn: str) -> dict[str, dict[str, Any]]:
+    Book("test", dsn).ensure()
+    flights, synthetic = folder / "flights.duckdb", folder / "synthetic.duckdb"
+    write_flights(flights)
+    write_synthetic(synthetic, rows)
+    trials = Trial(flights, "flights", "id", "origin", dsn), Trial(synthetic, "synthetic", "id", "part", dsn)
+    return {trial.table: compare(trial, rounds) for trial in trials}
 
 
 def compare(trial: Trial, rounds: int) -> dict[str, Any]:

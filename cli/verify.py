@@ -25,12 +25,10 @@ def verify(tables: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
-        shown = Table("book", "table", "rows", "snapshot", "digest found", "equal", "finding")
+        shown = Table("book", "table", "rows", "digest", "equal", "finding")
         for one in found:
             verdict = "[green]yes[/]" if one.equal else "[red]NO[/]"
-            shown.add_row(
-                one.book, one.table, f"{one.rows:,}", one.snapshot[:12], one.digest[:12] or "-", verdict, one.finding
-            )
+            shown.add_row(one.book, one.table, f"{one.rows:,}", one.digest[:12] or "-", verdict, one.finding)
         Console().print(shown)
     absent = sorted(set(tables) - {one.table for one in found})
     if absent:

@@ -15,7 +15,8 @@ from resources.publish_error import PublishError
 TINY_ROWS = 1000
 """Up to here reading the whole table is as quick as an index."""
 SAMPLED_KEYS = 200
-_REPEATS = 3
+_REPEATS = 25
+_PAUSE_SECONDS = 0.005
 
 
 def check_lookups(
@@ -23,7 +24,8 @@ def check_lookups(
 ) -> dict[str, float]:
     """p99 in ms of each declared lookup over sampled keys; PublishError with plan and remedy if one is infeasible.
 
-    Of each key the best of three counts, so that a busy machine is not taken for a slow table.
+    A key that takes longer than the budget is asked again, and its best time counts: what a busy machine delays
+    once it does not delay 25 times, what is slow stays slow.
     """
     return {lookup.name: _check_lookup(connection, physical, lookup, rows) for lookup in lookups}
 
@@ -50,11 +52,16 @@ def _check_lookup(connection: psycopg.Connection, physical: PhysicalTable, looku
     statement = lookup_statement(physical, lookup)
     plan = _plan(connection, statement, keys[len(keys) // 2])
     if rows > TINY_ROWS and _reads_whole_table(plan, physical.name):
-        raise _infeasible(physical, lookup, "a plan that uses an index", f"a scan of all {rows} rows", plan)
-    p99 = _p99_ms(connection, statement, keys)
+        raise _without_index(physical, lookup, rows, plan)
+    p99 = _p99_ms(connection, statement, keys, lookup.budget_ms)
     if p99 > lookup.budget_ms:
-        found = f"p99 of {p99:.1f} ms over {len(keys)} sampled keys"
-        raise _infeasible(physical, lookup, f"at most {lookup.budget_ms} ms", found, plan)
+        raise PublishError(
+            f"lookup {lookup.name!r} of table {physical.table!r}",
+            expected=f"at most {lookup.budget_ms} ms",
+            found=f"p99 of {p99:.1f} ms over {len(keys)} sampled keys; the plan is {' > '.join(_steps(plan))}",
+            todo="Look up fewer rows or columns, prejoin them in the warehouse, or raise budget_ms. "
+            f"An index that serves it begins with {', '.join(_index_columns(lookup))}. Nothing was changed.",
+        )
     return p99
 
 
@@ -107,26 +114,35 @@ def _reads_whole_table(plan: dict[str, Any], physical: str) -> bool:
     return own or unbound or any(_reads_whole_table(child, physical) for child in plan.get("Plans", ()))
 
 
-def _p99_ms(connection: psycopg.Connection, statement: sql.Composed, keys: Sequence[tuple[Any, ...]]) -> float:
+def _p99_ms(
+    connection: psycopg.Connection, statement: sql.Composed, keys: Sequence[tuple[Any, ...]], budget_ms: float
+) -> float:
     took = []
     for key in keys:
-        best = math.inf
+        best = _ms(connection, statement, key)
         for _ in range(_REPEATS):
-            started = time.perf_counter()
-            connection.execute(statement, key, prepare=True).fetchone()
-            best = min(best, time.perf_counter() - started)
-        took.append(best * 1000)
+            if best <= budget_ms:
+                break
+            time.sleep(_PAUSE_SECONDS)
+            best = min(best, _ms(connection, statement, key))
+        took.append(best)
+        if sum(best > budget_ms for best in took) > len(keys) // 100:
+            break  # the p99 is over the budget whatever follows
     return sorted(took)[math.ceil(0.99 * len(took)) - 1]
 
 
-def _infeasible(
-    physical: PhysicalTable, lookup: Lookup, expected: str, found: str, plan: dict[str, Any]
-) -> PublishError:
+def _ms(connection: psycopg.Connection, statement: sql.Composed, key: tuple[Any, ...]) -> float:
+    started = time.perf_counter()
+    connection.execute(statement, key, prepare=True).fetchone()
+    return (time.perf_counter() - started) * 1000
+
+
+def _without_index(physical: PhysicalTable, lookup: Lookup, rows: int, plan: dict[str, Any]) -> PublishError:
     columns = ", ".join(f'"{name}"' for name in _index_columns(lookup))
     return PublishError(
         f"lookup {lookup.name!r} of table {physical.table!r}",
-        expected=expected,
-        found=f"{found}; the plan is {' > '.join(_steps(plan))}",
+        expected="a plan that uses an index",
+        found=f"a scan of all {rows} rows; the plan is {' > '.join(_steps(plan))}",
         todo=f"Declare indexes=[({columns},)] on the replicated table, "
         f'that is CREATE INDEX ON replicated."{physical.table}" ({columns}). Nothing was changed.',
     )
