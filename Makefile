@@ -13,7 +13,7 @@ SOURCES := model_tools schemas resources training assets serve_app cli benchmark
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test check format lock bench pictures
+.PHONY: help setup up down status test check format lock bench chaos-publish pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,7 +67,11 @@ bench-%: $(STAMP) ## One measurement of benchmarks/, for instance bench-publish
 	@$(BIN)/python -m benchmarks.$*
 
 bench: $(STAMP) ## Every measurement behind the figures in the docs
-	@for name in $$(cd benchmarks && ls *.py | grep -v '^__' | sed 's/\.py$$//'); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py | grep -v chaos); do \
+	  $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+
+chaos-publish: $(STAMP) ## Kill publishers at random and count what readers see
+	@$(BIN)/python -m benchmarks.chaos_publish
 
 pictures: $(STAMP) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

@@ -1,0 +1,20 @@
+"""`penstock apply`: the edited Ray Serve configuration, on the running service."""
+
+import click
+from rich.console import Console
+
+
+@click.command(epilog="Example: penstock apply")
+def apply() -> None:
+    """Apply serve_app/serve_config.yaml to the running service, and wait until it serves.
+
+    A change of numbers alone (replicas, limits) restarts nothing; a change of code replaces the replicas one by one.
+    """
+    from cli.steps import Steps
+    from resources.settings import load
+    from serve_app import cluster
+
+    with Steps(Console(highlight=False)) as steps, steps.step("Ray Serve") as step:
+        step.show("waiting until the replicas serve")
+        cluster.apply(load())
+        step.done = "serves serve_app/serve_config.yaml"
