@@ -1,0 +1,157 @@
+"""The two commands of a newcomer, end to end, in a home of their own."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from resources.processes import free_port
+from resources.settings import ROOT
+
+pytestmark = pytest.mark.stack
+MOST_MEMORY = 3.5e9
+
+Penstock = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def ports() -> tuple[int, int]:
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="module")
+def penstock(home: Path, ports: tuple[int, int]) -> Iterator[Penstock]:
+    """Runs the command as a user would; whatever happens, everything is down afterwards."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "DAGSTER_", "RAY_"))}
+    own = {"PENSTOCK_HOME": home, "PENSTOCK_HTTP_PORT": ports[0], "PENSTOCK_DAGSTER_PORT": ports[1]}
+    environment = kept | {name: str(value) for name, value in own.items()}
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        done = subprocess.run(command, check=False, cwd=ROOT, env=environment | more, capture_output=True, text=True)
+        print(done.stdout, done.stderr, sep="\n")
+        return done
+
+    yield run
+    run("down")
+
+
+@pytest.fixture(scope="module")
+def first_up(penstock: Penstock) -> str:
+    done = penstock("up")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def status(penstock: Penstock) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(penstock("status", "--json").stdout)
+    return shown
+
+
+def test_a_taken_port_is_refused_before_anything_starts(penstock: Penstock, home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused = penstock("up", PENSTOCK_DAGSTER_PORT=str(taken.getsockname()[1]))
+    assert refused.returncode == 1
+    assert "PENSTOCK_DAGSTER_PORT" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (home / "postgres").exists()
+
+
+def test_up_ends_with_an_answer_and_a_curl_that_works(first_up: str) -> None:
+    curl = next(line for line in first_up.splitlines() if line.startswith("curl "))
+    _, _, url, _, _, _, body = shlex.split(curl)
+    request = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer = json.loads(response.read())
+    assert answer["release"] == 1
+    assert '"release": 1' in first_up
+
+
+def test_the_ui_shows_the_runs_that_up_asked_for(first_up: str, ports: tuple[int, int]) -> None:
+    query = json.dumps({"query": "{ runsOrError { ... on Runs { results { jobName status } } } }"}).encode()
+    url = f"http://127.0.0.1:{ports[1]}/graphql"
+    asked = urllib.request.Request(url, query, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(asked, timeout=30) as response:
+        runs = json.loads(response.read())["data"]["runsOrError"]["results"]
+    assert {"jobName": "everything_for_flight_delay", "status": "SUCCESS"} in runs
+    assert "everything_for_flight_delay" in first_up
+
+
+def test_status_shows_every_part_healthy_and_within_memory(first_up: str, penstock: Penstock) -> None:
+    shown = status(penstock)
+    assert {part["health"].split(",")[0] for part in shown["parts"]} == {"healthy"}
+    assert all(part["pid"] and part["memory"] for part in shown["parts"])
+    assert 0 < shown["memory"] < MOST_MEMORY
+    assert shown["releases"][0]["version"] == 1
+    assert len(shown["tables"]) == 6
+
+
+def test_everything_listens_on_loopback_alone(first_up: str, home: Path, ports: tuple[int, int]) -> None:
+    listening = [
+        connection.laddr
+        for process in processes_of(home)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {address.port for address in listening} >= set(ports)
+    assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
+
+
+def test_up_again_does_nothing_and_keeps_every_process(first_up: str, penstock: Penstock) -> None:
+    before = [part["pid"] for part in status(penstock)["parts"]]
+    again = penstock("up")
+    assert again.returncode == 0
+    assert "nothing is missing" in again.stdout
+    assert [part["pid"] for part in status(penstock)["parts"]] == before
+
+
+def test_doctor_finds_nothing_wrong(first_up: str, penstock: Penstock) -> None:
+    findings = json.loads(penstock("doctor", "--json").stdout)
+    assert [finding for finding in findings if not finding["ok"]] == []
+
+
+def test_down_ends_every_process_of_the_home_and_up_goes_on_from_there(
+    first_up: str, penstock: Penstock, home: Path, ports: tuple[int, int]
+) -> None:
+    assert penstock("down").returncode == 0
+    assert processes_of(home) == []
+    assert penstock("status").returncode == 1
+    started = time.monotonic()
+    again = penstock("up")
+    print(f"up after down: {time.monotonic() - started:.1f} s")
+    assert again.returncode == 0
+    assert "nothing is missing" in again.stdout
+    assert penstock("down").returncode == 0
+    assert processes_of(home) == []
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """What still runs in this home, by its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PENSTOCK_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
