@@ -20,9 +20,7 @@ enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
 #define CATEGORY 0x20000000u
 #define FEATURE 0x00FFFFFFu
 #define BITSET_WORDS 8
-#define LANES 16            /* trees or rows walked side by side, to hide the latency of memory */
-#define BLOCK 128          /* rows that share one pass over a tree */
-#define PAIRS 1024         /* pairs of tree and row whose leaves are kept before they are summed */
+#define BLOCK 256          /* rows that share one pass over a tree */
 #define WORKSPACE 1048576  /* doubles of slots at most, unless one row needs more */
 #define RELEASE 2048       /* rows times (trees + slots) from which the GIL is released */
 
@@ -154,92 +152,59 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
 
 /* ---- trees */
 
-typedef struct { const Node *tree; const double *x; uint32_t size, at; Py_ssize_t pair; } Lane;
-
-/* 1 to go left. Written without branches, because the ones that data decide are mispredicted every third time. */
-static inline uint32_t goes_left(const Kernel *k, const Node *node, uint32_t feature, double x, int sets, int *bad) {
-    uint32_t missing_left = feature / MISSING_LEFT & 1;
-    uint32_t left = (uint32_t)(x <= node->value) | ((uint32_t)(x != x) & missing_left);
-    if (!sets) return left;
-    uint32_t category = feature / CATEGORY & 1, coded = (uint32_t)(x >= 0.0) & (uint32_t)(x < 32.0 * BITSET_WORDS);
-    uint64_t row = bits(node->value) & -(uint64_t)category;
-    if (row >= (uint64_t)k->sets) { *bad = 1; return 0; }
-    double low = x > 0.0 ? x : 0.0, within = low < 255.0 ? low : 255.0;
-    uint32_t code = (uint32_t)(int32_t)within;
-    uint32_t bit = ((const uint32_t *)k->bitsets.buf)[row * BITSET_WORDS + (code >> 5)] >> (code & 31);
-    uint32_t left_of_set = (bit & coded) | (missing_left & (coded ^ 1));
-    return left ^ ((left ^ left_of_set) & -category & 1);
+/* 1 to go left, 0 to go right, OUT_OF_BOUNDS for a set that is not there. */
+static inline int in_set(const Kernel *k, const Node *node, uint32_t feature, double x) {
+    uint64_t row = bits(node->value);
+    if (row >= (uint64_t)k->sets) return OUT_OF_BOUNDS;
+    if (!(x >= 0.0 && x < 32.0 * BITSET_WORDS)) return (feature & MISSING_LEFT) != 0;
+    uint32_t code = (uint32_t)x;
+    return ((const uint32_t *)k->bitsets.buf)[row * BITSET_WORDS + (code >> 5)] >> (code & 31) & 1;
 }
 
-/* The leaves that `n` rows reach in the trees from `first` to `end`, tree after tree. A lane that has reached its
- * leaf takes the next pair of tree and row. A child lies behind its parent and inside its tree, or the file is
- * refused before the child is looked at: so every walk ends, inside. */
-static inline int walk(const Kernel *k, Py_ssize_t first, Py_ssize_t end, const double *slots, Py_ssize_t stride,
-                       Py_ssize_t n, int sets, const Node **reached) {
-    const int64_t *roots = k->roots.buf;
-    uint32_t width = (uint32_t)k->slots;
-    Py_ssize_t pairs = n * (end - first), pair = 0, tree = first, row = 0;
-    Lane lanes[LANES] = {{0}};
-    int active = 0, bad = 0;
-    while (1) {
-        while (active < LANES && pair < pairs) {
-            Lane *lane = lanes + active++;
-            lane->tree = (const Node *)k->nodes.buf + roots[tree];
-            lane->size = (uint32_t)(roots[tree + 1] - roots[tree]);
-            lane->x = slots + row;
-            lane->at = 0;
-            lane->pair = pair++;
-            if (++row == n) { row = 0; tree++; }
-        }
-        if (!active) return 0;
-        for (int j = 0; j < active; j++) {
-            Lane *lane = lanes + j;
-            uint32_t at = lane->at;
-            const Node *node = lane->tree + at;
-            uint32_t feature = node->feature, slot = feature & FEATURE;
-            if (feature & LEAF) {
-                reached[lane->pair] = node;
-                if (pair == pairs) { lanes[j--] = lanes[--active]; continue; }
-                lane->tree = (const Node *)k->nodes.buf + roots[tree];
-                lane->size = (uint32_t)(roots[tree + 1] - roots[tree]);
-                lane->x = slots + row;
-                lane->at = 0;
-                lane->pair = pair++;
-                if (++row == n) { row = 0; tree++; }
-                continue;
-            }
-            if (slot >= width) return OUT_OF_BOUNDS;
-            uint32_t left = goes_left(k, node, feature, lane->x[(Py_ssize_t)slot * stride], sets, &bad);
-            uint32_t next = node->link ^ ((node->link ^ (at + 1)) & -left);
-            if (bad || next <= at || next >= lane->size) return OUT_OF_BOUNDS;
-            lane->at = next;
-        }
+/* The leaf that a row reaches. A child lies behind its parent and inside its tree, or the file is refused (NULL)
+ * before the child is looked at: so every walk ends, inside. The branches are left to the processor's prediction:
+ * measured against lanes of 8 and 16 rows without branches, that is a third faster. */
+static inline const Node *reach(const Kernel *k, const Node *tree, uint32_t size, const double *x, Py_ssize_t stride) {
+    uint32_t at = 0, slots = (uint32_t)k->slots, feature;
+    while (!((feature = tree[at].feature) & LEAF)) {
+        const Node *node = tree + at;
+        uint32_t slot = feature & FEATURE, next = node->link;
+        if (slot >= slots) return NULL;
+        double value = x[(Py_ssize_t)slot * stride];
+        if (feature & CATEGORY) {
+            int left = in_set(k, node, feature, value);
+            if (left < 0) return NULL;
+            if (left) next = at + 1;
+        } else if (value <= node->value || (value != value && feature & MISSING_LEFT)) next = at + 1;
+        if (next <= at || next >= size) return NULL;
+        at = next;
     }
+    return tree + at;
 }
 
 static Py_ssize_t walk_trees(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssize_t n, double *raw,
                              int64_t *leaves) {
+    const int64_t *roots = k->roots.buf;
     const double *leaf_values = k->leaf_values.buf;
-    uint64_t rows_of_values = k->vector ? (uint64_t)items(&k->leaf_values, sizeof(double)) / (uint64_t)k->outputs : 0;
-    const Node *reached[PAIRS];
-    Py_ssize_t together = PAIRS / n, outputs = k->outputs;
+    Py_ssize_t outputs = k->outputs;
+    uint64_t rows_of_values = k->vector ? (uint64_t)items(&k->leaf_values, sizeof(double)) / (uint64_t)outputs : 0;
     for (Py_ssize_t r = 0; r < n; r++) memcpy(raw + r * outputs, k->base.buf, (size_t)outputs * sizeof *raw);
-    for (Py_ssize_t first = 0; first < k->trees; first += together) {
-        Py_ssize_t end = k->trees - first < together ? k->trees : first + together;
-        const Node **leaf = reached;
-        if (k->sets ? walk(k, first, end, slots, stride, n, 1, reached) : walk(k, first, end, slots, stride, n, 0, reached))
-            return OUT_OF_BOUNDS;
-        for (Py_ssize_t tree = first; tree < end; tree++)
-            for (Py_ssize_t r = 0; r < n; r++, leaf++) {
-                if (leaves) leaves[r * k->trees + tree] = (*leaf)->link;
-                else if (!k->vector) raw[r * outputs + tree % outputs] += (*leaf)->value;
-                else {
-                    uint64_t at = bits((*leaf)->value);
-                    if (at >= rows_of_values) return OUT_OF_BOUNDS;
-                    for (Py_ssize_t o = 0; o < outputs; o++)
-                        raw[r * outputs + o] += leaf_values[at * (uint64_t)outputs + (uint64_t)o];
-                }
+    for (Py_ssize_t tree = 0; tree < k->trees; tree++) {
+        const Node *root = (const Node *)k->nodes.buf + roots[tree];
+        uint32_t size = (uint32_t)(roots[tree + 1] - roots[tree]);
+        double *scores = raw;
+        Py_ssize_t output = tree % outputs;
+        for (Py_ssize_t r = 0; r < n; r++, scores += outputs) {
+            const Node *leaf = reach(k, root, size, slots + r, stride);
+            if (!leaf) return OUT_OF_BOUNDS;
+            if (leaves) leaves[r * k->trees + tree] = leaf->link;
+            else if (!k->vector) scores[output] += leaf->value;
+            else {
+                uint64_t at = bits(leaf->value);
+                if (at >= rows_of_values) return OUT_OF_BOUNDS;
+                for (Py_ssize_t o = 0; o < outputs; o++) scores[o] += leaf_values[at * (uint64_t)outputs + (uint64_t)o];
             }
+        }
     }
     for (Py_ssize_t at = 0; at < n * outputs; at++) raw[at] /= k->divisor;
     return 0;
