@@ -34,25 +34,13 @@ class PhysicalTable:
         COPY FREEZE marks the rows visible to every transaction, so that a reader whose own snapshot is older
         than the load never finds the table empty, and vacuum has nothing left to do.
         """
-        columns = [
-            sql.SQL("{} {}{}").format(
-                sql.Identifier(name),
-                sql.SQL(f'{kind} COLLATE "C"' if kind == "text" else kind),
-                sql.SQL(" NOT NULL" if name in self.key else ""),
-            )
-            for name, kind in postgres_columns(self.schema)
-        ]
         with connection.transaction():
             connection.execute("SET LOCAL synchronous_commit = off")
             connection.execute(
                 "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)",
                 (self.name, self.table, self.snapshot),
             )
-            connection.execute(
-                sql.SQL("CREATE TABLE {} ({}) WITH (autovacuum_enabled = off)").format(
-                    self.identifier, sql.SQL(", ").join(columns)
-                )
-            )
+            connection.execute(create_statement(self.identifier, postgres_columns(self.schema), self.key))
             statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(self.identifier)
             with connection.cursor().copy(statement) as copy:
                 for chunk in chunks:
@@ -78,6 +66,24 @@ class PhysicalTable:
     @property
     def _key_index(self) -> str:
         return f"{self.name}_key"
+
+
+def create_statement(
+    table: sql.Identifier, columns: Sequence[tuple[str, str]], key: tuple[str, ...] = (), *, temporary: bool = False
+) -> sql.Composed:
+    """CREATE TABLE for columns by name and type; text compares byte by byte. Nothing in it will ever change, and
+    COPY FREEZE leaves nothing to vacuum."""
+    listed = [
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(name),
+            sql.SQL(f'{kind} COLLATE "C"' if kind == "text" else kind),
+            sql.SQL(" NOT NULL" if name in key else ""),
+        )
+        for name, kind in columns
+    ]
+    return sql.SQL("CREATE {}TABLE {} ({}) WITH (autovacuum_enabled = off)").format(
+        sql.SQL("TEMPORARY " if temporary else ""), table, sql.SQL(", ").join(listed)
+    )
 
 
 def new_physical(connection: psycopg.Connection, table: str, snapshot: Snapshot) -> PhysicalTable:

@@ -1,0 +1,41 @@
+"""`penstock advise`: what would serving a warehouse table take?"""
+
+import click
+import msgspec
+
+
+@click.command(epilog="Example: penstock advise source.flights")
+@click.argument("table")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def advise(table: str, as_json: bool) -> None:
+    """Measure on a sample what serving TABLE would take: rows, bytes, keys, lookup cost, prejoin or not.
+
+    TABLE is a declared replicated table, or any table of the warehouse. The sample goes into a temporary table of the
+    TEST book; nothing is left there.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from assets.declarations import declared
+    from resources.advice import advise as measure
+    from resources.postgres import open_books
+    from resources.settings import load
+    from resources.warehouse import open_warehouse
+
+    settings = load()
+    known = declared().tables.get(table)
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
+    query = known.query if known else f"SELECT * FROM {quoted}"
+    test, _ = open_books(settings)
+    advice = measure(open_warehouse(settings), test, table, query, [known.key] if known else [])
+    if as_json:
+        click.echo(msgspec.json.encode(advice))
+        return
+    shown = Table(
+        "key", "index in a book", "lookup p99", title=f"{table}: {advice.rows:,} rows, {advice.sampled:,} sampled"
+    )
+    for one in advice.candidates:
+        shown.add_row(", ".join(one.columns), f"{one.index_bytes / 1e6:,.1f} MB", f"{one.lookup_p99_ms:.2f} ms")
+    console = Console()
+    console.print(shown)
+    console.print(f"In each book: {advice.bytes / 1e6:,.1f} MB. Advice: [bold]{advice.verdict}[/], {advice.reason}.")
