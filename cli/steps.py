@@ -30,7 +30,7 @@ class Steps:
         self.console = console
         self._live = console.is_terminal
         bar = BarColumn(bar_width=24)
-        columns = (SpinnerColumn(), TextColumn("{task.description:<22}"), bar, TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description:<18}"), bar, TimeElapsedColumn())
         self._progress = Progress(*columns, TextColumn("[dim]{task.fields[doing]}"), console=console, transient=True)
         self._progress.disable = not self._live
 
@@ -55,5 +55,6 @@ class Steps:
             mark = "[green]✓[/]"
         finally:
             self._progress.remove_task(task)
+            self._progress.refresh()
             took = f"{time.monotonic() - started:6.1f} s"
-            self.console.print(f"{mark} {name:<22} {took}  {escape(step.done)}", highlight=False, soft_wrap=True)
+            self.console.print(f"{mark} {name:<18} {took}  {escape(step.done)}", highlight=False, soft_wrap=True)

@@ -23,7 +23,7 @@ def up() -> None:
     from resources.settings import load
 
     settings, console = load(), Console(highlight=False)
-    with _alone(settings), Steps(console) as steps:
+    with _alone(settings, console), Steps(console) as steps:
         try:
             asked = bring_up(settings, steps)
         except KeyboardInterrupt:
@@ -104,10 +104,10 @@ def _materialize(settings: Settings, steps: Steps) -> None:
     jobs = dagster_runs.missing_jobs(postgres.open_books(settings)[1], needed)
     api = dagster_system.graphql(settings)
     for job in jobs:
-        with steps.step(f"Run {job}") as step:
-            step.done = dagster_runs.materialize(api, job, step.show)
+        with steps.step("Materialization") as step:
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show)}"
     if not jobs:
-        with steps.step("Materializations") as step:
+        with steps.step("Materialization") as step:
             step.done = "nothing is missing"
 
 
@@ -141,9 +141,13 @@ def _in_background(work: Callable[[], None]) -> Future[None]:
 
 
 @contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """One `up` or `down` of a home at a time; the second waits."""
+def _alone(settings: Settings, console: Console) -> Iterator[None]:
+    """One `up` of a home at a time; the second waits for the first, and says so."""
     settings.state.mkdir(parents=True, exist_ok=True)
     with (settings.state / "up.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("Another `penstock up` is at work here; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
