@@ -40,8 +40,8 @@ SELECT entity FROM counts
 """
 
 READ = """
-SELECT id::text, model, asked_at, answered_at, request, looked_up, features, answer, release, artifact, snapshots,
-       request_id
+SELECT id::text, model, asked_at, answered_at, request::text, looked_up::text, features, answer::text, release,
+       artifact, snapshots::text, request_id
 FROM app.prediction
 """
 
@@ -114,8 +114,8 @@ async def recent(connection: Any, model: str, count: int) -> list[Journaled]:
 
 
 def journaled(record: Any) -> Journaled:
-    """A record of READ, by name or place, as a Journaled."""
-    values = list(record.values() if hasattr(record, "values") else record)
+    """A record of READ as a Journaled."""
+    values = list(record)
     for place in (4, 5, 7):
         values[place] = msgspec.Raw(values[place])
     values[6] = bytes(values[6]).hex()

@@ -56,6 +56,7 @@ class LookupStatement:
         wanted = [(lookup, column) for lookup in contract.lookups for column in lookup.columns]
         wanted.sort(key=lambda pair: pair[1].kind != "number")  # numbers side by side, decoded as one matrix
         self.sql = statement(contract, pointers, wanted, previous=previous, pinned=pinned)
+        self.wanted = tuple(wanted)
         self._names = [f"{lookup.name}.{column.name}" for lookup, column in wanted]
         self._kinds = [column.kind for _, column in wanted]
         self._numbers = self._kinds.count("number")

@@ -13,9 +13,10 @@ from resources import journal
 from resources.artifacts import ArtifactStore
 from resources.lookup_sql import tables_of
 from resources.lookups import read_pointers
+from resources.outcomes import class_names
 from serve_app.lines import connect
 from serve_app.served_model import ServedModel
-from serve_app.serving import Release, class_names
+from serve_app.serving import Release
 
 CHANNEL = "penstock"
 POLL_SECONDS = 1.0

@@ -9,6 +9,7 @@ from model_tools.artifact import Artifact
 from model_tools.contract import Contract
 from resources.lookup_sql import Pointers
 from resources.lookups import LookupStatement
+from resources.outcomes import class_names, outcomes
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -42,28 +43,17 @@ class Serving:
         self.pointers = pointers
         self.statement = LookupStatement(contract, pointers, previous=True)
         self.snapshots = msgspec.json.encode(self.statement.snapshots)
-        self.classes = class_names(contract, release.artifact)
+        self._classes = class_names(contract, release.artifact)
 
     def answers(self, predicted: np.ndarray[Any, Any], ids: list[str], missing: list[tuple[str, ...]]) -> list[bytes]:
         """The JSON answers to n new predictions."""
         version, snapshots = self.release.version, msgspec.Raw(self.snapshots)
-        if not self.classes:
-            return [
-                _encode(Answer(id_, value, version, snapshots, lost))
-                for id_, value, lost in zip(ids, predicted.tolist(), missing, strict=True)
-            ]
-        best = predicted.argmax(axis=1).tolist()
         return [
-            _encode(Answer(id_, self.classes[top], version, snapshots, lost, dict(zip(self.classes, row, strict=True))))
-            for id_, top, row, lost in zip(ids, best, predicted.tolist(), missing, strict=True)
+            _encode(Answer(id_, prediction, version, snapshots, lost, probabilities or msgspec.UNSET))
+            for id_, (prediction, probabilities), lost in zip(
+                ids, outcomes(self._classes, predicted), missing, strict=True
+            )
         ]
-
-
-def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
-    """The names of a classifier's classes in the order of its probabilities; none for a regressor."""
-    if contract.output.kind == "regressor":
-        return ()
-    return contract.output.classes or tuple(str(name) for name in artifact.classes)
 
 
 def again(answer: bytes) -> bytes:

@@ -1,0 +1,64 @@
+"""`penstock replay`: journaled predictions made again and compared."""
+
+from datetime import datetime
+
+import click
+import msgspec
+
+from model_tools.errors import PenstockError
+from resources import settings as environment
+
+
+@click.command("replay", epilog="Example: penstock replay --since 2026-11-22T00:00:00+00:00 --book prod")
+@click.argument("ids", nargs=-1)
+@click.option("--since", help="Replay what was answered since this ISO 8601 instant.")
+@click.option("--model", default="", help="Only predictions of this model.")
+@click.option("--limit", default=0, help="At most so many, oldest first; 0 is all.")
+@click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document per prediction.")
+def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, book: str, as_json: bool) -> None:
+    """Make predictions again from their stored request, release and snapshots, and compare every bit.
+
+    Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
+    features or output. Exits with status 1 if any differs.
+    """
+    from model_tools.registry import contracts
+    from resources.artifacts import ArtifactStore
+    from resources.postgres import open_books
+    from resources.replay import Replay
+
+    if not ids and not since:
+        raise click.UsageError("Give prediction ids, or --since.")
+    settings = environment.load()
+    replay = Replay(
+        book=open_books(settings)[book == "prod"],
+        contracts=contracts(),
+        artifacts=ArtifactStore(settings.artifacts),
+        cache=settings.home / "cache" / "artifacts",
+        snapshots=settings.snapshots,
+    )
+    count = different = 0
+    for verdict in replay.run(ids=ids, since=_instant(since), model=model, limit=limit):
+        count += 1
+        different += not verdict.same
+        if as_json:
+            click.echo(msgspec.json.encode(verdict))
+        elif not verdict.same:
+            click.echo(f"{verdict.id}  {verdict.stage} differs: journaled {verdict.expected}, now {verdict.found}")
+    missing = len(ids) - count if ids else 0
+    if not as_json:
+        click.echo(f"{count} replayed, {count - different} identical to the bit, {different} different.")
+        if missing > 0:
+            click.echo(f"{missing} not in the journal of {book.upper()}.")
+    if different or missing > 0:
+        raise SystemExit(1)
+
+
+def _instant(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise PenstockError("--since", expected="an ISO 8601 instant", found=text) from None
+    return instant.astimezone() if instant.tzinfo is None else instant

@@ -1,0 +1,176 @@
+"""Replay: journaled predictions made again from their release and snapshots, and compared bit by bit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from model_tools import artifact
+from model_tools.columns import request_columns
+from model_tools.contract import Contract
+from model_tools.errors import PenstockError
+from resources.artifacts import ArtifactStore
+from resources.book import Book
+from resources.journal import READ, Journaled, feature_digests, journaled
+from resources.lookup_sql import Pointer
+from resources.lookups import Looked, LookupStatement, look_up_now
+from resources.outcomes import class_names, outcomes
+
+Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
+BATCH = 2000
+SHOWN = 300
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One replayed prediction. `stage` is the first that differs, empty where every bit is the same."""
+
+    id: str
+    model: str
+    release: int
+    stage: Stage = ""
+    expected: str = ""
+    found: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether the prediction was made again to the bit."""
+        return not self.stage
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Replays the journal of one book. `snapshots` is the URL of the snapshot store, for tables that are gone."""
+
+    book: Book
+    contracts: Mapping[str, Contract]
+    artifacts: ArtifactStore
+    cache: Path
+    snapshots: str = ""
+
+    def run(
+        self, *, ids: Sequence[str] = (), since: datetime | None = None, model: str = "", limit: int = 0
+    ) -> Iterator[Verdict]:
+        """Replay the given predictions, or those answered since an instant, oldest first."""
+        for batch in self._batches(ids, since, model, limit):
+            batch.sort(key=_origin)
+            for _, same_origin in groupby(batch, key=_origin):
+                yield from self._replay(list(same_origin))
+
+    def _batches(self, ids: Sequence[str], since: datetime | None, model: str, limit: int) -> Iterator[list[Journaled]]:
+        where, values = ["true"], {"ids": list(ids), "since": since, "model": model, "limit": limit or None}
+        if ids:
+            where.append("id = ANY(%(ids)s::uuid[])")
+        if since:
+            where.append("id >= app.first_id(%(since)s)")
+        if model:
+            where.append("model = %(model)s")
+        sql = f"{READ} WHERE {' AND '.join(where)} ORDER BY id LIMIT %(limit)s"
+        with self.book.connect() as connection, connection.cursor("replay") as cursor:
+            cursor.execute(sql, values)
+            while records := cursor.fetchmany(BATCH):
+                yield [journaled(record) for record in records]
+
+    @cached_property
+    def _contract_digests(self) -> dict[tuple[str, int], str]:
+        with self.book.connect() as connection:
+            rows = connection.execute("SELECT model, version, contract FROM app.release").fetchall()
+        return {(model, version): digest for model, version, digest in rows}
+
+    @cached_property
+    def _physical(self) -> dict[tuple[str, str], str]:
+        with self.book.connect() as connection:
+            rows = connection.execute("SELECT table_name, snapshot, physical FROM replicated.physical_table").fetchall()
+            rows += connection.execute("SELECT table_name, snapshot, physical FROM replicated.current").fetchall()
+        return {(table, snapshot): physical for table, snapshot, physical in rows}
+
+    def _replay(self, batch: list[Journaled]) -> Iterator[Verdict]:
+        """Replay predictions of one model, release and set of snapshots."""
+        first = batch[0]
+        try:
+            contract = self._contract(first)
+            model = _step("artifact", lambda: artifact.load(self.artifacts.fetch(first.artifact, self.cache)))
+            requests = [msgspec.json.decode(one.request, type=contract.request) for one in batch]
+            looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
+            vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
+            made = outcomes(class_names(contract, model), model.predict(vectors))
+        except _Stopped as stopped:
+            for one in batch:
+                yield Verdict(one.id, one.model, one.release, stopped.stage, stopped.expected, stopped.found)
+            return
+        digests = feature_digests(contract, vectors)
+        for one, rows, digest, outcome in zip(batch, looked.rows, digests, made, strict=True):
+            answer = msgspec.json.decode(one.answer)
+            stages: tuple[tuple[Stage, str, str], ...] = (
+                ("looked_up", bytes(one.looked_up).decode(), rows.decode()),
+                ("features", one.features, digest.hex()),
+                ("output", _text(answer), _text(outcome._asdict())),
+            )
+            stage, expected, found = next((stage for stage in stages if stage[1] != stage[2]), ("", "", ""))
+            if stage == "looked_up":
+                expected, found = _difference(expected, found)
+            yield Verdict(one.id, one.model, one.release, stage, expected[:SHOWN], found[:SHOWN])
+
+    def _contract(self, one: Journaled) -> Contract:
+        contract = self.contracts.get(one.model)
+        if contract is None:
+            raise _Stopped("contract", f"a contract of {one.model}", "none")
+        wanted = self._contract_digests.get((one.model, one.release), "")
+        if wanted != contract.digest():
+            raise _Stopped(
+                "contract", f"{wanted[:16]} of release {one.release}", f"{contract.digest()[:16]} of this code"
+            )
+        return contract
+
+    def _look_up(self, contract: Contract, one: Journaled, requests: Sequence[msgspec.Struct]) -> Looked:
+        pinned = {
+            table: Pointer(table, snapshot, self._physical.get((table, snapshot), ""), 0, None, None)
+            for table, snapshot in one.snapshots.items()
+        }
+        if all(pointer.physical for pointer in pinned.values()):
+            return look_up_now(self.book.url, contract, requests, pinned)[0]
+        from resources.snapshot_lookups import look_up_stored
+        from resources.snapshots import SnapshotStore
+
+        store = SnapshotStore(self.snapshots)
+        opened = {table: store.open(pointer.snapshot) for table, pointer in pinned.items()}
+        return look_up_stored(LookupStatement(contract, pinned, pinned=True), opened, requests)
+
+
+class _Stopped(Exception):
+    """No prediction of a batch could be made again."""
+
+    def __init__(self, stage: Stage, expected: str, found: str) -> None:
+        super().__init__(stage, expected, found)
+        self.stage, self.expected, self.found = stage, expected, found
+
+
+def _step(stage: Stage, run: Any) -> Any:
+    try:
+        return run()
+    except PenstockError as error:
+        raise _Stopped(stage, error.expected or error.thing, error.found or str(error)) from error
+
+
+def _origin(one: Journaled) -> tuple[str, int, str, tuple[tuple[str, str], ...]]:
+    return one.model, one.release, one.artifact, tuple(sorted(one.snapshots.items()))
+
+
+def _text(answer: Mapping[str, Any]) -> str:
+    """Prediction and probabilities as JSON, which keeps every bit of a float."""
+    return msgspec.json.encode([answer["prediction"], answer.get("probabilities")]).decode()
+
+
+def _difference(expected: str, found: str) -> tuple[str, str]:
+    """The first lookup in which two JSON rows differ."""
+    before, after = msgspec.json.decode(expected), msgspec.json.decode(found)
+    for name in before:
+        if before[name] != after.get(name):
+            return f"{name}: {msgspec.json.encode(before[name]).decode()}", msgspec.json.encode(
+                after.get(name)
+            ).decode()
+    return expected, found
