@@ -21,7 +21,7 @@ enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
 #define FEATURE 0x00FFFFFFu
 #define BITSET_WORDS 8
 #define BLOCK 256          /* rows that share one pass over a tree */
-#define WORKSPACE 1048576  /* doubles of slots at most, unless one row needs more */
+#define WORKSPACE 1048576  /* doubles of slots or scores at most, unless one row needs more */
 #define RELEASE 2048       /* rows times (trees + slots) from which the GIL is released */
 
 typedef struct { double value; uint32_t link, feature; } Node;
@@ -224,9 +224,10 @@ static void dot(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssiz
 
 static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t rows, int mode,
                           void *out) {
-    Py_ssize_t block = WORKSPACE / k->slots < BLOCK ? WORKSPACE / k->slots : BLOCK, status = 0;
-    if (block < 1) block = 1;
+    Py_ssize_t wide = k->slots > k->outputs ? k->slots : k->outputs, status = 0;
+    Py_ssize_t block = WORKSPACE / wide < BLOCK ? WORKSPACE / wide : BLOCK;
     if (block > rows) block = rows;
+    if (block < 1) block = 1;
     double *slots = calloc((size_t)(block * k->slots), sizeof *slots);
     double *raw = malloc((size_t)(block * k->outputs) * sizeof *raw);
     if (!slots || !raw) status = NO_MEMORY;

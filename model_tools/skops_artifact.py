@@ -50,6 +50,10 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
     kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
     if kind == "classifier" and not hasattr(estimator, "predict_proba"):
         raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
+    if kind == "regressor" and all(feature.kind == "number" for feature in features):
+        outputs = np.size(estimator.predict(np.zeros((1, len(features)))))
+        if outputs != 1:
+            raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
     try:
         data = _same_bytes(skops.io.dumps(estimator))
     except Exception as error:

@@ -132,6 +132,6 @@ def test_files_of_earlier_versions_stay_loadable(path: Path, engine: str) -> Non
 
 
 def test_a_text_feature_without_an_encoder_is_named(tmp_path: Path) -> None:
+    features = [Feature("x0", "number"), Feature("x1", "text"), Feature("x2", "number")]
     with pytest.raises(UnsupportedEstimator, match="'x1'"):
-        features = [Feature("x0", "number"), Feature("x1", "text"), Feature("x2", "number")]
         packed(Ridge().fit(MATRIX, MATRIX[:, 0]), tmp_path, features)

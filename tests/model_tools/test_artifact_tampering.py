@@ -49,8 +49,7 @@ def outcome(path: Path, content: bytes, engine: Any) -> np.ndarray | None:
     path.write_bytes(content)
     try:
         return load(path, engine=engine).predict(COLUMNS)
-    except (ArtifactError, ContractError) as error:
-        assert str(error)
+    except (ArtifactError, ContractError):
         return None
 
 

@@ -10,7 +10,8 @@ from random_models import frame_columns, frame_features, matrix_columns, matrix_
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import BaggingRegressor, HistGradientBoostingClassifier, RandomForestRegressor, VotingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
@@ -104,3 +105,9 @@ def test_a_damaged_skops_file_inside_is_refused(tmp_path: Path) -> None:
     artifact_file.write(tmp_path / "n", header, {"skops": damaged})
     with pytest.raises(ArtifactError, match=r"skops file inside"):
         load(tmp_path / "n")
+
+
+@pytest.mark.parametrize("model", [Ridge(), RandomForestRegressor(2), MultiOutputRegressor(Ridge())], ids=str)
+def test_several_outputs_are_not_packed(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedEstimator, match="one output"):
+        pack(model.fit(MATRIX, MATRIX), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
