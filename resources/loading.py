@@ -11,6 +11,7 @@ import psycopg
 from resources.book import Book
 from resources.book_digest import catalog_schema, table_digest
 from resources.book_session import publish_lock, publishing_session
+from resources.disk_space import check_space
 from resources.feasibility import check_lookups
 from resources.load_refusal import explained
 from resources.physical_table import PhysicalTable, existing_indexes, new_physical, total_bytes
@@ -67,6 +68,10 @@ class Loading:
                 "UPDATE replicated.current SET as_of = %s WHERE table_name = %s",
                 (self.snapshot.as_of, self.table.name),
             )
+
+    def check_space(self) -> None:
+        """PublishError where the load would not fit on the book's disk."""
+        check_space(self.connection, self.snapshot, self.table)
 
     def load(self, chunks: Iterable[bytes]) -> None:
         """Copy the stream into the new physical table."""

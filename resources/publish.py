@@ -68,6 +68,8 @@ def publish_group(
             check_rows(loading.snapshot, loading.table, loading.book, loading.now)
         pending = [loading for loading in everything if not loading.is_current()]
         unfinished = list(pending)
+        for loading in pending:
+            loading.check_space()
         try:
             for snapshot, table in group:
                 _load(snapshot, [one for one in pending if one.table is table], report)

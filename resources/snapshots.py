@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import fsspec
 import msgspec
@@ -163,6 +163,25 @@ class SnapshotStore:
         except FileNotFoundError:
             return []
         return [self._get(path) for path in sorted(entries) if path.endswith(".json")]
+
+    def names(self) -> list[str]:
+        """The tables that have snapshots."""
+        self._fs.invalidate_cache()
+        try:
+            folders = self._fs.ls(posixpath.join(self._root, "names"), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(unquote(posixpath.basename(folder.rstrip("/"))) for folder in folders)
+
+    def remove(self, snapshot_id: str) -> None:
+        """Drop a snapshot: first from its tables' history, then its manifest, and last its rows."""
+        for name in self.names():
+            for path in self._fs.ls(self._names_path(name), detail=False):
+                if path.endswith(f"-{snapshot_id}.json"):
+                    self._fs.rm_file(path)
+        for path in (self._manifest_path(snapshot_id), self._rows_path(snapshot_id)):
+            if self._fs.exists(path):
+                self._fs.rm_file(path)
 
     def latest(self, name: str) -> Snapshot | None:
         """The newest snapshot of a table, or None. Its `as_of` is that of the newest write of this content."""

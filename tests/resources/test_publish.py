@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from publishing import declared, numbered, relations, rows_of, typed_tables, write
 
+from resources import disk_space
 from resources.book import Book
 from resources.publish import publish, publish_group
 from resources.publish_error import PublishError
@@ -191,6 +193,18 @@ def test_a_row_that_does_not_fit_a_page_changes_nothing(store: SnapshotStore, bo
     with pytest.raises(PublishError, match=r"table .numbers.: .* found row is too big"):
         publish(write(store, table), declared(), books, who="me")
     assert [len(relations(book)) for book in books] == [1, 1]
+
+
+def test_a_load_that_would_not_fit_is_refused_with_the_figures(
+    store: SnapshotStore, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = write(store, numbered(1000))
+    (published,) = publish(snapshot, declared(), [book], who="me")
+    estimated = disk_space.estimated_bytes(snapshot, declared())
+    assert 0.5 < estimated / published.bytes < 2
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda folder: Mock(free=estimated - 1))
+    with pytest.raises(PublishError, match="disk of the book for table 'others'"):
+        publish(snapshot, declared("others"), [book], who="me")
 
 
 def test_several_tables_become_current_in_one_transaction(store: SnapshotStore, books: Books) -> None:

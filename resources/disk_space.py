@@ -1,0 +1,55 @@
+"""Whether a load would fit on the book's disk, told before it begins."""
+
+import shutil
+from pathlib import Path
+
+import psycopg
+
+from resources.publish_error import PublishError
+from resources.snapshots import Snapshot
+from resources.table import ReplicatedTable
+
+_ROW_BYTES = 28
+"""Tuple header and item pointer: https://www.postgresql.org/docs/current/storage-page-layout.html"""
+_INDEX_ENTRY_BYTES = 24
+
+
+def estimated_bytes(snapshot: Snapshot, table: ReplicatedTable) -> int:
+    """What table and indexes will take, within about a quarter: values as they are sent, headers, index entries."""
+    lengths = snapshot.rows * (4 * len(snapshot.schema) + 2)
+    values = max(snapshot.manifest.stream_bytes - lengths, 0)
+    index_columns = len(table.key) + sum(len(columns) for columns in table.indexes)
+    entries = snapshot.rows * _INDEX_ENTRY_BYTES * (1 + len(table.indexes))
+    return values + snapshot.rows * _ROW_BYTES + entries + values * index_columns // len(snapshot.schema)
+
+
+def check_space(connection: psycopg.Connection, snapshot: Snapshot, table: ReplicatedTable) -> None:
+    """PublishError with the figures when the load would not fit; says nothing of a server on another machine."""
+    folder = _data_folder(connection)
+    if folder is None:
+        return
+    needed, free = estimated_bytes(snapshot, table), shutil.disk_usage(folder).free
+    if needed > free:
+        raise PublishError(
+            f"disk of the book for table {table.name!r}",
+            expected=f"about {needed / 1e6:,.0f} MB free in {folder}",
+            found=f"{free / 1e6:,.0f} MB",
+            todo="Free space or move the book; nothing was changed.",
+        )
+
+
+def _data_folder(connection: psycopg.Connection) -> Path | None:
+    """The server's data folder where it is on this machine and we may know it."""
+    host = connection.info.host
+    if not (host.startswith("/") or host in {"", "localhost", "127.0.0.1", "::1"}):
+        return None
+    try:
+        row = connection.execute("SHOW data_directory").fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+    folder = Path(row[0]) if row else None
+    try:
+        # The same path can mean another disk inside a container: only a folder with this server's files counts.
+        return folder if folder and (folder / "PG_VERSION").exists() else None
+    except OSError:
+        return None

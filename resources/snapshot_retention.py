@@ -1,0 +1,45 @@
+"""Which snapshots the store may drop: not the newest of each table, not the young, not what is still needed."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from resources.book import Book
+from resources.snapshots import Manifest, SnapshotStore
+
+KEEP = 5
+YOUNG = timedelta(days=30)
+
+
+def needed_by(books: Sequence[Book]) -> set[str]:
+    """Ids of the snapshots that are current in a book, or that a release in it was trained or judged on."""
+    needed: set[str] = set()
+    for book in books:
+        with book.connect() as connection:
+            rows = connection.execute(
+                """SELECT snapshot FROM replicated.current
+                   UNION SELECT training_snapshot FROM app.release UNION SELECT holdout_snapshot FROM app.release"""
+            )
+            needed |= {snapshot for (snapshot,) in rows}
+    return needed
+
+
+def superseded(
+    store: SnapshotStore, needed: set[str], now: datetime, *, keep: int = KEEP, young: timedelta = YOUNG
+) -> list[Manifest]:
+    """The snapshots that may go, oldest first: of every table all but the newest `keep`, unless younger than `young`
+    or among `needed`. Content that two tables share stays as long as one of them keeps it."""
+    last: dict[str, Manifest] = {}
+    kept = set(needed)
+    for name in store.names():
+        newest = {manifest.id: manifest for manifest in store.history(name)}
+        by_age = sorted(newest.values(), key=lambda manifest: manifest.created, reverse=True)
+        kept |= {one.id for place, one in enumerate(by_age) if place < keep or now - one.created < young}
+        last |= newest
+    return sorted((one for one in last.values() if one.id not in kept), key=lambda manifest: manifest.created)
+
+
+def drop(store: SnapshotStore, snapshots: Sequence[Manifest]) -> int:
+    """Drop snapshots; gives the bytes that this freed."""
+    for manifest in snapshots:
+        store.remove(manifest.id)
+    return sum(manifest.bytes for manifest in snapshots)
