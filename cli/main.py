@@ -1,5 +1,6 @@
 """The `penstock` command group: names and one-line helps here, each command's module loaded when it is used."""
 
+import errno
 import importlib
 import sys
 from importlib.util import find_spec
@@ -65,6 +66,10 @@ def main() -> None:
         penstock(prog_name="penstock")
     except PenstockError as error:
         _refuse(str(error))
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC}:
+            raise
+        _refuse(f"{error.filename or 'the disk'}: {error.strerror}. See `penstock doctor`.")
     except Exception as error:
         if not _database_is_away(error):
             raise

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 import time
@@ -65,6 +66,14 @@ def test_an_absent_database_is_a_refusal_too(
     with pytest.raises(SystemExit):
         command_that(refused.value)
     assert capsys.readouterr().err.startswith("penstock: Postgres: ")
+
+
+def test_a_full_disk_is_a_refusal_that_names_the_file(
+    command_that: Callable[[Exception], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command_that(OSError(errno.ENOSPC, "No space left on device", "/x/y"))
+    assert capsys.readouterr().err == "penstock: /x/y: No space left on device. See `penstock doctor`.\n"
 
 
 def test_a_bug_keeps_its_traceback(command_that: Callable[[Exception], None]) -> None:

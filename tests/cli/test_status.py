@@ -1,0 +1,68 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import penstock
+from resources import postgres
+from resources.processes import free_port
+from resources.settings import Settings
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which nothing was ever started, and the environment that names it."""
+    for name in ("TEST", "PROD", "DAGSTER"):
+        monkeypatch.delenv(f"PENSTOCK_{name}_URL", raising=False)
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path))
+    monkeypatch.setenv("PENSTOCK_HTTP_PORT", str(free_port()))
+    monkeypatch.setenv("PENSTOCK_DAGSTER_PORT", str(free_port()))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(penstock, arguments)
+
+
+def test_status_of_a_home_where_nothing_runs_says_so_and_starts_nothing(home: Path) -> None:
+    shown = run("status", "--json")
+    assert shown.exit_code == 1
+    assert {part["health"] for part in json.loads(shown.output)["parts"]} == {"not running"}
+    assert not (home / "postgres").exists()
+
+
+def test_status_of_a_running_postgres_has_its_pid_and_memory(home: Path) -> None:
+    settings = Settings(home=home)
+    try:
+        postgres.server(settings, {"fsync": "off"}).start()
+        postgres.open_books(settings)
+        part = json.loads(run("status", "--json").output)["parts"][0]
+        assert part["pid"] == postgres.server(settings).pid()
+    finally:
+        postgres.stop(settings)
+    assert part["name"] == "postgres"
+    assert part["health"] == "healthy"
+    assert part["memory"] > 10_000_000
+
+
+def test_doctor_says_what_to_do_about_each_part_that_does_not_run(home: Path) -> None:
+    findings = {finding["name"]: finding for finding in json.loads(run("doctor", "--json").output)}
+    assert findings["python"]["ok"]
+    assert findings["home"]["ok"]
+    assert not findings["postgres"]["ok"]
+    assert "penstock up" in findings["postgres"]["todo"]
+    assert not (home / "postgres").exists()
+
+
+def test_doctor_notices_a_package_that_is_not_as_pinned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.checks.metadata.version", lambda name: "0.0.1")
+    findings = {finding["name"]: finding for finding in json.loads(run("doctor", "--json").output)}
+    assert not findings["packages"]["ok"]
+    assert findings["packages"]["todo"] == "Run `make setup`."
+
+
+def test_down_where_nothing_runs_is_no_error(home: Path) -> None:
+    shown = run("down")
+    assert shown.exit_code == 0
+    assert shown.output.count("was not running") == 3
