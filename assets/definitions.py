@@ -38,7 +38,6 @@ def build() -> dg.Definitions:
             dg.define_asset_job(
                 f"everything_for_{training.name}",
                 selection=dg.AssetSelection.all(),
-                partitions_def=training.partitions,
                 description="Every table, and the model of one month: what a first prediction needs.",
             )
         )

@@ -139,4 +139,5 @@ MODEL = Model(
     cron="0 6 2 * *",
     owner=OWNER,
     description=CONTRACT.purpose,
+    reads=("flights",),
 )

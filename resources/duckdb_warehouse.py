@@ -42,7 +42,9 @@ class DuckDBWarehouse:
             statement = f"SELECT * FROM ({statement}) ORDER BY {order}"
         with self.connect(read_only=True) as connection:
             try:
-                yield connection.sql(statement, params=dict(bound or {})).to_arrow_reader(BATCH_ROWS)
+                # Closed by name: an unfinished reader that somebody still holds would keep the file open.
+                with connection.sql(statement, params=dict(bound or {})).to_arrow_reader(BATCH_ROWS) as reader:
+                    yield reader
             except duckdb.Error as error:
                 raise WarehouseError("query", found=str(error), todo=f"The query was: {query}") from error
 

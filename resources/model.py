@@ -35,8 +35,9 @@ class Model:
     """One model. `query` gives the request fields, `asked_at` and the `outcome` of rows that lie between
     the bound values `:from` and `:until` (UTC); lookups are joined to it by the contract.
 
-    The month that a candidate is named by is held out; `window_months` before it are trained on.
-    `base_rate_by` names the columns whose mean outcome is the baseline that a model has to beat.
+    The month that a candidate is named by is held out; `window_months` before it are trained on. `reads`
+    names the raw tables of `query`. `base_rate_by` gives each row's group; the mean outcome of the group is
+    the baseline that a model has to beat.
     """
 
     contract: Contract
@@ -52,4 +53,4 @@ class Model:
     cron: str = "0 6 2 * *"
     owner: str = ""
     description: str = ""
-    prepared: Sequence[str] = ()
+    reads: Sequence[str] = ()

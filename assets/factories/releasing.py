@@ -37,7 +37,6 @@ def job_and_schedule(training: TrainingAssets) -> tuple["dg.UnresolvedAssetJobDe
     job = dg.define_asset_job(
         f"train_{training.name}",
         selection=dg.AssetSelection.groups(training.name),
-        partitions_def=training.partitions,
         description=f"Trains {training.name} on the months before, and releases it if the gate lets it.",
     )
     _, hour, day = (int(part) if part.isdecimal() else None for part in training.model.cron.split()[:3])
@@ -73,7 +72,7 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
         from training.gate import GateRefused
         from training.release import release_to_prod, release_to_test
 
-        who = f"dagster run {context.run_id}"
+        who = f"dagster run {context.run.run_id}"
         test, prod = environment.books
         with faults():
             proposal = _proposal(context, environment, training)

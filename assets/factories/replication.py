@@ -85,7 +85,7 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
                     todo=f"Materialize snapshot/{table.name}.",
                 )
             wanted = [book for book in environment.books if keys[book.name] in context.selected_asset_keys]
-            for published in publish(newest, table, wanted, who=f"dagster run {context.run_id}"):
+            for published in publish(newest, table, wanted, who=f"dagster run {context.run.run_id}"):
                 key = keys[published.book]
                 yield dg.MaterializeResult(
                     asset_key=key,

@@ -29,7 +29,8 @@ class TrainingAssets:
         used = {lookup.table for lookup in model.contract.lookups}
         self.tables = {name: table for name, table in tables.items() if name in used}
         self.partitions = dg.MonthlyPartitionsDefinition(start_date=model.first_month)
-        self.sources = sorted({source for table in self.tables.values() for source in table.after})
+        joined = {source for table in self.tables.values() for source in table.after}
+        self.sources = sorted(joined | {f"warehouse/{name}" for name in model.reads})
         self.owners = [model.owner] if model.owner else None
 
     def key(self, step: str) -> dg.AssetKey:

@@ -91,6 +91,17 @@ def test_a_missing_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None
         read(DuckDBWarehouse(str(tmp_path / "none.duckdb")), "SELECT 1")
 
 
+def test_a_reader_that_was_given_up_midway_lets_the_next_writer_in(tmp_path: Path) -> None:
+    warehouse = DuckDBWarehouse(str(tmp_path / "w.duckdb"), patience=1)
+    warehouse.prepare("CREATE TABLE t AS SELECT range AS n FROM range(1000000)")
+    with warehouse.batches("SELECT * FROM t") as held:
+        held.read_next_batch()
+
+    warehouse.prepare("DROP TABLE t")
+
+    assert held is not None
+
+
 def _hold(path: str, seconds: float) -> None:
     with duckdb.connect(path) as connection:
         connection.execute("CREATE TABLE held (n INTEGER)")
