@@ -15,6 +15,8 @@ _SETTINGS = {
     "maintenance_work_mem": "256MB",
     "client_min_messages": "warning",
     "client_encoding": "UTF8",
+    # The switch commits synchronously, and with it everything before it.
+    "synchronous_commit": "off",
 }
 
 

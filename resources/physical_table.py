@@ -35,7 +35,6 @@ class PhysicalTable:
         than the load never finds the table empty, and vacuum has nothing left to do.
         """
         with connection.transaction():
-            connection.execute("SET LOCAL synchronous_commit = off")
             connection.execute(
                 "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)",
                 (self.name, self.table, self.snapshot),

@@ -83,7 +83,7 @@ class Snapshot:
                 pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20) as file,
             ):
                 for batch in file.iter_batches(batch_rows, use_threads=False):
-                    yield batch.cast(self.schema)
+                    yield batch if batch.schema.equals(self.schema) else batch.cast(self.schema)
 
 
 class SnapshotStore:
