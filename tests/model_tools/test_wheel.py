@@ -1,9 +1,11 @@
 """The package alone: a small wheel that installs into an empty environment and gives the same numbers."""
 
 import json
+import os
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -28,27 +30,43 @@ print(json.dumps({{"found": found, "present": present, "compiled": compiled()}})
 """
 
 
-def run(*arguments: str | Path) -> str:
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False, cwd="/")
+def run(*arguments: str | Path, **environment: str) -> str:
+    command = [str(argument) for argument in arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd="/", env={**os.environ, **environment}
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(folder: Path, **environment: str) -> Path:
     """The built wheel, from a copy of the sources, so that nothing is left among them."""
-    copy = tmp_path_factory.mktemp("source") / "model_tools"
+    copy = folder / "model_tools"
     copy.mkdir()
     for file in [*SOURCE.glob("*.py"), *SOURCE.glob("*.pyi"), SOURCE / "_kernel.c", SOURCE / "pyproject.toml"]:
         (copy / file.name).write_bytes(file.read_bytes())
-    out = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, copy)
-    return next(out.glob("*.whl"))
+    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, copy]
+    run(*wheel, **environment)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as it is built here."""
+    return built(tmp_path_factory.mktemp("wheel"))
+
+
+def has_kernel(wheel: Path) -> bool:
+    return any(name.endswith((".so", ".pyd")) for name in zipfile.ZipFile(wheel).namelist())
 
 
 def test_the_wheel_is_under_300_kb(wheel: Path) -> None:
     assert wheel.stat().st_size < 300_000
-    assert ("cp311-abi3" in wheel.name) == compiled()
+    assert has_kernel(wheel) == compiled()
+
+
+def test_the_wheel_is_built_without_a_compiler_too(tmp_path: Path) -> None:
+    assert not has_kernel(built(tmp_path, CC="false"))
 
 
 def test_it_installs_alone_and_predicts_the_same(wheel: Path, tmp_path: Path) -> None:
