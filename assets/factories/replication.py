@@ -84,8 +84,9 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
                     found="none",
                     todo=f"Materialize snapshot/{table.name}.",
                 )
-            wanted = [book for book in environment.books if keys[book.name] in context.selected_asset_keys]
-            for published in publish(newest, table, wanted, who=f"dagster run {context.run.run_id}"):
+            books, who = environment.books, f"dagster run {context.run.run_id}"
+            wanted = [book for book in books if keys[book.name] in context.selected_asset_keys]
+            for published in publish(newest, table, wanted, who=who, proven_in=books[0]):
                 key = keys[published.book]
                 yield dg.MaterializeResult(
                     asset_key=key,
