@@ -52,6 +52,10 @@ class GraphQL:
                 answer = msgspec.json.decode(response.read())
         except urllib.error.HTTPError as error:
             raise DagsterError("Dagster's webserver", found=error.read().decode(errors="replace")[:1000]) from error
+        except OSError as error:
+            raise DagsterError(
+                f"Dagster's webserver at {self.url}", found=str(error), todo="See `penstock status`."
+            ) from error
         if answer.get("errors"):
             raise DagsterError("Dagster's webserver", found=str(answer["errors"][0]["message"]))
         return dict(answer["data"])

@@ -94,13 +94,13 @@ def _part(
     try:
         health = check()
     except (PenstockError, OSError, psycopg.Error) as error:
-        health = str(error).strip().splitlines()[0]
+        health = str(error)
     return Part(
         f"{name} ({elsewhere})" if elsewhere else name,
         process.pid if process else 0,
         port,
         memory(tree(process)) if process else 0,
-        health,
+        health.strip().splitlines()[0],
     )
 
 

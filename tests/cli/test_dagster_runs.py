@@ -73,6 +73,11 @@ def test_a_lost_part_is_started_again_and_the_others_keep_running(settings: Sett
     assert processes.running(dagster_system.WEB) == web
 
 
+def test_a_webserver_that_is_away_is_a_refusal() -> None:
+    with pytest.raises(DagsterError, match=r"webserver at .* See `penstock status`"):
+        GraphQL(f"http://127.0.0.1:{free_port()}").partitions("good")
+
+
 def test_an_empty_book_needs_everything_of_a_model(prod_book: Book) -> None:
     assert missing_jobs(prod_book, {"m": ["a", "b"], "n": []}) == ["everything_for_m", "train_n"]
 
