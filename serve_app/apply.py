@@ -1,4 +1,4 @@
-"""Deploy serve_config.yaml on a running Ray: `python -m serve_app.apply ADDRESS`."""
+"""Deploy a Serve config on a running Ray: `python -m serve_app.apply ADDRESS FILE`."""
 
 import logging
 import sys
@@ -15,7 +15,6 @@ from ray.serve.schema import ApplicationStatus, LoggingConfig, ServeDeploySchema
 
 from resources import settings
 
-CONFIG = Path(__file__).parent / "serve_config.yaml"
 SECONDS = 90.0
 
 
@@ -49,7 +48,7 @@ def apply(address: str, config: dict[str, Any]) -> None:
 def main() -> None:
     """Apply the file with the host and port of the settings."""
     found = settings.load()
-    config = yaml.safe_load(CONFIG.read_text())
+    config = yaml.safe_load(Path(sys.argv[2]).read_text())
     config["http_options"] |= {"host": found.http_host, "port": found.http_port}
     apply(sys.argv[1], config)
 

@@ -15,6 +15,7 @@ from resources.processes import Processes, Record, end_tree, free_port
 from resources.settings import ROOT, Settings
 from serve_app.ray_environment import folder, ray_environment
 
+CONFIG = Path(__file__).parent / "serve_config.yaml"
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 PARTS = ("gcs_server", "raylet")
 UNNEEDED = ("dashboard/dashboard.py", "ray.util.client.server")
@@ -80,8 +81,8 @@ def start(settings: Settings) -> Cluster:
     return cluster
 
 
-def apply(settings: Settings) -> None:
-    """Bring the running head to serve_config.yaml and wait until it serves; what did not change keeps running."""
+def apply(settings: Settings, config: Path = CONFIG) -> None:
+    """Bring the running head to a Serve config and wait until it serves; what did not change keeps running."""
     cluster = find(settings)
     if cluster is None:
         raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
@@ -89,10 +90,10 @@ def apply(settings: Settings) -> None:
         "PENSTOCK_HTTP_HOST": settings.http_host,
         "PENSTOCK_HTTP_PORT": str(settings.http_port),
     }
-    command = [sys.executable, "-m", "serve_app.apply", cluster.address]
+    command = [sys.executable, "-m", "serve_app.apply", cluster.address, str(config)]
     done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
-        raise PenstockError("serve_config.yaml", expected="to be applied", found=done.stderr.strip()[-2000:])
+        raise PenstockError(config.name, expected="to be applied", found=done.stderr.strip()[-2000:])
 
 
 def stop(settings: Settings) -> bool:

@@ -2,12 +2,14 @@
 
 import asyncio
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray import serve
 from ray.serve import Application
 
+from model_tools.contract import Contract
 from resources import settings
 from resources.settings import BookName
 from serve_app.app import App
@@ -19,10 +21,10 @@ from serve_app.book_url import book_url
 class Predictions:
     """The HTTP ingress. Replicas, limits and autoscaling stand in serve_config.yaml."""
 
-    async def __init__(self, book: BookName) -> None:  # type: ignore[misc]  # Ray awaits it
+    async def __init__(self, book: BookName, contracts: Mapping[str, Contract] | None = None) -> None:  # type: ignore[misc]  # Ray awaits it
         _stay_on_loopback()
         found = settings.load()
-        self._app = App(found, book_url(found, book))
+        self._app = App(found, book_url(found, book), contracts)
         await self._app.start()
 
     def __serve_build_asgi_app__(self) -> App:

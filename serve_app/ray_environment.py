@@ -64,7 +64,7 @@ def ray_environment(settings: Settings) -> dict[str, str]:
     first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(settings).name[-6:], 16) % REPLICA_PORT_RANGES)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
         "PYTHONUNBUFFERED": "1",
         "PENSTOCK_HOME": str(resolved.home),
         "PENSTOCK_TEST_URL": resolved.test_url,

@@ -48,7 +48,7 @@ def answered(service: Service) -> Service:
 
 def test_all_predictions_across_releases_and_publishes_are_the_same_to_the_bit(answered: Service) -> None:
     verdicts = replay(answered)
-    assert len(verdicts) >= 600
+    assert len(verdicts) >= 590
     assert stages(verdicts) == {""}, [verdict for verdict in verdicts if verdict.stage][:3]
     assert {verdict.release for verdict in verdicts} == {1, 2}
 
@@ -108,6 +108,8 @@ def test_a_table_that_is_gone_is_read_from_the_snapshot_store(answered: Service,
         written = store.write(table, reader, key=keys[table], query="", as_of=toy.START)
         stored[snapshot] = written.id
     with answered.book.connect() as connection:
+        connection.execute("DELETE FROM replicated.physical_table")
+        connection.execute("DELETE FROM replicated.current")
         for old, new in stored.items():
             connection.execute(
                 "UPDATE app.prediction SET snapshots = replace(snapshots::text, %s, %s)::json", (old, new)
@@ -119,7 +121,7 @@ def test_a_table_that_is_gone_is_read_from_the_snapshot_store(answered: Service,
 
 def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> None:
     service.ask()
-    with service.book.connect() as connection:
+    with service.book.connect(autocommit=True) as connection:
 
         def partitions() -> int:
             found = connection.execute(

@@ -80,6 +80,11 @@ def publish(book: Book, table: str, columns: str, rows: list[tuple[Any, ...]], k
             " snapshot = excluded.snapshot, physical = excluded.physical, rows = excluded.rows",
             (table, snapshot, physical, len(rows)),
         )
+        connection.execute(
+            "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            (physical, table, snapshot),
+        )
         connection.execute("SELECT pg_notify('penstock', %s)", (f"publish {table} {snapshot}",))
     return snapshot
 

@@ -1,0 +1,62 @@
+"""While Postgres is away the service says so within a second, and recovers by itself."""
+
+import time
+from pathlib import Path
+
+import pytest
+import toy
+from conftest import Service, Start, wait_for
+
+from resources.book import Book
+from resources.postgres_server import DEFAULTS, PostgresServer
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> PostgresServer:
+    """A server of its own, to be stopped."""
+    made = PostgresServer(tmp_path / "own" / "data", tmp_path / "own" / "log", {**DEFAULTS, "fsync": "off"})
+    made.start()
+    return made
+
+
+@pytest.fixture
+def book(server: PostgresServer) -> Book:
+    made = Book("test", server.url("postgres"))
+    made.ensure()
+    return made
+
+
+def test_a_stopped_postgres_is_503_within_a_second_and_recovery_within_two(
+    service: Service, server: PostgresServer
+) -> None:
+    before = service.ask().json()
+    server.stop()
+    try:
+        for n in range(10):
+            began = time.perf_counter()
+            answer = service.ask(inflow=n)
+            assert time.perf_counter() - began < 1.0
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"]
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert wait_for(lambda: service.http.get("/readyz").status_code == 503)
+    finally:
+        server.start()
+    began = time.perf_counter()
+    wait_for(lambda: service.ask().status_code == 200)
+    assert time.perf_counter() - began < 2.0
+    assert service.ask().json() == before | {"unchanged": True}
+    server.stop()
+
+
+def test_a_service_that_starts_before_postgres_becomes_ready_by_itself(
+    start: Start, server: PostgresServer, book: Book, tmp_path: Path
+) -> None:
+    toy.publish_all(book)
+    toy.release(book, str(tmp_path / "home" / "artifacts"), tmp_path)
+    server.stop()
+    service = start()
+    assert service.ask().status_code == 503
+    server.start()
+    assert wait_for(lambda: service.ask().status_code == 200)
+    server.stop()
