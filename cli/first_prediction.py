@@ -30,6 +30,7 @@ class FirstPrediction:
     request: bytes
     answer: bytes
     milliseconds: float
+    keyed: bool
 
     def pretty(self) -> str:
         """The answer, indented."""
@@ -38,7 +39,8 @@ class FirstPrediction:
     @property
     def curl(self) -> str:
         """A command to paste."""
-        return f"curl -s {self.url} -H 'Content-Type: application/json' -d {shlex.quote(self.request.decode())}"
+        key = ' -H "X-API-Key: $PENSTOCK_API_KEY"' if self.keyed else ""
+        return f"curl -s {self.url} -H 'Content-Type: application/json'{key} -d {shlex.quote(self.request.decode())}"
 
 
 def is_ready(settings: Settings) -> bool:
@@ -50,8 +52,11 @@ def is_ready(settings: Settings) -> bool:
         return False
 
 
-def ask(settings: Settings, model: Model) -> FirstPrediction:
-    """Ask for the first coming request, waiting a bounded time while the service takes up its first release."""
+def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
+    """Ask for the first coming request, waiting a bounded time while the service takes up its first release.
+
+    `key` is the API key where the service demands one.
+    """
     requests = coming(settings, model, 1)
     if not requests:
         raise NoPrediction(
@@ -65,12 +70,14 @@ def ask(settings: Settings, model: Model) -> FirstPrediction:
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         started = time.monotonic()
-        status, answer = _post(url, body)
+        status, answer = _post(url, body, key)
         if status == 200:
-            return FirstPrediction(model.contract.model, url, body, answer, (time.monotonic() - started) * 1e3)
+            took = (time.monotonic() - started) * 1e3
+            return FirstPrediction(model.contract.model, url, body, answer, took, keyed=bool(key))
         if status not in {0, 404, 500, 502, 503, 504} or time.monotonic() > deadline:
             found = f"status {status}: {answer.decode(errors='replace')[:500]}"
-            raise NoPrediction(url, expected="status 200", found=found, todo=f"See {settings.home / 'logs'}.")
+            todo = "Set PENSTOCK_API_KEY." if status == 401 else f"See {settings.home / 'logs'}."
+            raise NoPrediction(url, expected="status 200", found=found, todo=todo)
         time.sleep(0.1)
 
 
@@ -78,9 +85,10 @@ def _root(settings: Settings) -> str:
     return f"http://{settings.http_host}:{settings.http_port}"
 
 
-def _post(url: str, body: bytes) -> tuple[int, bytes]:
+def _post(url: str, body: bytes, key: str) -> tuple[int, bytes]:
+    headers = HEADERS | ({"X-API-Key": key} if key else {})
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, HEADERS), timeout=30) as response:  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as response:  # noqa: S310
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()

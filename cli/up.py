@@ -15,7 +15,8 @@ from resources.settings import Settings
 
 
 @click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
-def up() -> None:
+@click.option("--key", envvar="PENSTOCK_API_KEY", default="", help="API key, or PENSTOCK_API_KEY, if keys are set up.")
+def up(key: str) -> None:
     """Start what does not run yet, materialize what the first prediction needs, and ask one prediction.
 
     Run again, it does only what is missing. Everything keeps running until `penstock down`.
@@ -25,7 +26,7 @@ def up() -> None:
     settings, console = load(), Console(highlight=False)
     with _alone(settings, console), Steps(console) as steps:
         try:
-            asked = bring_up(settings, steps)
+            asked = bring_up(settings, steps, key)
         except KeyboardInterrupt:
             console.print(
                 "Interrupted. What has started keeps running: `penstock up` goes on, `penstock down` ends it."
@@ -40,7 +41,7 @@ def up() -> None:
     )
 
 
-def bring_up(settings: Settings, steps: Steps) -> list[Any]:
+def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
     from cli.ports import check_ports
     from resources import postgres
@@ -58,7 +59,7 @@ def bring_up(settings: Settings, steps: Steps) -> list[Any]:
     dagster.result()
     _materialize(settings, steps)
     service.result()
-    return _predict(settings, steps)
+    return _predict(settings, steps, key)
 
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
@@ -111,7 +112,7 @@ def _materialize(settings: Settings, steps: Steps) -> None:
             step.done = "nothing is missing"
 
 
-def _predict(settings: Settings, steps: Steps) -> list[Any]:
+def _predict(settings: Settings, steps: Steps, key: str) -> list[Any]:
     from assets.declarations import declared
     from cli.first_prediction import ask
 
@@ -119,7 +120,7 @@ def _predict(settings: Settings, steps: Steps) -> list[Any]:
     for name, model in declared().models.items():
         with steps.step("First prediction") as step:
             step.show("waiting for the service")
-            first = ask(settings, model)
+            first = ask(settings, model, key)
             step.done = f"{name} answered in {first.milliseconds:.0f} ms"
         asked.append(first)
     return asked

@@ -174,7 +174,7 @@ def test_every_module_says_what_lives_there() -> None:
 def test_every_command_has_a_help_with_an_example(name: str) -> None:
     shown = CliRunner().invoke(penstock, [name, "--help"])
     assert shown.exit_code == 0
-    assert re.search(rf"Example: (PENSTOCK_\w+=\S+ )?penstock {name}\b", shown.output)
+    assert re.search(rf"Example: [^\n]*\bpenstock {name}\b", shown.output)
 
 
 def test_every_command_module_is_in_the_table_of_commands() -> None:

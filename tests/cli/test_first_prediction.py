@@ -1,0 +1,87 @@
+import json
+import shlex
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.declarations import declared
+from cli import first_prediction
+from cli.first_prediction import NoPrediction, ask, is_ready
+from resources.settings import Settings
+
+REQUEST = {"name": "O'Hare"}
+
+
+class Service(BaseHTTPRequestHandler):
+    """Answers as told, in order; what is last is said again."""
+
+    statuses: list[int]
+    seen: list[Any]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((self.path, json.loads(body), self.headers["X-API-Key"]))
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(b'{"release": 1}')
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Settings, type[Service]]]:
+    class Told(Service):
+        statuses, seen = [200], []
+
+    server = HTTPServer(("127.0.0.1", 0), Told)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(first_prediction, "coming", lambda *_: [REQUEST])
+    yield Settings(home=tmp_path, http_port=server.server_port), Told
+    server.shutdown()
+    server.server_close()
+
+
+MODEL = next(iter(declared().models.values()))
+
+
+def test_the_answer_comes_with_a_curl_that_asks_the_same(service: tuple[Settings, type[Service]]) -> None:
+    settings, told = service
+    first = ask(settings, MODEL)
+    assert told.seen == [(f"/models/{MODEL.contract.model}/predict", REQUEST, None)]
+    assert json.loads(first.answer) == {"release": 1}
+    assert json.loads(shlex.split(first.curl)[-1]) == REQUEST
+
+
+def test_a_service_that_is_not_ready_yet_is_asked_again(service: tuple[Settings, type[Service]]) -> None:
+    settings, told = service
+    told.statuses = [503, 503, 200]
+    ask(settings, MODEL)
+    assert len(told.seen) == 3
+
+
+def test_a_key_is_sent_but_not_printed(service: tuple[Settings, type[Service]]) -> None:
+    settings, told = service
+    first = ask(settings, MODEL, "secret")
+    assert told.seen[0][2] == "secret"
+    assert "secret" not in first.curl
+    assert "$PENSTOCK_API_KEY" in first.curl
+
+
+@pytest.mark.parametrize(("status", "todo"), [(401, "Set PENSTOCK_API_KEY"), (422, "logs")])
+def test_a_refused_request_is_an_error_that_says_what_to_do(
+    service: tuple[Settings, type[Service]], status: int, todo: str
+) -> None:
+    settings, told = service
+    told.statuses = [status]
+    with pytest.raises(NoPrediction, match=f"status {status}.*{todo}"):
+        ask(settings, MODEL)
+
+
+def test_where_nothing_listens_nothing_is_ready(tmp_path: Path) -> None:
+    assert not is_ready(Settings(home=tmp_path, http_port=9))
