@@ -10,8 +10,14 @@ from resources.warehouse import open_warehouse
 
 
 def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:
-    """Up to `count` different requests, soonest first, as JSON-ready mappings that the contract accepts."""
+    """Up to `count` different requests, soonest first, as JSON-ready mappings that the contract accepts.
+
+    A field that the warehouse has no value for is left out, where the contract lets it.
+    """
     bound = {"now": settings.now(), "count": count}
     with open_warehouse(settings).batches(model.requests_query, bound) as batches:
         rows = [row for batch in batches for row in batch.to_pylist()]
-    return [msgspec.to_builtins(msgspec.convert(row, model.contract.request)) for row in rows]
+    known = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    for row in known:
+        msgspec.convert(row, model.contract.request)
+    return [msgspec.to_builtins(row) for row in known]

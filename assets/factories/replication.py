@@ -16,7 +16,6 @@ from resources.publish import publish
 from resources.table import ReplicatedTable
 from schemas.shape import ShapeError
 
-GROUP = "replicated_tables"
 FAILURES_SHOWN = 50
 
 
@@ -27,7 +26,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[source.split("/") for source in table.after],
-        group_name=GROUP,
+        group_name="snapshots",
         description=f"{table.description} Extracted from the warehouse; immutable, named by its content.",
         owners=[table.owner] if table.owner else None,
         kinds={"parquet", "pandera"},
@@ -57,7 +56,7 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
         dg.AssetSpec(
             keys[book],
             deps=[source] if book == "test" else [source, keys["test"]],
-            group_name=GROUP,
+            group_name=f"{book}_book",
             description=f"{table.description} Current in {book.upper()}, equal to the snapshot to the bit.",
             owners=[table.owner] if table.owner else None,
             kinds={"postgres"},
