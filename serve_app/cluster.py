@@ -1,6 +1,7 @@
 """The local Ray head: started on loopback with ports of its own, found again, and stopped by pid."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -103,6 +104,7 @@ def stop(settings: Settings) -> bool:
     for process in _ours(settings):  # an HAProxy whose parent was killed
         end_tree(process, grace=STOP_SECONDS)
     _file(settings).unlink(missing_ok=True)
+    shutil.rmtree(folder(settings), ignore_errors=True)
     return any(ended)
 
 
