@@ -28,7 +28,8 @@ RECENT = 20
 SAFE = (
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'",
+        b"default-src 'self'; img-src 'self' data:;"
+        b" style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'",
     ),
     (b"x-content-type-options", b"nosniff"),
 )
