@@ -38,12 +38,7 @@ def forest_figures(folder: Path, *, quick: bool) -> list[Figure]:
     packing = seconds(lambda: pack(forest, path, features=features, metadata={}, fallback=False))
     size = path.stat().st_size / 1e6
     (loading,) = medians(21, lambda: load(path))
-    rows = np.random.default_rng(1).normal(size=(1_000, WIDTH))
-    columns = {f"x{at}": np.ascontiguousarray(rows[:, at]) for at in range(WIDTH)}
-    artifact = load(path)
-    if not np.array_equal(artifact.predict(columns), forest.predict(rows)):
-        raise AssertionError("the packed forest does not predict what scikit-learn does")
-    ours, theirs = medians(5, lambda: artifact.predict(columns), lambda: forest.predict(rows))
+    ours, theirs = _thousand_rows(forest, path)
     tenth = folder / "tenth.artifact"
     forest.estimators_ = forest.estimators_[: len(forest.estimators_) // 10]
     forest.n_estimators = len(forest.estimators_)
@@ -59,6 +54,17 @@ def forest_figures(folder: Path, *, quick: bool) -> list[Figure]:
         Figure(f"  a tenth of it, packed: PSS of {PROCESSES} processes", _pss(PACKED, tenth), "MB"),
     ]
     return made + _joblib_figures(forest, folder)
+
+
+def _thousand_rows(forest: Any, path: Path) -> list[float]:
+    """Seconds of the packed forest and of scikit-learn. The file is unmapped after it: this process must not share
+    in the pages whose owners are counted next."""
+    rows = np.random.default_rng(1).normal(size=(1_000, WIDTH))
+    columns = {f"x{at}": np.ascontiguousarray(rows[:, at]) for at in range(WIDTH)}
+    artifact = load(path)
+    if not np.array_equal(artifact.predict(columns), forest.predict(rows)):
+        raise AssertionError("the packed forest does not predict what scikit-learn does")
+    return medians(5, lambda: artifact.predict(columns), lambda: forest.predict(rows))
 
 
 def _forest(*, quick: bool) -> RandomForestRegressor:
