@@ -36,6 +36,8 @@ def row_figures(folder: Path, *, quick: bool) -> list[Figure]:
     model = HistGradientBoostingClassifier(categorical_features=places, **options).fit(matrix, late)
     path = folder / "hist.artifact"
     pack(packed_model, path, features=FEATURES, metadata={}, fallback=False)
+    if not np.array_equal(load(path).predict(_columns(numbers, codes)), packed_model.predict_proba(words)):
+        raise AssertionError("the packed model does not predict what scikit-learn does")
     return _measured(load(path), load(path, engine="numpy"), model, *_data(rng, 4_000), quick=quick)
 
 
@@ -43,10 +45,7 @@ def _measured(
     artifact: Artifact, fallback: Artifact, model: Any, numbers: Array, codes: Array, *, quick: bool
 ) -> list[Figure]:
     matrix = np.column_stack([numbers, codes]).astype(np.float64)
-    columns = {f"x{at}": np.ascontiguousarray(numbers[:, at]) for at in range(NUMBERS)}
-    columns |= {f"c{at}": np.ascontiguousarray(_words(codes)[:, at]) for at in range(CATEGORIES)}
-    if not np.array_equal(artifact.predict(columns), model.predict_proba(matrix)):
-        raise AssertionError("the packed model does not predict what scikit-learn does")
+    columns = _columns(numbers, codes)
     alone = [{name: values[at : at + 1] for name, values in columns.items()} for at in range(2_000)]
     packed_rows, sklearn_rows = iter(alone * 100), iter(range(4_000))
 
@@ -82,6 +81,12 @@ def _measured(
         Figure("  1,000 rows by scikit-learn, all its threads", sklearn_many * 1e3, "ms"),
         Figure("  1,000 rows by scikit-learn, one thread", sklearn_alone * 1e3, "ms"),
     ]
+
+
+def _columns(numbers: Array, codes: Array) -> dict[str, Array]:
+    words = _words(codes)
+    columns = {f"x{at}": np.ascontiguousarray(numbers[:, at]) for at in range(NUMBERS)}
+    return columns | {f"c{at}": np.ascontiguousarray(words[:, at]) for at in range(CATEGORIES)}
 
 
 def _data(rng: np.random.Generator, rows: int) -> tuple[Array, Array]:
