@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits  # type: ignore[import-not-found, import-untyped, unused-ignore]  # no stubs
+from threadpoolctl import threadpool_limits
 
 from benchmarks.artifact_figures import Figure, at_least, at_most, medians
 from model_tools.artifact import Artifact, load

@@ -1,8 +1,5 @@
 """What training and serving share about one model: request fields, lookups, features, output."""
 
-import ast
-import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -127,6 +124,8 @@ class Contract(msgspec.Struct, frozen=True):
 
     def digest(self) -> str:
         """SHA-256 of all that training and serving must agree on; comments and docstrings do not count."""
+        import hashlib
+
         declared = {
             "model": self.model,
             "request": msgspec.json.schema(self.request),
@@ -176,6 +175,9 @@ def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
 
 def _code_of(function: Callable[..., Any]) -> str:
     """The source of the function's module without comments and docstrings."""
+    import ast
+    import inspect
+
     module = inspect.getmodule(function)
     tree = ast.parse(inspect.getsource(module if module is not None else function))
     for node in ast.walk(tree):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import yaml  # type: ignore[import-untyped]  # has no stubs
+import yaml
 from ray import serve
 from ray.serve.config import HTTPOptions, ProxyLocation
 from ray.serve.context import _get_global_client  # serve.run restarts replicas; only this applies a config

@@ -34,7 +34,6 @@ EXAMPLE_PATHS = re.compile(r"flight_delay|resources/(sql/)?example_warehouse|^(d
 EXAMPLE_COMMANDS = re.compile(r"epilog=.*$")  # the example of a command's --help names a model
 HOSTS = re.compile(r"\b(files\.pythonhosted\.org|pypi\.org|test\.pypi\.org)\b|--(extra-)?index-url|--find-links")
 MADE = re.compile(r"^(\.(?!ci$).*|build|dist|__pycache__|.*\.egg-info)$")
-WITH_RAY_SERVE = {"uvicorn", "yaml"}
 TEXT = {".py", ".sql", ".yaml", ".yml", ".toml", ".md", ".txt", ".in", ".c", ".h", ".sh", ".html", ".css", ".js", ""}
 
 
@@ -124,7 +123,7 @@ def test_every_import_is_a_declared_dependency() -> None:
     declared = re.findall(r'^    "([A-Za-z0-9_-]+)', (ROOT / "pyproject.toml").read_text(), re.M)
     distributions = packages_distributions()
     provided = {m for m, found in distributions.items() if {d.lower() for d in found} & {d.lower() for d in declared}}
-    known = provided | set(sys.stdlib_module_names) | set(ROOMS) | WITH_RAY_SERVE
+    known = provided | set(sys.stdlib_module_names) | set(ROOMS)
     for path in room_files(*ROOMS):
         missing = packages(imports(path)) - known - {"skops"}
         assert not missing, f"{path} imports {sorted(missing)}, which pyproject.toml does not declare"
