@@ -1,61 +1,20 @@
 """The two commands of a newcomer, end to end, in a home of their own."""
 
 import json
-import os
 import shlex
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from resources.processes import free_port
-from resources.settings import ROOT
+from tests.cli.conftest import Penstock
 
 pytestmark = pytest.mark.stack
 MOST_MEMORY = 3.5e9
-
-Penstock = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def ports() -> tuple[int, int]:
-    return free_port(), free_port()
-
-
-@pytest.fixture(scope="module")
-def penstock(home: Path, ports: tuple[int, int]) -> Iterator[Penstock]:
-    """Runs the command as a user would; whatever happens, everything is down afterwards."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "DAGSTER_", "RAY_"))}
-    own = {"PENSTOCK_HOME": home, "PENSTOCK_HTTP_PORT": ports[0], "PENSTOCK_DAGSTER_PORT": ports[1]}
-    environment = kept | {name: str(value) for name, value in own.items()}
-
-    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "cli.main", *arguments]
-        done = subprocess.run(command, check=False, cwd=ROOT, env=environment | more, capture_output=True, text=True)
-        print(done.stdout, done.stderr, sep="\n")
-        return done
-
-    yield run
-    run("down")
-
-
-@pytest.fixture(scope="module")
-def first_up(penstock: Penstock) -> str:
-    done = penstock("up")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def status(penstock: Penstock) -> dict[str, Any]:

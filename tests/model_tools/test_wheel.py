@@ -7,15 +7,23 @@ import sys
 import venv
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import numpy as np
 import pytest
 from random_models import matrix_columns, matrix_features
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import model_tools
+from assets.declarations import declared
 from model_tools.artifact import compiled, load
 from model_tools.packing import pack
+from resources.artifacts import ArtifactStore
+from resources.releases import current
+from resources.snapshots import SnapshotStore
+from tests.example import Example
+from training.frame import training_rows
 
 SOURCE = Path(model_tools.__file__).parent
 BANNED = ("pandas", "sklearn", "scipy", "dagster", "ray", "sqlalchemy", "skops", "fsspec")
@@ -69,21 +77,50 @@ def test_the_wheel_is_built_without_a_compiler_too(tmp_path: Path) -> None:
     assert not has_kernel(built(tmp_path, CC="false"))
 
 
-def test_it_installs_alone_and_predicts_the_same(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an empty environment into which the wheel was installed, as a service of one's own would."""
+    folder = tmp_path_factory.mktemp("alone")
+    venv.create(folder)
+    python = folder / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check", wheel)
+    return python
+
+
+def asked_alone(alone: Path, artifact: Path, columns: dict[str, np.ndarray], folder: Path) -> list[Any]:
+    """The predictions of each engine in the empty environment, in which nothing heavy is found."""
+    (folder / "columns.json").write_text(json.dumps({name: values.tolist() for name, values in columns.items()}))
+    engines = ["c", "numpy"] if compiled() else ["numpy"]
+    said = json.loads(run(alone, "-c", ASK, artifact, folder / "columns.json", *engines))
+    assert said["present"] == []
+    assert said["compiled"] == compiled()
+    found: list[Any] = said["found"]
+    assert len(found) == len(engines)
+    return found
+
+
+def test_it_installs_alone_and_predicts_the_same(alone: Path, tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).normal(size=(100, 3))
     model = HistGradientBoostingClassifier(max_iter=5).fit(matrix, matrix[:, 0] > 0)
     pack(model, tmp_path / "m", features=matrix_features(matrix), metadata={})
     columns = matrix_columns(matrix)
-    (tmp_path / "columns.json").write_text(json.dumps({name: values.tolist() for name, values in columns.items()}))
-    venv.create(tmp_path / "venv")
-    python = tmp_path / "venv" / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check", wheel)
-    engines = ["c", "numpy"] if compiled() else ["numpy"]
-    said = json.loads(run(python, "-c", ASK, tmp_path / "m", tmp_path / "columns.json", *engines))
-    assert said["present"] == []
-    assert said["compiled"] == compiled()
-    expected = load(tmp_path / "m").predict(columns).tolist()
-    assert said["found"] == [expected] * len(engines)
+
+    for found in asked_alone(alone, tmp_path / "m", columns, tmp_path):
+        assert found == load(tmp_path / "m").predict(columns).tolist()
+
+
+def test_a_released_artifact_gives_the_same_numbers_there(
+    alone: Path, materialized: dg.ExecuteInProcessResult, example: Example, tmp_path: Path
+) -> None:
+    model = declared().models["flight_delay"]
+    released = current(example.prod, "flight_delay")
+    assert released is not None
+    artifact = ArtifactStore(example.settings.artifacts).fetch(released.artifact, tmp_path)
+    holdout = SnapshotStore(example.settings.snapshots).open(released.holdout_snapshot)
+    vectors = dict(training_rows(model, holdout.batches().read_all().slice(0, 500)).vectors)
+
+    for found in asked_alone(alone, artifact, vectors, tmp_path):
+        assert found == load(artifact).predict(vectors).tolist()
 
 
 def test_packing_and_predicting_import_neither_pandas_nor_scikit_learn() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import toy
 import uvicorn
@@ -76,6 +77,24 @@ def service(start: Start, book: Book, tmp_path: Path) -> Service:
     toy.publish_all(book)
     toy.release(book, str(tmp_path / "home" / "artifacts"), tmp_path)
     return start()
+
+
+@pytest.fixture(scope="session")
+def shared(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for all tests that only ask: nothing is released or published while it runs."""
+    folder = tmp_path_factory.mktemp("shared")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE shared_service")
+    book = Book("test", postgres.replace("/postgres?", "/shared_service?"))
+    book.ensure()
+    made = Settings(home=folder / "home")
+    toy.publish_all(book)
+    toy.release(book, made.artifacts, folder)
+    with (
+        uvicorn_thread(App(made, book.url, {toy.CONTRACT.model: toy.CONTRACT})) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        yield Service(book, made, toy.CONTRACT, folder, client)
 
 
 @contextmanager

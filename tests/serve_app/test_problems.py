@@ -30,13 +30,13 @@ GOOD = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}
     ],
 )
 def test_a_field_that_cannot_be_accepted_is_named(
-    service: Service, change: dict[str, Any], field: str, expected: str, found: str
+    shared: Service, change: dict[str, Any], field: str, expected: str, found: str
 ) -> None:
-    answer = service.http.post(ROUTE, json=GOOD | change)
+    answer = shared.http.post(ROUTE, json=GOOD | change)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["faults"] == [{"field": field, "expected": expected, "found": found}]
-    many = service.http.post(ROUTE, json=[GOOD, GOOD | change]).json()
+    many = shared.http.post(ROUTE, json=[GOOD, GOOD | change]).json()
     assert many["faults"][0]["field"] == field.replace("$", "$[1]")
 
 
@@ -62,10 +62,10 @@ def test_a_field_that_cannot_be_accepted_is_named(
     ],
 )
 def test_a_bad_request_is_a_problem(
-    service: Service, method: str, path: str, content: bytes, headers: dict[str, str], status: int
+    shared: Service, method: str, path: str, content: bytes, headers: dict[str, str], status: int
 ) -> None:
     headers = {"content-type": "application/json", "x-request-id": "mine"} | headers
-    answer = service.http.request(method, path, content=content, headers=headers)
+    answer = shared.http.request(method, path, content=content, headers=headers)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == "mine"
@@ -73,8 +73,8 @@ def test_a_bad_request_is_a_problem(
     assert answer.json()["request_id"] == "mine"
 
 
-def test_more_than_ten_thousand_requests_are_refused(service: Service) -> None:
-    answer = service.http.post(ROUTE, json=[GOOD] * 10_001)
+def test_more_than_ten_thousand_requests_are_refused(shared: Service) -> None:
+    answer = shared.http.post(ROUTE, json=[GOOD] * 10_001)
     assert answer.status_code == 422
     assert answer.json()["faults"][0]["expected"] == "array of length <= 10000"
 

@@ -1,0 +1,52 @@
+"""Retention as an asset: it lists what may go before it drops it, and with `dry_run` drops nothing."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets.factories import retention
+from assets.factories.environment import Environment
+from resources.book import Book
+from resources.publish import publish
+from resources.retention_policy import RetentionPolicy
+from resources.snapshots import SnapshotStore
+from tests.resources.publishing import declared, numbered, write
+
+STRICT = RetentionPolicy(snapshots=1, young=timedelta(0), grace=timedelta(0))
+
+
+def test_a_dry_run_shows_and_the_next_run_drops(
+    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+        monkeypatch.setenv(f"PENSTOCK_{name}", value)
+    store = SnapshotStore(str(tmp_path / "snapshots"))
+    for rows in (1, 2, 3):
+        publish(write(store, numbered(rows)), declared(), [book, prod_book], who="me")
+
+    def run(*, dry_run: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        done = dg.materialize(
+            [retention.retention(STRICT)],
+            resources={"environment": Environment()},
+            run_config={"ops": {"maintenance__retention": {"config": {"dry_run": dry_run}}}},
+        )
+        (shown,) = done.get_asset_observation_events()
+        (made,) = done.get_asset_materialization_events()
+        return shown.asset_observation_data.asset_observation.metadata, made.materialization.metadata
+
+    shown, made = run(dry_run=True)
+    assert shown["physical_tables"].value.count("| numbers |") == 2
+    assert shown["snapshots"].value.count("| numbers |") == 2
+    assert (made["dropped_snapshots"].value, made["dropped_physical_tables"].value) == (0, 0)
+    assert len(store.history("numbers")) == 3
+
+    shown, made = run(dry_run=False)
+    assert (made["dropped_snapshots"].value, made["dropped_physical_tables"].value) == (2, 2)
+    assert made["dropped_bytes"].value == shown["may_go_bytes"].value > 0
+    assert [one.rows for one in store.history("numbers")] == [3]
+
+    shown, _ = run(dry_run=False)
+    assert shown["snapshots"].value == shown["physical_tables"].value == "(none)"

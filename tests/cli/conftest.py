@@ -1,0 +1,50 @@
+"""The whole system, started once by the command, as a newcomer would."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from resources.processes import free_port
+from resources.settings import ROOT
+
+Penstock = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def ports() -> tuple[int, int]:
+    """Of the service and of Dagster."""
+    return free_port(), free_port()
+
+
+@pytest.fixture(scope="session")
+def penstock(home: Path, ports: tuple[int, int]) -> Iterator[Penstock]:
+    """Runs the command as a user would; whatever happens, everything is down afterwards."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "DAGSTER_", "RAY_"))}
+    own = {"PENSTOCK_HOME": home, "PENSTOCK_HTTP_PORT": ports[0], "PENSTOCK_DAGSTER_PORT": ports[1]}
+    environment = kept | {name: str(value) for name, value in own.items()}
+
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        done = subprocess.run(command, check=False, cwd=ROOT, env=environment | more, capture_output=True, text=True)
+        print(done.stdout, done.stderr, sep="\n")
+        return done
+
+    yield run
+    run("down")
+
+
+@pytest.fixture(scope="session")
+def first_up(penstock: Penstock) -> str:
+    """What the first `penstock up` printed."""
+    done = penstock("up")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
