@@ -80,6 +80,13 @@ class Contract(msgspec.Struct, frozen=True):
     journal: Literal["strict", "relaxed"] = "strict"
 
     def __post_init__(self) -> None:
+        if not self.request.__struct_config__.forbid_unknown_fields:
+            raise ContractError(
+                f"request of model {self.model!r}",
+                expected="forbid_unknown_fields=True",
+                found=f"{self.request.__name__} without it",
+                todo="A misspelt field has to be refused rather than ignored.",
+            )
         fields = {field.name for field in msgspec.structs.fields(self.request)}
         for lookup in self.lookups:
             wanted = set(lookup.key.values()) | ({lookup.as_of[1]} if lookup.as_of else set())

@@ -130,7 +130,7 @@ def _copy(connection: psycopg.Connection, name: str, table: pa.Table) -> None:
             connection.execute(f"CREATE INDEX ON {name} (origin, {key})")
 
 
-class Ask(msgspec.Struct):
+class Ask(msgspec.Struct, forbid_unknown_fields=True):
     id: str
     asked_at: datetime | None = None
 

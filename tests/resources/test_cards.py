@@ -1,0 +1,90 @@
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from model_tools.errors import ArtifactError
+from resources.card_text import html, markdown
+from resources.cards import CardStore, Released
+from tests.cards import card
+
+ARTIFACT = "a" * 64
+RELEASED = Released(
+    3,
+    "override",
+    "ann",
+    "drill",
+    datetime(2026, 8, 2, 6, tzinfo=UTC),
+    2,
+    {"passed": False, "reasons": ["roc_auc 0.5000 <b>low</b>"], "candidate": 0.5},
+)
+
+
+class Loads(HTMLParser):
+    """Collects everything that a page would load, and all tags."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loaded += [str(value) for name, value in attrs if name in {"src", "href"}]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_card_comes_back_as_it_was_stored(tmp_path: Path, scheme: str) -> None:
+    store = CardStore(f"{scheme}{tmp_path}")
+    store.put(card(ARTIFACT))
+
+    assert store.get(ARTIFACT) == card(ARTIFACT)
+    assert [path.name for path in (tmp_path / "cards").iterdir()] == [f"{ARTIFACT}.json"]
+
+
+def test_a_card_in_an_object_store_comes_back_as_it_was_stored() -> None:
+    store = CardStore("memory://artifacts-of-test-cards")
+
+    assert store.get(ARTIFACT) is None
+    store.put(card(ARTIFACT))
+    assert store.get(ARTIFACT) == card(ARTIFACT)
+
+
+def test_a_damaged_card_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    store = CardStore(str(tmp_path))
+    store.put(card(ARTIFACT))
+    (tmp_path / "cards" / f"{ARTIFACT}.json").write_text('{"model": 1}')
+
+    with pytest.raises(ArtifactError, match="Train the month again"):
+        store.get(ARTIFACT)
+
+
+def test_only_a_digest_names_a_card(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="64 hexadecimal digits"):
+        CardStore(str(tmp_path)).get("../../secret")
+
+
+def test_the_page_loads_nothing_and_shows_text_as_text() -> None:
+    page = html(card(ARTIFACT, purpose="<script>alert(1)</script> $model"), RELEASED)
+    seen = Loads(page)
+
+    assert seen.loaded
+    assert all(source.startswith("data:") for source in seen.loaded)
+    assert not seen.tags & {"script", "b"}
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; $model" in page
+
+
+def test_markdown_tells_release_metrics_slices_and_the_most_important_feature_first() -> None:
+    text = markdown(card(ARTIFACT), RELEASED)
+
+    assert "Version 3, override at 2026-08-02 06:00 UTC by ann: drill. It replaced version 2." in text
+    assert "| roc_auc | 0.8125 | 0.7900 to 0.8300 |" in text
+    assert "| square | unknown |  | 400 |" in text
+    assert text.index("| room | +0.2000") < text.index("| age | +0.0100")
+    assert "Name \\| of the tank." in text
+
+
+def test_a_card_without_a_release_says_nothing_of_one() -> None:
+    assert "## Release" not in markdown(card(ARTIFACT))
