@@ -9,9 +9,10 @@ import pandera.pandas as pa
 
 from resources.publication import Publication
 from resources.snapshots import Snapshot
-from schemas.shape import described
+from schemas.shape import ShapeError, described
 
 HISTORY = 60
+FAILURES_SHOWN = 50
 
 
 def image(png: bytes) -> dg.MarkdownMetadataValue:
@@ -53,6 +54,15 @@ def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str
         "snapshot": snapshot.id,
         "as_of": dg.MetadataValue.timestamp(snapshot.as_of),
         "query": dg.MetadataValue.md(f"```sql\n{snapshot.manifest.query.strip()}\n```"),
+    }
+
+
+def failing_rows(error: ShapeError) -> dict[str, dg.MetadataValue[Any]]:
+    """How many values fail the shape, and the first of them."""
+    rows = error.failures.head(FAILURES_SHOWN).to_dict("records")
+    return {
+        "failing_values": dg.MetadataValue.int(len(error.failures)),
+        "failing_rows": markdown_table([{str(name): value for name, value in row.items()} for row in rows]),
     }
 
 

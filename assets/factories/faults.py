@@ -7,7 +7,9 @@ import dagster as dg
 import psycopg
 import sqlalchemy as sa
 
+from assets.factories.evidence import failing_rows
 from model_tools.errors import PenstockError
+from schemas.shape import ShapeError
 
 TRIES = 3
 SECONDS_BETWEEN = 5
@@ -20,6 +22,8 @@ def faults() -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, psycopg.OperationalError) as error:
         raise dg.RetryRequested(max_retries=TRIES, seconds_to_wait=SECONDS_BETWEEN) from error
+    except ShapeError as error:
+        raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
     except PenstockError as error:
         raise dg.Failure(
             description=str(error),

@@ -7,7 +7,7 @@ from itertools import pairwise
 import dagster as dg
 
 from assets.factories.environment import Environment
-from assets.factories.evidence import image, markdown_table, past_numbers, publication_evidence, snapshot_evidence
+from assets.factories.evidence import failing_rows, image, past_numbers, publication_evidence, snapshot_evidence
 from assets.factories.faults import faults
 from assets.factories.warehouse import POOL
 from model_tools.errors import PenstockError
@@ -15,8 +15,6 @@ from resources.extract import extract
 from resources.publish import publish
 from resources.table import ReplicatedTable
 from schemas.shape import ShapeError
-
-FAILURES_SHOWN = 50
 
 
 def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
@@ -38,8 +36,8 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
             try:
                 taken = extract(environment.settings, table)
             except ShapeError as error:
-                yield dg.AssetCheckResult(passed=False, check_name="shape", asset_key=key, metadata=_failing(error))
-                raise dg.Failure(str(error), metadata=_failing(error), allow_retries=False) from error
+                yield dg.AssetCheckResult(passed=False, check_name="shape", asset_key=key, metadata=failing_rows(error))
+                raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
         yield dg.MaterializeResult(
             metadata=snapshot_evidence(taken, table.shape),
             data_version=dg.DataVersion(taken.id),
@@ -119,14 +117,6 @@ def job_and_schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     return job, schedule
-
-
-def _failing(error: ShapeError) -> dict[str, dg.MetadataValue]:
-    rows = error.failures.head(FAILURES_SHOWN).to_dict("records")
-    return {
-        "failing_values": dg.MetadataValue.int(len(error.failures)),
-        "failing_rows": markdown_table([{str(name): value for name, value in row.items()} for row in rows]),
-    }
 
 
 def _history(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: int) -> dg.MarkdownMetadataValue:

@@ -9,6 +9,7 @@ from assets.factories.evidence import image, markdown_table, snapshot_evidence
 from assets.factories.faults import faults
 from assets.factories.warehouse import POOL
 from model_tools.errors import PenstockError
+from resources.card_text import markdown
 from resources.code_version import code_version
 from resources.extract import extract_training_rows
 from resources.model import Model
@@ -105,7 +106,6 @@ class TrainingAssets:
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             from training.candidate import PARITY, make_candidate
-            from training.plots import roc_and_calibration
 
             month = month_of(context)
             with faults():
@@ -131,7 +131,8 @@ class TrainingAssets:
                     "roc_auc": metrics["roc_auc"],
                     "roc_auc_base_rate": metrics.get("roc_auc_base_rate", float("nan")),
                     "metrics": markdown_table([{"metric": name, "value": value} for name, value in metrics.items()]),
-                    "roc_and_calibration": image(roc_and_calibration(made.evaluation)),
+                    "roc_and_calibration": image(made.card.plot),
+                    "card": dg.MetadataValue.md(markdown(made.card)),
                     "training_rows": made.training_rows,
                     "holdout_rows": len(made.evaluation.outcome),
                     "artifact_bytes": metrics["artifact_bytes"],

@@ -57,6 +57,7 @@ def test_the_candidate_shows_its_curve_and_beats_the_base_rate_clearly(
 
     assert shown["roc_auc"] > shown["roc_auc_base_rate"] + 0.03
     assert shown["roc_and_calibration"].startswith("![plot](data:image/png;base64,")
+    assert shown["card"].startswith(f"# {MODEL}")
     assert shown["training_rows"] > 100_000
 
 
@@ -146,6 +147,25 @@ def test_rows_of_a_wrong_shape_fail_the_run_with_the_rows_and_change_nothing_dow
     with example.prod.connect() as connection:
         after = connection.execute("SELECT * FROM replicated.current WHERE table_name = 'airports'").fetchone()
     assert after == before
+
+
+def test_training_rows_of_a_wrong_shape_fail_the_run_with_the_rows_too(
+    materialized: dg.ExecuteInProcessResult, example: Example, dagster_instance: dg.DagsterInstance
+) -> None:
+    from resources.duckdb_warehouse import DuckDBWarehouse
+
+    warehouse = DuckDBWarehouse(str(example.settings.warehouse_file))
+    mistaken = "carrier = 'UA' AND flight = 1545 AND year = 2026 AND month = 10"
+    warehouse.prepare(f"UPDATE source.flights SET flight = 99999 WHERE {mistaken}")
+    try:
+        wrong = materialize(dagster_instance, [[MODEL, "holdout_set"], [MODEL, "candidate"]], partition=f"{MONTH}-01")
+    finally:
+        warehouse.prepare(f"UPDATE source.flights SET flight = 1545 WHERE {mistaken.replace('1545', '99999')}")
+
+    assert not wrong.success
+    failure = next(e for e in wrong.all_events if e.is_step_failure).step_failure_data.user_failure_data
+    assert "99999" in str(failure.metadata["failing_rows"].value)
+    assert not list(wrong.get_asset_materialization_events())
 
 
 def test_a_book_that_differs_from_the_warehouse_is_found_as_skew(
