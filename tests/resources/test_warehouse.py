@@ -1,8 +1,9 @@
 import multiprocessing
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from threading import Timer
 
 import duckdb
 import pyarrow as pa
@@ -102,27 +103,26 @@ def test_a_reader_that_was_given_up_midway_lets_the_next_writer_in(tmp_path: Pat
     assert held is not None
 
 
-def _hold(path: str, seconds: float) -> None:
+def _hold(path: str, held: Event, let_go: Event) -> None:
     with duckdb.connect(path) as connection:
         connection.execute("CREATE TABLE held (n INTEGER)")
-        time.sleep(seconds)
+        held.set()
+        let_go.wait(60)
 
 
 def test_a_reader_waits_for_the_one_writer_and_gives_up_in_bounded_time(tmp_path: Path) -> None:
     path = str(tmp_path / "w.duckdb")
     DuckDBWarehouse(path).prepare(TABLE)
-    writer = multiprocessing.get_context("spawn").Process(target=_hold, args=(path, 3.0))
+    processes = multiprocessing.get_context("spawn")
+    held, let_go = processes.Event(), processes.Event()
+    writer = processes.Process(target=_hold, args=(path, held, let_go))
     writer.start()
     try:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                duckdb.connect(path, read_only=True).close()
-            except duckdb.IOException:
-                break
-            time.sleep(0.05)
+        assert held.wait(60)
         with pytest.raises(WarehouseError, match=r"free within 0 s"):
             read(DuckDBWarehouse(path, patience=0.2), "SELECT * FROM t")
+        Timer(1, let_go.set).start()
         assert read(DuckDBWarehouse(path, patience=30), "SELECT * FROM t").num_rows == 4
     finally:
+        let_go.set()
         writer.join(30)
