@@ -1,0 +1,154 @@
+"""Model cards as text: the sections of a card, rendered as Markdown or as one self-contained HTML page."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+
+from resources.cards import Card, Measured, Released, Rows
+
+PAGE = Path(__file__).parent / "card.html"
+PLOT_ALT = "ROC, precision and recall, and calibration on the held-out rows"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, sentences, and a table of text cells (its first row is the header)."""
+
+    title: str
+    text: str = ""
+    table: Sequence[Sequence[str]] = ()
+
+
+def markdown(card: Card, released: Released | None = None) -> str:
+    """The card as Markdown, without its plot."""
+    parts = [f"# {card.model}", card.purpose]
+    for section in sections(card, released):
+        parts.append(f"## {section.title}")
+        if section.text:
+            parts.append(section.text)
+        if section.table:
+            header, *rows = section.table
+            lines = [header, ["---"] * len(header), *rows]
+            parts.append("\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def html(card: Card, released: Released | None = None) -> str:
+    """The card as one HTML page that loads nothing."""
+    body = []
+    for section in sections(card, released):
+        body.append(f"<h2>{escape(section.title)}</h2>")
+        if section.text:
+            body.append(f"<p>{escape(section.text)}</p>")
+        if section.table:
+            header, *rows = section.table
+            head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+            lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+            body.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>')
+    plot = base64.b64encode(card.plot).decode()
+    return Template(PAGE.read_text()).substitute(
+        model=escape(card.model), purpose=escape(card.purpose), alt=PLOT_ALT, plot=plot, sections="\n".join(body)
+    )
+
+
+def sections(card: Card, released: Released | None) -> Iterator[Section]:
+    """The card's sections, in reading order."""
+    if released is not None:
+        yield _release(released)
+    yield Section("Made from", "", (("", "window", "rows", "snapshot"), *_windows(card)))
+    yield Section(
+        "Identity",
+        "",
+        (
+            ("", ""),
+            ("estimator", card.estimator),
+            ("continues", card.continues or "nothing: trained anew"),
+            ("output", f"{card.output.name}: {', '.join(card.output.classes) or card.output.unit or card.output.kind}"),
+            ("artifact", f"{card.artifact}, {card.artifact_bytes:,} bytes"),
+            ("contract", card.contract),
+            ("code", card.code_version),
+            ("owner", card.owner or "none declared"),
+        ),
+    )
+    base = "" if card.base_rate is None else f" The base rate alone reaches roc_auc {card.base_rate:.4f}."
+    yield Section(
+        f"On the held-out month {card.month}",
+        f"Outcome in {card.outcome_rate:.1%} of {card.holdout.rows:,} rows; intervals are 95% bootstrap.{base}",
+        (("metric", "value", "95% interval"), *(_measured(one)[:3] for one in card.metrics)),
+    )
+    if card.slices:
+        floor = "" if card.slice_floor is None else f" The gate demands {card.slice_floor} on each."
+        header = (card.slice_by, card.metric, "95% interval", "rows")
+        yield Section(f"By {card.slice_by}", floor.strip(), (header, *(_measured(one) for one in card.slices)))
+    yield Section(
+        "Parity",
+        f"The artifact gives scikit-learn's own answers on all {card.holdout.rows:,} held-out rows: the largest"
+        f" difference is {card.parity:g}, allowed is {card.parity_allowed:g}.",
+    )
+    ranked = sorted(card.features, key=lambda feature: -feature.importance)
+    yield Section(
+        "Features, by importance",
+        f"By how much {card.metric} gets worse when the feature's values are shuffled among"
+        f" {card.importance_rows:,} held-out rows: mean and standard deviation of the shuffles.",
+        (
+            ("feature", "importance", "±", "kind", "meaning"),
+            *((f.name, f"{f.importance:+.4f}", f"{f.deviation:.4f}", f.kind, f.meaning) for f in ranked),
+        ),
+    )
+    yield Section(
+        "Request",
+        "",
+        (
+            ("field", "type", "required", "bounds", "meaning"),
+            *((f.name, f.type, "yes" if f.required else "no", f.bounds, f.meaning) for f in card.request),
+        ),
+    )
+    yield Section("Lookups", "", (("lookup", "table", "joined by", "as of", "gives", "no row means"), *_lookups(card)))
+
+
+def _release(released: Released) -> Section:
+    gate = released.gate
+    said = [f"Version {released.version}, {released.action} at {released.at:%Y-%m-%d %H:%M} UTC by {released.who}"]
+    said[0] += f": {released.why}."
+    said.append("It replaced nothing." if released.replaced is None else f"It replaced version {released.replaced}.")
+    rows = [(str(name), _plain(value)) for name, value in gate.items() if value not in (None, [], {}, ())]
+    return Section("Release", " ".join(said), (("gate", "finding"), *rows) if rows else ())
+
+
+def _windows(card: Card) -> Iterator[tuple[str, str, str, str]]:
+    kinds: tuple[tuple[str, Rows], ...] = (("trained on", card.training), ("judged on", card.holdout))
+    for name, rows in kinds:
+        yield name, f"{rows.since:%Y-%m-%d} up to {rows.until:%Y-%m-%d}", f"{rows.rows:,}", rows.snapshot
+
+
+def _measured(one: Measured) -> tuple[str, str, str, str]:
+    value = "unknown" if one.value is None else f"{one.value:.4f}"
+    interval = "" if one.low is None or one.high is None else f"{one.low:.4f} to {one.high:.4f}"
+    return one.name, value, interval, f"{one.rows:,}"
+
+
+def _lookups(card: Card) -> Iterator[tuple[str, ...]]:
+    for lookup in card.lookups:
+        yield (
+            lookup.name,
+            lookup.table,
+            ", ".join(f"{column} = {field}" for column, field in lookup.key.items()),
+            f"{lookup.as_of[0]} ≤ {lookup.as_of[1]}" if lookup.as_of else "",
+            ", ".join(f"{column.name} ({column.unit or column.kind})" for column in lookup.columns),
+            "missing values" if lookup.missing == "null" else "a refused request",
+        )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(found)}" for name, found in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,147 @@
+"""Model cards: what a candidate was made from and how it did, stored under the digest of its artifact."""
+
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from model_tools.contract import Lookup, Output
+from model_tools.errors import ArtifactError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A snapshot of rows, and the window [since, until) that they were taken from."""
+
+    snapshot: str
+    rows: int
+    since: datetime
+    until: datetime
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A metric on the held-out rows or on one slice of them, with its 95% bootstrap interval."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    rows: int
+
+
+class RequestField(msgspec.Struct, frozen=True):
+    """One field of the request: type, bounds and meaning in words."""
+
+    name: str
+    type: str
+    required: bool
+    bounds: str
+    meaning: str
+
+
+class CardFeature(msgspec.Struct, frozen=True):
+    """One input of the estimator. `importance` is by how much the metric gets worse without its values."""
+
+    name: str
+    kind: str
+    meaning: str
+    importance: float
+    deviation: float
+
+
+class Card(msgspec.Struct, frozen=True):
+    """One candidate, described by data alone. `plot` is a PNG: ROC, precision and recall, calibration.
+    `continues` says from which release's estimator it was trained further, empty where it was trained anew."""
+
+    model: str
+    purpose: str
+    owner: str
+    output: Output
+    estimator: str
+    artifact: str
+    artifact_bytes: int
+    contract: str
+    code_version: str
+    month: str
+    training: Rows
+    holdout: Rows
+    outcome_rate: float
+    metrics: tuple[Measured, ...]
+    base_rate: float | None
+    metric: str
+    floor: float
+    margin: float
+    slice_by: str
+    slice_floor: float | None
+    slices: tuple[Measured, ...]
+    parity: float
+    parity_allowed: float
+    request: tuple[RequestField, ...]
+    lookups: tuple[Lookup, ...]
+    features: tuple[CardFeature, ...]
+    importance_rows: int
+    plot: bytes
+    continues: str = ""
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What a book's ledger says about the release of a card's artifact."""
+
+    version: int
+    action: str
+    who: str
+    why: str
+    at: datetime
+    replaced: int | None
+    gate: Mapping[str, Any]
+
+
+class CardStore:
+    """Cards in the folder `cards` of an artifact store, each named by its artifact's digest."""
+
+    def __init__(self, artifacts_url: str) -> None:
+        self.url = artifacts_url.removeprefix("file://").rstrip("/") + "/cards"
+        self._local = "://" not in self.url
+
+    def put(self, card: Card) -> None:
+        """Store a card, whole or not at all; a card of the same artifact is replaced."""
+        path, content = self._path(card.artifact), msgspec.json.encode(card)
+        if not self._local:
+            self._files().pipe_file(path, content)
+            return
+        Path(self.url).mkdir(parents=True, exist_ok=True)
+        part = Path(f"{self.url}/.{card.artifact}.{uuid.uuid4().hex}.part")
+        try:
+            part.write_bytes(content)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def get(self, artifact: str) -> Card | None:
+        """The card of an artifact, None if it has none; ArtifactError for a card that cannot be read."""
+        path = self._path(artifact)
+        try:
+            content = Path(path).read_bytes() if self._local else self._files().cat_file(path)
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(content, type=Card)
+        except msgspec.DecodeError as error:
+            todo = "Train the month again, which writes the card again."
+            raise ArtifactError(f"card {path}", expected="a model card", found=str(error), todo=todo) from None
+
+    def _path(self, artifact: str) -> str:
+        if not _DIGEST.fullmatch(artifact):
+            raise ArtifactError("artifact digest", expected="64 hexadecimal digits", found=repr(artifact))
+        return f"{self.url}/{artifact}.json"
+
+    def _files(self) -> Any:
+        import fsspec
+
+        return fsspec.core.url_to_fs(self.url)[0]
