@@ -10,6 +10,7 @@ from model_tools import registry
 from model_tools.contract import Contract
 from resources.artifacts import ArtifactStore
 from resources.settings import Settings
+from serve_app import open_inference
 from serve_app.http import Gone, Receive, Request, Response, Send
 from serve_app.problems import Problem
 from serve_app.releases import Watcher
@@ -77,4 +78,6 @@ class App:
 
 
 def _answer(problem: Problem, request: Request) -> Response:
+    if f"{request.path}/".startswith(f"{open_inference.PREFIX}/"):
+        return open_inference.failed(problem)
     return Response(problem.body(request.id), status=problem.status, kind=PROBLEM, headers=problem.headers)

@@ -14,7 +14,7 @@ import psutil
 from model_tools.errors import PenstockError
 from resources.processes import Processes, Record, end_tree, free_port
 from resources.settings import ROOT, Settings
-from serve_app.ray_environment import folder, ray_environment
+from serve_app.ray_environment import folder, ray_environment, ray_switches
 
 CONFIG = Path(__file__).parent / "serve_config.yaml"
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -24,11 +24,11 @@ STOP_SECONDS = 8.0
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """A running local head: its address, the environment that its programs need, and its recorded processes."""
+    """A running local head: its address, the variables with which its programs find each other, its processes."""
 
     address: str
     http: str
-    environment: dict[str, str]
+    switches: dict[str, str]
     parts: tuple[Record, ...]
 
 
@@ -48,7 +48,8 @@ def start(settings: Settings) -> Cluster:
     if running and running.http == http:
         return running
     stop(settings)
-    environment = ray_environment(settings)
+    switches = ray_switches(settings)
+    environment = ray_environment(settings, switches)
     port = free_port()
     log = settings.home / "logs" / "ray.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def start(settings: Settings) -> Cluster:
         raise PenstockError(
             "Ray head", expected="to start", found=f"exit status {starter.returncode}", todo=f"See {log}."
         )
-    cluster = Cluster(f"127.0.0.1:{port}", http, environment, parts)
+    cluster = Cluster(f"127.0.0.1:{port}", http, switches, parts)
     _file(settings).write_bytes(msgspec.json.encode(cluster))
     _file(settings).chmod(0o600)
     return cluster
@@ -87,10 +88,7 @@ def apply(settings: Settings, config: Path = CONFIG) -> None:
     cluster = find(settings)
     if cluster is None:
         raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
-    environment = cluster.environment | {
-        "PENSTOCK_HTTP_HOST": settings.http_host,
-        "PENSTOCK_HTTP_PORT": str(settings.http_port),
-    }
+    environment = ray_environment(settings, cluster.switches)
     command = [sys.executable, "-m", "serve_app.apply", cluster.address, str(config)]
     done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603
     if done.returncode:

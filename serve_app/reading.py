@@ -5,8 +5,10 @@ import re
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from resources import journal
+from resources.cards import Released
 from resources.journal import Journaled
 from serve_app.lines import SECONDS, connect
 from serve_app.problems import unavailable
@@ -36,6 +38,10 @@ class Reader:
         """The metrics, as JSON text, with which a release was made."""
         return str(await self._read(_metrics, model, entry))
 
+    async def released(self, model: str, entry: int) -> Released:
+        """What the ledger says of a release."""
+        return await self._read(_released, model, entry)  # type: ignore[no-any-return]
+
     async def stop(self) -> None:
         """Hang up."""
         if self._connection is not None:
@@ -55,3 +61,9 @@ class Reader:
 async def _metrics(connection: Any, model: str, entry: int) -> str:
     record = await connection.fetchrow("SELECT metrics FROM app.release WHERE model = $1 AND entry = $2", model, entry)
     return str(record[0]) if record else "{}"
+
+
+async def _released(connection: Any, model: str, entry: int) -> Released:
+    query = "SELECT version, action, who, why, at, replaced, gate FROM app.release WHERE model = $1 AND entry = $2"
+    record = dict(await connection.fetchrow(query, model, entry))
+    return Released(**record | {"gate": msgspec.json.decode(record["gate"])})

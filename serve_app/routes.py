@@ -1,5 +1,6 @@
 """The routes: which path and method does what."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,12 +9,16 @@ from typing import Any
 
 import msgspec
 
+from resources.card_text import html
+from resources.cards import CardStore
 from resources.settings import Settings
+from serve_app.decoding import Asked
 from serve_app.describing import contract_document, model_state, readiness
 from serve_app.http import Request, Response
 from serve_app.keys import Keys
 from serve_app.lines import MOST_ROWS
 from serve_app.metrics import Metrics
+from serve_app.open_inference import OpenInference
 from serve_app.openapi import openapi
 from serve_app.problems import Problem
 from serve_app.reading import Reader
@@ -44,26 +49,27 @@ class Routes:
         self._settings = settings
         self._keys = Keys(settings)
         self._reader = Reader(url)
+        self._cards = CardStore(settings.artifacts)
         self._metrics = Metrics(models, watcher, settings)
         self._openapi: bytes = b""
         self._predicting = {f"/models/{name}/predict": self._predict(model) for name, model in models.items()}
-        self._routes: list[tuple[re.Pattern[str], str, Handler]] = [
-            (re.compile(pattern), method, handler)
-            for pattern, method, handler in (
-                (r"/", "GET", self._page),
-                (r"/docs", "GET", self._docs),
-                (r"/openapi\.json", "GET", self._document),
-                (r"/healthz", "GET", self._health),
-                (r"/readyz", "GET", self._ready),
-                (r"/metrics", "GET", self._measured),
-                (r"/state", "GET", self._state),
-                (r"/models", "GET", self._list),
-                (r"/models/([^/]+)", "GET", self._describe),
-                (r"/models/([^/]+)/predict", "POST", self._unknown),
-                (r"/models/([^/]+)/predictions", "GET", self._recent),
-                (r"/models/([^/]+)/predictions/([^/]+)", "GET", self._journaled),
-            )
+        table: list[tuple[str, str, Handler]] = [
+            (r"/", "GET", self._page),
+            (r"/docs", "GET", self._docs),
+            (r"/openapi\.json", "GET", self._document),
+            (r"/healthz", "GET", self._health),
+            (r"/readyz", "GET", self._ready),
+            (r"/metrics", "GET", self._measured),
+            (r"/state", "GET", self._state),
+            (r"/models", "GET", self._list),
+            (r"/models/([^/]+)", "GET", self._describe),
+            (r"/models/([^/]+)/card", "GET", self._card),
+            (r"/models/([^/]+)/predict", "POST", self._unknown),
+            (r"/models/([^/]+)/predictions", "GET", self._recent),
+            (r"/models/([^/]+)/predictions/([^/]+)", "GET", self._journaled),
+            *OpenInference(models, self._infer, lambda: readiness(models, watcher).ready).routes(),
         ]
+        self._routes = [(re.compile(pattern), method, handler) for pattern, method, handler in table]
 
     async def __call__(self, request: Request) -> Response:
         """The response to a request."""
@@ -92,9 +98,7 @@ class Routes:
             began = time.perf_counter()
             try:
                 asked, many = model.decode(await request.json_body(), request.id)
-                answers: list[bytes] = []
-                for start in range(0, len(asked), MOST_ROWS):
-                    answers += await model.line.ask(asked[start : start + MOST_ROWS], many=many)
+                answers = await _ask(model, asked, many=many)
             except Problem as problem:
                 count.refused(problem.status)
                 raise
@@ -102,6 +106,18 @@ class Routes:
             return Response(b"[" + b",".join(answers) + b"]" if many else answers[0])
 
         return predict
+
+    async def _infer(self, model: ServedModel, posted: list[Any], request_id: str) -> list[bytes]:
+        """The answers to requests that came as tensors."""
+        began = time.perf_counter()
+        count = self._metrics.of(model)
+        try:
+            answers = await _ask(model, model.decode.asked(posted, request_id, many=True), many=True)
+        except Problem as problem:
+            count.refused(problem.status)
+            raise
+        count.answered(time.perf_counter() - began, answers)
+        return answers
 
     def _model(self, name: str) -> ServedModel:
         if name not in self._models:
@@ -147,6 +163,17 @@ class Routes:
             state["metrics"] = msgspec.Raw((await self._reader.metrics(name, model.release.entry)).encode())
         return Response(_encode(state))
 
+    async def _card(self, _: Request, name: str) -> Response:
+        release = self._model(name).release
+        if release is None:
+            raise Problem(404, "no-release", f"card of {name}: expected a release that is served, found none")
+        card = await asyncio.to_thread(self._cards.get, release.digest)
+        if card is None:
+            detail = f"card of release {release.version}: expected one beside its artifact, found none"
+            raise Problem(404, "no-such-card", detail)
+        page = html(card, await self._reader.released(name, release.entry))
+        return Response(page.encode(), kind=HTML, headers=SAFE)
+
     async def _recent(self, _: Request, name: str) -> Response:
         self._model(name)
         return Response(_encode(await self._reader.recent(name, RECENT)))
@@ -157,6 +184,14 @@ class Routes:
         if found is None:
             raise Problem(404, "no-such-prediction", f"id: expected a journaled prediction, found {prediction[:64]!r}")
         return Response(_encode(found))
+
+
+async def _ask(model: ServedModel, asked: list[Asked], *, many: bool) -> list[bytes]:
+    """The answers to one HTTP request, looked up at most MOST_ROWS at a time."""
+    answers: list[bytes] = []
+    for start in range(0, len(asked), MOST_ROWS):
+        answers += await model.line.ask(asked[start : start + MOST_ROWS], many=many)
+    return answers
 
 
 _encode = msgspec.json.encode

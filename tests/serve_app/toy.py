@@ -25,6 +25,7 @@ class TankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     valve: Annotated[int, msgspec.Meta(ge=0, le=99, examples=[3])]
     inflow: Annotated[float, msgspec.Meta(ge=0, le=1000, examples=[12.5])] = 0.0
     note: str | None = None
+    seen: Annotated[datetime, msgspec.Meta(tz=False)] | None = None
     asked_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 

@@ -1,0 +1,163 @@
+"""The client of the prediction service: typed answers, timeouts, and retries of what may be asked twice."""
+
+import http.client
+import random
+import threading
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from model_tools.errors import PenstockError
+
+AGAIN = frozenset({502, 503, 504})
+FIRST_WAIT = 0.05
+LONGEST_WAIT = 2.0
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer."""
+
+    id: str
+    prediction: str | float | None
+    release: int
+    snapshots: dict[str, str]
+    missing: tuple[str, ...]
+    unchanged: bool
+    probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+
+
+class JournaledPrediction(msgspec.Struct, frozen=True):
+    """What the journal keeps of one prediction: the request, the looked-up rows and the answer as they were."""
+
+    id: str
+    model: str
+    asked_at: datetime
+    answered_at: datetime
+    request: dict[str, Any]
+    looked_up: dict[str, dict[str, Any] | None]
+    features: str
+    answer: Prediction
+    release: int
+    artifact: str
+    snapshots: dict[str, str]
+    request_id: str
+
+
+class ServiceError(PenstockError):
+    """The service refused, or did not answer in time. `status` is 0 where there was no answer at all.
+
+    `document` is the service's problem document: its `faults` name the fields, its `request_id` finds the log line.
+    """
+
+    def __init__(self, thing: str, *, status: int, document: dict[str, Any], found: str) -> None:
+        super().__init__(thing, expected="an answer", found=found)
+        self.status = status
+        self.document = document
+
+
+class Client:
+    """Asks one service about one model; may be used by several threads, each with a connection of its own.
+
+    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 502, 503
+    and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call.
+    """
+
+    def __init__(self, url: str, model: str, *, key: str = "", timeout: float = 5.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise PenstockError("url of the service", expected="http(s)://host[:port]", found=repr(url))
+        self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._host, self._port = parts.hostname, parts.port
+        self._base = parts.path.rstrip("/")
+        self._route = f"{self._base}/models/{quote(model, safe='')}"
+        self._headers = {"content-type": "application/json"} | ({"x-api-key": key} if key else {})
+        self._timeout = timeout
+        self._own = threading.local()
+
+    def predict(self, request: Any) -> Prediction:
+        """The answer to one request (the contract's Struct, or a dict of its fields); ServiceError if there is none."""
+        return _ONE.decode(self._call("POST", f"{self._route}/predict", msgspec.json.encode(request)))
+
+    def predict_many(self, requests: Iterable[Any]) -> list[Prediction]:
+        """The answers to 1 to 10,000 requests, in their order."""
+        return _MANY.decode(self._call("POST", f"{self._route}/predict", msgspec.json.encode(list(requests))))
+
+    def prediction(self, id_: str) -> JournaledPrediction:
+        """What was journaled of an answer, by its id."""
+        return _JOURNALED.decode(self._call("GET", f"{self._route}/predictions/{quote(id_, safe='')}"))
+
+    def ready(self) -> bool:
+        """Whether the service can answer now; asked once."""
+        try:
+            status, _, _ = self._exchange("GET", f"{self._base}/readyz", b"", self._timeout)
+        except (OSError, http.client.HTTPException):
+            return False
+        return status == 200
+
+    def close(self) -> None:
+        """Hang up this thread's connection."""
+        connection = getattr(self._own, "connection", None)
+        if connection is not None:
+            connection.close()
+        self._own.connection = None
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, method: str, path: str, body: bytes = b"") -> bytes:
+        end = time.monotonic() + self._timeout
+        wait = FIRST_WAIT
+        while True:
+            left = end - time.monotonic()
+            retry_after, refusal = 0.0, None
+            try:
+                status, answer, retry_after = self._exchange(method, path, body, max(left, 0.001))
+                if status == 200:
+                    return answer
+                refusal = _refused(f"{method} {path}", status, answer)
+            except (OSError, http.client.HTTPException) as error:
+                status = 0
+                refusal = ServiceError(f"{method} {path}", status=0, document={}, found=repr(error))
+            pause = max(retry_after, wait * random.uniform(0.5, 1.0))  # noqa: S311  spreads clients, hides nothing
+            wait = min(wait * 2, LONGEST_WAIT)
+            if (status and status not in AGAIN) or time.monotonic() + pause >= end:
+                raise refusal
+            time.sleep(pause)
+
+    def _exchange(self, method: str, path: str, body: bytes, timeout: float) -> tuple[int, bytes, float]:
+        """Status, body and the seconds of Retry-After of one exchange; the connection is kept only if it went well."""
+        connection = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._kind(self._host, self._port, timeout=timeout)
+        connection.timeout = timeout
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout)
+        try:
+            connection.request(method, path, body or None, self._headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except BaseException:
+            self.close()
+            raise
+        after = response.headers.get("retry-after", "")
+        return response.status, answer, float(after) if after.isdecimal() else 0.0
+
+
+def _refused(thing: str, status: int, answer: bytes) -> ServiceError:
+    try:
+        document = msgspec.json.decode(answer, type=dict[str, Any])
+    except (msgspec.DecodeError, ValueError):
+        document = {}
+    return ServiceError(thing, status=status, document=document, found=f"{status} {document.get('detail', '')}".strip())
+
+
+_ONE = msgspec.json.Decoder(Prediction)
+_MANY = msgspec.json.Decoder(list[Prediction])
+_JOURNALED = msgspec.json.Decoder(JournaledPrediction)

@@ -1,0 +1,238 @@
+"""The Open Inference Protocol v2 over REST: a contract's request fields are its input tensors, one row a request.
+
+Tensors know no null: in fields that may be null, a JSON null, a NaN or an empty text stands for it.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from model_tools.client import Prediction
+from model_tools.contract import Contract
+from resources.lookup_sql import plain_types
+from serve_app.decoding import MOST_REQUESTS
+from serve_app.http import JSON, Request, Response
+from serve_app.problems import Problem, invalid, unavailable
+from serve_app.served_model import ServedModel
+from serve_app.tensors import ACCEPTED, Tensor, bad, read, written
+
+PREFIX = "/v2"
+BINARY = b"application/octet-stream"
+HEADER_LENGTH = b"inference-header-content-length"
+DATA_TYPES = (
+    (msgspec.inspect.BoolType, "BOOL"),
+    (msgspec.inspect.IntType, "INT64"),
+    (msgspec.inspect.FloatType, "FP64"),
+)
+
+Ask = Callable[[ServedModel, list[Any], str], Awaitable[list[bytes]]]
+"""Answers n decoded requests as JSON."""
+
+
+class Wanted(msgspec.Struct):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class Inference(msgspec.Struct):
+    """The JSON part of an inference request."""
+
+    inputs: list[Tensor]
+    id: str = ""
+    outputs: list[Wanted] = []
+    parameters: dict[str, Any] = {}
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A request field as a tensor: its data type, and whether it may be null."""
+
+    datatype: str
+    optional: bool
+
+
+class OpenInference:
+    """The protocol's routes over all models; `ready` says whether all can be answered now."""
+
+    def __init__(self, models: Mapping[str, ServedModel], ask: Ask, ready: Callable[[], bool]) -> None:
+        self._models = models
+        self._ask = ask
+        self._ready = ready
+        self._fields = {name: fields_of(model.contract) for name, model in models.items()}
+
+    def routes(self) -> list[tuple[str, str, Callable[..., Awaitable[Response]]]]:
+        """Pattern, method and handler of each route."""
+        model = r"/v2/models/([^/]+)(?:/versions/([^/]+))?"
+        return [
+            (r"/v2/?", "GET", self._server),
+            (r"/v2/health/live", "GET", self._live),
+            (r"/v2/health/ready", "GET", self._all_ready),
+            (model, "GET", self._metadata),
+            (f"{model}/ready", "GET", self._model_ready),
+            (f"{model}/infer", "POST", self._infer),
+        ]
+
+    async def _server(self, _: Request) -> Response:
+        return _json({"name": "penstock", "version": "1", "extensions": ["binary_tensor_data"]})
+
+    async def _live(self, _: Request) -> Response:
+        return _json({"live": True})
+
+    async def _all_ready(self, _: Request) -> Response:
+        if not self._ready():
+            raise unavailable("not-ready", "Not every model can be answered now; /readyz says why.")
+        return _json({"ready": True})
+
+    async def _metadata(self, _: Request, name: str, version: str | None) -> Response:
+        model = self._model(name, version)
+        return _json(
+            {
+                "name": name,
+                "versions": [str(model.release.version)] if model.release else [],
+                "platform": "penstock",
+                "inputs": [
+                    {"name": field, "datatype": made.datatype, "shape": [-1]}
+                    for field, made in self._fields[name].items()
+                ],
+                "outputs": [
+                    {"name": output, "datatype": datatype, "shape": [-1, width] if width else [-1]}
+                    for output, datatype, width in outputs_of(model.contract)
+                ],
+            }
+        )
+
+    async def _model_ready(self, _: Request, name: str, version: str | None) -> Response:
+        model = self._model(name, version)
+        if model.serving is None:
+            raise unavailable("not-ready", f"Model {name!r}: {model.trouble}.")
+        return _json({"name": name, "ready": True})
+
+    async def _infer(self, request: Request, name: str, version: str | None) -> Response:
+        model = self._model(name, version)
+        body = await request.json_body(also=BINARY)
+        document, rest = _split(body, request.headers.get(HEADER_LENGTH))
+        try:
+            asked = msgspec.json.decode(document, type=Inference)
+        except msgspec.ValidationError as error:
+            raise invalid(document, error) from None
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
+        posted = self._requests(model.contract, asked, rest)
+        answers = [_decode(answer) for answer in await self._ask(model, posted, request.id)]
+        return _answer(model.contract, asked, answers)
+
+    def _requests(self, contract: Contract, asked: Inference, rest: memoryview) -> list[Any]:
+        """The decoded requests, one per row of the tensors."""
+        fields = self._fields[contract.model]
+        columns: dict[str, list[Any]] = {}
+        for tensor in asked.inputs:
+            field = fields.get(tensor.name)
+            if field is None or tensor.name in columns:
+                raise bad(tensor.name, f"each of {', '.join(fields)} at most once", "it")
+            if tensor.datatype not in ACCEPTED[field.datatype]:
+                raise bad(tensor.name, f"data type {field.datatype}", repr(tensor.datatype[:80]))
+            values, rest = read(tensor, rest)
+            if field.optional:
+                values = [None if value == "" or value != value else value for value in values]  # noqa: PLR0124
+            if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+                raise bad(tensor.name, "finite numbers", "others")
+            columns[tensor.name] = values
+        sizes = {name: len(values) for name, values in columns.items()}
+        if len(set(sizes.values())) != 1 or not 1 <= next(iter(sizes.values())) <= MOST_REQUESTS:
+            raise bad("inputs", f"the same number of rows in each, 1 to {MOST_REQUESTS}", str(sizes))
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        try:
+            return msgspec.convert(rows, list[contract.request])  # type: ignore[name-defined] # run-time type
+        except msgspec.ValidationError as error:
+            raise invalid(msgspec.json.encode(rows), error) from None
+        except OverflowError as error:
+            raise bad("inputs", "numbers of 64 bits", str(error)) from None
+
+    def _model(self, name: str, version: str | None) -> ServedModel:
+        model = self._models.get(name)
+        if model is None:
+            raise Problem(
+                404, "no-such-model", f"model: expected one of {', '.join(self._models)}, found {name[:80]!r}"
+            )
+        current = str(model.release.version) if model.release else "none"
+        if version not in (None, current):
+            raise Problem(404, "no-such-version", f"version: expected {current}, found {version[:80]!r}")
+        return model
+
+
+def failed(problem: Problem) -> Response:
+    """A problem in the protocol's own form."""
+    status = 400 if problem.status == 422 else problem.status
+    return Response(msgspec.json.encode({"error": problem.detail}), status=status, headers=problem.headers)
+
+
+def fields_of(contract: Contract) -> dict[str, Field]:
+    """The request fields as tensors."""
+    made: dict[str, Field] = {}
+    for field in msgspec.structs.fields(contract.request):
+        members = plain_types(field.type)
+        kinds = [member for member in members if not isinstance(member, msgspec.inspect.NoneType)]
+        datatype = next((name for kind, name in DATA_TYPES if isinstance(kinds[0], kind)), "BYTES")
+        made[field.name] = Field(datatype, len(kinds) < len(members))
+    return made
+
+
+def outputs_of(contract: Contract) -> list[tuple[str, str, int]]:
+    """Name, data type and width of the output tensors; width 0 is one value a row."""
+    classifier = contract.output.kind == "classifier"
+    made = [("prediction", "BYTES" if classifier else "FP64", 0)]
+    if classifier:
+        made.append(("probabilities", "FP64", len(contract.output.classes) or -1))
+    return [*made, ("id", "BYTES", 0), ("release", "INT64", 0), ("unchanged", "BOOL", 0), ("missing", "BYTES", 0)]
+
+
+def _answer(contract: Contract, asked: Inference, answers: list[Prediction]) -> Response:
+    known = {name: datatype for name, datatype, _ in outputs_of(contract)}
+    default = asked.parameters.get("binary_data_output") is True
+    wanted = asked.outputs or [Wanted(name) for name in known]
+    if len({output.name for output in wanted}) < len(wanted):
+        raise bad("outputs", "each at most once", "repetitions")
+    tensors, parts = [], []
+    for output in wanted:
+        if output.name not in known:
+            raise bad(output.name, f"one of the outputs {', '.join(known)}", "it")
+        binary = output.parameters.get("binary_data", default) is True
+        values, width = _values(output.name, answers)
+        tensor, part = written(output.name, known[output.name], values, width=width, binary=binary)
+        tensors.append(tensor)
+        parts.append(part)
+    head = {"model_name": contract.model, "model_version": str(answers[-1].release), "outputs": tensors}
+    document = msgspec.json.encode(({"id": asked.id} if asked.id else {}) | head)
+    if not any(tensor.parameters for tensor in tensors):
+        return Response(document)
+    return Response(b"".join([document, *parts]), kind=BINARY, headers=((HEADER_LENGTH, str(len(document)).encode()),))
+
+
+def _values(name: str, answers: list[Prediction]) -> tuple[list[Any], int]:
+    """One output's values, row by row, and its width."""
+    if name == "missing":
+        return [",".join(answer.missing) for answer in answers], 0
+    if name == "probabilities":
+        width = len(answers[0].probabilities or ())
+        return [share for answer in answers for share in (answer.probabilities or {}).values()], width
+    return [getattr(answer, name) for answer in answers], 0
+
+
+def _split(body: bytes, length: bytes | None) -> tuple[bytes, memoryview]:
+    """The JSON document of a body, and the binary part behind it."""
+    if length is None:
+        return body, memoryview(b"")
+    if not length.isdigit() or not 0 < int(length[:12]) <= len(body):
+        found = length[:80].decode("latin-1")
+        raise Problem(400, "invalid-header", f"{HEADER_LENGTH.decode()}: expected 1 to {len(body)}, found {found!r}")
+    return body[: int(length)], memoryview(body)[int(length) :]
+
+
+def _json(document: Any) -> Response:
+    return Response(msgspec.json.encode(document), kind=JSON)
+
+
+_decode = msgspec.json.Decoder(Prediction).decode

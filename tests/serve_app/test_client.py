@@ -1,0 +1,119 @@
+"""The typed client against the real application, and against one that fails first."""
+
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+import toy
+from conftest import Service, Start
+
+from model_tools.client import Client, ServiceError
+from model_tools.errors import PenstockError
+from resources.processes import free_port
+
+ASKED = toy.TankRequest(tank="t9", valve=4, inflow=3.5, asked_at=datetime(2026, 1, 1, 5, 30, tzinfo=UTC))
+
+
+@pytest.fixture
+def client(shared: Service) -> Iterator[Client]:
+    with Client(str(shared.http.base_url), "overflow") as made:
+        yield made
+
+
+def test_a_prediction_comes_back_typed_and_is_found_in_the_journal(client: Client) -> None:
+    answer = client.predict(ASKED)
+    assert answer.prediction in {"holds", "overflows"}
+    assert isinstance(answer.probabilities, dict)
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert (answer.release, answer.missing) == (1, ())
+    assert client.predict(ASKED).unchanged
+    journaled = client.prediction(answer.id)
+    assert journaled.answer == answer
+    assert journaled.asked_at == ASKED.asked_at
+    assert journaled.request["tank"] == "t9"
+    assert client.ready()
+
+
+def test_many_are_answered_in_order(client: Client) -> None:
+    answers = client.predict_many({"tank": f"t{n}", "valve": n} for n in range(20))
+    assert answers[0].missing == ("level",)
+    assert len({answer.id for answer in answers}) == 20
+
+
+def test_a_refusal_is_not_tried_again_and_names_the_field(client: Client) -> None:
+    with pytest.raises(ServiceError, match=r"422 \$\.valve: expected int <= 99, found 100") as caught:
+        client.predict({"tank": "t9", "valve": 100})
+    assert caught.value.status == 422
+    assert caught.value.document["faults"][0]["field"] == "$.valve"
+
+
+def test_a_key_is_sent(start: Start, service: Service) -> None:
+    file = service.folder / "keys"
+    file.write_text("2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683\n")  # of "key"
+    url = str(start(api_keys_file=str(file)).http.base_url)
+    assert Client(url, "overflow", key="key").predict(ASKED).id
+    with pytest.raises(ServiceError, match="401"):
+        Client(url, "overflow", key="other").predict(ASKED)
+
+
+def test_an_unusable_url_is_refused() -> None:
+    with pytest.raises(PenstockError, match="host"):
+        Client("localhost:8000", "overflow")
+
+
+def test_lost_connections_and_503_are_tried_again(client: Client) -> None:
+    answer = client.predict(ASKED)
+    with failing_first(["hang up", 503, 503, 200]) as (url, asked):
+        assert Client(url, "overflow").predict(ASKED).id == ""
+        assert asked() == 4
+    assert answer.id
+
+
+def test_patience_ends_with_the_timeout() -> None:
+    began = time.monotonic()
+    with failing_first([503] * 100) as (url, asked), pytest.raises(ServiceError, match="503") as caught:
+        Client(url, "overflow", timeout=0.5).predict(ASKED)
+    assert caught.value.status == 503
+    assert asked() > 1
+    with pytest.raises(ServiceError) as caught:
+        Client(f"http://127.0.0.1:{free_port()}", "overflow", timeout=0.3).predict(ASKED)
+    assert caught.value.status == 0
+    with failing_first(["sleep"]) as (url, _), pytest.raises(ServiceError, match="timed out"):
+        Client(url, "overflow", timeout=0.3).predict(ASKED)
+    assert time.monotonic() - began < 5
+
+
+@contextmanager
+def failing_first(script: list[object]) -> Iterator[tuple[str, object]]:
+    """A server that goes through a script of failures; gives its URL and how often it was asked."""
+    asked: list[object] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            step = script[min(len(asked), len(script) - 1)]
+            asked.append(step)
+            if step == "sleep":
+                time.sleep(1)
+            if not isinstance(step, int):
+                return
+            body = b'{"detail":"away"}'
+            if step == 200:
+                body = b'{"id":"","prediction":1.0,"release":1,"snapshots":{},"missing":[],"unchanged":false}'
+            self.send_response(step)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", lambda: len(asked)
+        server.shutdown()
