@@ -36,10 +36,13 @@ def command(
     from resources.artifacts import ArtifactStore
     from resources.code_version import code_version
     from resources.postgres import open_books
+    from resources.releases import current
+    from resources.snapshots import SnapshotStore
     from training.candidate import make_candidate
+    from training.continuing import start_of
     from training.monthly import missing_tables, prepare, publish_missing, take_rows
     from training.months import last_complete
-    from training.release import release_to_prod, release_to_test
+    from training.release import artifact_cache, release_to_prod, release_to_test
     from training.skew import skew
 
     settings, found = environment.load(), declared()
@@ -55,9 +58,19 @@ def command(
             publish_missing(settings, missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
         skew(test, declaration, holdout, rows=2_000).demand_none(model)
+    store = ArtifactStore(settings.artifacts)
+    start = start_of(
+        declaration,
+        month,
+        current(test, model),
+        store=store,
+        snapshots=SnapshotStore(settings.snapshots),
+        cache=artifact_cache(settings),
+        say=lambda text: click.echo(f"           {text}", err=True),
+    )
     with _step("trained, judged and packed the candidate"):
         candidate = make_candidate(
-            declaration, month, training, holdout, ArtifactStore(settings.artifacts), code_version=code_version()
+            declaration, month, training, holdout, store, code_version=code_version(), start=start
         )
     proposal = candidate.proposal
     report: dict[str, Any] = {

@@ -41,12 +41,6 @@ walks them without a look at their bounds; neighbour trees cannot be checked and
 def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, Array]]:
     """The header and the one array of a skops model file; UnsupportedEstimator for what it cannot hold safely."""
     name = type(estimator).__name__
-    try:
-        import skops.io
-    except ImportError:
-        raise UnsupportedEstimator(
-            f"estimator {name}", expected="skops", found="no such package", todo="pip install 'model_tools[skops]'."
-        ) from None
     kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
     if kind == "classifier" and not hasattr(estimator, "predict_proba"):
         raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
@@ -54,13 +48,7 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
         outputs = np.size(estimator.predict(np.zeros((1, len(features)))))
         if outputs != 1:
             raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
-    try:
-        data = _same_bytes(skops.io.dumps(estimator))
-    except Exception as error:
-        raise UnsupportedEstimator(f"estimator {name}", expected="what skops can store", found=str(error)) from error
-    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
-    if refused:
-        raise UnsupportedEstimator(f"estimator {name}", expected="only allow-listed types", found=", ".join(refused))
+    data = to_bytes(estimator)
     classes = model_classes(estimator) if kind == "classifier" else ()
     header = Header(
         engine="skops",
@@ -77,30 +65,53 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
     return header, {"skops": np.frombuffer(data, dtype=np.uint8)}
 
 
+def to_bytes(estimator: Any) -> bytes:
+    """The estimator as a skops file, the same for the same estimator; UnsupportedEstimator for other types."""
+    name = type(estimator).__name__
+    try:
+        import skops.io
+    except ImportError:
+        raise UnsupportedEstimator(
+            f"estimator {name}", expected="skops", found="no such package", todo="pip install 'model_tools[skops]'."
+        ) from None
+    try:
+        data = _same_bytes(skops.io.dumps(estimator))
+    except Exception as error:
+        raise UnsupportedEstimator(f"estimator {name}", expected="what skops can store", found=str(error)) from error
+    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
+    if refused:
+        raise UnsupportedEstimator(f"estimator {name}", expected="only allow-listed types", found=", ".join(refused))
+    return data
+
+
+def from_bytes(data: bytes, name: str) -> Any:
+    """The estimator of a skops file; ArtifactError, naming `name`, for other types and for damage."""
+    try:
+        import skops.io
+    except ImportError:
+        raise ArtifactError(
+            name, expected="skops", found="no such package", todo="Install model_tools[skops]."
+        ) from None
+    try:
+        refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
+        estimator = None if refused else skops.io.loads(data, trusted=list(ALLOWED))
+    except Exception as error:
+        raise ArtifactError(name, expected="a skops file inside", found=repr(error)) from error
+    if refused:
+        raise ArtifactError(name, expected="only allow-listed types", found=", ".join(refused))
+    for part in _parts(estimator, set()):
+        if not _walks_inside(part):
+            raise ArtifactError(name, expected="nodes inside their tree", found="a damaged tree")
+    return estimator
+
+
 class SkopsArtifact(Artifact):
     """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
 
     def _start(self, _: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
-        try:
-            import skops.io
-        except ImportError:
-            raise ArtifactError(
-                f"artifact {self.path}", expected="skops", found="no such package", todo="Install model_tools[skops]."
-            ) from None
         if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
             raise ArtifactError(f"artifact {self.path}", expected="one skops file inside", found=", ".join(arrays))
-        data = arrays["skops"].tobytes()
-        try:
-            refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
-            if not refused:
-                self._model = skops.io.loads(data, trusted=list(ALLOWED))
-        except Exception as error:
-            raise ArtifactError(f"artifact {self.path}", expected="a skops file inside", found=repr(error)) from error
-        if refused:
-            raise ArtifactError(f"artifact {self.path}", expected="only allow-listed types", found=", ".join(refused))
-        for part in _parts(self._model, set()):
-            if not _walks_inside(part):
-                raise ArtifactError(f"artifact {self.path}", expected="nodes inside their tree", found="a damaged tree")
+        self._model = from_bytes(arrays["skops"].tobytes(), f"artifact {self.path}")
 
     def predict(self, columns: Columns) -> Array:
         """As `Artifact.predict`."""

@@ -37,7 +37,8 @@ class Model:
 
     The month that a candidate is named by is held out; `window_months` before it are trained on. `reads`
     names the raw tables of `query`. `base_rate_by` gives each row's group; the mean outcome of the group is
-    the baseline that a model has to beat.
+    the baseline that a model has to beat. `continues` says how a month goes on from the current release's
+    estimator, on the rows that are new since; without it each month is trained anew on the whole window.
     """
 
     contract: Contract
@@ -47,6 +48,7 @@ class Model:
     estimator: Callable[[], Any]
     gate: GateRule = field(default_factory=GateRule)
     window_months: int = 6
+    continues: Literal["", "partial_fit", "warm_start"] = ""
     first_month: str = "2025-07-01"
     base_rate_by: Callable[[Any], Any] | None = None
     requests_query: str = ""

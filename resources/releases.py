@@ -70,6 +70,12 @@ def current(book: Book, model: str) -> LedgerEntry | None:
         return _current(connection, model)
 
 
+def newest_entry(book: Book, model: str, version: int) -> LedgerEntry | None:
+    """The newest ledger entry of a version, None if it never was."""
+    with book.engine.connect() as connection:
+        return _newest_entry(connection, model, version)
+
+
 def ledger(book: Book, model: str, *, limit: int = 100) -> list[LedgerEntry]:
     """The newest entries of a model, newest first."""
     query = f"SELECT {COLUMNS} FROM app.release WHERE model = :model ORDER BY entry DESC LIMIT :limit"

@@ -1,4 +1,4 @@
-"""From two snapshots to a candidate: fit, score on the held-out rows, pack, and prove the artifact's parity."""
+"""From two snapshots to a candidate: fit, score on the held-out rows, pack, prove parity, and write its card."""
 
 import os
 import tempfile
@@ -13,26 +13,20 @@ from model_tools import artifact as artifacts
 from model_tools.errors import PenstockError
 from model_tools.packing import pack
 from resources.artifacts import ArtifactStore
+from resources.cards import Card, CardStore
 from resources.model import Model
 from resources.releases import Proposal
 from resources.snapshots import Snapshot
+from training.card import make_card
+from training.continuing import Start, go_on, keep
+from training.evaluation import Evaluation, evaluate, metrics_of
 from training.frame import TrainingRows, feature_frame, training_rows
-from training.metrics import METRICS, Values, bootstrap_interval
 
 PARITY = 1e-12
 
 
 class ParityError(PenstockError):
     """The artifact does not reproduce scikit-learn's own predictions on the held-out rows."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The held-out rows: outcomes and scores of the candidate and of the base rate, shape (n,) each."""
-
-    outcome: Values
-    score: Values
-    base_rate: Values | None
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,7 @@ class Candidate:
     evaluation: Evaluation
     training_rows: int
     parity: float
+    card: Card
 
 
 def make_candidate(
@@ -53,17 +48,29 @@ def make_candidate(
     store: ArtifactStore,
     *,
     code_version: str,
+    start: Start | None = None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Candidate:
-    """Train on one snapshot, judge on the other, and store the artifact; ParityError if it is not exact."""
+    """Train on one snapshot, judge on the other, and store the artifact; ParityError if it is not exact.
+
+    With a `start` the candidate goes on from there, on the rows of the start instead of those of `training`.
+    """
+    training = start.rows if start else training
     step(f"reading {training.rows:,} training and {holdout.rows:,} held-out rows")
     trained_on, held_out = (training_rows(model, s.batches().read_all()) for s in (training, holdout))
-    step(f"fitting {type(model.estimator()).__name__}")
-    estimator = model.estimator().fit(feature_frame(trained_on.vectors), trained_on.outcome)
+    estimator = start.estimator if start else model.estimator()
+    step(f"fitting {type(estimator).__name__}")
+    frame = feature_frame(trained_on.vectors)
+    estimator = (
+        go_on(model, estimator, frame, trained_on.outcome) if start else estimator.fit(frame, trained_on.outcome)
+    )
+    kept = (
+        {"estimator": keep(estimator, store), "continues": start.artifact if start else ""} if model.continues else {}
+    )
     step("scoring the held-out rows")
     expected = _predictions(model, estimator, held_out)
-    evaluation = Evaluation(held_out.outcome, _score(expected), _base_rate(model, trained_on, held_out))
-    metrics = _metrics(evaluation)
+    evaluation = evaluate(model, trained_on, held_out, expected)
+    metrics = metrics_of(evaluation)
     step("packing, and comparing the artifact with scikit-learn on every held-out row")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{model.contract.model}.penstock"
@@ -78,22 +85,35 @@ def make_candidate(
                 "training_snapshot": training.id,
                 "holdout_snapshot": holdout.id,
                 "metrics": metrics,
-            },
+            }
+            | kept,
         )
-        parity = _parity(path, held_out, expected)
-        digest = store.put(path)
-        size = os.path.getsize(path)
-    proposal = Proposal(
-        model=model.contract.model,
-        artifact=digest,
-        contract=model.contract.digest(),
-        month=month,
-        training_snapshot=training.id,
-        holdout_snapshot=holdout.id,
-        metrics={**metrics, "parity": parity, "artifact_bytes": size},
-        code_version=code_version,
-    )
-    return Candidate(proposal, evaluation, training.rows, parity)
+        packed = artifacts.load(path)
+        parity = _parity(packed, held_out, expected)
+        proposal = Proposal(
+            model=model.contract.model,
+            artifact=store.put(path),
+            contract=model.contract.digest(),
+            month=month,
+            training_snapshot=training.id,
+            holdout_snapshot=holdout.id,
+            metrics={**metrics, "parity": parity, "artifact_bytes": os.path.getsize(path)},
+            code_version=code_version,
+        )
+        step("writing the model card")
+        card = make_card(
+            model,
+            proposal,
+            packed,
+            evaluation,
+            held_out,
+            training=training,
+            holdout=holdout,
+            parity_allowed=PARITY,
+            start=start,
+        )
+        CardStore(store.url).put(card)
+    return Candidate(proposal, evaluation, training.rows, parity, card)
 
 
 def proposal_of(store: ArtifactStore, digest: str, cache: Path, *, code_version: str) -> Proposal:
@@ -121,41 +141,15 @@ def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray
     return np.asarray(answered, dtype=np.float64)
 
 
-def _score(predictions: np.ndarray[Any, Any]) -> Values:
-    return predictions[:, 1] if predictions.ndim == 2 else predictions
-
-
-def _parity(path: Path, rows: TrainingRows, expected: np.ndarray[Any, Any]) -> float:
+def _parity(packed: artifacts.Artifact, rows: TrainingRows, expected: np.ndarray[Any, Any]) -> float:
     """The largest absolute difference between the packed model and scikit-learn over all rows."""
-    found = artifacts.load(path).predict(rows.vectors)
+    found = packed.predict(rows.vectors)
     difference = float(np.max(np.abs(found - expected))) if len(expected) else 0.0
     if found.shape != expected.shape or not difference <= PARITY:
         raise ParityError(
-            f"artifact {path.name}",
+            f"artifact of {packed.estimator}",
             expected=f"scikit-learn's predictions within {PARITY}, shape {expected.shape}",
             found=f"a difference of {difference}, shape {found.shape}",
             todo="The candidate is not stored. Report the estimator and its options as a bug of packing.",
         )
     return difference
-
-
-def _base_rate(model: Model, trained_on: TrainingRows, held_out: TrainingRows) -> Values | None:
-    """The mean training outcome of each held-out row's base-rate group; the overall mean for unseen groups."""
-    if model.base_rate_by is None:
-        return None
-    groups, position = np.unique(model.base_rate_by(trained_on.columns), return_inverse=True)
-    means = np.bincount(position, weights=trained_on.outcome) / np.bincount(position)
-    wanted = model.base_rate_by(held_out.columns)
-    at = np.clip(np.searchsorted(groups, wanted), 0, len(groups) - 1)
-    rates: Values = np.where(groups[at] == wanted, means[at], trained_on.outcome.mean())
-    return rates
-
-
-def _metrics(evaluation: Evaluation) -> dict[str, Any]:
-    low, high = bootstrap_interval(METRICS["roc_auc"], evaluation.outcome, evaluation.score)
-    metrics: dict[str, Any] = {name: metric(evaluation.outcome, evaluation.score) for name, metric in METRICS.items()}
-    metrics |= {"roc_auc_low": low, "roc_auc_high": high, "rows": len(evaluation.outcome)}
-    metrics["outcome_rate"] = float(evaluation.outcome.mean())
-    if evaluation.base_rate is not None:
-        metrics["roc_auc_base_rate"] = METRICS["roc_auc"](evaluation.outcome, evaluation.base_rate)
-    return metrics

@@ -29,6 +29,11 @@ def first_day(month: str) -> datetime:
         raise PenstockError("month", expected="YYYY-MM, such as 2026-10", found=repr(month)) from None
 
 
+def month_after(month: str) -> str:
+    """The month that follows `YYYY-MM`."""
+    return f"{_moved(first_day(month), 1):%Y-%m}"
+
+
 def last_complete(now: datetime) -> str:
     """The newest month that is over by `now`."""
     return f"{_moved(now.astimezone(UTC), -1):%Y-%m}"

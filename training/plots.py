@@ -9,7 +9,7 @@ from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.candidate import Evaluation
+from training.evaluation import Evaluation
 from training.metrics import Values, roc_auc
 
 BINS = 10
@@ -17,9 +17,9 @@ INK, SECOND, FAINT = "#1b6ca8", "#c8553d", "#b8b8b8"
 
 
 def roc_and_calibration(evaluation: Evaluation) -> bytes:
-    """The ROC curve beside that of the base rate, and the calibration of the scores in ten equal bins."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """ROC, and precision by recall, beside those of the base rate; calibration of the scores in ten equal bins."""
+    figure = Figure(figsize=(13, 4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     left.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     if evaluation.base_rate is not None:
         area = roc_auc(evaluation.outcome, evaluation.base_rate)
@@ -28,6 +28,11 @@ def roc_and_calibration(evaluation: Evaluation) -> bytes:
     left.plot(*_roc(evaluation.outcome, evaluation.score), color=INK, label=f"candidate {area:.3f}")
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC on the held-out month")
     left.legend(loc="lower right", frameon=False)
+    middle.axhline(float(evaluation.outcome.mean()), color=FAINT, linewidth=1)
+    if evaluation.base_rate is not None:
+        middle.plot(*_precision(evaluation.outcome, evaluation.base_rate), color=SECOND, label="base rate")
+    middle.plot(*_precision(evaluation.outcome, evaluation.score), color=INK, label="candidate")
+    middle.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1))
     predicted, observed, count = _calibration(evaluation.outcome, evaluation.score)
     right.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
     right.plot(predicted, observed, color=INK, marker="o")
@@ -60,6 +65,14 @@ def _roc(outcome: Values, score: Values) -> tuple[Values, Values]:
     hits = np.concatenate([[0.0], np.cumsum(outcome[order])])
     misses = np.concatenate([[0.0], np.cumsum(1 - outcome[order])])
     return misses / max(misses[-1], 1), hits / max(hits[-1], 1)
+
+
+def _precision(outcome: Values, score: Values) -> tuple[Values, Values]:
+    """Recall and precision at every number of rows called positive; the noise of the first few is left out."""
+    hits = np.cumsum(outcome[np.argsort(-score, kind="stable")])
+    called = np.arange(1, len(outcome) + 1)
+    first = min(len(outcome) // 200, len(outcome) - 1)
+    return (hits / max(hits[-1], 1))[first:], (hits / called)[first:]
 
 
 def _calibration(outcome: Values, score: Values) -> tuple[Values, Values, Values]:

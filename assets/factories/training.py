@@ -13,6 +13,7 @@ from resources.card_text import markdown
 from resources.code_version import code_version
 from resources.extract import extract_training_rows
 from resources.model import Model
+from resources.releases import current
 from resources.snapshots import Snapshot
 from resources.table import ReplicatedTable
 from training.months import windows
@@ -106,6 +107,8 @@ class TrainingAssets:
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             from training.candidate import PARITY, make_candidate
+            from training.continuing import start_of
+            from training.release import artifact_cache
 
             month = month_of(context)
             with faults():
@@ -115,6 +118,15 @@ class TrainingAssets:
                     passed=not seen.differing, check_name="no_skew", asset_key=key, metadata=_skew_evidence(seen)
                 )
                 seen.demand_none(self.name)
+                start = start_of(
+                    self.model,
+                    month,
+                    current(environment.books[0], self.name),
+                    store=environment.artifacts,
+                    snapshots=environment.snapshots,
+                    cache=artifact_cache(environment.settings),
+                    say=context.log.info,
+                )
                 made = make_candidate(
                     self.model,
                     month,
@@ -122,6 +134,7 @@ class TrainingAssets:
                     holdout,
                     environment.artifacts,
                     code_version=code_version(),
+                    start=start,
                     step=context.log.info,
                 )
             metrics = made.proposal.metrics

@@ -1,0 +1,50 @@
+"""`penstock card`: the model card of a release."""
+
+import click
+import msgspec
+
+from model_tools.errors import PenstockError
+from resources import settings as environment
+
+
+@click.command("card", epilog="Example: penstock card flight_delay --version 3")
+@click.argument("model")
+@click.option("--version", type=int, help="Which release; the current one if not given.")
+@click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the card as JSON, with its plot in base64.")
+@click.option("--html", "as_html", is_flag=True, help="Print the card as one HTML page, with its plot.")
+def command(model: str, version: int | None, book: str, as_json: bool, as_html: bool) -> None:
+    """Print the card of a release of MODEL as Markdown: what it is for, was made from, and how it did."""
+    if as_json and as_html:
+        raise click.UsageError("--json and --html exclude each other.")
+    from model_tools.registry import contract
+    from resources.card_text import html, markdown
+    from resources.cards import CardStore, Released
+    from resources.postgres import open_books
+    from resources.releases import current, newest_entry
+
+    contract(model)
+    settings = environment.load()
+    chosen = open_books(settings)[book == "prod"]
+    entry = current(chosen, model) if version is None else newest_entry(chosen, model, version)
+    if entry is None:
+        raise PenstockError(
+            f"release of {model} in {book.upper()}",
+            expected="a current release" if version is None else f"version {version}",
+            found="none",
+            todo=f"`penstock releases {model} --book {book}` lists them; `penstock train {model}` makes one.",
+        )
+    card = CardStore(settings.artifacts).get(entry.artifact)
+    if card is None:
+        raise PenstockError(
+            f"card of release {entry.version} of {model}",
+            expected=f"one beside artifact {entry.artifact[:12]}",
+            found="none",
+            todo=f"`penstock train {model} --month {entry.month} --candidate-only` writes it again.",
+        )
+    released = msgspec.convert(entry, Released, from_attributes=True)
+    if as_json:
+        both = msgspec.json.encode({"release": released, "card": card})
+        click.echo(msgspec.json.format(both, indent=2).decode())
+    else:
+        click.echo(html(card, released) if as_html else markdown(card, released))

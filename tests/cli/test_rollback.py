@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import penstock
+from resources.book import Book
+from resources.releases import Proposal, Verdict, current, ledger, release
+
+MODEL = "flight_delay"
+
+
+@pytest.fixture
+def books(book: Book, prod_book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Book, Book]:
+    """Two books with three releases each; there is neither an artifact nor a snapshot on this machine."""
+    for name, value in {
+        "PENSTOCK_HOME": str(tmp_path),
+        "PENSTOCK_TEST_URL": book.url,
+        "PENSTOCK_PROD_URL": prod_book.url,
+        "PENSTOCK_DAGSTER_URL": book.url,
+    }.items():
+        monkeypatch.setenv(name, value)
+    for where in (book, prod_book):
+        for artifact in "abc":
+            proposal = Proposal(MODEL, artifact * 64, "contract", "2026-10", "", "", {}, "code")
+            release(where, proposal, lambda _: Verdict("release", {}), who="me", why="test")
+    return book, prod_book
+
+
+def test_rollback_moves_both_books_and_tells_the_replicas_without_reading_any_artifact(
+    books: tuple[Book, Book],
+) -> None:
+    with books[1].connect(autocommit=True) as listener:
+        listener.execute("LISTEN penstock")
+        result = CliRunner().invoke(penstock, ["rollback", MODEL, "--why", "late share looks off"])
+        heard = next(iter(listener.notifies(timeout=5, stop_after=1)))
+
+    assert result.exit_code == 0, result.output
+    assert heard.payload == f"release {MODEL} 2"
+    assert "PROD serves release 2 of flight_delay, instead of 3." in result.output
+    for book in books:
+        entry = current(book, MODEL)
+        assert entry is not None
+        assert (entry.version, entry.action, entry.why) == (2, "rollback", "late share looks off")
+
+
+def test_rollback_to_a_version_moves_only_the_book_that_is_named(books: tuple[Book, Book]) -> None:
+    CliRunner().invoke(penstock, ["rollback", MODEL, "--to", "1", "--book", "test", "--why", "x"])
+
+    assert [len(ledger(book, MODEL)) for book in books] == [4, 3]
+
+
+def test_rollback_without_a_reason_is_refused(books: tuple[Book, Book]) -> None:
+    result = CliRunner().invoke(penstock, ["rollback", MODEL])
+
+    assert result.exit_code == 2
+    assert "--why" in result.output

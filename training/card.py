@@ -1,0 +1,114 @@
+"""Makes the model card of a candidate from its data."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from model_tools.artifact import Artifact
+from model_tools.contract import Contract
+from resources.cards import Card, CardFeature, Measured, RequestField, Rows
+from resources.model import Model
+from resources.releases import Proposal
+from resources.snapshots import Snapshot
+from training.continuing import Start
+from training.evaluation import Evaluation
+from training.frame import TrainingRows
+from training.importance import SAMPLE, permutation_importances
+from training.metrics import METRICS, Values, bootstrap_interval
+from training.months import windows
+from training.plots import roc_and_calibration
+
+ROUNDS = 100
+BOUNDS = {
+    "minimum": "≥",
+    "exclusiveMinimum": ">",
+    "maximum": "≤",
+    "exclusiveMaximum": "<",
+    "minLength": "length ≥",
+    "maxLength": "length ≤",
+    "pattern": "matches",
+    "enum": "one of",
+}
+
+
+def make_card(
+    model: Model,
+    proposal: Proposal,
+    artifact: Artifact,
+    evaluation: Evaluation,
+    held_out: TrainingRows,
+    *,
+    training: Snapshot,
+    holdout: Snapshot,
+    parity_allowed: float,
+    start: Start | None = None,
+) -> Card:
+    """The card of a candidate. The same artifact and held-out rows give the same card."""
+    contract, rule, metrics = model.contract, model.gate, proposal.metrics
+    window = windows(proposal.month, 1 if start else model.window_months)
+    importance = permutation_importances(
+        artifact,
+        held_out.vectors,
+        held_out.outcome,
+        METRICS[rule.metric],
+        higher_is_better=rule.higher_is_better,
+    )
+    return Card(
+        model=contract.model,
+        purpose=contract.purpose,
+        owner=model.owner,
+        output=contract.output,
+        estimator=artifact.estimator,
+        artifact=proposal.artifact,
+        artifact_bytes=int(metrics["artifact_bytes"]),
+        contract=proposal.contract,
+        code_version=proposal.code_version,
+        month=proposal.month,
+        training=Rows(training.id, training.rows, window.training_from, window.holdout_from),
+        holdout=Rows(holdout.id, holdout.rows, window.holdout_from, window.holdout_until),
+        outcome_rate=float(evaluation.outcome.mean()),
+        metrics=tuple(_measured(name, name, evaluation.outcome, evaluation.score) for name in METRICS),
+        base_rate=metrics.get("roc_auc_base_rate"),
+        metric=rule.metric,
+        floor=rule.floor,
+        margin=rule.margin,
+        slice_by=rule.slice_by,
+        slice_floor=rule.slice_floor,
+        slices=tuple(_slices(model, held_out, evaluation)),
+        parity=float(metrics["parity"]),
+        parity_allowed=parity_allowed,
+        request=tuple(request_fields(contract)),
+        lookups=contract.lookups,
+        features=tuple(CardFeature(f.name, f.kind, f.meaning, *importance[f.name]) for f in contract.features),
+        importance_rows=min(SAMPLE, len(evaluation.outcome)),
+        plot=roc_and_calibration(evaluation),
+        continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
+    )
+
+
+def request_fields(contract: Contract) -> Iterator[RequestField]:
+    """The request's fields in words, in their order, from its JSON schema."""
+    schema = msgspec.json.schema(contract.request)["$defs"][contract.request.__name__]
+    for name, field in schema["properties"].items():
+        options = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
+        first: Mapping[str, Any] = options[0] | {key: field[key] for key in ("description",) if key in field}
+        kind = str(first.get("format") or first.get("type") or "one of a list")
+        bounds = ", ".join(f"{sign} {first[key]}" for key, sign in BOUNDS.items() if key in first)
+        yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
+
+
+def _slices(model: Model, held_out: TrainingRows, evaluation: Evaluation) -> Iterator[Measured]:
+    if not model.gate.slice_by:
+        return
+    slices = held_out.columns[model.gate.slice_by].astype(str)
+    for name in np.unique(slices):
+        rows = slices == name
+        yield _measured(str(name), model.gate.metric, evaluation.outcome[rows], evaluation.score[rows])
+
+
+def _measured(name: str, metric: str, outcome: Values, score: Values) -> Measured:
+    interval = bootstrap_interval(METRICS[metric], outcome, score, rounds=ROUNDS)
+    value, low, high = (None if np.isnan(one) else one for one in (METRICS[metric](outcome, score), *interval))
+    return Measured(name, value, low, high, len(outcome))

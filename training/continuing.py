@@ -1,0 +1,120 @@
+"""Incremental learning: a month that goes on from the current release's estimator, on the rows that are new since."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from model_tools import artifact as artifacts
+from model_tools.errors import PenstockError
+from model_tools.skops_artifact import from_bytes, to_bytes
+from resources.artifacts import ArtifactStore
+from resources.model import Model
+from resources.releases import LedgerEntry
+from resources.snapshots import Snapshot, SnapshotStore
+from training.metrics import Values
+from training.months import month_after
+
+
+@dataclass(frozen=True)
+class Start:
+    """From where a month goes on: the estimator of a release, and the rows that it has not been trained on."""
+
+    estimator: Any
+    artifact: str
+    version: int
+    rows: Snapshot
+
+
+def start_of(
+    model: Model,
+    month: str,
+    before: LedgerEntry | None,
+    *,
+    store: ArtifactStore,
+    snapshots: SnapshotStore,
+    cache: Path,
+    say: Callable[[str], None] = lambda _: None,
+) -> Start | None:
+    """Where the candidate of `month` goes on from, None where it is trained anew on the whole window.
+
+    It goes on from the current release `before` if that is the release of the month before, by the same contract.
+    That release was judged on the rows of its own month, never trained on them: they are what is new.
+    """
+    if not model.continues:
+        return None
+    digest = ""
+    if before is not None:
+        digest = str(artifacts.load(store.fetch(before.artifact, cache)).metadata.get("estimator", ""))
+    obstacle = _obstacle(model, month, before, digest, snapshots)
+    if before is None or obstacle:
+        say(f"training anew on the whole window: {obstacle}")
+        return None
+    path = _store(store).fetch(digest, cache)
+    estimator = from_bytes(path.read_bytes(), f"estimator {digest} of release {before.version}")
+    say(f"going on from release {before.version}")
+    return Start(estimator, before.artifact, before.version, snapshots.open(before.holdout_snapshot))
+
+
+def _obstacle(model: Model, month: str, before: LedgerEntry | None, digest: str, snapshots: SnapshotStore) -> str:
+    """Why the month cannot go on from the release, empty if it can."""
+    if before is None:
+        return "there is no release to go on from"
+    if month_after(before.month) != month:
+        return f"release {before.version} is of {before.month}, not of the month before {month}"
+    if before.contract != model.contract.digest():
+        return f"release {before.version} has another contract"
+    if not digest:
+        return f"release {before.version} did not store its estimator"
+    if not snapshots.exists(before.holdout_snapshot):
+        return f"snapshot {before.holdout_snapshot[:12]} of release {before.version} is no longer kept"
+    return ""
+
+
+def go_on(model: Model, estimator: Any, frame: pd.DataFrame, outcome: Values) -> Any:
+    """Teach the estimator n more rows. What a pipeline does before its last step stays as it was first fitted."""
+    steps, last = _taken_apart(estimator)
+    rows = steps.transform(frame) if steps is not None else frame
+    if model.continues == "partial_fit":
+        if not hasattr(last, "partial_fit"):
+            raise _cannot(model, last, "an estimator with partial_fit")
+        last.partial_fit(rows, outcome)
+        return estimator
+    if not hasattr(last, "warm_start") or not hasattr(last, "n_estimators"):
+        raise _cannot(model, last, "an estimator with warm_start and n_estimators")
+    _, fresh = _taken_apart(model.estimator())
+    last.set_params(warm_start=True, n_estimators=last.n_estimators + fresh.n_estimators)
+    if not np.array_equal(np.unique(outcome), last.classes_):
+        raise _cannot(model, last, "rows of every class in each month")
+    last.fit(rows, outcome)
+    return estimator
+
+
+def keep(estimator: Any, store: ArtifactStore) -> str:
+    """Store a fitted estimator beside the artifacts, as a skops file; its digest."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "estimator"
+        path.write_bytes(to_bytes(estimator))
+        return _store(store).put(path)
+
+
+def _store(store: ArtifactStore) -> ArtifactStore:
+    return ArtifactStore(f"{store.url}/estimators")
+
+
+def _taken_apart(estimator: Any) -> tuple[Any, Any]:
+    """A pipeline as its first steps and its last; anything else as no steps and itself."""
+    return (estimator[:-1], estimator[-1]) if hasattr(estimator, "steps") else (None, estimator)
+
+
+def _cannot(model: Model, last: Any, expected: str) -> PenstockError:
+    return PenstockError(
+        f"model {model.contract.model!r}, which continues by {model.continues}",
+        expected=expected,
+        found=type(last).__name__,
+        todo="Choose another estimator, or train each month anew.",
+    )
