@@ -5,9 +5,10 @@ from typing import Any
 import dagster as dg
 
 from assets.declarations import declared
-from assets.factories import releasing, replication, warehouse
+from assets.factories import releasing, replication, retention, warehouse
 from assets.factories.environment import Environment
 from assets.factories.training import TrainingAssets
+from resources.retention_policy import RetentionPolicy
 
 
 def build() -> dg.Definitions:
@@ -37,10 +38,14 @@ def build() -> dg.Definitions:
         jobs.append(
             dg.define_asset_job(
                 f"everything_for_{training.name}",
-                selection=dg.AssetSelection.all(),
+                selection=dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP),
                 description="Every table, and the model of one month: what a first prediction needs.",
             )
         )
+    assets.append(retention.retention(RetentionPolicy()))
+    job, schedule = retention.job_and_schedule()
+    jobs.append(job)
+    schedules.append(schedule)
     return dg.Definitions(
         assets=assets,
         jobs=jobs,

@@ -8,6 +8,8 @@ from resources.snapshots import Manifest, SnapshotStore
 
 KEEP = 5
 YOUNG = timedelta(days=30)
+_LATE = timedelta(minutes=5)
+"""For so long after a switch a request that had begun before it, or a clock that is off, may still tell of what was."""
 
 
 def needed_by(books: Sequence[Book]) -> set[str]:
@@ -21,6 +23,28 @@ def needed_by(books: Sequence[Book]) -> set[str]:
             )
             needed |= {snapshot for (snapshot,) in rows}
     return needed
+
+
+def replayed_from(books: Sequence[Book], within: timedelta) -> set[str]:
+    """Ids of the snapshots that predictions journaled in the last `within` may have looked up: those that were
+    current when at least one was made. One probe of the journal's key per publication, however long the journal."""
+    found: set[str] = set()
+    for book in books:
+        with book.connect() as connection:
+            rows = connection.execute(
+                """WITH reign AS (
+                       SELECT snapshot, at AS since, lead(at) OVER (PARTITION BY table_name ORDER BY entry) AS until
+                       FROM replicated.publication)
+                   SELECT DISTINCT reign.snapshot
+                   FROM reign CROSS JOIN LATERAL (
+                       SELECT FROM app.prediction p
+                       WHERE p.id >= app.first_id(greatest(reign.since, now() - %(within)s))
+                         AND p.id < app.first_id(coalesce(reign.until, now()) + %(late)s) LIMIT 1) AS made
+                   WHERE coalesce(reign.until, now()) + %(late)s > now() - %(within)s""",
+                {"within": within, "late": _LATE},
+            ).fetchall()
+        found |= {snapshot for (snapshot,) in rows}
+    return found
 
 
 def superseded(

@@ -58,13 +58,13 @@ def test_what_a_journaled_prediction_was_made_from_stays_as_long_as_it_can_be_re
             journal_a_prediction(book)
     with book.connect() as connection:
         connection.execute("ALTER TABLE replicated.publication DISABLE TRIGGER append_only")
-        connection.execute("UPDATE replicated.publication SET at = at - (5 - entry) * interval '1 day'")
+        connection.execute("UPDATE replicated.publication SET at = at - (5 - entry) * interval '1 hour'")
         connection.execute(
             "UPDATE app.prediction SET id = overlay(id::text PLACING left(app.first_id("
-            "now() - interval '60 hours')::text, 13) FROM 1 FOR 13)::uuid"
+            "now() - interval '150 minutes')::text, 13) FROM 1 FOR 13)::uuid"
         )
-    assert replayed_from([book], timedelta(days=7)) == {made[1].id}
-    assert replayed_from([book], timedelta(days=2)) == set()
+    assert replayed_from([book], timedelta(hours=7)) == {made[1].id}
+    assert replayed_from([book], timedelta(hours=2)) == set()
     assert [one.id for one in droppable(store, [book], STRICT).snapshots] == [made[0].id, made[2].id]
 
 

@@ -1,0 +1,99 @@
+"""The retention policy as a whole: what it lets go of store and books, shown first and then dropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from psycopg import sql
+
+from resources import retention, snapshot_retention
+from resources.book import Book
+from resources.book_session import publish_lock
+from resources.journal import KEEP_DAYS
+from resources.settings import BookName
+from resources.snapshots import Manifest, SnapshotStore
+
+
+@dataclass(frozen=True)
+class RetentionPolicy:
+    """What stays: of every table the newest `snapshots` and those younger than `young` in the store, and the newest
+    `tables` in the books; beyond that whatever is current, a release was made from, or replaying a prediction of the
+    last `replayable` needs. A physical table that was current within `grace` stays for its readers."""
+
+    snapshots: int = snapshot_retention.KEEP
+    young: timedelta = snapshot_retention.YOUNG
+    tables: int = retention.KEEP
+    grace: timedelta = retention.GRACE
+    replayable: timedelta = timedelta(days=KEEP_DAYS)
+
+
+@dataclass(frozen=True)
+class OldTable:
+    """A physical table that may go, with its size on the book's disk."""
+
+    book: BookName
+    table: str
+    physical: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Droppable:
+    """What may go, or what went: snapshots, oldest first, and physical tables."""
+
+    snapshots: Sequence[Manifest] = ()
+    tables: Sequence[OldTable] = field(default=())
+
+    @property
+    def bytes(self) -> int:
+        """The size of all of it, in store and books."""
+        return sum(one.bytes for one in self.snapshots) + sum(one.bytes for one in self.tables)
+
+
+def droppable(store: SnapshotStore, books: Sequence[Book], policy: RetentionPolicy) -> Droppable:
+    """What the policy lets go now; changes nothing. A table that is being published keeps all of its physical tables
+    until the next time."""
+    needed = snapshot_retention.needed_by(books) | snapshot_retention.replayed_from(books, policy.replayable)
+    snapshots = snapshot_retention.superseded(
+        store, needed, datetime.now(UTC), keep=policy.snapshots, young=policy.young
+    )
+    return Droppable(snapshots, [old for book in books for old in _old_tables(book, policy)])
+
+
+def drop(store: SnapshotStore, books: Sequence[Book], found: Droppable, policy: RetentionPolicy) -> Droppable:
+    """Drop what was found, unless it is needed by now; gives what went."""
+    still = droppable(store, books, policy)
+    dropped = {book.name: _drop_tables(book, found.tables, still.tables) for book in books}
+    may_go = {one.id for one in still.snapshots}
+    snapshots = [one for one in found.snapshots if one.id in may_go]
+    snapshot_retention.drop(store, snapshots)
+    return Droppable(snapshots, [one for one in found.tables if one.physical in dropped[one.book]])
+
+
+def _old_tables(book: Book, policy: RetentionPolicy) -> list[OldTable]:
+    with book.connect(autocommit=True) as connection:
+        names = connection.execute("SELECT DISTINCT table_name FROM replicated.physical_table ORDER BY 1").fetchall()
+        return [old for (table,) in names for old in _old_tables_of(connection, book, table, policy)]
+
+
+def _old_tables_of(connection: psycopg.Connection, book: Book, table: str, policy: RetentionPolicy) -> list[OldTable]:
+    if not publish_lock(connection, table):
+        return []
+    old = retention.abandoned(connection, table)
+    old += retention.superseded(connection, table, keep=policy.tables, grace=policy.grace)
+    return [OldTable(book.name, table, physical, _bytes(connection, physical)) for physical in old]
+
+
+def _bytes(connection: psycopg.Connection, physical: str) -> int:
+    name = sql.Identifier("replicated", physical).as_string(connection)
+    row = connection.execute("SELECT coalesce(pg_total_relation_size(to_regclass(%s)), 0)", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _drop_tables(book: Book, found: Sequence[OldTable], still: Sequence[OldTable]) -> set[str]:
+    """Drop those of the book's tables that no publisher has taken up since."""
+    wanted = [one for one in found if one.book == book.name and one in still]
+    with book.connect(autocommit=True) as connection:
+        free = [one.physical for one in wanted if publish_lock(connection, one.table)]
+        return set(retention.drop_tables(connection, free))
