@@ -1,7 +1,7 @@
 """The snapshot store: immutable, content-addressed results of extracts, in a folder or any fsspec URL."""
 
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote
@@ -22,7 +22,8 @@ class SnapshotError(PenstockError):
 
 class Manifest(msgspec.Struct, frozen=True):
     """What is known of a snapshot without reading its rows. `bytes` is the size of the Parquet file,
-    `stream_bytes` and `stream_sha256` describe the binary COPY stream of its rows."""
+    `stream_bytes` and `stream_sha256` describe the binary COPY stream of its rows. `full_as_of` is the time of the
+    last full extract where only changes since then were extracted."""
 
     id: str
     name: str
@@ -36,6 +37,7 @@ class Manifest(msgspec.Struct, frozen=True):
     as_of: datetime
     created: datetime
     format: int = 1
+    full_as_of: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,24 @@ class Snapshot:
         """The instant that the content tells about, UTC."""
         return self.manifest.as_of
 
-    def batches(self, batch_rows: int = 16_384) -> pa.RecordBatchReader:
-        """All rows in key order, streamed."""
-        return pa.RecordBatchReader.from_batches(self.schema, self._read(batch_rows))
+    @property
+    def full_as_of(self) -> datetime:
+        """The instant of the last extract of the whole table that this content builds on, UTC."""
+        return self.manifest.full_as_of or self.as_of
 
-    def _read(self, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def batches(self, batch_rows: int = 16_384, *, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """All rows in key order, streamed; of `columns` alone if given."""
+        schema = pa.schema([self.schema.field(name) for name in columns]) if columns else self.schema
+        return pa.RecordBatchReader.from_batches(schema, self._read(schema, batch_rows))
+
+    def _read(self, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
         for path in self.paths:
             with (
                 self.filesystem.open(path, "rb") as handle,
                 pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20) as file,
             ):
-                for batch in file.iter_batches(batch_rows, use_threads=False):
-                    yield batch if batch.schema.equals(self.schema) else batch.cast(self.schema)
+                for batch in file.iter_batches(batch_rows, columns=schema.names, use_threads=False):
+                    yield batch if batch.schema.equals(schema) else batch.cast(schema)
 
 
 class SnapshotStore:
@@ -106,6 +114,7 @@ class SnapshotStore:
         query: str,
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
+        full_as_of: datetime | None = None,
     ) -> Snapshot:
         """Store `batches`, sorted by `key`, in one pass and constant memory; equal content is stored once.
 
@@ -130,6 +139,7 @@ class SnapshotStore:
                 query=query,
                 as_of=as_of.astimezone(UTC),
                 created=datetime.now(UTC),
+                full_as_of=full_as_of,
             )
             if not self.exists(manifest.id):
                 file.move(self._rows_path(manifest.id))

@@ -16,6 +16,10 @@ class ReplicatedTable:
     `query` is SQL that runs in the warehouse. `key` is unique and orders the snapshot. Row bounds:
     fewer than `minimum_rows`, or a drop by more than the share `largest_drop` against the current
     snapshot, stops the publish.
+
+    With a `watermark`, a column that grows with every change of a row, only rows at or above the last snapshot's
+    greatest value are extracted, and merged into it by key. Rows that were deleted, or changed without a greater
+    watermark, are seen at the next full extract, due once the last one is older than `full_every`.
     """
 
     name: str
@@ -31,3 +35,5 @@ class ReplicatedTable:
     cron: str = "0 * * * *"
     fresh_within: timedelta = field(default=timedelta(hours=26))
     after: Sequence[str] = ()
+    watermark: str = ""
+    full_every: timedelta = timedelta(days=1)

@@ -53,6 +53,7 @@ def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str
         "bytes": snapshot.manifest.bytes,
         "snapshot": snapshot.id,
         "as_of": dg.MetadataValue.timestamp(snapshot.as_of),
+        "full_extract_as_of": dg.MetadataValue.timestamp(snapshot.full_as_of),
         "query": dg.MetadataValue.md(f"```sql\n{snapshot.manifest.query.strip()}\n```"),
     }
 

@@ -1,11 +1,13 @@
 """Incremental extracts: a watermark makes the next snapshot the last one plus what changed since."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
@@ -53,13 +55,11 @@ class Source:
         self.run("INSERT INTO events VALUES (?, ?, ?, ?)", list(rows))
 
     def extract(self, **more: Any) -> Any:
-        from msgspec.structs import replace
-
-        return extract(replace(self.settings, now_override=self.now), events(**more))
+        return extract(msgspec.structs.replace(self.settings, now_override=self.now), events(**more))
 
 
 def events(**more: Any) -> ReplicatedTable:
-    return declared("events", ("kind", "id"), **{"watermark": "changed", **more, "query": "SELECT * FROM events"})
+    return replace(declared("events", ("kind", "id"), watermark="changed"), query="SELECT * FROM events", **more)
 
 
 def rows_in(snapshot: Any) -> list[Row]:
@@ -129,7 +129,7 @@ def test_other_columns_make_a_full_extract(source: Source, change: Callable[[Sou
 
 
 def test_a_watermark_that_is_no_column_is_refused(source: Source) -> None:
-    with pytest.raises(PenstockError, match="watermark 'later' of table 'events'.* no such column"):
+    with pytest.raises(PenstockError, match=r"watermark 'later' of table 'events'.* no such column"):
         source.extract(watermark="later")
     assert source.store.latest("events") is None
 
