@@ -1,6 +1,7 @@
 """`penstock replay`: journaled predictions made again and compared."""
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 
 import click
 import msgspec
@@ -8,10 +9,12 @@ import msgspec
 from model_tools.errors import PenstockError
 from resources import settings as environment
 
+UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
-@click.command("replay", epilog="Example: penstock replay --since 2026-11-22T00:00:00+00:00 --book prod")
+
+@click.command("replay", epilog="Example: penstock replay --since 6h --book prod")
 @click.argument("ids", nargs=-1)
-@click.option("--since", help="Replay what was answered since this ISO 8601 instant.")
+@click.option("--since", help="Replay what was answered since then: 90m, 6h or 2d ago, or an ISO 8601 instant.")
 @click.option("--model", default="", help="Only predictions of this model.")
 @click.option("--limit", default=0, help="At most so many, oldest first; 0 is all.")
 @click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
@@ -38,7 +41,7 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
         snapshots=settings.snapshots,
     )
     count = different = 0
-    for verdict in replay.run(ids=ids, since=_instant(since), model=model, limit=limit):
+    for verdict in replay.run(ids=ids, since=instant(since, settings.now()), model=model, limit=limit):
         count += 1
         different += not verdict.same
         if as_json:
@@ -54,11 +57,15 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
         raise SystemExit(1)
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None, now: datetime) -> datetime | None:
+    """What --since means: so long before now (`90m`, `6h`, `2d`), or an ISO 8601 instant."""
     if not text:
         return None
+    if ago := re.fullmatch(r"(\d+)([smhd])", text):
+        return now - int(ago[1]) * UNITS[ago[2]]
     try:
-        instant = datetime.fromisoformat(text)
+        given = datetime.fromisoformat(text)
     except ValueError:
-        raise PenstockError("--since", expected="an ISO 8601 instant", found=text) from None
-    return instant.astimezone() if instant.tzinfo is None else instant
+        expected = "a time ago such as 90m, 6h or 2d, or an ISO 8601 instant"
+        raise PenstockError("--since", expected=expected, found=repr(text)) from None
+    return given.astimezone() if given.tzinfo is None else given
