@@ -1,0 +1,92 @@
+"""Bodies that nobody should send: clear refusals, no failure, and a service that is well afterwards."""
+
+import json
+import socket
+
+import httpx
+import psutil
+import pytest
+from conftest import Service, wait_for
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROUTES = ("/models/overflow/predict", "/v2/models/overflow/infer")
+GOOD = b'{"tank":"t7","valve":3,"inflow":%s,"asked_at":"2026-01-01T05:30:00Z"}'
+JSON = {"content-type": "application/json"}
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["inputs", "tank", "t7"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["tank", "valve", "inflow", "inputs", "name", "shape", "data"]), inner, max_size=5
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.binary(max_size=200) | anything.map(lambda value: json.dumps(value).encode()))
+def test_a_random_body_is_refused_and_not_a_failure(shared: Service, route: str, body: bytes) -> None:
+    answer = shared.http.post(route, content=body, headers=JSON)
+    assert answer.status_code in {200, 400, 422}, (body, answer.text)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 1_000_000,
+        b'{"tank":' * 200_000,
+        b'[{"tank":' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
+        GOOD % b"NaN",
+        GOOD % b"Infinity",
+        GOOD % b"1e999",
+        GOOD % (b"9" * 400),
+        GOOD % (b"9" * 1_000_000),
+        b"\xef\xbb\xbf" + GOOD % b"1",
+        (GOOD % b"1").decode().encode("utf-16"),
+        (GOOD % b"1").replace(b"t7", b"\xe9"),
+        (GOOD % b"1").replace(b"t7", b"\\ud800"),
+        (GOOD % b"1").replace(b"t7", b"\\u0000"),
+        (GOOD % b"1").replace(b'"valve":3', b'"valve":3.5'),
+        (GOOD % b"1") * 2,
+        b"\0",
+        b'{"inputs":[' + b",".join([b'{"name":"tank","datatype":"BYTES","shape":[1],"data":["t1"]}'] * 9_000) + b"]}",
+        b'{"inputs":[{"name":"tank","datatype":"BYTES","shape":[1],"data":' + b"[" * 900 + b"]" * 900 + b"}]}",
+    ],
+    ids=lambda body: body[:40],
+)
+def test_a_hostile_body_is_refused(shared: Service, route: str, body: bytes) -> None:
+    answer = shared.http.post(route, content=body, headers=JSON)
+    assert answer.status_code in {400, 422}, answer.text
+    assert len(answer.content) < 2_000
+    assert answer.headers["content-type"] == ("application/json" if "v2" in route else "application/problem+json")
+
+
+def test_of_a_field_given_twice_the_last_counts(shared: Service) -> None:
+    body = (GOOD % b"5").replace(b"{", b'{"inflow":9999,', 1)
+    assert shared.http.post(ROUTES[0], content=body, headers=JSON).status_code == 422
+    assert shared.http.post(ROUTES[0], content=body.replace(b"9999", b"4"), headers=JSON).status_code == 200
+
+
+def test_unfinished_and_idle_connections_do_not_keep_others_waiting(shared: Service) -> None:
+    url = httpx.URL(shared.http.base_url)
+    before = psutil.Process().memory_info().rss
+    held: list[socket.socket] = []
+    try:
+        for number in range(400):
+            connection = socket.create_connection((url.host, url.port or 80))
+            if number % 2:
+                connection.sendall(b"POST /models/overflow/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{")
+            held.append(connection)
+        assert wait_for(lambda: shared.ask().status_code == 200)
+        assert psutil.Process().memory_info().rss - before < 100e6
+    finally:
+        for connection in held:
+            connection.close()
+    assert shared.ask().status_code == 200
