@@ -15,7 +15,7 @@ from resources.book import Book
 from resources.column_types import postgres_columns, stored_schema
 from resources.conform import conform
 from resources.copy_stream import CopyEncoder
-from resources.lookup_cost import lookup_statement, p99_ms, sampled_keys
+from resources.lookup_cost import p99_ms, prepared_lookup, sampled_keys
 from resources.physical_table import create_statement
 from resources.warehouse import Warehouse
 
@@ -129,7 +129,8 @@ def _measured(
     lookup = Lookup("advised", "advised", {name: name for name in columns}, everything)
     relation = sql.Identifier("advised")
     tried = sampled_keys(connection, relation, lookup, sample.num_rows)
-    p99 = p99_ms(connection, lookup_statement(relation, lookup), tried, lookup.budget_ms) if tried else 0.0
+    with prepared_lookup(connection, relation, lookup) as prepared:
+        p99 = p99_ms(connection, prepared, tried, lookup.budget_ms) if tried else 0.0
     return Candidate(columns, math.ceil(_bytes(connection, "candidate") * scale), round(p99, 3))
 
 

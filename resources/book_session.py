@@ -29,8 +29,10 @@ def publishing_session(
     `waiting` is called when another publisher holds the lock; PublishError after `patience` seconds.
     """
     with book.connect(autocommit=True) as connection:
-        for name, value in _SETTINGS.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.execute(
+            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
+            (list(_SETTINGS), list(_SETTINGS.values())),
+        )
         # Not every platform can watch the socket; without it, a dead publisher is noticed at the next message.
         with contextlib.suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
             connection.execute("SET client_connection_check_interval = '1s'")

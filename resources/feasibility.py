@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 
 from model_tools.contract import Lookup
-from resources.lookup_cost import TINY_ROWS, index_columns, lookup_statement, p99_ms, sampled_keys
+from resources.lookup_cost import TINY_ROWS, Key, index_columns, p99_ms, prepared_lookup, sampled_keys
 from resources.physical_table import PhysicalTable
 from resources.publish_error import PublishError
 
@@ -24,11 +24,11 @@ def _check_lookup(connection: psycopg.Connection, physical: PhysicalTable, looku
     keys = sampled_keys(connection, physical.identifier, lookup, rows)
     if not keys:
         return 0.0
-    statement = lookup_statement(physical.identifier, lookup)
-    plan = _plan(connection, statement, keys[len(keys) // 2])
-    if rows > TINY_ROWS and _reads_whole_table(plan, physical.name):
-        raise _without_index(physical, lookup, rows, plan)
-    p99 = p99_ms(connection, statement, keys, lookup.budget_ms)
+    with prepared_lookup(connection, physical.identifier, lookup) as prepared:
+        plan = _plan(connection, prepared, keys[len(keys) // 2])
+        if rows > TINY_ROWS and _reads_whole_table(plan, physical.name):
+            raise _without_index(physical, lookup, rows, plan)
+        p99 = p99_ms(connection, prepared, keys, lookup.budget_ms)
     if p99 > lookup.budget_ms:
         raise PublishError(
             f"lookup {lookup.name!r} of table {physical.table!r}",
@@ -59,8 +59,11 @@ def _check_unique(connection: psycopg.Connection, physical: PhysicalTable, looku
         )
 
 
-def _plan(connection: psycopg.Connection, statement: sql.Composed, key: tuple[Any, ...]) -> dict[str, Any]:
-    explained = psycopg.ClientCursor(connection).execute(sql.SQL("EXPLAIN (FORMAT json) ") + statement, key).fetchone()
+def _plan(connection: psycopg.Connection, prepared: str, key: Key) -> dict[str, Any]:
+    statement = sql.SQL("EXPLAIN (FORMAT json) EXECUTE {} ({})").format(
+        sql.Identifier(prepared), sql.SQL(", ").join(map(sql.Literal, key))
+    )
+    explained = connection.execute(statement).fetchone()
     if explained is None:
         raise psycopg.DataError("EXPLAIN gave no plan")
     plan: dict[str, Any] = explained[0][0]["Plan"]

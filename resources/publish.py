@@ -74,9 +74,7 @@ def publish_group(
             for snapshot, table in group:
                 _load(snapshot, [one for one in pending if one.table is table], report)
             _in_threads(pending, Loading.prepare)
-            for loading in everything:
-                if loading not in pending:
-                    loading.keep()
+            _in_threads([loading for loading in everything if loading not in pending], Loading.keep)
             for of_book in loadings.values():
                 ready = [loading for loading in of_book if loading in pending]
                 _switch(ready, who)

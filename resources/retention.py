@@ -54,6 +54,8 @@ def drop_tables(connection: psycopg.Connection, names: Sequence[str]) -> list[st
 
     Gives the names that were dropped. `connection` is in autocommit.
     """
+    if not names:
+        return []
     dropped = []
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_LOCK_WAIT_MS}ms",))
     try:
