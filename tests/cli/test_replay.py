@@ -22,5 +22,5 @@ def test_since_is_a_time_ago_or_an_instant(text: str | None, meant: datetime | N
 
 
 def test_any_other_since_is_refused_with_examples() -> None:
-    with pytest.raises(PenstockError, match="--since: expected a time ago such as 90m, 6h or 2d.*'yesterday'"):
+    with pytest.raises(PenstockError, match=r"--since: expected a time ago such as 90m, 6h or 2d.*'yesterday'"):
         instant("yesterday", NOW)
