@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -10,7 +11,7 @@ from model_tools import registry
 from model_tools.contract import Contract
 from resources.artifacts import ArtifactStore
 from resources.settings import Settings
-from serve_app import open_inference
+from serve_app import open_inference, request_log
 from serve_app.http import Gone, Receive, Request, Response, Send
 from serve_app.problems import Problem
 from serve_app.releases import Watcher
@@ -58,6 +59,7 @@ class App:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             request = Request(scope, receive)
+            began = time.perf_counter()
             try:
                 response = await self._routes(request)
             except Problem as problem:
@@ -68,6 +70,7 @@ class App:
                 log.exception("request %s failed", request.id)
                 response = _answer(Problem(500, "internal", "The service failed; its log says why."), request)
             await response.send(request, send)
+            request_log.write(request, response.status, len(response.body), began)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         steps: dict[str, Callable[[], Awaitable[None]]] = {"startup": self.start, "shutdown": self.stop}

@@ -5,6 +5,7 @@ import argparse
 import uvicorn
 
 from resources import settings
+from serve_app import request_log
 from serve_app.app import App
 from serve_app.book_url import book_url
 
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument("--book", choices=("test", "prod"), default="prod")
     options = parser.parse_args()
     found = settings.load()
+    request_log.to_stderr()
     uvicorn.run(
         App(found, book_url(found, options.book)),
         host="127.0.0.1",

@@ -12,6 +12,7 @@ from ray.serve import Application
 from model_tools.contract import Contract
 from resources import settings
 from resources.settings import BookName
+from serve_app import request_log
 from serve_app.app import App
 from serve_app.book_url import book_url
 
@@ -23,6 +24,7 @@ class Predictions:
 
     async def __init__(self, book: BookName, contracts: Mapping[str, Contract] | None = None) -> None:  # type: ignore[misc]  # Ray awaits it
         _stay_on_loopback()
+        request_log.to_stderr()
         found = settings.load()
         self._app = App(found, book_url(found, book), contracts)
         await self._app.start()
