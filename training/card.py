@@ -91,10 +91,13 @@ def make_card(
 def request_fields(contract: Contract) -> Iterator[RequestField]:
     """The request's fields in words, in their order, from its JSON schema."""
     schema = msgspec.json.schema(contract.request)["$defs"][contract.request.__name__]
+    kinds = contract.request_kinds()
     for name, field in schema["properties"].items():
         options = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
         first: Mapping[str, Any] = options[0] | {key: field[key] for key in ("description",) if key in field}
-        kind = str(first.get("format") or first.get("type") or "one of a list")
+        kind = str(first.get("type") or "one of a list")
+        if kinds[name] == "time":
+            kind = "time with zone" if first.get("format") == "date-time" else "time without zone"
         bounds = ", ".join(f"{sign} {first[key]}" for key, sign in BOUNDS.items() if key in first)
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
 
