@@ -71,6 +71,10 @@ def measured(settings: Settings, book: Book, model: Model, month: str, training:
     """Train one month and offer it to the gate."""
     store = ArtifactStore(settings.artifacts)
     at: dict[str, float] = {}
+
+    def reached(step: str) -> None:
+        at[step.split()[0]] = time.process_time()
+
     began = time.process_time()
     start = start_of(
         model,
@@ -88,7 +92,7 @@ def measured(settings: Settings, book: Book, model: Model, month: str, training:
         store,
         code_version="benchmark",
         start=start,
-        step=lambda text: at.setdefault(text.split()[0], time.process_time()),
+        step=reached,
     )
     whole = time.process_time() - began
     try:
