@@ -73,7 +73,7 @@ def measured(settings: Settings, book: Book, model: Model, month: str, training:
     at: dict[str, float] = {}
 
     def reached(step: str) -> None:
-        at[step.split()[0]] = time.process_time()
+        at[step.split(maxsplit=1)[0]] = time.process_time()
 
     began = time.process_time()
     start = start_of(
