@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from resources.processes import free_port
 from tests.cli.conftest import Penstock
 
 pytestmark = pytest.mark.stack
@@ -22,15 +23,16 @@ def status(penstock: Penstock) -> dict[str, Any]:
     return shown
 
 
-def test_a_taken_port_is_refused_before_anything_starts(penstock: Penstock, home: Path) -> None:
+def test_a_taken_port_is_refused_before_anything_starts(penstock: Penstock, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        refused = penstock("up", PENSTOCK_DAGSTER_PORT=str(taken.getsockname()[1]))
+        own = {"PENSTOCK_HOME": str(tmp_path), "PENSTOCK_HTTP_PORT": str(free_port())}
+        refused = penstock("up", PENSTOCK_DAGSTER_PORT=str(taken.getsockname()[1]), **own)
     assert refused.returncode == 1
     assert "PENSTOCK_DAGSTER_PORT" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert not (home / "postgres").exists()
+    assert not (tmp_path / "postgres").exists()
 
 
 def test_up_ends_with_an_answer_and_a_curl_that_works(first_up: str) -> None:
