@@ -12,7 +12,7 @@ from ray.serve import Application
 from model_tools.contract import Contract
 from resources import settings
 from resources.settings import BookName
-from serve_app import request_log
+from serve_app import fast_lane, request_log
 from serve_app.app import App
 from serve_app.book_url import book_url
 
@@ -28,6 +28,7 @@ class Predictions:
         found = settings.load()
         self._app = App(found, book_url(found, book), contracts)
         await self._app.start()
+        fast_lane.serve(self._app)
 
     def __serve_build_asgi_app__(self) -> App:
         """The ASGI application that Ray Serve calls, with its own lifespan switched off."""

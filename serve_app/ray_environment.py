@@ -17,15 +17,17 @@ FIRST_REPLICA_PORT = 20_000
 REPLICA_PORT_RANGES = 200
 
 # HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
-# statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, and makes the
-# replica watch each request for a disconnect, which costs two tasks a request.
+# statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
+# replica watch each request for a disconnect, which costs two tasks a request, sends a line about each request to a
+# log server that is not there, and moves bodies through pipes, which pays for large ones only.
 HAPROXY = """#!/bin/sh
 while [ "$1" != -f ]; do options="$options $1"; shift; done
 for port in {metrics_port} {stats_port}; do
     sed -i -E "s/^( *bind) (\\*|):$port/\\1 127.0.0.1:$port/" "$2"
 done
-sed -i -e 's/ mode 666 level admin/ mode 600 level admin/' \\
-    -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' "$2"
+sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
+    -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
+    -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
 cp {folder}/503.http "$(dirname "$2")/500.http"
 exec {binary} $options "$@"
 """
@@ -93,6 +95,7 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_enable_metrics_collection": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_lane:middlewares",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(place / "haproxy.cfg"),

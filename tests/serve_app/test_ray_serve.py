@@ -98,6 +98,13 @@ def test_it_predicts_through_haproxy_and_takes_a_release_without_a_restart(ray_s
     assert ray_service.ask(valve="x").status_code == 422
 
 
+def test_requests_take_the_short_way_and_rays_own_paths_do_not(ray_service: RayService) -> None:
+    """Ray's way would add its own X-Request-ID to the one of the application."""
+    answer = ray_service.http.get("/healthz", headers={"x-request-id": "one"})
+    assert answer.headers.get_list("x-request-id") == ["one"]
+    assert ray_service.http.get("/-/routes").json() == {"/": "penstock"}
+
+
 def test_everything_listens_on_loopback_alone(ray_service: RayService) -> None:
     found = cluster.find(ray_service.settings)
     assert found is not None
