@@ -1,8 +1,8 @@
 """Raw ASGI: reading a bounded body, sending a response."""
 
 import gzip
+import os
 import re
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -35,7 +35,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._receive = receive
         given = self.headers.get(b"x-request-id", b"")
-        self.id = given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.id = given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
     async def json_body(self, *, also: bytes = JSON) -> bytes:
         """The body; Problem 413 over 8 MiB, 415 for a content type that is not JSON or `also`, or an encoding."""

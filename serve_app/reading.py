@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,19 @@ from serve_app.lines import SECONDS, connect
 from serve_app.problems import unavailable
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class LedgerEntry(msgspec.Struct, frozen=True):
+    """One move of a model's pointer, as the release ledger keeps it."""
+
+    version: int
+    action: str
+    month: str
+    at: datetime
+    who: str
+    why: str
+    replaced: int | None
+    artifact: str
 
 
 class Reader:
@@ -38,6 +52,10 @@ class Reader:
         """The metrics, as JSON text, with which a release was made."""
         return str(await self._read(_metrics, model, entry))
 
+    async def ledger(self, model: str, count: int) -> list[LedgerEntry]:
+        """The newest entries of a model's ledger, newest first."""
+        return await self._read(_ledger, model, count)  # type: ignore[no-any-return]
+
     async def released(self, model: str, entry: int) -> Released:
         """What the ledger says of a release."""
         return await self._read(_released, model, entry)  # type: ignore[no-any-return]
@@ -61,6 +79,12 @@ class Reader:
 async def _metrics(connection: Any, model: str, entry: int) -> str:
     record = await connection.fetchrow("SELECT metrics FROM app.release WHERE model = $1 AND entry = $2", model, entry)
     return str(record[0]) if record else "{}"
+
+
+async def _ledger(connection: Any, model: str, count: int) -> list[LedgerEntry]:
+    names = LedgerEntry.__struct_fields__
+    query = f"SELECT {', '.join(names)} FROM app.release WHERE model = $1 ORDER BY entry DESC LIMIT $2"
+    return [LedgerEntry(*record) for record in await connection.fetch(query, model, count)]
 
 
 async def _released(connection: Any, model: str, entry: int) -> Released:

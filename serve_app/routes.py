@@ -161,6 +161,7 @@ class Routes:
         state: dict[str, Any] = {"state": model_state(model, self._settings), "contract": contract_document(model)}
         if model.release:
             state["metrics"] = msgspec.Raw((await self._reader.metrics(name, model.release.entry)).encode())
+            state["releases"] = await self._reader.ledger(name, RECENT)
         return Response(_encode(state))
 
     async def _card(self, _: Request, name: str) -> Response:
