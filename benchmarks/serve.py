@@ -1,91 +1,122 @@
-"""How fast predictions are served, beside what most teams have: `python -m benchmarks.serve [--quick]`."""
+"""How fast predictions are served, beside what others run: `python -m benchmarks.serve [--quick]`."""
 
-import logging
-import os
+import contextlib
 import shutil
-import tempfile
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import msgspec
 
-from benchmarks.serve_load import Load, measure, rows_per_second, write_script
-from benchmarks.serve_targets import Target, bare, handwritten, on_ray
+from benchmarks import serve_foreign, serve_home, serve_targets
+from benchmarks.serve_load import Load, measure, middle, rows_per_second
+from benchmarks.serve_replica import further_replica
+from benchmarks.serve_report import BARE, HANDWRITTEN, RAY, Report
+from benchmarks.serve_targets import Target
+from resources.settings import Settings
 
 CONNECTIONS = (1, 8, 64)
 REQUESTS = 2000
-NOW = "2026-11-22T12:00:00+00:00"
-MONTH = "2026-10"
+ROWS = 1000
+WARM_SECONDS = 1.0
+IDLE_SECONDS = 4.0
+MOMENT = "2026-11-22T09:00:00Z"
+
+Start = Callable[[Settings], AbstractContextManager[list[Target]]]
+STARTS: dict[str, Start] = {
+    "ray": serve_targets.on_ray,
+    "bare": serve_targets.bare,
+    "handwritten": serve_targets.handwritten,
+    "mlflow": serve_foreign.mlflow,
+    "bentoml": serve_foreign.bentoml,
+    "mlserver": serve_foreign.mlserver,
+}
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--quick", is_flag=True, help="Two seconds a measurement instead of five.")
-@click.option("--only", multiple=True, help="Only these targets.")
-def main(as_json: bool, quick: bool, only: tuple[str, ...]) -> None:
-    """Measure everything in one run. Rates depend on the machine; compare CPU per request first."""
+@click.command(epilog="Example: python -m benchmarks.serve --quick --only ray --only bare")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.option("--quick", is_flag=True, help="One round of two seconds a measurement.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds over all targets.")
+@click.option("--seconds", default=3.0, show_default=True, help="Seconds of one measurement.")
+@click.option("--only", multiple=True, type=click.Choice(list(STARTS)), help="Only these targets.")
+@serve_home.keep
+def main(*, as_json: bool, quick: bool, rounds: int, seconds: float, only: tuple[str, ...], home: Path | None) -> None:
+    """Measure all targets, interleaved, in one run.
+
+    All run from the start, one is under load at a time; those that can be stopped meanwhile are. Rates depend on the
+    machine: compare CPU per request first, rates only within one run. The three foreign servers are installed by pip
+    into a folder that PENSTOCK_BENCH_VENVS names, and only predict.
+    """
     if not shutil.which("wrk"):
         raise click.ClickException("wrk is not installed (Debian: apt-get install wrk).")
-    with tempfile.TemporaryDirectory(prefix="penstock-serve-") as name:
-        figures = _measure(Path(name), 2.0 if quick else 5.0, only)
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(figures)))
+    starts = {name: start for name, start in STARTS.items() if not only or name in only}
+    for name in starts:
+        if name in serve_foreign.PACKAGES:
+            serve_foreign.environment(name)
+    with serve_home.home(home) as settings, contextlib.ExitStack() as running:
+        posted = _write_requests(settings, foreign=bool(starts.keys() & serve_foreign.PACKAGES.keys()))
+        targets = [target for start in starts.values() for target in running.enter_context(start(settings))]
+        report = _measure(targets, settings, posted, 1 if quick else rounds, 2.0 if quick else seconds)
+    click.echo(msgspec.json.format(msgspec.json.encode(report)) if as_json else report.text())
 
 
-def _measure(home: Path, seconds: float, only: tuple[str, ...]) -> list[Load]:
-    os.environ |= {"PENSTOCK_HOME": str(home), "PENSTOCK_NOW": NOW}
-    from resources import postgres, settings
-    from resources.processes import free_port
-
-    os.environ["PENSTOCK_HTTP_PORT"] = str(free_port())
-    resolved = postgres.resolve(settings.load())
-    try:
-        requests = _prepare(resolved)
-        write_script(home, requests)
-        made: list[Load] = []
-        for start in (on_ray, bare, handwritten):
-            if only and start.__name__ not in only:
-                continue
-            with start(resolved) as target:
-                for figure in _target(target, home, requests, seconds):
-                    click.echo(figure.line(), err=True)
-                    made.append(figure)
-        return made
-    finally:
-        postgres.stop(resolved)
+def _write_requests(settings: Settings, *, foreign: bool) -> list[dict[str, Any]]:
+    posted = serve_home.requests(settings, REQUESTS)
+    lines = [msgspec.json.encode(request).decode()[:-1] for request in posted]
+    (settings.home / serve_targets.REQUESTS).write_text("\n".join(lines) + "\n")
+    if foreign:
+        serve_foreign.prepare(settings, posted, MOMENT)
+    return posted
 
 
-def _target(target: Target, home: Path, requests: list[dict[str, Any]], seconds: float) -> Iterator[Load]:
-    """The figures of one target, after a warm-up."""
-    measure(target, home, 8, seconds / 2)
-    for connections in CONNECTIONS:
-        yield measure(target, home, connections, seconds)
-    yield rows_per_second(target, requests[:1000], seconds)
+def _measure(
+    targets: list[Target], settings: Settings, posted: list[dict[str, Any]], rounds: int, seconds: float
+) -> Report:
+    found: dict[tuple[str, int], list[Load]] = defaultdict(list)
+    rows: dict[str, list[float]] = defaultdict(list)
+    by_name = {target.name: target for target in targets}
+    difference = _compare(by_name, posted) if {RAY, HANDWRITTEN} <= by_name.keys() else None
+    for target in targets:
+        target.sleep()
+    idle = _idle(by_name[RAY]) if RAY in by_name else None
+    for number in range(rounds):
+        for target in targets:
+            target.wake()
+            measure(target, 8, WARM_SECONDS)
+            for connections in CONNECTIONS:
+                load = measure(target, connections, seconds)
+                found[target.name, connections].append(load)
+                click.echo(f"{number + 1}/{rounds} {load.line()}", err=True)
+            if target.name in (RAY, BARE, HANDWRITTEN):
+                rows[target.name].append(rows_per_second(target, posted[:ROWS], seconds / 2))
+            target.sleep()
+    loads = [middle(loads) for _, loads in sorted(found.items(), key=lambda item: item[0][1])]
+    further = further_replica(settings, by_name[RAY]) if RAY in by_name else None
+    medians = {name: sorted(values)[len(values) // 2] for name, values in rows.items()}
+    return Report(loads, medians, further, idle, difference)
 
 
-def _prepare(settings: Any) -> list[dict[str, Any]]:
-    """Train, release and publish the example in this home; gives real requests."""
-    import dagster as dg
+def _compare(targets: dict[str, Target], posted: list[dict[str, Any]]) -> float:
+    """The largest difference between the probabilities of ours and the handwritten service; stops if it is one."""
+    asked = [request | {"asked_at": MOMENT} for request in posted[:ROWS]]
+    answers = [httpx.post(targets[name].url, json=asked, timeout=120).json() for name in (RAY, HANDWRITTEN)]
+    ours = [list(answer["probabilities"].values()) for answer in answers[0]]
+    theirs = [answer["probabilities"] for answer in answers[1]]
+    difference = max(abs(a - b) for one, two in zip(ours, theirs, strict=True) for a, b in zip(one, two, strict=True))
+    if difference > 1e-12:
+        raise click.ClickException(f"Ours and the handwritten service differ by {difference:g}: nothing to compare.")
+    return float(difference)
 
-    from assets.declarations import declared
-    from assets.definitions import defs
-    from resources.coming_requests import coming
-    from resources.duckdb_warehouse import DuckDBWarehouse
-    from resources.example_warehouse import seed, shift_days
-    from resources.postgres import open_books
 
-    open_books(settings)
-    warehouse = DuckDBWarehouse(str(settings.warehouse_file), now=settings.now())
-    seed(warehouse, shift_days(settings.now()))
-    for preparation in declared().preparations.values():
-        warehouse.prepare(preparation.script)
-    logging.getLogger("dagster").setLevel(logging.WARNING)
-    with dg.DagsterInstance.ephemeral() as instance:
-        job = defs.resolve_job_def("everything_for_flight_delay")
-        job.execute_in_process(instance=instance, partition_key=f"{MONTH}-01")
-    return coming(settings, declared().model("flight_delay"), REQUESTS)
+def _idle(target: Target) -> float:
+    before = sum(target.cpu()) - target.cpu()[1]
+    time.sleep(IDLE_SECONDS)
+    return (sum(target.cpu()) - target.cpu()[1] - before) / IDLE_SECONDS
 
 
 if __name__ == "__main__":

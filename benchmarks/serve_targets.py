@@ -1,11 +1,12 @@
 """The services that are compared: ours on Ray Serve, ours under bare uvicorn, and the handwritten one."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,87 +14,170 @@ import httpx
 import psutil
 
 from resources import postgres
-from resources.processes import end_tree, free_port, tree
+from resources.processes import end_tree, free_port, memory, tree
 from resources.settings import ROOT, Settings
 from serve_app import cluster
 
-READY_SECONDS = 60
+READY_SECONDS = 90
 PREDICT = "/models/flight_delay/predict"
 HANDWRITTEN = ("--factory", "benchmarks.serve_handwritten:application", "--log-level", "warning", "--no-access-log")
+REQUESTS = "requests.txt"
+UNJOURNALED = "journal.off"
+"""The file in the home under which the benchmark's own deployment does not journal."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A running service: where it predicts, and the processes that answer."""
+    """A running service: where it predicts, what to send, and its processes.
+
+    `answering` are those of which a request needs CPU, `all` what it takes to run them. `asleep` says whether
+    they may be stopped while another target is measured.
+    """
 
     name: str
     url: str
-    processes: Callable[[], list[psutil.Process]]
+    bodies: Path
+    stamped: bool
+    answering: Callable[[], list[psutil.Process]]
+    all: Callable[[], list[psutil.Process]]
     postmaster: int
+    asleep: bool = True
+    prepare: Callable[[], None] = lambda: None
 
-    def cpu(self) -> tuple[float, float]:
-        """Seconds of CPU so far: of the service, and of Postgres."""
-        return _seconds(self.processes()), _seconds(tree(psutil.Process(self.postmaster)))
+    def cpu(self) -> tuple[float, float, float]:
+        """Seconds of CPU so far: of what answers, of Postgres, and of the rest."""
+        answering = _seconds(self.answering())
+        return answering, _seconds(tree(psutil.Process(self.postmaster))), _seconds(self.all()) - answering
+
+    def memory(self) -> int:
+        """Bytes that all processes of the service hold (PSS), Postgres aside."""
+        return memory(self.all())
+
+    def wake(self) -> None:
+        """Let it run, after sleep()."""
+        self._signal(signal.SIGCONT)
+        self.prepare()
+
+    def sleep(self) -> None:
+        """Stop its processes, so that they cost those that are measured nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.asleep:
+            for process in self.all():
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
 
 @contextmanager
-def on_ray(settings: Settings) -> Iterator[Target]:
-    """Ours through HAProxy and one replica, as `penstock up` runs it."""
+def on_ray(settings: Settings) -> Iterator[list[Target]]:
+    """Ours through HAProxy and one replica, as `penstock up` runs it, with the journal and without."""
     started = cluster.start(settings)
     try:
-        cluster.apply(settings)
-        raylet = started.parts[-1].process()
+        config = (ROOT / "serve_app" / "serve_config.yaml").read_text()
+        config = config.replace("serve_app.deployment:build", "benchmarks.serve_switchable:build")
+        path = settings.home / "serve_config.yaml"
+        path.write_text(config)
+        cluster.apply(settings, path)
+        gcs, raylet = (part.process() for part in started.parts)
+        assert gcs is not None
         assert raylet is not None
+        off = settings.home / UNJOURNALED
+
+        def journal() -> None:
+            off.unlink(missing_ok=True)
+            time.sleep(0.5)
+
+        def do_not_journal() -> None:
+            off.touch()
+            time.sleep(0.5)
+
+        def everything() -> list[psutil.Process]:
+            return [*tree(gcs), *tree(raylet)]
 
         def answering() -> list[psutil.Process]:
-            found = raylet.children(recursive=True)
-            return [p for p in found if any(part in _command(p) for part in ("ServeReplica", "haproxy"))]
+            return [p for p in everything() if any(part in _command(p) for part in ("ServeReplica", "haproxy"))]
 
         url = f"http://{settings.http_host}:{settings.http_port}"
-        yield _ready(settings, "Penstock on Ray Serve", url, answering)
+        _wait(f"{url}/readyz", "Penstock on Ray Serve")
+        yield [
+            Target(
+                name,
+                url + PREDICT,
+                settings.home / REQUESTS,
+                True,
+                answering,
+                everything,
+                postmaster(settings),
+                False,
+                do,
+            )
+            for name, do in (("Penstock on Ray Serve", journal), ("the same without journal", do_not_journal))
+        ]
     finally:
         cluster.stop(settings)
 
 
-def bare(settings: Settings) -> AbstractContextManager[Target]:
+@contextmanager
+def bare(settings: Settings) -> Iterator[list[Target]]:
     """Ours under bare uvicorn: the limit."""
-    return _uvicorn(settings, "Penstock under bare uvicorn", "serve_app.bare")
-
-
-def handwritten(settings: Settings) -> AbstractContextManager[Target]:
-    """FastAPI, pydantic, SQLAlchemy, pandas, joblib."""
-    return _uvicorn(settings, "handwritten FastAPI service", "uvicorn", *HANDWRITTEN)
+    yield from _ours(settings, "Penstock under bare uvicorn", "serve_app.bare")
 
 
 @contextmanager
-def _uvicorn(settings: Settings, name: str, module: str, *arguments: str) -> Iterator[Target]:
+def handwritten(settings: Settings) -> Iterator[list[Target]]:
+    """FastAPI, pydantic, SQLAlchemy, pandas, joblib."""
+    yield from _ours(settings, "handwritten FastAPI service", "uvicorn", *HANDWRITTEN)
+
+
+def _ours(settings: Settings, name: str, module: str, *arguments: str) -> Iterator[list[Target]]:
     port = free_port()
-    environment = os.environ | {
-        "PENSTOCK_TEST_URL": settings.test_url,
-        "PENSTOCK_PROD_URL": settings.prod_url,
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = {"PENSTOCK_TEST_URL": settings.test_url, "PENSTOCK_PROD_URL": settings.prod_url}
     command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
-    with (settings.home / "logs" / f"{module}.log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    with child(settings, name, command, ROOT, environment, f"{url}/readyz") as processes:
+        bodies = settings.home / REQUESTS
+        yield [Target(name, url + PREDICT, bodies, True, processes, processes, postmaster(settings))]
+
+
+@contextmanager
+def child(
+    settings: Settings, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str], ready: str
+) -> Iterator[Callable[[], list[psutil.Process]]]:
+    """Start a service, wait until `ready` answers 200, and end it afterwards; gives what lists its processes."""
+    log_file = settings.home / "logs" / f"{name.split(maxsplit=1)[0]}.log"
+    with log_file.open("ab") as log:
+        process = subprocess.Popen(
+            command, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, cwd=folder, stdout=log, stderr=log
+        )
+    found = psutil.Process(process.pid)
     try:
-        yield _ready(settings, name, f"http://127.0.0.1:{port}", lambda: tree(psutil.Process(process.pid)))
+        _wait(ready, name, log_file)
+        yield lambda: tree(found)
     finally:
-        end_tree(psutil.Process(process.pid), grace=5)
+        for member in tree(found):
+            with suppress(psutil.NoSuchProcess):
+                member.resume()
+        end_tree(found, grace=5)
         process.wait()
 
 
-def _ready(settings: Settings, name: str, url: str, processes: Callable[[], list[psutil.Process]]) -> Target:
-    """The target once it answers /readyz."""
+def _wait(url: str, name: str, log: Path | None = None) -> None:
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         with suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                postmaster = postgres.server(settings).pid()
-                assert postmaster is not None
-                return Target(name, url + PREDICT, processes, postmaster)
+            if httpx.get(url).status_code == 200:
+                return
         time.sleep(0.1)
-    raise TimeoutError(f"{name} is not ready after {READY_SECONDS} s; its home is {Path(settings.home)}")
+    said = log.read_text(errors="replace")[-2000:] if log else ""
+    raise TimeoutError(f"{name} is not ready after {READY_SECONDS} s. {said}")
+
+
+def postmaster(settings: Settings) -> int:
+    """The pid of the home's own Postgres."""
+    found = postgres.server(settings).pid()
+    assert found is not None
+    return found
 
 
 def _seconds(processes: list[psutil.Process]) -> float:

@@ -1,0 +1,123 @@
+"""The service under load while its parts are killed and changed: what was lost, what failed, how long it paused."""
+
+import json
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from benchmarks import serve_home
+from benchmarks.chaos_events import Happened, events
+from benchmarks.serve_changes import changes
+from benchmarks.serve_clients import Clients, lost
+from benchmarks.serve_stand import Stand, stand
+from resources.book import Book
+from resources.settings import Settings
+
+PATH = "/models/flight_delay/predict"
+REQUESTS = 2000
+REPLICAS = 2
+KILLS = ("replica", "replica", "a process of Postgres", "Postgres", "every replica")
+LEAST_PAUSE, MOST_PAUSE = 1.0, 4.0
+
+
+class Questions:
+    """The nth question of each client: a real flight, at an instant that no other question has."""
+
+    def __init__(self, requests: list[dict[str, Any]], *, hour: int) -> None:
+        self._bodies = [msgspec.json.encode(request)[:-1] for request in requests]
+        self._hour = hour
+
+    def __call__(self, client: int, n: int) -> bytes:
+        """The body of one question."""
+        at = f"2026-11-22T{self._hour:02d}:{client:02d}:{n // 1_000_000:02d}.{n % 1_000_000:06d}Z"
+        return self._bodies[(client * 97 + n) % len(self._bodies)] + b',"asked_at":"%s"}' % at.encode()
+
+
+def durability(
+    stood: Stand, requests: list[dict[str, Any]], *, answers: int, clients: int, minutes: float
+) -> dict[str, Any]:
+    """Kill replicas and Postgres at random until there are so many answers, then look for each in the journal."""
+    moments = random.Random(0)
+    kills: Counter[str] = Counter()
+    end = time.monotonic() + minutes * 60
+    settings = stood.settings
+    with Clients(lambda: settings.http_port, PATH, Questions(requests, hour=10), count=clients, patient=True) as asking:
+        while len(asking.answers.given) < answers and time.monotonic() < end:
+            time.sleep(moments.uniform(LEAST_PAUSE, MOST_PAUSE))
+            what = moments.choice(KILLS)
+            kills[what] += _kill(stood, what, moments)
+        stood.wait_for_replicas(REPLICAS)
+    seen = asking.answers
+    found = lost(Book("prod", settings.prod_url), seen.given)
+    return {
+        **found,
+        "given twice": seen.given_twice,
+        "kills": dict(kills),
+        "not answered at once": dict(seen.troubles),
+        "longest pause s": round(seen.longest_pause(), 2),
+    }
+
+
+def _kill(stood: Stand, what: str, moments: random.Random) -> int:
+    if what == "Postgres":
+        stood.kill_postgres()
+        time.sleep(moments.uniform(0, 1))
+        stood.start_postgres()
+        return 1
+    if what == "a process of Postgres":
+        return stood.kill_backend()
+    return stood.kill("replica", all_of_them=what == "every replica")
+
+
+def keeps_answering(stood: Stand, settings: Settings, requests: list[dict[str, Any]], clients: int) -> list[Happened]:
+    """Change and kill one thing after the other under constant load by clients that never ask again."""
+    made = changes(settings)
+    with Clients(
+        lambda: settings.http_port, PATH, Questions(requests, hour=11), count=clients, patient=False
+    ) as asking:
+        happened = []
+        for event in events(stood, made, replicas=REPLICAS):
+            happened.append(event.run(asking))
+            click.echo(happened[-1].line(), err=True)
+    return happened
+
+
+@click.command(epilog="Example: python -m benchmarks.chaos_serve --answers 2000 --minutes 2")
+@click.option("--answers", default=20_000, show_default=True, help="Least answers while parts are killed.")
+@click.option("--clients", default=12, show_default=True, help="Clients that ask at once.")
+@click.option("--minutes", default=10.0, show_default=True, help="Most minutes of killing.")
+@click.option("--part", type=click.Choice(["both", "durability", "answering"]), default="both", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@serve_home.keep
+def main(*, answers: int, clients: int, minutes: float, part: str, as_json: bool, home: Path | None) -> None:
+    """Kill and change the parts of a service made for it; ends with 1 if an answer was lost or a request failed.
+
+    Only processes that this program started are killed. It listens on loopback alone.
+    """
+    report: dict[str, Any] = {}
+    with serve_home.home(home) as settings, stand(settings, REPLICAS) as stood:
+        requests = serve_home.requests(settings, REQUESTS)
+        if part != "answering":
+            report["durability"] = durability(stood, requests, answers=answers, clients=clients, minutes=minutes)
+            click.echo(f"durability: {report['durability']}", err=True)
+        if part != "durability":
+            report["answering"] = msgspec.to_builtins(keeps_answering(stood, settings, requests, clients))
+    if as_json:
+        click.echo(json.dumps(report))
+    if _bad(report):
+        raise SystemExit(1)
+
+
+def _bad(report: dict[str, Any]) -> bool:
+    journal = report.get("durability", {})
+    lost_any = any(journal.get(name) for name in ("lost", "journaled otherwise", "duplicates"))
+    return lost_any or any(sum(one["troubles"].values()) > one["allowed"] for one in report.get("answering", ()))
+
+
+if __name__ == "__main__":
+    main()

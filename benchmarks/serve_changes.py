@@ -1,0 +1,82 @@
+"""What changes under a running service: a second release, and a second content for every looked-up table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+from resources.artifacts import ArtifactStore
+from resources.book import Book
+from resources.model import Model
+from resources.publish import publish
+from resources.releases import Proposal, Verdict, current, release, rollback
+from resources.settings import Settings
+from resources.snapshots import Snapshot, SnapshotStore
+from resources.table import ReplicatedTable
+
+MONTH = "2026-10"
+WHO = "chaos"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Two releases of one model and two snapshots of each of its tables, to go to and fro between."""
+
+    model: Model
+    books: tuple[Book, Book]
+    second: Proposal
+    contents: Mapping[str, tuple[ReplicatedTable, "cycle[Snapshot]"]]
+
+    def release(self) -> int:
+        """Make the second release current in both books; gives its version."""
+        entries = [release(book, self.second, _let_through, who=WHO, why="a switch") for book in self.books]
+        return entries[0].version
+
+    def roll_back(self) -> int:
+        """Make the first release current again; gives its version."""
+        entries = [rollback(book, self.model.contract.model, who=WHO, why="the way back") for book in self.books]
+        return entries[0].version
+
+    def publish(self, name: str) -> None:
+        """Publish the other content of one table into both books."""
+        table, snapshots = self.contents[name]
+        publish(next(snapshots), table, list(self.books), who=WHO)
+
+
+def changes(settings: Settings) -> Changes:
+    """Train the second release (smaller than the first), and write each table once more without its last row."""
+    from assets.declarations import declared
+    from training.candidate import make_candidate
+
+    model = declared().model("flight_delay")
+    books = Book("test", settings.test_url), Book("prod", settings.prod_url)
+    store = SnapshotStore(settings.snapshots)
+    first = current(books[1], model.contract.model)
+    assert first is not None
+    candidate = make_candidate(
+        replace(model, estimator=_smaller(model.estimator)),
+        MONTH,
+        store.open(first.training_snapshot),
+        store.open(first.holdout_snapshot),
+        ArtifactStore(settings.artifacts),
+        code_version="chaos",
+    )
+    contents = {}
+    with books[1].connect() as connection:
+        pointers = dict(connection.execute("SELECT table_name, snapshot FROM replicated.current").fetchall())
+    for table in declared().tables_for(model):
+        now = store.open(pointers[table.name])
+        rows = now.batches().read_all()
+        other = store.write(
+            table.name, rows.slice(0, rows.num_rows - 1).to_reader(), key=table.key, query=WHO, as_of=now.as_of
+        )
+        contents[table.name] = (table, cycle([other, now]))
+    return Changes(model, books, candidate.proposal, contents)
+
+
+def _smaller(estimator: Callable[[], Any]) -> Callable[[], Any]:
+    return lambda: estimator().set_params(max_iter=60, max_depth=2)
+
+
+def _let_through(_: object) -> Verdict:
+    return Verdict("override", {"reasons": ["a benchmark's switch"]})

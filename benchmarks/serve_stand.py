@@ -1,0 +1,109 @@
+"""A whole service on Ray Serve for chaos: its replicas, HAProxy, controller and Postgres by pid, and its config."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from resources import postgres
+from resources.processes import tree
+from resources.settings import ROOT, Settings
+from serve_app import cluster
+
+PATIENCE_SECONDS = 120.0
+PARTS = {"replica": "ServeReplica", "HAProxy": "haproxy", "controller": "ServeController"}
+
+
+@dataclass(frozen=True)
+class Stand:
+    """One running service; every process that it names is one that this program started."""
+
+    settings: Settings
+    raylet: psutil.Process
+
+    def processes(self, part: str) -> list[psutil.Process]:
+        """The processes of a part of PARTS."""
+        return [process for process in tree(self.raylet) if PARTS[part] in _command(process)]
+
+    def kill(self, part: str, *, all_of_them: bool = False) -> int:
+        """Kill one process of a part, or each, with SIGKILL; gives how many."""
+        found = self.processes(part)
+        for process in found if all_of_them else found[:1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return len(found) if all_of_them else len(found[:1])
+
+    def kill_postgres(self) -> None:
+        """Kill the postmaster with SIGKILL; its other processes notice and go."""
+        pid = postgres.server(self.settings).pid()
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+
+    def start_postgres(self) -> None:
+        """Start it again; it recovers what was committed."""
+        postgres.server(self.settings).start()
+
+    def kill_backend(self) -> int:
+        """Kill one process of Postgres that holds a connection; all others then restart. Gives how many were killed."""
+        pid = postgres.server(self.settings).pid()
+        assert pid is not None
+        backends = [p for p in psutil.Process(pid).children() if "penstock_prod" in _command(p)]
+        for backend in backends[-1:]:
+            with suppress(psutil.NoSuchProcess):
+                backend.kill()
+        return len(backends[-1:])
+
+    def configure(self, replicas: int, options: Mapping[str, Any] | None = None) -> None:
+        """Apply the shipped config with a fixed number of replicas, and further options of the deployment."""
+        config = yaml.safe_load((ROOT / "serve_app" / "serve_config.yaml").read_text())
+        deployment = config["applications"][0]["deployments"][0]
+        deployment["autoscaling_config"] |= {"min_replicas": replicas, "max_replicas": replicas}
+        deployment |= options or {}
+        path = self.settings.home / "serve_config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        cluster.apply(self.settings, path)
+
+    def wait_for_replicas(self, count: int, seconds: float = PATIENCE_SECONDS) -> float:
+        """Wait until so many replicas answer, and no other runs; gives how long that took."""
+        began = time.monotonic()
+        while self.answering() != count or len(self.processes("replica")) != count:
+            if time.monotonic() > began + seconds:
+                raise TimeoutError(f"not {count} replicas after {seconds:.0f} s")
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def answering(self) -> int:
+        """How many replicas HAProxy gives requests to."""
+        found = set()
+        with suppress(httpx.HTTPError, ValueError, KeyError):
+            for _ in range(20):
+                found.add(httpx.get(f"http://127.0.0.1:{self.settings.http_port}/state").json()["replica"])
+        return len(found)
+
+
+@contextmanager
+def stand(settings: Settings, replicas: int) -> Iterator[Stand]:
+    """Start the service over the books of these settings, and end it and all its processes afterwards."""
+    started = cluster.start(settings)
+    try:
+        raylet = started.parts[-1].process()
+        assert raylet is not None
+        made = Stand(settings, raylet)
+        made.configure(replicas)
+        made.wait_for_replicas(replicas)
+        yield made
+    finally:
+        cluster.stop(settings)
+
+
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""

@@ -1,0 +1,45 @@
+"""The product's deployment with one thing more: while a file stands in its home, nothing is journaled."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from ray import serve
+from ray.serve import Application
+
+from benchmarks.serve_targets import UNJOURNALED
+from resources import journal, settings
+from resources.journal import Entry
+from serve_app.deployment import Predictions
+
+LOOK_SECONDS = 0.2
+
+Product: Any = Predictions.func_or_class  # type: ignore[attr-defined]  # a Deployment
+
+
+@serve.deployment(name="Predictions")
+class Switchable(Product):  # type: ignore[misc]
+    """One replica, whose journal can be switched off from outside."""
+
+    async def __init__(self, book: str) -> None:  # type: ignore[misc]  # Ray awaits it
+        await super().__init__(book)
+        self._watching = asyncio.create_task(_watch())
+
+
+async def _watch() -> None:
+    off = settings.load().home / UNJOURNALED
+    write = journal.write
+    while True:
+        vars(journal)["write"] = _forget if off.exists() else write
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _forget(_: Any, entries: Sequence[Entry], **__: Any) -> set[bytes]:
+    """What the journal says when all is well, and nothing written."""
+    return {entry.entity for entry in entries if entry.last}
+
+
+def build(args: dict[str, Any]) -> Application:
+    """What the benchmark's serve config names."""
+    application: Application = Switchable.bind(args.get("book", "prod"))
+    return application
