@@ -48,6 +48,13 @@ def start(settings: Settings) -> Cluster:
     if running and running.http == http:
         return running
     stop(settings)
+    try:
+        return _start(settings, http)
+    except PenstockError:  # a busy machine may need longer than the 30 s that Ray waits for itself
+        return _start(settings, http)
+
+
+def _start(settings: Settings, http: str) -> Cluster:
     switches = ray_switches(settings)
     environment = ray_environment(settings, switches)
     port = free_port()
