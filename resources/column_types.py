@@ -93,6 +93,17 @@ def schema_text(columns: tuple[tuple[str, str], ...], key: tuple[str, ...]) -> b
     return msgspec.json.encode({"columns": columns, "key": key}, order="deterministic")
 
 
+class _Described(msgspec.Struct):
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...]
+
+
+def described(text: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Columns and key of a schema text."""
+    found = msgspec.json.decode(text, type=_Described)
+    return found.columns, found.key
+
+
 def _stored_type(field: pa.Field, table: str) -> pa.DataType:
     kind = field.type
     if isinstance(kind, pa.BaseExtensionType):

@@ -42,8 +42,11 @@ class StreamDigest:
         """SHA-256 of the stream so far, 64 hex digits."""
         return self._sha.hexdigest()
 
-    def id(self, schema_text: bytes) -> str:
-        """The snapshot id of the stream so far under this schema, 64 hex digits."""
+    def id(self, schema_text: bytes, base: str = "") -> str:
+        """The snapshot id of the stream so far under this schema, 64 hex digits; with the id of a base that of the
+        snapshot that the rows make on top of it."""
+        if base:
+            return hashlib.sha256(f"base {base} delta {self.stream} ".encode() + schema_text).hexdigest()
         whole = self._sha.copy()
         whole.update(schema_text)
         return whole.hexdigest()

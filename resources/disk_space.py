@@ -16,11 +16,13 @@ _INDEX_ENTRY_BYTES = 24
 
 def estimated_bytes(snapshot: Snapshot, table: ReplicatedTable) -> int:
     """What table and indexes will take, within about a quarter: values as they are sent, headers, index entries."""
-    lengths = snapshot.rows * (4 * len(snapshot.schema) + 2)
-    values = max(snapshot.manifest.stream_bytes - lengths, 0)
+    rows, sent = snapshot.file_rows, snapshot.manifest.stream_bytes
+    if snapshot.base is not None:
+        rows, sent = snapshot.rows, sent + snapshot.base.manifest.stream_bytes
+    values = max(sent - rows * (4 * len(snapshot.schema) + 2), 0)
     index_columns = len(table.key) + sum(len(columns) for columns in table.indexes)
-    entries = snapshot.rows * _INDEX_ENTRY_BYTES * (1 + len(table.indexes))
-    return values + snapshot.rows * _ROW_BYTES + entries + values * index_columns // len(snapshot.schema)
+    entries = rows * _INDEX_ENTRY_BYTES * (1 + len(table.indexes))
+    return values + rows * _ROW_BYTES + entries + values * index_columns // len(snapshot.schema)
 
 
 def check_space(connection: psycopg.Connection, snapshot: Snapshot, table: ReplicatedTable) -> None:

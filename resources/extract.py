@@ -3,55 +3,62 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-import pyarrow as pa
-
-from resources.incremental import WATERMARK, base, changes_query, check_watermark, greatest_watermark, with_changes
+from resources.incremental import (
+    WATERMARK,
+    changed_rows,
+    changes_query,
+    check_watermark,
+    continued,
+    greatest_watermark,
+)
 from resources.model import Model
 from resources.settings import Settings
 from resources.snapshots import Snapshot, SnapshotStore
 from resources.table import ReplicatedTable
 from resources.training_join import training_query
 from resources.warehouse import open_warehouse
-from schemas.shape import shape_check
+from resources.warehouse_version import holds, version_of
+from schemas.shape import shape_check, shape_text
 
 
 def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:
     """The snapshot of a replicated table as the warehouse has it now; ShapeError, and nothing stored, if off.
 
     Of a table that declares a watermark only what changed since the last snapshot is read from the warehouse, until
-    a full extract is due.
+    a full extract is due. Of one that declares a version query nothing is, while its result stays the same.
     """
-    store, now = SnapshotStore(settings.snapshots), settings.now()
-    last = base(store, table, now)
+    store, now, warehouse = SnapshotStore(settings.snapshots), settings.now(), open_warehouse(settings)
+    last = store.latest(table.name)
+    version = version_of(warehouse, table)
+    if last is not None and holds(table, last, version, now):
+        return store.skip(last, now)
+    check = shape_check(table.shape, table.name)
+    last = continued(table, last, now)
     since = greatest_watermark(last, table.watermark) if last else None
     if last is not None and since is not None:
-        query = changes_query(table)
-        with open_warehouse(settings).batches(query, {WATERMARK: since}, key=table.key) as changes:
-            rows = with_changes(last, changes, table)
-            if rows is not None:
-                return _written(store, table, rows, now, full_as_of=last.full_as_of)
-    with open_warehouse(settings).batches(table.query, key=table.key) as batches:
+        with warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found:
+            changes, base = changed_rows(last, found, table), last.base or last
+            if changes is not None:
+                return store.write_changes(
+                    last,
+                    changes,
+                    lambda rows: base.rows + rows - changes.replaced,
+                    as_of=now,
+                    check=check,
+                    version=version,
+                )
+    with warehouse.batches(table.query, key=table.key) as batches:
         check_watermark(batches.schema, table)
-        return _written(store, table, batches, now)
-
-
-def _written(
-    store: SnapshotStore,
-    table: ReplicatedTable,
-    rows: pa.RecordBatchReader,
-    now: datetime,
-    *,
-    full_as_of: datetime | None = None,
-) -> Snapshot:
-    return store.write(
-        table.name,
-        rows,
-        key=table.key,
-        query=table.query,
-        as_of=now,
-        check=shape_check(table.shape, table.name),
-        full_as_of=full_as_of,
-    )
+        return store.write(
+            table.name,
+            batches,
+            key=table.key,
+            query=table.query,
+            as_of=now,
+            check=check,
+            shape=shape_text(table.shape),
+            version=version,
+        )
 
 
 def extract_training_rows(

@@ -1,6 +1,6 @@
 """Whether a loaded table can be looked up as declared: by an index, and within the latency budget."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import psycopg
@@ -8,25 +8,39 @@ from psycopg import sql
 
 from model_tools.contract import Lookup
 from resources.lookup_cost import TINY_ROWS, Key, index_columns, p99_ms, prepared_lookup, sampled_keys
+from resources.lookup_sql import SESSION
 from resources.physical_table import PhysicalTable
 from resources.publish_error import PublishError
 
 
 def check_lookups(
-    connection: psycopg.Connection, physical: PhysicalTable, lookups: Sequence[Lookup], rows: int
+    connection: psycopg.Connection, physical: PhysicalTable, lookups: Sequence[Lookup]
 ) -> dict[str, float]:
-    """p99 in ms of each declared lookup over sampled keys; PublishError with plan and remedy if one is infeasible."""
-    return {lookup.name: _check_lookup(connection, physical, lookup, rows) for lookup in lookups}
+    """p99 in ms of each declared lookup over sampled keys, with the planner's settings of the service; PublishError
+    with plan and remedy if one is infeasible."""
+    if not lookups:
+        return {}
+    for lookup in lookups:
+        _check_unique(connection, physical, lookup)
+    with connection.transaction():
+        for name, value in SESSION.items():
+            connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+        return {lookup.name: _check_lookup(connection, physical, lookup) for lookup in lookups}
 
 
-def _check_lookup(connection: psycopg.Connection, physical: PhysicalTable, lookup: Lookup, rows: int) -> float:
-    _check_unique(connection, physical, lookup)
-    keys = sampled_keys(connection, physical.identifier, lookup, rows)
+def _check_lookup(connection: psycopg.Connection, physical: PhysicalTable, lookup: Lookup) -> float:
+    keys = [
+        key
+        for name, rows in physical.tables.items()
+        for key in sampled_keys(connection, sql.Identifier("replicated", name), lookup, rows)
+    ]
     if not keys:
         return 0.0
+    rows = max(physical.tables.values())
     with prepared_lookup(connection, physical.identifier, lookup) as prepared:
         plan = _plan(connection, prepared, keys[len(keys) // 2])
-        if rows > TINY_ROWS and _reads_whole_table(plan, physical.name):
+        large = {name for name, held in physical.tables.items() if held > TINY_ROWS}
+        if large and _reads_whole_table(plan, large):
             raise _without_index(physical, lookup, rows, plan)
         p99 = p99_ms(connection, prepared, keys, lookup.budget_ms)
     if p99 > lookup.budget_ms:
@@ -70,10 +84,10 @@ def _plan(connection: psycopg.Connection, prepared: str, key: Key) -> dict[str, 
     return plan
 
 
-def _reads_whole_table(plan: dict[str, Any], physical: str) -> bool:
-    own = plan.get("Node Type") == "Seq Scan" and plan.get("Relation Name") == physical
+def _reads_whole_table(plan: dict[str, Any], large: Set[str]) -> bool:
+    own = plan.get("Node Type") == "Seq Scan" and plan.get("Relation Name") in large
     unbound = "Index" in plan.get("Node Type", "") and not plan.get("Index Cond") and "Plans" not in plan
-    return own or unbound or any(_reads_whole_table(child, physical) for child in plan.get("Plans", ()))
+    return own or unbound or any(_reads_whole_table(child, large) for child in plan.get("Plans", ()))
 
 
 def _without_index(physical: PhysicalTable, lookup: Lookup, rows: int, plan: dict[str, Any]) -> PublishError:

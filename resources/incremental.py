@@ -1,4 +1,4 @@
-"""Incremental extracts: what changed since the last snapshot, merged into it while both stream."""
+"""Incremental extracts: what changed since the last snapshot, on top of the last one that was extracted whole."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -7,13 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model_tools.errors import PenstockError
-from resources.column_types import postgres_columns, schema_text, stored_schema
+from resources.changed_rows import ChangedRows
+from resources.column_types import stored_schema
 from resources.conform import conform
-from resources.copy_stream import CopyEncoder, slices
 from resources.key_order import KeyOrder
 from resources.merge import merged
-from resources.snapshots import Snapshot, SnapshotError, SnapshotStore
+from resources.snapshot import Snapshot, SnapshotError
+from resources.snapshot_proof import check_file
 from resources.table import ReplicatedTable
+from schemas.shape import shape_text
 
 WATERMARK = "watermark"
 """The name under which the last snapshot's greatest watermark is bound."""
@@ -26,24 +28,41 @@ def changes_query(table: ReplicatedTable) -> str:
     return f"SELECT * FROM ({inner}) AS extract WHERE {column} >= :{WATERMARK} OR {column} IS NULL"
 
 
-def base(store: SnapshotStore, table: ReplicatedTable, now: datetime) -> Snapshot | None:
-    """The snapshot that changes can be merged into; None where the whole table has to be extracted: it declares no
-    watermark, a full extract is due, there is no snapshot yet, or it was made by another query or key."""
-    if not table.watermark:
+def continued(table: ReplicatedTable, last: Snapshot | None, now: datetime) -> Snapshot | None:
+    """`last` where changes can be added to it; None where the whole table has to be extracted: it declares no
+    watermark, a full extract is due, there is no snapshot yet, it was made by another query, key or shape, or the
+    changes since the last full extract are too many.
+
+    SnapshotError where the stored files of `last` are not what they were.
+    """
+    if not table.watermark or last is None or not last.rows:
         return None
-    last = store.latest(table.name)
-    if last is None or last.manifest.query != table.query or last.key != table.key:
+    base, text = last.base or last, shape_text(table.shape)
+    if (last.manifest.query, last.key, last.manifest.shape) != (table.query, table.key, text):
         return None
-    return last if last.rows and now - last.full_as_of < table.full_every else None
+    if now - last.full_as_of >= table.full_every or last.manifest.delta_rows > table.largest_delta * base.rows:
+        return None
+    for one in (base,) if last.base is None else (base, last.own):
+        if not one.manifest.file_sha256:
+            return None
+        if not check_file(one):
+            raise SnapshotError(
+                f"snapshot {one.id[:12]} of table {one.name!r}",
+                expected=f"a file with the SHA-256 digest {one.manifest.file_sha256}",
+                found="another",
+                todo="The stored file was changed. Remove it from the store, so that the next extract is a full one.",
+            )
+    return last
 
 
 def greatest_watermark(snapshot: Snapshot, column: str) -> object | None:
-    """The greatest value of the column as Python has it, None where all are null."""
+    """The greatest value of the column that was ever extracted into it, None where all are null."""
     best: pa.Scalar | None = None
-    for batch in snapshot.batches(columns=[column]):
-        found = pc.max(batch.column(0))
-        if found.is_valid and (best is None or pc.less(best, found).as_py()):
-            best = found
+    for one in (snapshot.base, snapshot.own):
+        for batch in one.batches(1 << 20, columns=[column]) if one is not None else ():
+            found = pc.max(batch.column(0))
+            if found.is_valid and (best is None or pc.less(best, found).as_py()):
+                best = found
     return best.as_py() if best is not None else None
 
 
@@ -61,16 +80,16 @@ def check_watermark(schema: pa.Schema, table: ReplicatedTable) -> None:
         )
 
 
-def with_changes(last: Snapshot, changes: pa.RecordBatchReader, table: ReplicatedTable) -> pa.RecordBatchReader | None:
-    """The rows of `last` with the changed ones replaced and the new ones in between; None where the columns or their
-    types are no longer the same. Raises as SnapshotStore.write does for rows that cannot be stored, and SnapshotError
-    at the end if the stored rows of `last` are not what they were."""
-    schema = stored_schema(changes.schema, table.name)
+def changed_rows(last: Snapshot, found: pa.RecordBatchReader, table: ReplicatedTable) -> ChangedRows | None:
+    """All rows that are new or changed since the base of `last`, of which those just `found` are the newest; None
+    where the columns or their types are no longer the same. Raises as SnapshotStore.write does for rows that cannot
+    be stored."""
+    schema = stored_schema(found.schema, table.name)
     if not schema.equals(last.schema):
         return None
-    return pa.RecordBatchReader.from_batches(
-        schema, merged(_proven(last), _conformed(changes, schema, table), table.key)
-    )
+    before = last.own.batches() if last.base is not None else ()
+    newest = merged(before, _conformed(found, schema, table), table.key)
+    return ChangedRows(last.base or last, newest, table.watermark)
 
 
 def _conformed(changes: pa.RecordBatchReader, schema: pa.Schema, table: ReplicatedTable) -> Iterator[pa.RecordBatch]:
@@ -79,23 +98,3 @@ def _conformed(changes: pa.RecordBatchReader, schema: pa.Schema, table: Replicat
         conformed = conform(batch, schema, table.name, table.key)
         order.check(conformed)
         yield conformed
-
-
-def _proven(snapshot: Snapshot) -> Iterator[pa.RecordBatch]:
-    """The rows of a snapshot; SnapshotError at the end where their digest is not its id, so that a damaged file
-    never becomes part of a new snapshot."""
-    encoder = CopyEncoder(snapshot.schema)
-    encoder.header()
-    for batch in snapshot.batches():
-        for piece in slices(batch):
-            encoder.rows(piece)
-        yield batch
-    encoder.end()
-    found = encoder.digest.id(schema_text(postgres_columns(snapshot.schema), snapshot.key))
-    if found != snapshot.id:
-        raise SnapshotError(
-            f"snapshot {snapshot.id[:12]} of table {snapshot.name!r}",
-            expected=f"content with digest {snapshot.id}",
-            found=found,
-            todo="The stored file was changed. Remove it from the store, so that the next extract is a full one.",
-        )

@@ -14,7 +14,7 @@ _REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.er
 
 
 @contextlib.contextmanager
-def explained(snapshot: Snapshot, physical: PhysicalTable) -> Iterator[None]:
+def explained(physical: PhysicalTable) -> Iterator[None]:
     """Turn what Postgres refuses in the content into a PublishError; other errors pass unchanged."""
     try:
         yield
@@ -22,7 +22,7 @@ def explained(snapshot: Snapshot, physical: PhysicalTable) -> Iterator[None]:
         # Only with a column is the line that of the row: rows are stored in bulk, many lines after they were read.
         place = re.search(r"line (\d+), column ([^:\n]+)", error.diag.context or "")
         column = f"column {place[2]!r} of " if place else ""
-        key = f" at key {_key_of_row(snapshot, int(place[1]) - 1)}" if place else ""
+        key = f" at key {_key_of_row(physical.source, int(place[1]) - 1)}" if place else ""
         raise PublishError(
             f"{column}table {physical.table!r}{key}",
             expected="what Postgres can hold",

@@ -11,10 +11,12 @@ import psycopg
 from resources.book import Book
 from resources.book_digest import catalog_schema, table_digest
 from resources.book_session import publish_lock, publishing_session
+from resources.column_types import postgres_columns, schema_text
 from resources.disk_space import check_space
 from resources.feasibility import check_lookups
+from resources.layered_table import existing_physical, has_indexes, layers, new_physical
 from resources.load_refusal import explained
-from resources.physical_table import PhysicalTable, existing_indexes, new_physical, total_bytes
+from resources.physical_table import PhysicalTable, total_bytes
 from resources.publication import Publication, Seconds
 from resources.publish_error import PublishError
 from resources.publish_guard import Current, current
@@ -37,6 +39,7 @@ class Loading:
     seconds: Seconds = field(default_factory=Seconds)
     lookup_p99_ms: dict[str, float] = field(default_factory=dict)
     size: int = 0
+    sent: str = ""
 
     @classmethod
     @contextlib.contextmanager
@@ -46,23 +49,22 @@ class Loading:
         """Take the table's publish lock in the book and drop what dead publishers left."""
         with publishing_session(book, table.name, waiting) as connection:
             drop_tables(connection, abandoned(connection, table.name))
-            physical = new_physical(connection, table.name, snapshot)
+            physical = new_physical(connection, table, snapshot)
             yield cls(snapshot, table, book, connection, current(connection, table.name), physical)
 
     def is_current(self) -> bool:
         """Whether the book shows this content already, with every declared index."""
         if self.now is None or self.now.snapshot != self.snapshot.id:
             return False
-        existing = existing_indexes(self.connection, self.now.physical)
-        return existing is not None and {self.table.key, *map(tuple, self.table.indexes)} <= existing
+        return has_indexes(self.connection, layers(self.connection, self.now.physical), self.table)
 
     def keep(self) -> None:
         """Keep what is current: check its lookups, and note that its content holds as of the snapshot's time."""
         if self.now is None:
             return
-        self.physical = replace(self.physical, name=self.now.physical)
+        self.physical = existing_physical(self.connection, self.now.physical, self.table, self.snapshot)
         self._check_feasibility()
-        self.size = total_bytes(self.connection, self.physical)
+        self.size = total_bytes(self.connection, self.physical.tables)
         if self.snapshot.as_of > self.now.as_of:
             self.connection.execute(
                 "UPDATE replicated.current SET as_of = %s WHERE table_name = %s",
@@ -71,26 +73,26 @@ class Loading:
 
     def check_space(self) -> None:
         """PublishError where the load would not fit on the book's disk."""
-        check_space(self.connection, self.snapshot, self.table)
+        check_space(self.connection, self.physical.source, self.table)
 
     def load(self, chunks: Iterable[bytes]) -> None:
         """Copy the stream into the new physical table."""
         started = time.perf_counter()
-        with explained(self.snapshot, self.physical):
+        with explained(self.physical):
             self.physical.load(self.connection, chunks)
         self.seconds = replace(self.seconds, load=time.perf_counter() - started)
 
     def prepare(self) -> None:
         """Index, verify and check the loaded table; PublishError if it cannot become current."""
         started = time.perf_counter()
-        with explained(self.snapshot, self.physical):
+        with explained(self.physical):
             self.physical.build_indexes(self.connection, self.table.indexes)
             self.physical.finish(self.connection)
         indexed = time.perf_counter()
         self._verify()
         verified = time.perf_counter()
         self._check_feasibility()
-        self.size = total_bytes(self.connection, self.physical)
+        self.size = total_bytes(self.connection, self.physical.tables)
         self.seconds = replace(
             self.seconds,
             index=indexed - started,
@@ -124,6 +126,7 @@ class Loading:
             snapshot=self.snapshot.id,
             physical=self.physical.name,
             rows=self.snapshot.rows,
+            loaded=0 if skipped else sum(list(self.physical.tables.values())[-1:]),
             bytes=self.size,
             skipped=skipped,
             seconds=self.seconds,
@@ -131,17 +134,18 @@ class Loading:
         )
 
     def _check_feasibility(self) -> None:
-        self.lookup_p99_ms = check_lookups(self.connection, self.physical, self.table.lookups, self.snapshot.rows)
+        self.lookup_p99_ms = check_lookups(self.connection, self.physical, self.table.lookups)
 
     def _verify(self) -> None:
-        """The bytes in the book hash to the snapshot's id. As the rows lie they are in the order in which they
-        were loaded, that of the key, and reading them so is a third faster than by the index."""
-        digest = table_digest(self.connection, self.physical.name)
-        found = digest.id(catalog_schema(self.connection, self.physical.name))
-        if found != self.snapshot.id:
+        """The bytes in the book hash to the digest of those that were `sent`. As the rows lie they are in the order
+        in which they were loaded, that of the key, and reading them so is a third faster than by the index."""
+        found = table_digest(self.connection, self.physical.filled).stream
+        schema = catalog_schema(self.connection, self.physical.filled)
+        expected = schema_text(postgres_columns(self.physical.schema), self.physical.key)
+        if (found, schema) != (self.sent, expected):
             raise PublishError(
-                f"content of replicated.{self.physical.name} in book {self.book.name!r}",
-                expected=f"digest {self.snapshot.id}",
-                found=found,
+                f"content of replicated.{self.physical.filled} in book {self.book.name!r}",
+                expected=f"stream digest {self.sent} of {expected.decode()}",
+                found=f"{found} of {schema.decode()}",
                 todo="The table was not made current. Publish again; if this stays, check the book's disk and memory.",
             )

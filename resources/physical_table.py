@@ -1,6 +1,6 @@
 """One immutable table of the schema `replicated` that holds exactly one snapshot."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -10,7 +10,7 @@ from psycopg import sql
 from resources.column_types import postgres_columns
 from resources.snapshots import Snapshot
 
-_LONGEST_STEM = 40
+_LONGEST_STEM = 36
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,37 @@ class PhysicalTable:
 
     name: str
     table: str
-    snapshot: str
-    schema: pa.Schema
-    key: tuple[str, ...]
+    snapshot: Snapshot
 
     @property
     def identifier(self) -> sql.Identifier:
         """The quoted, qualified name."""
         return sql.Identifier("replicated", self.name)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return self.snapshot.schema
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns of the primary key."""
+        return self.snapshot.key
+
+    @property
+    def source(self) -> Snapshot:
+        """What has to be loaded."""
+        return self.snapshot
+
+    @property
+    def filled(self) -> str:
+        """The table that is loaded."""
+        return self.name
+
+    @property
+    def tables(self) -> Mapping[str, int]:
+        """The tables that the rows lie in, with the number of rows of each."""
+        return {self.name: self.snapshot.rows}
 
     def load(self, connection: psycopg.Connection, chunks: Iterable[bytes]) -> None:
         """Create the table and copy `chunks` into it, in one transaction.
@@ -35,36 +58,44 @@ class PhysicalTable:
         than the load never finds the table empty, and vacuum has nothing left to do.
         """
         with connection.transaction():
-            connection.execute(
-                "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)",
-                (self.name, self.table, self.snapshot),
-            )
-            connection.execute(create_statement(self.identifier, postgres_columns(self.schema), self.key))
-            statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(self.identifier)
+            self.register(connection)
+            connection.execute(create_statement(self._filled, postgres_columns(self.schema), self.key))
+            statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(self._filled)
             with connection.cursor().copy(statement) as copy:
                 for chunk in chunks:
                     copy.write(chunk)
 
+    def register(self, connection: psycopg.Connection) -> None:
+        """Note the table, so that it is found when its publisher dies."""
+        connection.execute(
+            "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)",
+            (self.name, self.table, self.snapshot.id),
+        )
+
     def build_indexes(self, connection: psycopg.Connection, indexes: Sequence[tuple[str, ...]]) -> None:
         """Build the unique index of the key and the declared indexes. Reading the table goes on meanwhile."""
         create = sql.SQL("CREATE UNIQUE INDEX {} ON {} ({})")
-        connection.execute(create.format(sql.Identifier(self._key_index), self.identifier, _names(self.key)))
+        connection.execute(create.format(sql.Identifier(self._key_index), self._filled, _names(self.key)))
         for columns in indexes:
-            connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(self.identifier, _names(columns)))
+            connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(self._filled, _names(columns)))
 
     def finish(self, connection: psycopg.Connection) -> None:
         """Make the unique index the primary key, and gather statistics for the planner."""
         with connection.transaction():
             connection.execute(
                 sql.SQL("ALTER TABLE {} ADD PRIMARY KEY USING INDEX {}").format(
-                    self.identifier, sql.Identifier(self._key_index)
+                    self._filled, sql.Identifier(self._key_index)
                 )
             )
-            connection.execute(sql.SQL("ANALYZE {}").format(self.identifier))
+            connection.execute(sql.SQL("ANALYZE {}").format(self._filled))
+
+    @property
+    def _filled(self) -> sql.Identifier:
+        return sql.Identifier("replicated", self.filled)
 
     @property
     def _key_index(self) -> str:
-        return f"{self.name}_key"
+        return f"{self.filled}_key"
 
 
 def create_statement(
@@ -85,26 +116,24 @@ def create_statement(
     )
 
 
-def new_physical(connection: psycopg.Connection, table: str, snapshot: Snapshot) -> PhysicalTable:
-    """A physical table, not yet created, under a free name made of table and snapshot."""
+def free_name(connection: psycopg.Connection, table: str, snapshot: Snapshot) -> str:
+    """A name made of table and snapshot that no relation has, nor begins with."""
     stem = f"{table.encode()[:_LONGEST_STEM].decode(errors='ignore')}_{snapshot.id[:12]}"
     name, copies = stem, 1
-    taken = "SELECT FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = %s"
-    while connection.execute(taken, (name,)).fetchone() is not None:
+    taken = "SELECT FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = ANY(%s)"
+    while connection.execute(taken, ([name, delta_name(name)],)).fetchone() is not None:
         copies += 1
         name = f"{stem}_{copies}"
-    return PhysicalTable(name, table, snapshot.id, snapshot.schema, snapshot.key)
+    return name
 
 
-def drop_physical(connection: psycopg.Connection, name: str) -> None:
-    """Drop a physical table and its entry, at once or not at all."""
-    with connection.transaction():
-        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("replicated", name)))
-        connection.execute("DELETE FROM replicated.physical_table WHERE physical = %s", (name,))
+def delta_name(name: str) -> str:
+    """The name of the table of new and changed rows that belongs to a layered table."""
+    return f"{name}_delta"
 
 
 def existing_indexes(connection: psycopg.Connection, name: str) -> set[tuple[str, ...]] | None:
-    """The columns of every index of a physical table; None where the table does not exist."""
+    """The columns of every index of a table; None where the table does not exist."""
     rows = connection.execute(
         """SELECT i.indexrelid IS NOT NULL, array_agg(a.attname::text ORDER BY k.place)
            FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid
@@ -116,12 +145,14 @@ def existing_indexes(connection: psycopg.Connection, name: str) -> set[tuple[str
     return {tuple(columns) for is_index, columns in rows if is_index} if rows else None
 
 
-def total_bytes(connection: psycopg.Connection, physical: PhysicalTable) -> int:
-    """The size of table and indexes on the book's disk."""
+def total_bytes(connection: psycopg.Connection, tables: Iterable[str]) -> int:
+    """The size of tables and their indexes on the book's disk; one that does not exist has none."""
     row = connection.execute(
-        "SELECT pg_total_relation_size(%s::regclass)", (physical.identifier.as_string(connection),)
+        """SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c
+           WHERE c.relnamespace = 'replicated'::regnamespace AND c.relname = ANY(%s)""",
+        (list(tables),),
     ).fetchone()
-    return int(row[0]) if row else 0
+    return int(row[0] or 0) if row else 0
 
 
 def _names(columns: Sequence[str]) -> sql.Composed:

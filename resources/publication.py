@@ -21,6 +21,7 @@ class Seconds:
 class Publication:
     """One table made current in one book, or found to be current already (`skipped`).
 
+    `loaded` is the number of rows that were sent, which is small where the book had the snapshot's base already;
     `bytes` is the size of table and indexes in the book; `lookup_p99_ms` is per declared lookup.
     """
 
@@ -31,10 +32,11 @@ class Publication:
     rows: int
     bytes: int
     skipped: bool
+    loaded: int = 0
     seconds: Seconds = field(default_factory=Seconds)
     lookup_p99_ms: dict[str, float] = field(default_factory=dict)
 
     @property
     def rows_per_second(self) -> float:
-        """Rows over the whole time; 0 where nothing was loaded."""
-        return self.rows / self.seconds.total if self.seconds.total else 0.0
+        """Loaded rows over the whole time; 0 where nothing was loaded."""
+        return self.loaded / self.seconds.total if self.seconds.total else 0.0

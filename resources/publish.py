@@ -1,20 +1,16 @@
 """Publish: load a snapshot into books and make it current, or leave everything as it was."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
-
 from resources.book import Book
-from resources.column_types import postgres_columns, schema_text
 from resources.copy_fan import fan_out
-from resources.copy_stream import CopyEncoder
 from resources.loading import Loading
 from resources.publication import Publication
-from resources.publish_error import PublishError
 from resources.publish_guard import check_declaration, check_rows, check_test_first, in_order
-from resources.snapshots import Snapshot
+from resources.snapshot import Snapshot
+from resources.snapshot_proof import Proof
 from resources.switch import Switch, switch
 from resources.table import ReplicatedTable
 
@@ -71,8 +67,8 @@ def publish_group(
         for loading in pending:
             loading.check_space()
         try:
-            for snapshot, table in group:
-                _load(snapshot, [one for one in pending if one.table is table], report)
+            for _, table in group:
+                _load([one for one in pending if one.table is table], report)
             _in_threads(pending, Loading.prepare)
             _in_threads([loading for loading in everything if loading not in pending], Loading.keep)
             for of_book in loadings.values():
@@ -86,33 +82,22 @@ def publish_group(
         return [loading.publication(skipped=loading not in pending) for loading in everything]
 
 
-def _load(snapshot: Snapshot, pending: Sequence[Loading], report: Progress) -> None:
-    """Read the snapshot once, into all books; PublishError if what was read is not what was stored."""
-    if not pending:
-        return
-    encoder = CopyEncoder(snapshot.schema)
-    chunks = encoder.chunks(_reported(snapshot, report))
+def _load(pending: Sequence[Loading], report: Progress) -> None:
+    """Read what has to be loaded of one snapshot once, into all books that need the same of it; SnapshotError if
+    what was read is not what was stored."""
+    for layered in (False, True):
+        same = [one for one in pending if (one.physical.source is not one.snapshot) == layered]
+        if not same:
+            continue
+        source = same[0].physical.source
+        proof, rows = Proof(source), source.rows if source.base else source.file_rows
 
-    def checked() -> Iterator[bytes]:
-        yield from chunks
-        found = encoder.digest.id(schema_text(postgres_columns(snapshot.schema), snapshot.key))
-        if found != snapshot.id:
-            raise PublishError(
-                f"snapshot {snapshot.id[:12]} of table {snapshot.name!r} in the store",
-                expected=f"content with digest {snapshot.id}",
-                found=found,
-                todo="The stored file was changed. Extract the table again; nothing was changed in the books.",
-            )
+        def reported(done: int, rows: int = rows) -> None:
+            report("loading", done, rows)
 
-    fan_out(checked(), [loading.load for loading in pending])
-
-
-def _reported(snapshot: Snapshot, report: Progress) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for batch in snapshot.batches():
-        yield batch
-        done += batch.num_rows
-        report("loading", done, snapshot.rows)
+        fan_out(proof.chunks(reported), [loading.load for loading in same])
+        for loading in same:
+            loading.sent = proof.encoder.digest.stream
 
 
 def _in_threads(loadings: Sequence[Loading], step: Callable[[Loading], None]) -> None:

@@ -76,10 +76,32 @@ def _columns(connection: psycopg.Connection, table: str) -> list[tuple[str, str]
 
 
 def _definition(physical: PhysicalTable) -> sql.Composed:
-    return sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(
-        sql.Identifier("replicated", physical.table),
-        sql.SQL(", ").join(map(sql.Identifier, physical.schema.names)),
-        physical.identifier,
+    return sql.SQL("CREATE OR REPLACE VIEW {} AS {}").format(
+        sql.Identifier("replicated", physical.table), public_query(physical.schema.names, physical.name)
+    )
+
+
+def view_finding(connection: psycopg.Connection, name: str, query: sql.Composable) -> str:
+    """What is wrong with the view `replicated.<name>`, which should be `query`; empty where nothing is. Postgres spells
+    both: the query is made a view for a moment."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(sql.SQL("CREATE TEMPORARY VIEW expected_view AS {}").format(query))
+        row = connection.execute(
+            """SELECT pg_get_viewdef('pg_temp.expected_view'::regclass),
+                      (SELECT pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' AND relname = %s
+                       AND relnamespace = 'replicated'::regnamespace)""",
+            (name,),
+        ).fetchone()
+    expected, found = row or ("", None)
+    if found is None:
+        return f"the view replicated.{name} is gone"
+    return "" if found == expected else f"the view replicated.{name} is not what it was: {' '.join(found.split())}"
+
+
+def public_query(names: Sequence[str], physical: str) -> sql.Composed:
+    """What the human-facing view selects."""
+    return sql.SQL("SELECT {} FROM {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier("replicated", physical)
     )
 
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import psycopg
-
-from resources.physical_table import drop_physical
+from psycopg import sql
 
 KEEP = 2
 GRACE = timedelta(seconds=60)
@@ -29,7 +28,8 @@ def abandoned(connection: psycopg.Connection, table: str) -> list[str]:
 
 
 def superseded(connection: psycopg.Connection, table: str, *, keep: int = KEEP, grace: timedelta = GRACE) -> list[str]:
-    """Physical tables of `table` that are neither among the newest `keep` nor were current within `grace`."""
+    """Physical tables of `table` that are neither among the newest `keep`, nor were current within `grace`, nor are
+    the base of another one."""
     return _names(
         connection.execute(
             """WITH made AS (
@@ -39,6 +39,7 @@ def superseded(connection: psycopg.Connection, table: str, *, keep: int = KEEP, 
                SELECT old.physical
                FROM (SELECT physical, entry, row_number() OVER (ORDER BY entry DESC) AS place FROM made) AS old
                WHERE old.place > %(keep)s
+                 AND NOT EXISTS (SELECT FROM replicated.physical_table upper WHERE upper.base = old.physical)
                  AND NOT EXISTS (SELECT FROM replicated.current c WHERE c.physical = old.physical)
                  AND NOT EXISTS (SELECT FROM replicated.publication l
                                  WHERE l.table_name = %(table)s AND l.replaced = old.physical
@@ -61,13 +62,25 @@ def drop_tables(connection: psycopg.Connection, names: Sequence[str]) -> list[st
     try:
         for name in names:
             try:
-                drop_physical(connection, name)
+                _drop(connection, name)
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DependentObjectsStillExist):
                 continue
             dropped.append(name)
     finally:
         connection.execute("SET lock_timeout = 0")
     return dropped
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    """Drop a physical table and its entry, at once or not at all; of a layered one the view and the delta."""
+    with connection.transaction():
+        row = connection.execute(
+            "DELETE FROM replicated.physical_table WHERE physical = %s RETURNING delta", (name,)
+        ).fetchone()
+        delta = row[0] if row else None
+        if delta is not None:
+            connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier("replicated", name)))
+        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier("replicated", delta or name)))
 
 
 def _names(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from psycopg import sql
 
 from resources import retention, snapshot_retention
 from resources.book import Book
 from resources.book_session import publish_lock
 from resources.journal import KEEP_DAYS
+from resources.layered_table import layers
+from resources.physical_table import total_bytes
 from resources.settings import BookName
 from resources.snapshots import Manifest, SnapshotStore
 
@@ -68,6 +69,7 @@ def drop(store: SnapshotStore, books: Sequence[Book], found: Droppable, policy: 
     may_go = {one.id for one in still.snapshots}
     snapshots = [one for one in found.snapshots if one.id in may_go]
     snapshot_retention.drop(store, snapshots)
+    store.remove_unnamed()
     return Droppable(snapshots, [one for one in found.tables if one.physical in dropped[one.book]])
 
 
@@ -82,13 +84,7 @@ def _old_tables_of(connection: psycopg.Connection, book: Book, table: str, polic
         return []
     old = retention.abandoned(connection, table)
     old += retention.superseded(connection, table, keep=policy.tables, grace=policy.grace)
-    return [OldTable(book.name, table, physical, _bytes(connection, physical)) for physical in old]
-
-
-def _bytes(connection: psycopg.Connection, physical: str) -> int:
-    name = sql.Identifier("replicated", physical).as_string(connection)
-    row = connection.execute("SELECT coalesce(pg_total_relation_size(to_regclass(%s)), 0)", (name,)).fetchone()
-    return int(row[0]) if row else 0
+    return [OldTable(book.name, table, one, total_bytes(connection, layers(connection, one)[-1:])) for one in old]
 
 
 def _drop_tables(book: Book, found: Sequence[OldTable], still: Sequence[OldTable]) -> set[str]:

@@ -1,5 +1,6 @@
 """The rows of one snapshot while they are being written, and what is left of writers that died."""
 
+import hashlib
 import os
 import posixpath
 import socket
@@ -7,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import fsspec
 import psutil
@@ -58,14 +59,19 @@ class SnapshotFile:
         return self._encoder.digest
 
     @property
-    def id(self) -> str:
-        """The snapshot id of the rows, once closed."""
-        return self.digest.id(schema_text(postgres_columns(self._schema), self._key))
+    def sha256(self) -> str:
+        """SHA-256 of the file, once closed."""
+        return self._hashed.sha256.hexdigest()
+
+    def id(self, base: str = "") -> str:
+        """The snapshot id of the rows, on top of those of a base if given, once closed."""
+        return self.digest.id(schema_text(postgres_columns(self._schema), self._key), base)
 
     def __enter__(self) -> Self:
         self._fs.makedirs(posixpath.dirname(self.path), exist_ok=True)
         self._handle = self._fs.open(self.path, "wb")
-        self._parquet = pq.ParquetWriter(self._handle, self._schema, compression="lz4", use_dictionary=False)
+        self._hashed = _Hashed(self._handle)
+        self._parquet = pq.ParquetWriter(self._hashed, self._schema, compression="lz4", use_dictionary=False)
         self._encoder.header()
         return self
 
@@ -118,6 +124,32 @@ class SnapshotFile:
             self._parquet.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=1 << 30)
             self._waiting.clear()
             self._waiting_bytes = 0
+
+
+class _Hashed:
+    """A file that is written and hashed at once."""
+
+    closed = False
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Write and hash."""
+        self.sha256.update(data)
+        return self._handle.write(data)
+
+    def tell(self) -> int:
+        """The place in the file."""
+        return self._handle.tell()
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._handle.flush()
+
+    def close(self) -> None:
+        """Leave the file open: its owner closes it."""
 
 
 def remove_leftovers(filesystem: fsspec.AbstractFileSystem, root: str) -> int:

@@ -51,7 +51,7 @@ def superseded(
     store: SnapshotStore, needed: set[str], now: datetime, *, keep: int = KEEP, young: timedelta = YOUNG
 ) -> list[Manifest]:
     """The snapshots that may go, oldest first: of every table all but the newest `keep`, unless younger than `young`
-    or among `needed`. Content that two tables share stays as long as one of them keeps it."""
+    or among `needed`, or the base of one that stays. Content that two tables share stays as long as one keeps it."""
     last: dict[str, Manifest] = {}
     kept = set(needed)
     for name in store.names():
@@ -59,6 +59,7 @@ def superseded(
         by_age = sorted(newest.values(), key=lambda manifest: manifest.created, reverse=True)
         kept |= {one.id for place, one in enumerate(by_age) if place < keep or now - one.created < young}
         last |= newest
+    kept |= {one.base for one in last.values() if one.id in kept}
     return sorted((one for one in last.values() if one.id not in kept), key=lambda manifest: manifest.created)
 
 

@@ -1,9 +1,8 @@
 """The snapshot store: immutable, content-addressed results of extracts, in a folder or any fsspec URL."""
 
 import posixpath
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
 import fsspec
@@ -11,87 +10,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model_tools.errors import PenstockError
 from resources.column_types import postgres_columns, stored_schema
+from resources.snapshot import CHANGES, SKIPPED, Manifest, Snapshot, SnapshotError
 from resources.snapshot_file import SnapshotFile, remove_leftovers
 
-
-class SnapshotError(PenstockError):
-    """A snapshot that is missing, damaged, or of an unknown format."""
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What is known of a snapshot without reading its rows. `bytes` is the size of the Parquet file,
-    `stream_bytes` and `stream_sha256` describe the binary COPY stream of its rows. `full_as_of` is the time of the
-    last full extract where only changes since then were extracted."""
-
-    id: str
-    name: str
-    rows: int
-    bytes: int
-    stream_bytes: int
-    stream_sha256: str
-    columns: tuple[tuple[str, str], ...]
-    key: tuple[str, ...]
-    query: str
-    as_of: datetime
-    created: datetime
-    format: int = 1
-    full_as_of: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One table's content at one time. Its rows are sorted by `key`; its `id` is the digest of its content."""
-
-    manifest: Manifest
-    schema: pa.Schema
-    filesystem: fsspec.AbstractFileSystem
-    paths: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """SHA-256 of the binary COPY stream followed by the schema, 64 hex digits."""
-        return self.manifest.id
-
-    @property
-    def name(self) -> str:
-        """The table that was extracted."""
-        return self.manifest.name
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return self.manifest.rows
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The columns that are unique and order the rows."""
-        return self.manifest.key
-
-    @property
-    def as_of(self) -> datetime:
-        """The instant that the content tells about, UTC."""
-        return self.manifest.as_of
-
-    @property
-    def full_as_of(self) -> datetime:
-        """The instant of the last extract of the whole table that this content builds on, UTC."""
-        return self.manifest.full_as_of or self.as_of
-
-    def batches(self, batch_rows: int = 16_384, *, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
-        """All rows in key order, streamed; of `columns` alone if given."""
-        schema = pa.schema([self.schema.field(name) for name in columns]) if columns else self.schema
-        return pa.RecordBatchReader.from_batches(schema, self._read(schema, batch_rows))
-
-    def _read(self, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
-        for path in self.paths:
-            with (
-                self.filesystem.open(path, "rb") as handle,
-                pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20) as file,
-            ):
-                for batch in file.iter_batches(batch_rows, columns=schema.names, use_threads=False):
-                    yield batch if batch.schema.equals(schema) else batch.cast(schema)
+__all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore"]
+_WRITER_PATIENCE = timedelta(hours=1)
 
 
 class SnapshotStore:
@@ -114,7 +38,8 @@ class SnapshotStore:
         query: str,
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
-        full_as_of: datetime | None = None,
+        shape: str = "",
+        version: str = "",
     ) -> Snapshot:
         """Store `batches`, sorted by `key`, in one pass and constant memory; equal content is stored once.
 
@@ -122,30 +47,100 @@ class SnapshotStore:
         TypeRefused, ValueRefused or KeyRefused for what a replicated table cannot hold; then nothing is stored.
         """
         schema = stored_schema(batches.schema, name)
+        draft = Manifest(
+            id="",
+            name=name,
+            rows=0,
+            bytes=0,
+            stream_bytes=0,
+            stream_sha256="",
+            columns=postgres_columns(schema),
+            key=key,
+            query=query,
+            as_of=as_of.astimezone(UTC),
+            created=datetime.now(UTC),
+            shape=shape,
+            version=version,
+        )
+        return self._store(draft, schema, batches, check, lambda rows: rows)
+
+    def write_changes(
+        self,
+        last: Snapshot,
+        changes: Iterable[pa.RecordBatch],
+        rows: Callable[[int], int],
+        *,
+        as_of: datetime,
+        check: Callable[[pa.RecordBatch], None] | None = None,
+        version: str = "",
+    ) -> Snapshot:
+        """Store the snapshot that is the base of `last` (or `last`, if it has none) and `changes`, sorted by key: all
+        rows that are new or changed since that base. `rows` gives, once they were read, how many rows there are in
+        all, from how many `changes` there were. Without any change it is the base itself. Raises as `write` does.
+        """
+        base = last.base or last
+        draft = msgspec.structs.replace(
+            base.manifest,
+            as_of=as_of.astimezone(UTC),
+            created=datetime.now(UTC),
+            full_as_of=last.full_as_of,
+            base=base.id,
+            version=version,
+            how=CHANGES,
+        )
+        return self._store(draft, base.schema, changes, check, rows, base)
+
+    def skip(self, last: Snapshot, as_of: datetime) -> Snapshot:
+        """Note that the content of `last` holds as of a later instant too, told without extracting it."""
+        return self._again(
+            last,
+            msgspec.structs.replace(
+                last.manifest,
+                as_of=as_of.astimezone(UTC),
+                created=datetime.now(UTC),
+                full_as_of=last.full_as_of,
+                how=SKIPPED,
+            ),
+        )
+
+    def _store(
+        self,
+        draft: Manifest,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        check: Callable[[pa.RecordBatch], None] | None,
+        rows: Callable[[int], int],
+        base: Snapshot | None = None,
+    ) -> Snapshot:
         remove_leftovers(self._fs, self._root)
-        with SnapshotFile(self._fs, self._root, name, schema=schema, key=key, check=check) as file:
+        with SnapshotFile(self._fs, self._root, draft.name, schema=schema, key=draft.key, check=check) as file:
             for batch in batches:
                 file.add(batch)
             file.close()
-            manifest = Manifest(
-                id=file.id,
-                name=name,
-                rows=file.rows,
+            if base is not None and not file.rows:
+                return self._again(base, msgspec.structs.replace(draft, base=""))
+            manifest = msgspec.structs.replace(
+                draft,
+                id=file.id(draft.base),
+                rows=rows(file.rows),
+                delta_rows=file.rows if draft.base else 0,
                 bytes=self._fs.size(file.path),
+                file_sha256=file.sha256,
                 stream_bytes=file.digest.bytes,
                 stream_sha256=file.digest.stream,
-                columns=postgres_columns(schema),
-                key=key,
-                query=query,
-                as_of=as_of.astimezone(UTC),
-                created=datetime.now(UTC),
-                full_as_of=full_as_of,
             )
-            if not self.exists(manifest.id):
+            if self.exists(manifest.id):
+                there = self._get(self._manifest_path(manifest.id))
+                manifest = msgspec.structs.replace(manifest, bytes=there.bytes, file_sha256=there.file_sha256)
+            else:
                 file.move(self._rows_path(manifest.id))
                 self._put(self._manifest_path(manifest.id), manifest)
         self._put(self._entry_path(manifest), manifest)
         return self._snapshot(manifest, schema)
+
+    def _again(self, snapshot: Snapshot, manifest: Manifest) -> Snapshot:
+        self._put(self._entry_path(manifest), manifest)
+        return self._snapshot(manifest, snapshot.schema)
 
     def exists(self, snapshot_id: str) -> bool:
         """Whether the snapshot is stored, whole."""
@@ -207,8 +202,26 @@ class SnapshotStore:
         stored = self.open(manifest.id)
         return self._snapshot(manifest, stored.schema)
 
+    def remove_unnamed(self) -> int:
+        """Remove rows without a manifest: what a writer left that died between the two. How many were removed."""
+        self._fs.invalidate_cache()
+        try:
+            folders = self._fs.ls(posixpath.join(self._root, "objects"), detail=False)
+        except FileNotFoundError:
+            return 0
+        removed = 0
+        for folder in folders:
+            rows = self._rows_path(posixpath.basename(folder.rstrip("/")))
+            if self._fs.exists(posixpath.join(folder, "manifest.json")) or not self._fs.exists(rows):
+                continue
+            if datetime.now(UTC) - self._fs.modified(rows).astimezone(UTC) > _WRITER_PATIENCE:
+                self._fs.rm_file(rows)
+                removed += 1
+        return removed
+
     def _snapshot(self, manifest: Manifest, schema: pa.Schema) -> Snapshot:
-        return Snapshot(manifest, schema, self._fs, (self._rows_path(manifest.id),))
+        base = self.open(manifest.base) if manifest.base else None
+        return Snapshot(manifest, schema, self._fs, (self._rows_path(manifest.id),), base)
 
     def _rows_path(self, snapshot_id: str) -> str:
         return posixpath.join(self._root, "objects", snapshot_id, "rows.parquet")

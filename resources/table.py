@@ -18,8 +18,12 @@ class ReplicatedTable:
     snapshot, stops the publish.
 
     With a `watermark`, a column that grows with every change of a row, only rows at or above the last snapshot's
-    greatest value are extracted, and merged into it by key. Rows that were deleted, or changed without a greater
-    watermark, are seen at the next full extract, due once the last one is older than `full_every`.
+    greatest value are extracted, and stored and published on top of the last full extract. Rows that were deleted, or
+    changed without a greater watermark, are seen at the next full extract, due once the last one is older than
+    `full_every` or the changes since then are more than the share `largest_delta` of it.
+
+    `version_query` is cheap SQL whose result changes whenever that of `query` does. While it stays the same, the
+    last snapshot holds and nothing is extracted.
     """
 
     name: str
@@ -37,3 +41,5 @@ class ReplicatedTable:
     after: Sequence[str] = ()
     watermark: str = ""
     full_every: timedelta = timedelta(days=1)
+    largest_delta: float = 0.2
+    version_query: str = ""

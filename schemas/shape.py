@@ -1,5 +1,6 @@
 """Checking that what comes out of the warehouse has the declared shape, batch by batch."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,12 @@ def described(shape: pa.DataFrameSchema) -> list[dict[str, Any]]:
         }
         for name, column in shape.columns.items()
     ]
+
+
+def shape_text(shape: pa.DataFrameSchema) -> str:
+    """A digest of columns, types and the names of all checks, 64 hex digits: the same for the same shape."""
+    checks = [str(check.error or check.name) for check in shape.checks]
+    return hashlib.sha256(repr((described(shape), checks, shape.strict, shape.unique)).encode()).hexdigest()
 
 
 def _readable(failures: pd.DataFrame) -> pd.DataFrame:

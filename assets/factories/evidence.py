@@ -50,6 +50,9 @@ def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str
     return {
         "dagster/row_count": snapshot.rows,
         "dagster/column_schema": column_schema(shape),
+        "extract": snapshot.manifest.how,
+        "rows_in_file": snapshot.file_rows,
+        "base": snapshot.base.id if snapshot.base else "",
         "bytes": snapshot.manifest.bytes,
         "snapshot": snapshot.id,
         "as_of": dg.MetadataValue.timestamp(snapshot.as_of),
@@ -74,7 +77,7 @@ def publication_evidence(publication: Publication) -> dict[str, Any]:
         "bytes": publication.bytes,
         "snapshot": publication.snapshot,
         "physical_table": publication.physical,
-        "loaded": "no, already current" if publication.skipped else "yes",
+        "loaded": "no, already current" if publication.skipped else f"{publication.loaded:,} rows",
         "seconds": publication.seconds.total,
         "seconds_load": publication.seconds.load,
         "seconds_index": publication.seconds.index,

@@ -26,13 +26,26 @@ CREATE INDEX IF NOT EXISTS publication_table ON replicated.publication (table_na
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON replicated.publication
     FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change();
 
--- The physical tables that exist: one that no publication names is what a dead publisher left.
+-- The physical tables that exist: one that no publication names is what a dead publisher left. One with a base is a
+-- view over two tables: the physical table of its base snapshot, and the rows that are new or changed since.
 CREATE TABLE IF NOT EXISTS replicated.physical_table (
     physical   text COLLATE "C" PRIMARY KEY,
     table_name text COLLATE "C" NOT NULL,
     snapshot   text COLLATE "C" NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    base       text COLLATE "C",
+    delta      text COLLATE "C",
+    ordered    text[] COLLATE "C"
 );
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                   WHERE attrelid = 'replicated.physical_table'::regclass AND attname = 'ordered' AND NOT attisdropped)
+    THEN
+        ALTER TABLE replicated.physical_table ADD COLUMN base text COLLATE "C", ADD COLUMN delta text COLLATE "C",
+            ADD COLUMN ordered text[] COLLATE "C";
+    END IF;
+END $$;
 
 -- Readers belong to this role, where the connecting user may create roles; a cluster has it once for all books.
 DO $$

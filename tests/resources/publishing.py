@@ -34,6 +34,13 @@ def write(
     return store.write(name, table.to_reader(), **{"key": key, "query": "SELECT 1", "as_of": NOON, **more})
 
 
+def changed(store: SnapshotStore, base: Snapshot, rows: pa.Table) -> Snapshot:
+    """`base` with these rows, all of which differ from its own."""
+    known = set(zip(*(base.batches().read_all()[name].to_pylist() for name in base.key), strict=True))
+    replaced = len(known & set(zip(*(rows[name].to_pylist() for name in base.key), strict=True)))
+    return store.write_changes(base, rows.to_batches(), lambda found: base.rows + found - replaced, as_of=NOON)
+
+
 def declared(name: str = "numbers", key: tuple[str, ...] = ("key",), **more: Any) -> ReplicatedTable:
     """The declaration of a table without bounds."""
     return ReplicatedTable(

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import msgspec
+import pandera.pandas as pandera
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
@@ -168,6 +169,71 @@ def test_what_was_merged_is_published_and_verified(source: Source, book: Book) -
     assert (found.equal, found.snapshot, found.rows) == (True, second.id, 51)
 
 
+def test_rows_as_they_were_are_no_changes(source: Source) -> None:
+    source.put((1, "a", 10, START), (2, "a", 20, START), (3, "a", 30, None))
+    first = source.extract(largest_delta=9)
+    source.now += timedelta(hours=1)
+    source.put((4, "a", 40, START))
+    second = source.extract(largest_delta=9)
+    assert (second.base.id, second.file_rows, second.rows) == (first.id, 1, 4)
+    source.put((3, "a", 31, None))
+    third = source.extract(largest_delta=9)
+    assert (third.file_rows, third.rows) == (2, 4)
+    source.put((3, "a", 30, None))
+    assert source.extract(largest_delta=9).id == second.id
+    assert source.extract(largest_delta=9).manifest.how == "only changes were extracted"
+
+
+def test_too_many_changes_or_another_shape_make_a_full_extract(source: Source) -> None:
+    source.put(*((i, "a", i, START) for i in range(10)))
+    first = source.extract()
+    source.put(*((i, "a", -i, START + DAY) for i in range(3)))
+    second = source.extract()
+    assert (second.base.id, second.file_rows) == (first.id, 3)
+    assert source.extract(largest_delta=0.5).base.id == first.id
+    assert source.extract().base is None
+    other = pandera.DataFrameSchema({"value": pandera.Column(checks=pandera.Check.lt(100))})
+    assert source.extract().base is None
+    assert source.extract(shape=other).base is None
+
+
+def test_a_snapshot_on_a_base_streams_like_any_other(source: Source) -> None:
+    source.put(*((i, "a", i, START) for i in range(20)))
+    source.extract()
+    source.put((7, "a", 70, START + DAY), (99, "a", 99, START + DAY))
+    second = source.extract()
+    assert SnapshotStore(source.store.url).open(second.id).batches().read_all().num_rows == second.rows == 21
+    values = second.batches(columns=["value"]).read_all()
+    assert (values.column_names, values["value"][7].as_py(), values["value"][20].as_py()) == (["value"], 70, 99)
+
+
+def test_the_same_version_is_not_extracted_again(source: Source, asked: list[str]) -> None:
+    version = "SELECT count(*), max(changed) FROM events"
+    source.put((1, "a", 10, START))
+    plain = {"watermark": "", "version_query": version}
+    first = source.extract(**plain)
+    source.now += timedelta(hours=1)
+    again = source.extract(**plain)
+    assert (again.id, again.as_of, again.manifest.how) == (first.id, source.now, "skipped before extracting")
+    assert source.store.latest("events").as_of == source.now
+    assert [query == version for query in asked] == [True, False, True]
+    assert source.extract(**plain, largest_drop=0.1).manifest.how == "skipped before extracting"
+    source.put((2, "a", 20, START + DAY))
+    assert source.extract(**plain).rows == 2
+    assert source.extract(**{**plain, "version_query": version + " "}).manifest.how == "the whole table was extracted"
+    assert source.extract(**{**plain, "key": ("id",)}).manifest.how == "the whole table was extracted"
+
+
+def test_what_is_due_is_extracted_whatever_the_version_says(source: Source) -> None:
+    source.put((1, "a", 10, START), (2, "a", 20, START))
+    source.extract(version_query="SELECT 1")
+    source.run("DELETE FROM events WHERE id = 1")
+    source.now += DAY / 2
+    assert source.extract(version_query="SELECT 1").rows == 2
+    source.now += DAY / 2
+    assert source.extract(version_query="SELECT 1").rows == 1
+
+
 ids = st.integers(0, 9)
 steps = st.lists(
     st.one_of(
@@ -202,3 +268,4 @@ def test_the_rule_holds_for_any_history(steps: list[Any], tmp_path_factory: pyte
             source.now += timedelta(minutes=1)
             found = source.extract(full_every=timedelta(0) if full else DAY)
             assert rows_in(found) == [last[i] for i in sorted(last)]
+            assert found.rows == len(last)

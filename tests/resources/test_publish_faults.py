@@ -20,7 +20,7 @@ from publishing import NOON, declared, numbered, relations, rows_of, write
 from resources.book import Book
 from resources.publish import publish
 from resources.publish_error import PublishError
-from resources.snapshots import Snapshot, SnapshotStore
+from resources.snapshots import Snapshot, SnapshotError, SnapshotStore
 from resources.verify import verify
 
 ROWS = 20_000
@@ -128,7 +128,7 @@ def test_a_snapshot_file_damaged_after_it_was_written(store: SnapshotStore, book
     snapshot = write(store, numbered(ROWS))
     other = write(store, numbered(ROWS, offset=1))
     Path(snapshot.paths[0]).write_bytes(Path(other.paths[0]).read_bytes())
-    with pytest.raises(PublishError, match=r"in the store: expected content with digest"):
+    with pytest.raises(SnapshotError, match=r"in the store: expected content with digest"):
         publish(snapshot, declared(), [book], who="me")
     Path(snapshot.paths[0]).write_bytes(b"PAR1")
     with pytest.raises(pa.ArrowInvalid):

@@ -15,8 +15,8 @@ from model_tools.errors import PenstockError
 from resources.column_types import TypeRefused
 from resources.conform import ValueRefused
 from resources.key_order import KeyRefused
+from resources.snapshot_proof import Proof, check_file
 from resources.snapshots import SnapshotError, SnapshotStore
-from resources.verify import snapshot_digest
 
 
 @pytest.fixture
@@ -175,6 +175,7 @@ def test_a_source_that_fails_midway_leaves_nothing(store: SnapshotStore) -> None
 def test_what_a_killed_writer_left_goes_with_the_next_write(store: SnapshotStore) -> None:
     script = f"""
 import os, signal, pyarrow as pa, datetime as dt
+from resources.snapshot_proof import Proof, check_file
 from resources.snapshots import SnapshotStore
 def dying():
     yield pa.record_batch({{"key": [1]}})
@@ -193,4 +194,5 @@ SnapshotStore({store.url!r}).write("t", reader, key=("key",), query="", as_of=dt
 @given(table=typed_tables())
 def test_every_type_is_stored_such_that_it_hashes_the_same_again(table: pa.Table) -> None:
     snapshot = write(SnapshotStore("memory://typed"), table, key=(table.schema.names[0],))
-    assert snapshot_digest(snapshot) == snapshot.id
+    assert Proof(snapshot).run().encoder.digest.stream == snapshot.manifest.stream_sha256
+    assert check_file(snapshot)

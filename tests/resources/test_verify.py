@@ -62,7 +62,7 @@ def test_a_damaged_or_missing_snapshot_file_is_found(store: SnapshotStore, book:
     stored = file.read_bytes()
     other = write(SnapshotStore(str(file.parents[3] / "other")), numbered(2000, offset=1))
     file.write_bytes(Path(other.paths[0]).read_bytes())
-    assert "the stored snapshot has changed" in verify([book], store)[0].finding
+    assert "The stored file was changed" in verify([book], store)[0].finding
     file.write_bytes(stored[: len(stored) // 2])
     assert "cannot be read" in verify([book], store)[0].finding
     (file.parent / "manifest.json").unlink()

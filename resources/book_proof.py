@@ -1,0 +1,119 @@
+"""Proof that a physical table in a book, and the views over it, are what the pointer says."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from resources.book_digest import catalog_schema, table_digest
+from resources.column_types import described, postgres_columns, schema_text
+from resources.copy_stream import StreamDigest
+from resources.difference import first_difference
+from resources.layered_table import layered_query, layers
+from resources.replicated_view import public_query, view_finding
+from resources.snapshot import Snapshot, SnapshotError
+from resources.snapshots import SnapshotStore
+
+_GONE = "differs from its digest; the snapshot to compare with cannot be read from the store"
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """What `replicated.current` says about one table."""
+
+    table: str
+    snapshot: str
+    physical: str
+    rows: int
+
+
+def prove(connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, content: str) -> tuple[str, str]:
+    """The snapshot id of what the book holds, empty where it cannot be read, and what is wrong with it. `content` is
+    the digest of the COPY stream of the stored snapshot, for a table that took all rows of one with a base."""
+    try:
+        parts = layers(connection, pointed.physical)
+        if len(parts) == 2:
+            digest, finding = _prove_layers(connection, store, pointed, parts)
+        else:
+            digest, finding = _prove_table(connection, store, pointed, content)
+        findings = [finding, _views(connection, pointed, parts)]
+        return digest, "; ".join(one for one in findings if one)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        return "", str(error.diag.message_primary)
+
+
+def _prove_table(
+    connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, content: str
+) -> tuple[str, str]:
+    snapshot, schema = _opened(store, pointed.snapshot), catalog_schema(connection, pointed.physical)
+    right_schema = snapshot is None or schema == schema_text(postgres_columns(snapshot.schema), snapshot.key)
+
+    def right(digest: StreamDigest) -> bool:
+        return right_schema and (digest.id(schema) == pointed.snapshot or digest.stream == content)
+
+    digest = _digest(connection, pointed.physical, snapshot, right)
+    if right(digest):
+        return pointed.snapshot, ""
+    return digest.id(schema), first_difference(connection, pointed.physical, snapshot) if snapshot else _GONE
+
+
+def _prove_layers(
+    connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, parts: Sequence[str]
+) -> tuple[str, str]:
+    """Base and delta each hash to what, together, makes the snapshot's id: that can be told without the store."""
+    base, delta = parts
+    snapshot = _opened(store, pointed.snapshot)
+    row = connection.execute("SELECT snapshot FROM replicated.physical_table WHERE physical = %s", (base,)).fetchone()
+    base_id = str(row[0]) if row else ""
+    schemas = catalog_schema(connection, base), catalog_schema(connection, delta)
+
+    def right_base(digest: StreamDigest) -> bool:
+        return digest.id(schemas[0]) == base_id
+
+    def right_delta(digest: StreamDigest) -> bool:
+        return schemas[0] == schemas[1] and digest.id(schemas[1], base_id) == pointed.snapshot
+
+    below = _digest(connection, base, snapshot, right_base)
+    upper = _digest(connection, delta, snapshot, right_delta)
+    findings = []
+    for name, part, right in (("base", below, right_base), ("delta", upper, right_delta)):
+        if right(part):
+            continue
+        table, rows = (base, snapshot and snapshot.base) if name == "base" else (delta, snapshot and snapshot.own)
+        findings.append(f"{name} {table}: {first_difference(connection, table, rows) if rows else _GONE}")
+    return upper.id(schemas[1], below.id(schemas[0])), "; ".join(findings)
+
+
+def _digest(
+    connection: psycopg.Connection, table: str, snapshot: Snapshot | None, right: Callable[[StreamDigest], bool]
+) -> StreamDigest:
+    """The digest of the rows as they lie and, if that is not right, in the order of the key: a row that was written
+    again unchanged lies elsewhere without differing."""
+    digest = table_digest(connection, table)
+    if right(digest) or snapshot is None:
+        return digest
+    try:
+        return table_digest(connection, table, snapshot.key)
+    except psycopg.errors.UndefinedColumn:
+        return digest
+
+
+def _opened(store: SnapshotStore, snapshot_id: str) -> Snapshot | None:
+    try:
+        return store.open(snapshot_id)
+    except (SnapshotError, OSError, ValueError):
+        return None
+
+
+def _views(connection: psycopg.Connection, pointed: Pointed, parts: Sequence[str]) -> str:
+    """What is wrong with the human-facing view, and with the view over base and delta."""
+    columns, key = described(catalog_schema(connection, parts[0]))
+    names = [name for name, _ in columns]
+    wanted = {pointed.table: public_query(names, pointed.physical)}
+    if len(parts) == 2:
+        row = connection.execute(
+            "SELECT ordered FROM replicated.physical_table WHERE physical = %s", (pointed.physical,)
+        ).fetchone()
+        wanted[pointed.physical] = layered_query(names, key, parts[0], parts[1], tuple(row[0]) if row else ())
+    findings = [view_finding(connection, name, query) for name, query in wanted.items()]
+    return "; ".join(finding for finding in findings if finding)

@@ -1,0 +1,133 @@
+"""A physical table in two layers: that of a base snapshot, and a small one of what is new or changed since."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from model_tools.contract import Lookup
+from resources.book_digest import catalog_schema
+from resources.column_types import postgres_columns, schema_text
+from resources.lookup_cost import index_columns
+from resources.physical_table import PhysicalTable, delta_name, existing_indexes, free_name
+from resources.snapshot import Snapshot
+from resources.table import ReplicatedTable
+
+
+@dataclass(frozen=True)
+class LayeredTable(PhysicalTable):
+    """A view named `name` over the tables `base` and `delta`, both immutable. `ordered` is by what the rows of the
+    base come out, so that a lookup of the newest row before an instant merges two indexes instead of sorting."""
+
+    base: str
+    ordered: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Snapshot:
+        """What has to be loaded: the rows that are new or changed."""
+        return self.snapshot.own
+
+    @property
+    def filled(self) -> str:
+        """The table that is loaded: the delta."""
+        return delta_name(self.name)
+
+    @property
+    def tables(self) -> Mapping[str, int]:
+        """The tables that the rows lie in, with the number of rows of each."""
+        base = self.snapshot.base or self.snapshot
+        return {self.base: base.rows, self.filled: self.snapshot.file_rows}
+
+    def register(self, connection: psycopg.Connection) -> None:
+        """Note the table with its layers; as long as it is there, the base stays."""
+        connection.execute(
+            """INSERT INTO replicated.physical_table (physical, table_name, snapshot, base, delta, ordered)
+               VALUES (%s, %s, %s, %s, %s, %s)""",
+            (self.name, self.table, self.snapshot.id, self.base, self.filled, list(self.ordered)),
+        )
+
+    def finish(self, connection: psycopg.Connection) -> None:
+        """As of any table, and create the view."""
+        super().finish(connection)
+        query = layered_query(self.schema.names, self.key, self.base, self.filled, self.ordered)
+        connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(self.identifier, query))
+
+
+def layered_query(
+    names: Sequence[str], key: Sequence[str], base: str, delta: str, ordered: Sequence[str] = ()
+) -> sql.Composed:
+    """The delta, and the rows of the base whose key is not in it."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    same = sql.SQL(" AND ").join(sql.SQL("d.{0} = b.{0}").format(sql.Identifier(name)) for name in key)
+    order = sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in ordered)
+    return sql.SQL(
+        "SELECT {0} FROM {1} UNION ALL (SELECT {0} FROM {2} b WHERE NOT EXISTS (SELECT FROM {1} d WHERE {3}){4}{5})"
+    ).format(
+        columns,
+        sql.Identifier("replicated", delta),
+        sql.Identifier("replicated", base),
+        same,
+        sql.SQL(" ORDER BY " if ordered else ""),
+        order,
+    )
+
+
+def new_physical(connection: psycopg.Connection, table: ReplicatedTable, snapshot: Snapshot) -> PhysicalTable:
+    """A physical table, not yet created, under a free name: layered where the book has the snapshot's base as this
+    declaration needs it, else one that takes all rows."""
+    name = free_name(connection, table.name, snapshot)
+    return _physical(name, table, snapshot, _base_in_book(connection, table, snapshot))
+
+
+def existing_physical(
+    connection: psycopg.Connection, name: str, table: ReplicatedTable, snapshot: Snapshot
+) -> PhysicalTable:
+    """The physical table of this name that holds the snapshot."""
+    row = connection.execute("SELECT base FROM replicated.physical_table WHERE physical = %s", (name,)).fetchone()
+    return _physical(name, table, snapshot, row[0] if row else None)
+
+
+def _physical(name: str, table: ReplicatedTable, snapshot: Snapshot, base: str | None) -> PhysicalTable:
+    if base is None:
+        return PhysicalTable(name, table.name, snapshot)
+    return LayeredTable(name, table.name, snapshot, base, next(iter(_orders(table.lookups)), ()))
+
+
+def layers(connection: psycopg.Connection, name: str) -> tuple[str, ...]:
+    """The tables that the rows of a physical table lie in: base and delta, or itself."""
+    row = connection.execute(
+        "SELECT base, delta FROM replicated.physical_table WHERE physical = %s AND delta IS NOT NULL", (name,)
+    ).fetchone()
+    return row or (name,)
+
+
+def has_indexes(connection: psycopg.Connection, tables: Sequence[str], table: ReplicatedTable) -> bool:
+    """Whether each of the tables has the key and every declared index."""
+    wanted = {table.key, *map(tuple, table.indexes)}
+    return all(wanted <= (existing_indexes(connection, name) or set()) for name in tables)
+
+
+def _base_in_book(connection: psycopg.Connection, table: ReplicatedTable, snapshot: Snapshot) -> str | None:
+    """The physical table of the snapshot's base, if it was published here, lacks no index, and nobody has written
+    into it since, as far as the server's statistics tell."""
+    if snapshot.base is None or len(_orders(table.lookups)) > 1:
+        return None
+    found = connection.execute(
+        """SELECT p.physical FROM replicated.physical_table p
+           JOIN pg_stat_all_tables s ON s.schemaname = 'replicated' AND s.relname = p.physical
+           WHERE p.table_name = %s AND p.snapshot = %s AND p.delta IS NULL AND s.n_tup_upd + s.n_tup_del = 0
+               AND EXISTS (SELECT FROM replicated.publication l
+                           WHERE l.table_name = p.table_name AND l.physical = p.physical AND l.at >= p.created_at)
+           ORDER BY p.created_at DESC LIMIT 1""",
+        (table.name, snapshot.base.id),
+    ).fetchone()
+    if found is None or not has_indexes(connection, found, table):
+        return None
+    expected = schema_text(postgres_columns(snapshot.schema), snapshot.key)
+    return str(found[0]) if catalog_schema(connection, found[0]) == expected else None
+
+
+def _orders(lookups: Sequence[Lookup]) -> dict[tuple[str, ...], None]:
+    """The different orders in which as-of lookups read; a view can have one."""
+    return dict.fromkeys(index_columns(lookup) for lookup in lookups if lookup.as_of)

@@ -1,0 +1,152 @@
+"""One snapshot: its manifest, and its rows as they stream out of the store."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import fsspec
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model_tools.errors import PenstockError
+from resources.merge import merged
+
+EXTRACTED = "the whole table was extracted"
+CHANGES = "only changes were extracted"
+SKIPPED = "skipped before extracting"
+
+
+class SnapshotError(PenstockError):
+    """A snapshot that is missing, damaged, or of an unknown format."""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What is known of a snapshot without reading its rows.
+
+    `bytes` and `file_sha256` are those of the Parquet file, `stream_bytes` and `stream_sha256` those of the binary
+    COPY stream of the rows in it. `full_as_of` is the time of the last full extract where only changes since then
+    were extracted. A snapshot with a `base` stores in its file no more than the `delta_rows` rows that are new or
+    changed since that snapshot; `rows` counts all.
+    """
+
+    id: str
+    name: str
+    rows: int
+    bytes: int
+    stream_bytes: int
+    stream_sha256: str
+    columns: tuple[tuple[str, str], ...]
+    key: tuple[str, ...]
+    query: str
+    as_of: datetime
+    created: datetime
+    format: int = 1
+    full_as_of: datetime | None = None
+    base: str = ""
+    delta_rows: int = 0
+    file_sha256: str = ""
+    shape: str = ""
+    version: str = ""
+    how: str = EXTRACTED
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One table's content at one time. Its rows are sorted by `key`; its `id` is the digest of its content.
+
+    With a `base` it is that snapshot and the rows in its own file, which are new or replace those of the same key.
+    """
+
+    manifest: Manifest
+    schema: pa.Schema
+    filesystem: fsspec.AbstractFileSystem
+    paths: tuple[str, ...]
+    base: "Snapshot | None" = None
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the binary COPY stream and the schema, and of the base's id if there is one; 64 hex digits."""
+        return self.manifest.id
+
+    @property
+    def name(self) -> str:
+        """The table that was extracted."""
+        return self.manifest.name
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self.manifest.rows
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that are unique and order the rows."""
+        return self.manifest.key
+
+    @property
+    def as_of(self) -> datetime:
+        """The instant that the content tells about, UTC."""
+        return self.manifest.as_of
+
+    @property
+    def full_as_of(self) -> datetime:
+        """The instant of the last extract of the whole table that this content builds on, UTC."""
+        return self.manifest.full_as_of or self.as_of
+
+    @property
+    def file_rows(self) -> int:
+        """The number of rows in its own file."""
+        return self.manifest.delta_rows if self.manifest.base else self.rows
+
+    @property
+    def own(self) -> "Snapshot":
+        """What is in its own file alone: the new and changed rows where there is a base."""
+        return replace(self, base=None)
+
+    def batches(self, batch_rows: int = 16_384, *, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """All rows in key order, streamed; of `columns` alone if given."""
+        schema = pa.schema([self.schema.field(name) for name in columns]) if columns else self.schema
+        return pa.RecordBatchReader.from_batches(schema, self._read(schema, batch_rows))
+
+    def row_groups(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Callable[[], pa.RecordBatch]]]:
+        """The row groups of its own file: `columns` of each, and a function that reads all columns of it."""
+        with self._file() as file:
+            for number in range(file.num_row_groups):
+
+                def whole(number: int = number) -> pa.RecordBatch:
+                    return _one(file.read_row_group(number, use_threads=False), self.schema)
+
+                wanted = pa.schema([self.schema.field(name) for name in columns])
+                yield _one(file.read_row_group(number, list(columns), use_threads=False), wanted), whole
+
+    def _read(self, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        if self.base is None:
+            yield from self._stored(schema, batch_rows)
+            return
+        names = schema.names + [name for name in self.key if name not in schema.names]
+        wide = pa.schema([self.schema.field(name) for name in names])
+        rows, changes = self.base._read(wide, batch_rows), self._stored(wide, batch_rows)
+        for batch in merged(rows, changes, self.key):
+            yield batch.select(schema.names) if len(names) > len(schema) else batch
+
+    def _stored(self, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+        with self._file() as file:
+            for batch in file.iter_batches(batch_rows, columns=schema.names, use_threads=False):
+                yield batch.select(schema.names).cast(schema) if not batch.schema.equals(schema) else batch
+
+    @contextmanager
+    def _file(self) -> Iterator[pq.ParquetFile]:
+        (path,) = self.paths
+        with (
+            self.filesystem.open(path, "rb") as handle,
+            pq.ParquetFile(handle, pre_buffer=False, buffer_size=1 << 20) as file,
+        ):
+            yield file
+
+
+def _one(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    """A table of one row group as one batch."""
+    whole = table.select(schema.names).cast(schema).combine_chunks()
+    return whole.to_batches()[0] if whole.num_rows else pa.RecordBatch.from_pylist([], schema)
