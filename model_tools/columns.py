@@ -2,20 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from model_tools.contract import Contract, Kind
+from model_tools.contract import Contract, Kind, kind_of
+
+_NAT = np.iinfo(np.int64).min
+_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1)  # of times without a zone
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def column(values: Sequence[Any], kind: Kind) -> np.ndarray[Any, Any]:
     """n Python values (None where missing) as one array of the kind, see `contract.Columns`."""
     if kind == "number":
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        return np.array(values, dtype=np.float64)  # None becomes NaN
     if kind == "time":
-        return np.array([_instant(v) for v in values], dtype="datetime64[us]")
+        return np.array([_NAT if v is None else instant(v) for v in values], np.int64).view("datetime64[us]")
     made = np.empty(len(values), dtype=object)
     made[:] = values
     return made
@@ -24,15 +30,18 @@ def column(values: Sequence[Any], kind: Kind) -> np.ndarray[Any, Any]:
 def request_columns(contract: Contract, requests: Sequence[msgspec.Struct]) -> dict[str, np.ndarray[Any, Any]]:
     """n decoded requests as columns, one per request field."""
     return {
-        name: column([getattr(request, name) for request in requests], kind)
-        for name, kind in contract.request_kinds().items()
+        name: column([getattr(request, name) for request in requests], kind) for name, kind in _kinds(contract.request)
     }
 
 
-def _instant(value: datetime | date | None) -> np.datetime64:
-    """A date or time as datetime64[us]: in UTC where it has a zone, as written where it has none."""
-    if value is None:
-        return np.datetime64("NaT", "us")
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(value, "us")
+def instant(value: datetime | date) -> int:
+    """A date or time as microseconds since 1970: in UTC where it has a zone, as written where it has none."""
+    if not isinstance(value, datetime):
+        return (value.toordinal() - _EPOCH.toordinal()) * _DAY
+    since = value - (_EPOCH if value.tzinfo is None else _EPOCH_UTC)
+    return since.days * _DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+@lru_cache
+def _kinds(request: type[msgspec.Struct]) -> tuple[tuple[str, Kind], ...]:
+    return tuple((field.name, kind_of(field.type)) for field in msgspec.structs.fields(request))

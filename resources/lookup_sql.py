@@ -25,7 +25,16 @@ _BOUND_TYPES = {
     msgspec.inspect.BoolType: "bool",
     msgspec.inspect.DateType: "date",
 }
-PREVIOUS = ("id", "input", "looked_up", "release", "answer")
+PREVIOUS = {
+    "id": "stored.id",
+    "input": "stored.input",
+    "looked_up": "stored.looked_up",
+    "release": "stored.release",
+    "outcome": "stored.outcome",
+    "made_by": "o.release",
+    "snapshots": "o.snapshots",
+}
+"""The columns about the newest stored answer to what they are."""
 
 
 class Pointer(msgspec.Struct, frozen=True):
@@ -58,26 +67,33 @@ def fields_of(contract: Contract) -> tuple[str, ...]:
 
 
 def statement(
-    contract: Contract, pointers: Pointers, wanted: Sequence[tuple[Lookup, Column]], *, previous: bool, pinned: bool
+    contract: Contract,
+    pointers: Pointers,
+    lookups: Sequence[Lookup],
+    wanted: Sequence[tuple[Lookup, Column]],
+    *,
+    previous: bool,
+    pinned: bool,
 ) -> str:
-    """The statement: `fresh`, the PREVIOUS columns on demand, the wanted columns, one found flag per lookup.
+    """The statement: `fresh`, the PREVIOUS columns on demand, the wanted columns, one found flag for each of `lookups`.
 
     $1 are the entities; $2 and on the arrays of `fields_of`, all of n elements.
     """
-    types = {field.name: _bound_type(field.type) for field in msgspec.structs.fields(contract.request)}
+    types = bound_types(contract)
     fields = fields_of(contract)
     arrays = ["$1::bytea[]"] + [f"${n}::{types[name]}[]" for n, name in enumerate(fields, 2)]
     inputs = ["entity"] + [quoted(f"in_{name}") for name in fields]
-    selected = ["true" if pinned else _unmoved([pointers[table] for table in tables_of(contract)])]
+    selected = ["true" if pinned else unmoved([pointers[table] for table in tables_of(contract)])]
     joins = []
     if previous:
-        selected += [f"stored.{name}" for name in PREVIOUS]
+        selected += PREVIOUS.values()
         model = literal(contract.model)
         joins.append(f"LEFT JOIN app.latest_answer stored ON stored.model = {model} AND stored.entity = i.entity")
-    alias = {lookup.name: f"l{n}" for n, lookup in enumerate(contract.lookups)}
+        joins.append("LEFT JOIN app.origin o ON o.id = stored.origin")
+    alias = {lookup.name: f"l{n}" for n, lookup in enumerate(lookups)}
     selected += [f"{alias[lookup.name]}.{quoted(column.name)}" for lookup, column in wanted]
-    selected += [f"{alias[lookup.name]}.found IS NOT NULL" for lookup in contract.lookups]
-    joins += [_join(lookup, pointers[lookup.table], alias[lookup.name]) for lookup in contract.lookups]
+    selected += [f"{alias[lookup.name]}.found IS NOT NULL" for lookup in lookups]
+    joins += [_join(lookup, pointers[lookup.table], alias[lookup.name]) for lookup in lookups]
     lines = [
         f"SELECT {', '.join(selected)}",
         f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS i({', '.join(inputs)}, n)",
@@ -85,6 +101,11 @@ def statement(
         "ORDER BY i.n",
     ]
     return "\n".join(lines)
+
+
+def bound_types(contract: Contract) -> dict[str, str]:
+    """Request field to the Postgres type in which it is bound."""
+    return {field.name: _bound_type(field.type) for field in msgspec.structs.fields(contract.request)}
 
 
 def plain_types(annotation: Any) -> list[msgspec.inspect.Type]:
@@ -122,7 +143,7 @@ def _join(lookup: Lookup, pointer: Pointer, alias: str) -> str:
     )
 
 
-def _unmoved(pointers: Sequence[Pointer]) -> str:
+def unmoved(pointers: Sequence[Pointer]) -> str:
     """An expression, evaluated once per statement: whether all of these pointers are still current."""
     if not pointers:
         return "true"

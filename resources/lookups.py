@@ -1,9 +1,8 @@
 """Lookups at serving time: one Postgres statement that looks up any number of requests, from the contract alone."""
 
 import asyncio
-import hashlib
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
@@ -13,24 +12,15 @@ import numpy as np
 from model_tools.columns import column
 from model_tools.contract import Contract
 from model_tools.errors import PenstockError
-from resources.lookup_sql import PREVIOUS, SESSION, Pointer, Pointers, fields_of, statement, tables_of
+from resources.looked import NOTHING, Columns, Looked, Part, assembler, encode_row
+from resources.lookup_sql import PREVIOUS, SESSION, Pointer, Pointers, bound_types, fields_of, statement, tables_of
 
 UNDEFINED_TABLE = "42P01"
 MOST_SWITCHES = 20
 
-Columns = dict[str, np.ndarray[Any, Any]]
-
 
 class LookupFailed(PenstockError):
     """The replicated tables that a contract needs are not there, or do not stand still."""
-
-
-class Looked(msgspec.Struct, frozen=True, gc=False):
-    """n looked-up requests: `lookup.column` arrays, each request's rows as JSON text, and lookups that found no row."""
-
-    columns: Columns
-    rows: list[bytes]
-    missing: list[tuple[str, ...]]
 
 
 class LookupStatement:
@@ -38,10 +28,18 @@ class LookupStatement:
 
     It answers n requests at once: a column `fresh` that is false once a pointer has moved (so what was read is never
     a mixture of two snapshots), then the looked-up columns, then whether each lookup found a row. With `previous`
-    it also gives the newest stored answer about each entity.
+    it also gives the newest stored answer about each entity. `known` are lookups that it leaves out.
     """
 
-    def __init__(self, contract: Contract, pointers: Pointers, *, previous: bool = False, pinned: bool = False) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        pointers: Pointers,
+        *,
+        previous: bool = False,
+        pinned: bool = False,
+        known: Collection[str] = (),
+    ) -> None:
         for lookup in contract.lookups:
             if lookup.table not in pointers:
                 raise LookupFailed(
@@ -52,56 +50,55 @@ class LookupStatement:
                 )
         self.contract = contract
         self.snapshots = {table: pointers[table].snapshot for table in tables_of(contract)}
+        self.assemble = assembler(contract)
         self._fields = fields_of(contract)
-        wanted = [(lookup, column) for lookup in contract.lookups for column in lookup.columns]
+        self._zoned = [name for name in self._fields if bound_types(contract)[name] == "timestamptz"]
+        self._lookups = [lookup for lookup in contract.lookups if lookup.name not in known]
+        wanted = [(lookup, column) for lookup in self._lookups for column in lookup.columns]
         wanted.sort(key=lambda pair: pair[1].kind != "number")  # numbers side by side, decoded as one matrix
-        self.sql = statement(contract, pointers, wanted, previous=previous, pinned=pinned)
+        self.sql = statement(contract, pointers, self._lookups, wanted, previous=previous, pinned=pinned)
         self.wanted = tuple(wanted)
         self._names = [f"{lookup.name}.{column.name}" for lookup, column in wanted]
         self._kinds = [column.kind for _, column in wanted]
         self._numbers = self._kinds.count("number")
         self._start = 1 + len(PREVIOUS) * previous
         self._found = self._start + len(wanted)
-        place = {name: self._start + index for index, name in enumerate(self._names)}
-        self._rows = [
-            (
-                lookup.name,
-                [column.name for column in lookup.columns],
-                _getter([place[n] for n in lookup.column_names()]),
-            )
-            for lookup in contract.lookups
-        ]
+        self._place = {name: self._start + index for index, name in enumerate(self._names)}
 
     def arguments(self, requests: Sequence[msgspec.Struct], entities: Sequence[bytes] = ()) -> list[list[Any]]:
         """The values to bind: the entities (empty ones if not given), then each wanted request field."""
-        columns = [[getattr(request, name) for request in requests] for name in self._fields]
-        return [list(entities) or [b""] * len(requests), *columns]
+        columns = self.asked(requests)
+        return [list(entities) or [b""] * len(requests), *(columns[name] for name in self._fields)]
 
-    def decode(self, records: Sequence[Any]) -> Looked:
-        """The fetched records as columns of the declared kinds, JSON rows and the names of missing lookups."""
+    def asked(self, requests: Sequence[msgspec.Struct]) -> dict[str, list[Any]]:
+        """The fields that lookups need, as columns; an instant without a zone is one in UTC."""
+        columns = {name: [getattr(request, name) for request in requests] for name in self._fields}
+        for name in self._zoned:
+            columns[name] = [
+                value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+                for value in columns[name]
+            ]
+        return columns
+
+    def decode(self, records: Sequence[Any], known: Mapping[str, Part] | None = None) -> Looked:
+        """The fetched records, with the parts that were left out, as what the requests found."""
+        parts = dict(known or {})
         start, middle = self._start, self._start + self._numbers
-        columns: Columns = {}
-        matrix = np.array([record[start:middle] for record in records], dtype=np.float64).reshape(-1, self._numbers)
-        for index, values in enumerate(np.ascontiguousarray(matrix.T)):
-            columns[self._names[index]] = values
+        matrix = np.array([record[start:middle] for record in records], dtype=np.float64).reshape(
+            len(records), self._numbers
+        )
+        columns: Columns = dict(zip(self._names, np.ascontiguousarray(matrix.T), strict=False))
         for index in range(self._numbers, len(self._names)):
             columns[self._names[index]] = column([record[start + index] for record in records], self._kinds[index])
-        encode = _encode if not np.isinf(matrix).any() else _encode_infinite
-        rows, missing = [], []
-        for record in records:
-            found = record[self._found :]
-            rows.append(
-                encode(
-                    {
-                        name: dict(zip(names, values(record), strict=True)) if there else None
-                        for (name, names, values), there in zip(self._rows, found, strict=True)
-                    }
-                )
-            )
-            missing.append(
-                () if all(found) else tuple(row[0] for row, there in zip(self._rows, found, strict=True) if not there)
-            )
-        return Looked(columns, rows, missing)
+        for place, lookup in enumerate(self._lookups, self._found):
+            names = [column.name for column in lookup.columns]
+            values = _getter([self._place[name] for name in lookup.column_names()])
+            rows = [
+                encode_row(dict(zip(names, values(record), strict=True))) if record[place] else NOTHING
+                for record in records
+            ]
+            parts[lookup.name] = Part({name: columns[name] for name in lookup.column_names()}, rows)
+        return self.assemble(parts, len(records))
 
     def decode_rows(self, rows: Sequence[bytes | str]) -> Looked:
         """The same from JSON rows as the journal keeps them, to the bit."""
@@ -115,20 +112,8 @@ class LookupStatement:
             elif kind == "time":
                 values = [None if value is None else datetime.fromisoformat(value) for value in values]
             columns[name] = column(values, kind)
-        missing = [tuple(name for name, _, _ in self._rows if document.get(name) is None) for document in documents]
+        missing = [tuple(one.name for one in self._lookups if document.get(one.name) is None) for document in documents]
         return Looked(columns, [row.encode() if isinstance(row, str) else row for row in rows], missing)
-
-
-def entity_of(contract: Contract, request: msgspec.Struct) -> bytes:
-    """The 16-byte digest of the request fields that say what is asked about; of all fields if none are declared."""
-    if not contract.entity:
-        return digest_of(request)
-    return digest_of([getattr(request, name) for name in contract.entity])
-
-
-def digest_of(posted: Any) -> bytes:
-    """The 16-byte digest of a decoded value in its one JSON form."""
-    return hashlib.blake2b(_encode(posted), digest_size=16).digest()
 
 
 async def read_pointers(connection: Any, timeout: float | None = None) -> dict[str, Pointer]:
@@ -179,19 +164,6 @@ def look_up_now(
             await connection.close()
 
     return asyncio.run(run())
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def _encode_infinite(rows: dict[str, dict[str, Any] | None]) -> bytes:
-    """JSON rows in which infinities, which JSON lacks, are the texts that `float` reads."""
-    return _encode(
-        {
-            lookup: row and {name: str(v) if v in (np.inf, -np.inf) else v for name, v in row.items()}
-            for lookup, row in rows.items()
-        }
-    )
 
 
 def _getter(places: list[int]) -> Any:

@@ -16,9 +16,11 @@ from model_tools.contract import Contract
 from model_tools.errors import PenstockError
 from resources.artifacts import ArtifactStore
 from resources.book import Book
-from resources.journal import READ, Journaled, feature_digests, journaled
+from resources.journal import Journaled, feature_digests, journaled
+from resources.journal_sql import READ
+from resources.looked import Looked
 from resources.lookup_sql import Pointer
-from resources.lookups import Looked, LookupStatement, look_up_now
+from resources.lookups import LookupStatement, look_up_now
 from resources.outcomes import class_names, outcomes
 
 Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
@@ -64,12 +66,12 @@ class Replay:
     def _batches(self, ids: Sequence[str], since: datetime | None, model: str, limit: int) -> Iterator[list[Journaled]]:
         where, values = ["true"], {"ids": list(ids), "since": since, "model": model, "limit": limit or None}
         if ids:
-            where.append("id = ANY(%(ids)s::uuid[])")
+            where.append("p.id = ANY(%(ids)s::uuid[])")
         if since:
-            where.append("id >= app.first_id(%(since)s)")
+            where.append("p.id >= app.first_id(%(since)s)")
         if model:
-            where.append("model = %(model)s")
-        sql = f"{READ} WHERE {' AND '.join(where)} ORDER BY id LIMIT %(limit)s"
+            where.append("p.model = %(model)s")
+        sql = f"{READ} WHERE {' AND '.join(where)} ORDER BY p.id LIMIT %(limit)s"
         with self.book.connect() as connection, connection.cursor("replay") as cursor:
             cursor.execute(sql, values)
             while records := cursor.fetchmany(BATCH):
@@ -127,9 +129,10 @@ class Replay:
         return contract
 
     def _look_up(self, contract: Contract, one: Journaled, requests: Sequence[msgspec.Struct]) -> Looked:
+        snapshots = msgspec.json.decode(one.snapshots, type=dict[str, str])
         pinned = {
             table: Pointer(table, snapshot, self._physical.get((table, snapshot), ""), 0, None, None)
-            for table, snapshot in one.snapshots.items()
+            for table, snapshot in snapshots.items()
         }
         if all(pointer.physical for pointer in pinned.values()):
             return look_up_now(self.book.url, contract, requests, pinned)[0]
@@ -156,8 +159,8 @@ def _step(stage: Stage, run: Any) -> Any:
         raise _Stopped(stage, error.expected or error.thing, error.found or str(error)) from error
 
 
-def _origin(one: Journaled) -> tuple[str, int, str, tuple[tuple[str, str], ...]]:
-    return one.model, one.release, one.artifact, tuple(sorted(one.snapshots.items()))
+def _origin(one: Journaled) -> tuple[str, int, str, bytes]:
+    return one.model, one.release, one.artifact, bytes(one.snapshots)
 
 
 def _text(answer: Mapping[str, Any]) -> str:

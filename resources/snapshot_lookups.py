@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from model_tools.contract import Lookup
-from resources.lookups import Looked, LookupStatement
+from resources.looked import Looked
+from resources.lookups import LookupStatement
 from resources.snapshots import Snapshot
 
 

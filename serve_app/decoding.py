@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import blake2b
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 
 from model_tools.contract import Contract
 from resources.lookup_sql import plain_types
-from resources.lookups import digest_of, entity_of
 from serve_app.problems import Fault, Problem, invalid, refused
 
 MOST_REQUESTS = 10_000
@@ -16,10 +17,11 @@ LARGEST_INTEGER = 2**63
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
-    """One request with its `asked_at` filled in, and the digests of what was posted."""
+    """One request with its `asked_at` filled in, also as JSON, and the digests of what was posted."""
 
     request: Any
     asked_at: datetime
+    text: str
     input: bytes
     entity: bytes
     request_id: str
@@ -35,6 +37,7 @@ class Decoder:
         limits = msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
         self._many = msgspec.json.Decoder(Annotated[list[contract.request], limits])  # type: ignore[name-defined] # run-time type
         self._texts, self._integers, self._times = _fields_to_check(contract)
+        self._entity_of = _fields_of_entity(contract)
 
     def __call__(self, body: bytes, request_id: str) -> tuple[list[Asked], bool]:
         """The requests of a body, and whether it was an array; Problem (400, 422) for what is no such body."""
@@ -58,17 +61,21 @@ class Decoder:
         for index, request in enumerate(posted):
             if self._integers or self._times or odd:
                 self._check(request, f"$[{index}]" if many else "$")
-        contract, name = self._contract, self._contract.asked_at
+        name, entity_of = self._contract.asked_at, self._entity_of
         made = []
         for request in posted:
             asked_at = getattr(request, name)
+            text = _encode(request)
+            input_ = blake2b(text, digest_size=16).digest()
+            entity = blake2b(_encode(entity_of(request)), digest_size=16).digest() if entity_of else input_
             filled = request
             if asked_at is None:
                 asked_at = self._now()
                 filled = msgspec.structs.replace(request, **{name: asked_at})
+                text = _encode(filled)
             if asked_at.tzinfo is None:
                 asked_at = asked_at.replace(tzinfo=UTC)
-            made.append(Asked(filled, asked_at, digest_of(request), entity_of(contract, request), request_id))
+            made.append(Asked(filled, asked_at, text.decode(), input_, entity, request_id))
         return made
 
     def _check(self, request: Any, at: str) -> None:
@@ -83,6 +90,13 @@ class Decoder:
             value = getattr(request, name)
             if value is not None and not 1 < value.year < 9999:
                 raise refused(Fault(f"{at}.{name}", "a year from 2 to 9998", str(value.year)))
+
+
+def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
+    """What gives the declared fields that say what is asked about; None where they all do."""
+    if len(contract.entity) == 1:
+        return lambda request: (getattr(request, contract.entity[0]),)
+    return attrgetter(*contract.entity) if contract.entity else None
 
 
 def _fields_to_check(contract: Contract) -> tuple[list[str], list[str], list[str]]:
@@ -100,3 +114,6 @@ def _fields_to_check(contract: Contract) -> tuple[list[str], list[str], list[str
             elif isinstance(member, msgspec.inspect.DateTimeType | msgspec.inspect.DateType):
                 times.append(field.name)
     return texts, integers, times
+
+
+_encode = msgspec.json.Encoder().encode

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,8 @@ from serve_app.decoding import Asked
 from serve_app.problems import Problem, unavailable
 
 LANES = 2
-MOST_ROWS = 1000
+PIECE = 250
+"""Rows of one batch: small enough that a replica answers others in between, large enough to share its statement."""
 SECONDS = 0.8
 SECONDS_PER_ROW = 0.001
 
@@ -22,12 +23,13 @@ log = logging.getLogger("penstock.serve")
 
 
 class Waiting(msgspec.Struct, gc=False):
-    """One HTTP request's share of a batch, and where its answers go."""
+    """A piece of one HTTP request, and where its answers go. `first` is the place of the piece in the array."""
 
     asked: list[Asked]
     given: list[bytes]
     answers: asyncio.Future[list[bytes]]
     many: bool = False
+    first: int = 0
 
 
 Work = Callable[[Any, list[Waiting]], Awaitable[None]]
@@ -62,11 +64,33 @@ class Line:
         await asyncio.gather(*self._lanes, return_exceptions=True)
 
     async def ask(self, asked: list[Asked], *, many: bool = False) -> list[bytes]:
-        """The answers to requests, in order; Problem where they are refused or cannot be answered now."""
+        """The answers to one HTTP request, in order; Problem where it is refused or cannot be answered now.
+
+        A long array goes in pieces, LANES at a time, so that others get their turn between them. Where a piece fails
+        the whole fails; what was answered before stays journaled, and is the stored answer when it is asked again.
+        """
+        if len(asked) <= PIECE:
+            return await self._wait(asked, many, 0)
+        given: list[bytes] = []
+        under_way: deque[asyncio.Future[list[bytes]]] = deque()
+        try:
+            for first in range(0, len(asked), PIECE):
+                if len(under_way) == LANES:
+                    given += await under_way.popleft()
+                under_way.append(self._wait(asked[first : first + PIECE], many, first))
+            for piece in under_way:
+                given += await piece
+        finally:
+            for piece in under_way:
+                if not piece.cancel():
+                    piece.exception()
+        return given
+
+    def _wait(self, asked: list[Asked], many: bool, first: int) -> asyncio.Future[list[bytes]]:
         answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-        self._queue.append(Waiting(asked, [b""] * len(asked), answers, many))
+        self._queue.append(Waiting(asked, [b""] * len(asked), answers, many, first))
         self._arrived.set()
-        return await answers
+        return answers
 
     async def _lane(self) -> None:
         connection = None
@@ -85,7 +109,7 @@ class Line:
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []
         rows = 0
-        while self._queue and (not batch or rows + len(self._queue[0].asked) <= MOST_ROWS):
+        while self._queue and (not batch or rows + len(self._queue[0].asked) <= PIECE):
             waiting = self._queue.popleft()
             if not waiting.answers.done():  # the client may have gone
                 batch.append(waiting)
@@ -140,3 +164,10 @@ def _fail(batch: list[Waiting], problem: Problem) -> None:
     for waiting in batch:
         if not waiting.answers.done():
             waiting.answers.set_exception(problem)
+
+
+def give(batch: Sequence[Waiting]) -> None:
+    """Hand the answers to who waits for them."""
+    for waiting in batch:
+        if not waiting.answers.done():
+            waiting.answers.set_result(waiting.given)

@@ -1,24 +1,26 @@
 """From waiting requests to journaled answers: one lookup, one predict and one journal write for all of a batch."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from model_tools.columns import request_columns
-from model_tools.contract import Contract
+from model_tools.contract import Contract, Lookup
 from resources import journal
-from resources.journal import Entry
+from resources.answers import Form, again
+from resources.ids import Ids
+from resources.journal import Entries
+from resources.looked import Looked
 from resources.lookup_sql import PREVIOUS, Pointers
-from resources.lookups import UNDEFINED_TABLE, Looked, read_pointers
+from resources.lookups import UNDEFINED_TABLE, read_pointers
 from serve_app.decoding import Asked
-from serve_app.lines import Waiting
-from serve_app.problems import Fault, refused, unavailable
-from serve_app.serving import Serving, again
+from serve_app.lines import Waiting, give
+from serve_app.problems import unavailable
+from serve_app.refusals import refusal, without_row
+from serve_app.serving import Serving
 from serve_app.unchanged import Plan, Stored, plan
 
 MOST_ROUNDS = 50
+REMEMBERED = 20_000
 
 Question = tuple[Waiting, int]
 """Who waits, and for which of the requests."""
@@ -27,38 +29,105 @@ Question = tuple[Waiting, int]
 class Found(NamedTuple):
     """What is known about n questions before they are predicted."""
 
-    serving: Serving
     asked: Sequence[Asked]
-    stored: Sequence[Stored | None]
     looked: Looked
     digests: Sequence[bytes]
+    planned: Plan
 
 
 class Predictor:
-    """Answers batches for one model. `serving` gives what it is served from; `moved` hears of new pointers."""
+    """Answers batches for one model. `serving` gives what it is served from; `moved` hears of new pointers.
+
+    There are two ways to the same answers. At once: look up in memory, predict, and let one statement journal what is
+    new and give the stored answer where it is not. Seen: first look up in Postgres, with the stored answers. The first
+    costs one round trip; the second is for tables that are not in memory, for questions that were just asked (an
+    unchanged one is then not predicted), and for several different questions about one entity.
+    """
 
     def __init__(self, contract: Contract, serving: Callable[[], Serving], moved: Callable[[Pointers], None]) -> None:
         self._contract = contract
         self._serving = serving
         self._moved = moved
-        self._new_id = journal.Ids()
+        self._new_ids = Ids()
         self._relaxed = contract.journal == "relaxed"
+        self._inputs: dict[bytes, bytes] = {}
 
     async def __call__(self, connection: Any, batch: list[Waiting]) -> None:
-        """Answer all that wait. Where another replica answers first, look up again, until all are answered."""
+        """Answer all that wait. Where another replica answers first, look again, until all are answered."""
         questions = [(waiting, index) for waiting in batch for index in range(len(waiting.asked))]
         for _ in range(MOST_ROUNDS):
             asked = [waiting.asked[index] for waiting, index in questions]
-            serving, records = await self._look_up(connection, asked)
-            looked = serving.statement.decode(records)
-            if self._reject(questions, looked):
-                questions = [question for question in questions if not question[0].answers.done()]
+            serving = self._serving()
+            found = self._in_memory(serving, asked)
+            if found is None:
+                await self._seen(connection, questions, asked)
             else:
-                await self._answer(connection, serving, questions, records, looked)
-                questions = [(waiting, index) for waiting, index in questions if not waiting.given[index]]
+                await self._at_once(connection, serving, questions, found)
+            questions = [one for one in questions if not one[0].given[one[1]] and not one[0].answers.done()]
             if not questions:
-                return _give(batch)
+                return give(batch)
         raise unavailable("contended", "Other replicas keep answering about the same entities.")
+
+    def _in_memory(self, serving: Serving, asked: Sequence[Asked]) -> Found | None:
+        """What is known without asking Postgres, where that is enough to go on."""
+        inputs = self._inputs
+        if not serving.in_memory or self._relaxed or any(inputs.get(one.entity) == one.input for one in asked):
+            return None
+        looked = serving.look_up([one.request for one in asked])
+        digests = looked.digests()
+        planned = plan(asked, [None] * len(asked), digests, serving.release.version, self._contract.unchanged)
+        if len(planned.new) != len(planned.last) or without_row(self._contract, looked):
+            return None
+        return Found(asked, looked, digests, planned)
+
+    async def _at_once(self, connection: Any, serving: Serving, questions: Sequence[Question], found: Found) -> None:
+        """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
+        entries, outcomes = self._predict(serving, found)
+        number = await serving.number(connection)
+        records = await journal.write(connection, serving.write_at_once, serving.origin, number, entries)
+        if records and not records[0][1]:
+            self._moved(await read_pointers(connection))
+            return
+        new = found.planned.new
+        given = {
+            position: serving.form.new(id_, outcome)
+            for position, id_, outcome in zip(new, entries.ids, outcomes, strict=True)
+        }
+        for place, _, id_, outcome, release, snapshots in records:
+            if id_ is None:  # another replica has just answered the same
+                del given[new[place - 1]]
+            else:
+                given[new[place - 1]] = Form(release, snapshots.encode()).unchanged(id_, outcome.encode())
+        self._give(questions, found.planned, given)
+
+    async def _seen(self, connection: Any, questions: Sequence[Question], asked: Sequence[Asked]) -> None:
+        """Look up with the stored answers, then predict and journal what is new."""
+        serving, records = await self._look_up(connection, asked)
+        looked = serving.statement.decode(records, serving.known([one.request for one in asked]))
+        if self._refuse(questions, looked):
+            return
+        stored = [Stored(*record[1 : 1 + len(PREVIOUS)]) if record[1] is not None else None for record in records]
+        digests = looked.digests()
+        planned = plan(asked, stored, digests, serving.release.version, self._contract.unchanged)
+        self._give(questions, planned, {position: one.answer() for position, one in planned.stored.items()})
+        if not planned.new:
+            return
+        entries, outcomes = self._predict(serving, Found(asked, looked, digests, planned))
+        given = {
+            position: serving.form.new(id_, outcome)
+            for position, id_, outcome in zip(planned.new, entries.ids, outcomes, strict=True)
+        }
+        if self._relaxed:
+            self._give(questions, planned, given)
+            give([waiting for waiting, _ in questions])
+        before = [one.id if one else None for one in (stored[position] for position in planned.new)]
+        last = [position in planned.last for position in planned.new]
+        number = await serving.number(connection)
+        counts = await journal.write(connection, serving.write_seen, serving.origin, number, entries, before, last)
+        if not self._relaxed:
+            entities = {record[0] for record in counts}
+            counting = {position: answer for position, answer in given.items() if asked[position].entity in entities}
+            self._give(questions, planned, counting)
 
     async def _look_up(self, connection: Any, asked: Sequence[Asked]) -> tuple[Serving, list[Any]]:
         """What the statement finds, with what is served from; once more where a pointer has moved."""
@@ -76,105 +145,52 @@ class Predictor:
             self._moved(await read_pointers(connection))
         raise unavailable("moving", "The replicated tables are being published faster than they can be read.")
 
-    def _reject(self, questions: list[Question], looked: Looked) -> bool:
+    def _refuse(self, questions: Sequence[Question], looked: Looked) -> bool:
         """Refuse who asks about a row that has to be there and is not; whether there was any."""
-        wanted = {lookup.name: lookup for lookup in self._contract.lookups if lookup.missing == "reject"}
-        if not wanted or not any(looked.missing):
-            return False
-        faults: dict[int, list[Fault]] = {}
-        for (waiting, index), missing in zip(questions, looked.missing, strict=True):
-            for lookup in (wanted[name] for name in missing if name in wanted):
-                at = f"$[{index}]" if waiting.many else "$"
-                key = {field: getattr(waiting.asked[index].request, field) for field in lookup.key.values()}
-                fault = Fault(
-                    ", ".join(f"{at}.{field}" for field in key),
-                    f"a row in table {lookup.table!r}",
-                    f"none for {msgspec.json.encode(key).decode()}",
-                )
-                faults.setdefault(id(waiting), []).append(fault)
-        for waiting, _ in questions:
-            if id(waiting) in faults and not waiting.answers.done():
-                waiting.answers.set_exception(refused(*faults[id(waiting)]))
-        return bool(faults)
+        places = without_row(self._contract, looked)
+        by_waiting: dict[int, list[tuple[str, Asked, list[Lookup]]]] = {}
+        for place, lookups in places.items():
+            waiting, index = questions[place]
+            at = f"$[{waiting.first + index}]" if waiting.many else "$"
+            by_waiting.setdefault(id(waiting), []).append((at, waiting.asked[index], lookups))
+        for place in places:
+            waiting = questions[place][0]
+            if not waiting.answers.done():
+                waiting.answers.set_exception(refusal(by_waiting[id(waiting)]))
+        return bool(places)
 
-    async def _answer(
-        self, connection: Any, serving: Serving, questions: list[Question], records: Sequence[Any], looked: Looked
-    ) -> None:
-        """Fill in what can be answered: all, but for what another replica has answered in the meantime."""
-        asked = [waiting.asked[index] for waiting, index in questions]
-        stored = [Stored(*record[1 : 1 + len(PREVIOUS)]) if record[1] is not None else None for record in records]
-        digests = [hashlib.blake2b(row, digest_size=16).digest() for row in looked.rows]
-        found = Found(serving, asked, stored, looked, digests)
-        planned = plan(asked, stored, digests, serving.release.version, self._contract.unchanged)
-        for position, answer in planned.stored.items():
-            waiting, index = questions[position]
-            waiting.given[index] = again(answer.encode())
-        if not planned.new:
-            return
-        entries = self._predict(found, planned)
-
-        def give(counts: set[bytes] | None) -> None:
-            made = {
-                position: entry.answer.encode()
-                for position, entry in zip(planned.new, entries, strict=True)
-                if counts is None or entry.entity in counts
-            }
-            made |= {position: again(made[first]) for position, first in planned.repeats.items() if first in made}
-            for position, answer in made.items():
-                waiting, index = questions[position]
-                waiting.given[index] = answer
-
-        if self._relaxed:
-            give(None)
-            _give([waiting for waiting, _ in questions])
-        counts = await journal.write(
-            connection,
-            entries,
-            model=self._contract.model,
-            release=serving.release.version,
-            artifact=serving.release.digest,
-            snapshots=serving.snapshots.decode(),
-            relaxed=self._relaxed,
+    def _predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
+        """The journal entries of the new predictions, and their outcomes."""
+        asked, looked, digests, planned = found
+        columns, rows, missing = looked.columns, looked.rows, looked.missing
+        if len(planned.new) != len(asked):
+            new = planned.new
+            asked, digests = [asked[place] for place in new], [digests[place] for place in new]
+            rows, missing = [rows[place] for place in new], [missing[place] for place in new]
+            columns = {name: values[new] for name, values in columns.items()}
+        vectors = self._contract.vectors(request_columns(self._contract, [one.request for one in asked]) | columns)
+        outcomes = serving.outcomes(serving.release.artifact.predict(vectors), missing)
+        entries = Entries(
+            ids=self._new_ids(len(asked)),
+            entities=[one.entity for one in asked],
+            asked_at=[one.asked_at for one in asked],
+            requests=[one.text for one in asked],
+            looked_up=[row.decode() for row in rows],
+            inputs=[one.input for one in asked],
+            rows=digests,
+            features=journal.feature_digests(self._contract, vectors),
+            outcomes=[outcome.decode() for outcome in outcomes],
+            request_ids=[one.request_id for one in asked],
         )
-        if not self._relaxed:
-            give(counts)
+        return entries, outcomes
 
-    def _predict(self, found: Found, planned: Plan) -> list[Entry]:
-        """The journal entries of the new predictions."""
-        serving, asked, stored, looked, digests = found
-        new = planned.new
-        columns = request_columns(self._contract, [asked[position].request for position in new])
-        all_new = len(new) == len(asked)
-        columns |= looked.columns if all_new else {name: values[new] for name, values in looked.columns.items()}
-        vectors = self._contract.vectors(columns)
-        predicted = serving.release.artifact.predict(vectors)
-        ids = [self._new_id() for _ in new]
-        answers = serving.answers(predicted, ids, [looked.missing[position] for position in new])
-        features = journal.feature_digests(self._contract, vectors)
-        entries = []
-        for position, id_, answer, digest in zip(new, ids, answers, features, strict=True):
-            one, before = asked[position], stored[position]
-            entries.append(
-                Entry(
-                    id_,
-                    one.entity,
-                    before.id if before else None,
-                    position in planned.last,
-                    one.asked_at,
-                    msgspec.json.encode(one.request).decode(),
-                    looked.rows[position].decode(),
-                    one.input,
-                    digests[position],
-                    digest,
-                    answer.decode(),
-                    one.request_id,
-                )
-            )
-        return entries
-
-
-def _give(batch: Sequence[Waiting]) -> None:
-    """Hand the answers to who waits for them."""
-    for waiting in batch:
-        if not waiting.answers.done():
-            waiting.answers.set_result(waiting.given)
+    def _give(self, questions: Sequence[Question], planned: Plan, given: dict[int, bytes]) -> None:
+        """Fill in answers by position, and those that repeat them."""
+        given |= {position: again(given[first]) for position, first in planned.repeats.items() if first in given}
+        if len(self._inputs) > REMEMBERED:
+            self._inputs.clear()
+        for position, answer in given.items():
+            waiting, index = questions[position]
+            waiting.given[index] = answer
+            asked = waiting.asked[index]
+            self._inputs[asked.entity] = asked.input

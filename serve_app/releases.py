@@ -44,6 +44,13 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled; connect again whenever Postgres goes away."""
+        try:
+            await self._run()
+        finally:
+            for model in self._models.values():
+                await model.tables.stop()
+
+    async def _run(self) -> None:
         while True:
             connection = None
             try:

@@ -12,11 +12,9 @@ import msgspec
 from resources.card_text import html
 from resources.cards import CardStore
 from resources.settings import Settings
-from serve_app.decoding import Asked
 from serve_app.describing import contract_document, model_state, readiness
 from serve_app.http import Request, Response
 from serve_app.keys import Keys
-from serve_app.lines import MOST_ROWS
 from serve_app.metrics import Metrics
 from serve_app.open_inference import OpenInference
 from serve_app.openapi import openapi
@@ -98,7 +96,7 @@ class Routes:
             began = time.perf_counter()
             try:
                 asked, many = model.decode(await request.json_body(), request.id)
-                answers = await _ask(model, asked, many=many)
+                answers = await model.line.ask(asked, many=many)
             except Problem as problem:
                 count.refused(problem.status)
                 raise
@@ -112,7 +110,7 @@ class Routes:
         began = time.perf_counter()
         count = self._metrics.of(model)
         try:
-            answers = await _ask(model, model.decode.asked(posted, request_id, many=True), many=True)
+            answers = await model.line.ask(model.decode.asked(posted, request_id, many=True), many=True)
         except Problem as problem:
             count.refused(problem.status)
             raise
@@ -185,14 +183,6 @@ class Routes:
         if found is None:
             raise Problem(404, "no-such-prediction", f"id: expected a journaled prediction, found {prediction[:64]!r}")
         return Response(_encode(found))
-
-
-async def _ask(model: ServedModel, asked: list[Asked], *, many: bool) -> list[bytes]:
-    """The answers to one HTTP request, looked up at most MOST_ROWS at a time."""
-    answers: list[bytes] = []
-    for start in range(0, len(asked), MOST_ROWS):
-        answers += await model.line.ask(asked[start : start + MOST_ROWS], many=many)
-    return answers
 
 
 _encode = msgspec.json.encode

@@ -11,6 +11,7 @@ from serve_app.lines import Line
 from serve_app.predict import Predictor
 from serve_app.problems import unavailable
 from serve_app.serving import Release, Serving
+from serve_app.table_cache import TableCache
 
 
 class ServedModel:
@@ -21,6 +22,7 @@ class ServedModel:
         self.contract_digest = contract.digest()
         self.decode = Decoder(contract, now)
         self.line = Line(url, Predictor(contract, self._now_serving, self.use_pointers))
+        self.tables = TableCache(contract, url, self._renew)
         self.release: Release | None = None
         self.pointers: Pointers = {}
         self.refused: Mapping[str, object] = {}
@@ -46,10 +48,11 @@ class ServedModel:
             self.trouble = f"release {version} cannot be served: {reason}"
 
     def _renew(self) -> None:
+        cached = self.tables.use(self.pointers)
         if self.release is None:
             return
         try:
-            self.serving = Serving(self.contract, self.release, self.pointers)
+            self.serving = Serving(self.contract, self.release, self.pointers, cached)
             self.trouble = ""
         except PenstockError as error:
             self.serving, self.trouble = None, str(error)

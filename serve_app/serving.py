@@ -1,5 +1,6 @@
-"""What one model is served from at one moment: its release, its loaded artifact, its pointers, its statement."""
+"""What one model is served from at one moment: its release, its loaded artifact, its pointers, its statements."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -7,21 +8,14 @@ import numpy as np
 
 from model_tools.artifact import Artifact
 from model_tools.contract import Contract
-from resources.lookup_sql import Pointers
+from resources import answers, journal
+from resources.cached_lookup import CachedLookup
+from resources.journal import Origin
+from resources.journal_sql import write_at_once, write_seen
+from resources.looked import Looked, Part
+from resources.lookup_sql import Pointers, tables_of, unmoved
 from resources.lookups import LookupStatement
-from resources.outcomes import class_names, outcomes
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """One answer over HTTP, and what is stored of it. `unchanged` is last, see `again`."""
-
-    id: str
-    prediction: str | float | None
-    release: int
-    snapshots: msgspec.Raw
-    missing: tuple[str, ...]
-    probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
-    unchanged: bool = False
+from resources.outcomes import class_names
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -35,30 +29,48 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class Serving:
-    """An immutable whole: the model's release and its lookup statement against the pointers of one moment."""
+    """A whole that stays as it is: the model's release, the pointers of one moment and what is in memory of them."""
 
-    def __init__(self, contract: Contract, release: Release, pointers: Pointers) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        release: Release,
+        pointers: Pointers,
+        cached: Mapping[str, CachedLookup] | None = None,
+    ) -> None:
         self.contract = contract
         self.release = release
         self.pointers = pointers
-        self.statement = LookupStatement(contract, pointers, previous=True)
-        self.snapshots = msgspec.json.encode(self.statement.snapshots)
+        self.statement = LookupStatement(contract, pointers, previous=True, known=cached or ())
+        self.in_memory = len(cached or ()) == len(contract.lookups)
+        """Whether requests are looked up without asking Postgres."""
+        snapshots = msgspec.json.encode(self.statement.snapshots)
+        self.origin = Origin(contract.model, release.version, release.digest, snapshots.decode())
+        self.form = answers.Form(release.version, snapshots)
+        self.write_seen = write_seen(relaxed=contract.journal == "relaxed")
+        self.write_at_once = write_at_once(
+            unmoved([pointers[table] for table in tables_of(contract)]), contract.unchanged
+        )
+        self._cached = cached or {}
         self._classes = class_names(contract, release.artifact)
+        self._number = 0
 
-    def answers(self, predicted: np.ndarray[Any, Any], ids: list[str], missing: list[tuple[str, ...]]) -> list[bytes]:
-        """The JSON answers to n new predictions."""
-        version, snapshots = self.release.version, msgspec.Raw(self.snapshots)
-        return [
-            _encode(Answer(id_, prediction, version, snapshots, lost, probabilities or msgspec.UNSET))
-            for id_, (prediction, probabilities), lost in zip(
-                ids, outcomes(self._classes, predicted), missing, strict=True
-            )
-        ]
+    def known(self, requests: Sequence[msgspec.Struct]) -> dict[str, Part]:
+        """What n requests find in the tables that are in memory."""
+        if not self._cached:
+            return {}
+        fields = self.statement.asked(requests)
+        return {name: lookup.find(fields, len(requests)) for name, lookup in self._cached.items()}
 
+    def look_up(self, requests: Sequence[msgspec.Struct]) -> Looked:
+        """What n requests find, where all tables are in memory."""
+        return self.statement.assemble(self.known(requests), len(requests))
 
-def again(answer: bytes) -> bytes:
-    """A stored answer as it is given again, with `"unchanged": true`."""
-    return answer[: -len("false}")] + b"true}"
+    def outcomes(self, predicted: np.ndarray[Any, Any], missing: list[tuple[str, ...]]) -> list[bytes]:
+        """The JSON outcomes of n new predictions."""
+        return answers.made(self._classes, predicted, missing)
 
-
-_encode = msgspec.json.Encoder().encode
+    async def number(self, connection: Any) -> int:
+        """The number of what its answers are made from, by which the journal names it."""
+        self._number = self._number or await journal.register(connection, self.origin)
+        return self._number

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from resources.answers import Form
 from serve_app.decoding import Asked
 
 
@@ -13,14 +14,20 @@ class Stored(NamedTuple):
     input: bytes
     rows: bytes
     release: int
-    answer: str
+    outcome: str
+    made_by: int
+    snapshots: str
+
+    def answer(self) -> bytes:
+        """The JSON in which it is given again."""
+        return Form(self.made_by, self.snapshots.encode()).unchanged(str(self.id), self.outcome.encode())
 
 
 class Plan(NamedTuple):
-    """What to do with each of n questions: predict it (`new`), give a stored answer, or repeat a new one."""
+    """What to do with each of n questions: predict it (`new`), give a stored answer, or repeat another's answer."""
 
     new: list[int]
-    stored: dict[int, str]
+    stored: dict[int, Stored]
     repeats: dict[int, int]
     last: set[int]
 
@@ -53,7 +60,7 @@ def plan(
                 and held.input == one.input
                 and (policy == "input" or (held.release == release and held.rows == rows[index]))
             ):
-                made.stored[index] = held.answer
+                made.stored[index] = held
                 continue
         newest[one.entity] = index
         made.new.append(index)

@@ -1,5 +1,16 @@
+-- What answers are made from: a release with its artifact, and the snapshots that were current. Few rows, never changed;
+-- `digest` is of the four that follow it.
+CREATE TABLE IF NOT EXISTS app.origin (
+    id        integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest    bytea NOT NULL UNIQUE,
+    model     text NOT NULL,
+    release   integer NOT NULL,
+    artifact  text NOT NULL,
+    snapshots text NOT NULL
+);
+
 -- The journal: every answered prediction with what it was made from, in one partition per day of its id.
--- Ids are UUIDs of version 7, so their order is that of time.
+-- Ids are UUIDs of version 7, so their order is that of time. `outcome` is the JSON of what was predicted.
 CREATE TABLE IF NOT EXISTS app.prediction (
     id          uuid PRIMARY KEY,
     model       text NOT NULL,
@@ -9,10 +20,8 @@ CREATE TABLE IF NOT EXISTS app.prediction (
     request     json NOT NULL,
     looked_up   json NOT NULL,
     features    bytea NOT NULL,
-    answer      json NOT NULL,
-    release     integer NOT NULL,
-    artifact    text NOT NULL,
-    snapshots   json NOT NULL,
+    outcome     text NOT NULL,
+    origin      integer NOT NULL,
     request_id  text NOT NULL
 ) PARTITION BY RANGE (id);
 
@@ -25,9 +34,38 @@ CREATE TABLE IF NOT EXISTS app.latest_answer (
     input     bytea NOT NULL,
     looked_up bytea NOT NULL,
     release   integer NOT NULL,
-    answer    json NOT NULL,
+    origin    integer NOT NULL,
+    outcome   text NOT NULL,
     PRIMARY KEY (model, entity)
 ) WITH (fillfactor = 70);
+
+-- A book of an earlier version repeated the origin and the whole answer in every row: move them, once.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'app.prediction'::regclass AND attname = 'snapshots' AND NOT attisdropped)
+    THEN
+        RETURN;
+    END IF;
+    INSERT INTO app.origin (digest, model, release, artifact, snapshots)
+    SELECT DISTINCT decode(md5(concat_ws(E'\n', model, release, artifact, snapshots)), 'hex'),
+           model, release, artifact, snapshots::text
+    FROM app.prediction ON CONFLICT DO NOTHING;
+    ALTER TABLE app.prediction ADD COLUMN outcome text, ADD COLUMN origin integer;
+    UPDATE app.prediction p SET
+        origin = (SELECT o.id FROM app.origin o
+                  WHERE o.digest = decode(md5(concat_ws(E'\n', p.model, p.release, p.artifact, p.snapshots)), 'hex')),
+        outcome = concat('{"prediction":', answer -> 'prediction', ',"missing":', answer -> 'missing',
+                         ',"probabilities":' || (answer -> 'probabilities')::text, '}');
+    ALTER TABLE app.prediction ALTER COLUMN outcome SET NOT NULL, ALTER COLUMN origin SET NOT NULL,
+        DROP COLUMN answer, DROP COLUMN release, DROP COLUMN artifact, DROP COLUMN snapshots;
+    ALTER TABLE app.latest_answer ADD COLUMN outcome text, ADD COLUMN origin integer;
+    UPDATE app.latest_answer l SET origin = p.origin, outcome = p.outcome FROM app.prediction p WHERE p.id = l.id;
+    DELETE FROM app.latest_answer WHERE origin IS NULL;
+    ALTER TABLE app.latest_answer ALTER COLUMN outcome SET NOT NULL, ALTER COLUMN origin SET NOT NULL,
+        DROP COLUMN answer;
+END $$;
 
 -- The smallest version 7 id of an instant: the border between two partitions.
 CREATE OR REPLACE FUNCTION app.first_id(instant timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$

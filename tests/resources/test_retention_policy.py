@@ -27,7 +27,7 @@ def journal_a_prediction(book: Book) -> None:
         connection.execute(
             """INSERT INTO app.prediction SELECT
                overlay(app.first_id(clock_timestamp())::text PLACING %s FROM 25)::uuid,
-               'm', '', now(), now(), '{}', '{}', '', '{}', 1, '', '{}', ''""",
+               'm', '', now(), now(), '{}', '{}', '', '{}', 1, ''""",
             (uuid.uuid4().hex[:12],),
         )
 

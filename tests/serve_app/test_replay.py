@@ -68,8 +68,7 @@ def test_a_tampered_answer_or_feature_digest_is_found_and_named(answered: Servic
     with answered.book.connect() as connection:
         ids = [row[0] for row in connection.execute("SELECT id::text FROM app.prediction ORDER BY id LIMIT 2")]
         connection.execute(
-            "UPDATE app.prediction SET answer = replace(answer::text, '\"overflows\":0', '\"overflows\":1')::json,"
-            " features = features WHERE id = %s",
+            "UPDATE app.prediction SET outcome = replace(outcome, '\"overflows\":0', '\"overflows\":1') WHERE id = %s",
             (ids[0],),
         )
         connection.execute("UPDATE app.prediction SET features = '\\x00' WHERE id = %s", (ids[1],))
@@ -111,9 +110,7 @@ def test_a_table_that_is_gone_is_read_from_the_snapshot_store(answered: Service,
         connection.execute("DELETE FROM replicated.physical_table")
         connection.execute("DELETE FROM replicated.current")
         for old, new in stored.items():
-            connection.execute(
-                "UPDATE app.prediction SET snapshots = replace(snapshots::text, %s, %s)::json", (old, new)
-            )
+            connection.execute("UPDATE app.origin SET snapshots = replace(snapshots, %s, %s)", (old, new))
     verdicts = [v for v in replay(answered, snapshots=store.url) if v.stage != "snapshots"]
     assert len(verdicts) >= 200, "those of the last set of snapshots"
     assert stages(verdicts) == {""}, [v for v in verdicts if v.stage][:3]
@@ -138,6 +135,6 @@ def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> Non
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(
                 "INSERT INTO app.prediction (id, model, entity, asked_at, answered_at, request, looked_up, features,"
-                " answer, release, artifact, snapshots, request_id) VALUES (app.first_id('2020-01-01'), '', '', now(),"
-                " now(), '1', '1', '', '1', 1, '', '1', '')"
+                " outcome, origin, request_id) VALUES (app.first_id('2020-01-01'), '', '', now(), now(), '1', '1', '', '1',"
+                " 1, '')"
             )

@@ -1,0 +1,176 @@
+"""One lookup's replicated table in memory: finds what the lookup statement would find, to the bit."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from model_tools.columns import instant
+from model_tools.contract import Lookup
+from resources.looked import NOTHING, Columns, Part, encode_row
+
+Array = np.ndarray[Any, Any]
+
+KEPT_ROWS = 20_000
+_BY_TYPE = {
+    "int8": "integer",
+    "int4": "integer",
+    "int2": "integer",
+    "float8": "float",
+    "float4": "float",
+    "bool": "bool",
+    "text": "text",
+    "varchar": "text",
+    "timestamptz": "timestamptz",
+    "timestamp": "timestamp",
+    "date": "date",
+}
+"""What a column of a Postgres type holds, for the types that are kept in memory."""
+_TIMES = ("timestamptz", "timestamp", "date")
+_EPOCH = datetime(1970, 1, 1)  # of times without a zone
+
+
+class Uncacheable(Exception):
+    """A table that only Postgres looks up as declared: its types, its size, or rows that are no unique match."""
+
+
+class Stored(NamedTuple):
+    """The rows of a table and one more of nothing. `groups` gives each key's place, or, with `times`, its number in
+    `group`; the rows are then sorted by number and time."""
+
+    groups: Mapping[Any, int]
+    group: Array
+    times: Array | None
+    numbers: Array
+    others: Sequence[Array]
+
+
+class CachedLookup:
+    """The table of one lookup. `holds` says what each of the lookup's columns holds."""
+
+    def __init__(self, lookup: Lookup, holds: Mapping[str, str], keys: Sequence["Comparison"], stored: Stored) -> None:
+        self.lookup = lookup
+        self._keys = keys
+        self._groups = stored.groups
+        if stored.times is not None:
+            edges = np.searchsorted(stored.group, np.arange(len(stored.groups) + 1))
+            self._times = memoryview(np.ascontiguousarray(stored.times).data)
+            self._newest = stored.times[edges[1:] - 1].tolist()
+            self._edges = edges.tolist()
+        names = [column.name for column in lookup.columns]
+        self._numbers = [c.name for c in lookup.columns if c.kind == "number"]
+        self._others = [c.name for c in lookup.columns if c.kind != "number"]
+        self._matrix, self._other_values = stored.numbers, stored.others
+        self._read = [(name, holds[name], self._column(name)) for name in names]
+        self._rows: dict[int, bytes] = {-1: NOTHING}
+
+    def find(self, fields: Mapping[str, Sequence[Any]], count: int) -> Part:
+        """What n requests find, given as the columns of their fields."""
+        places = self._find(fields, count)
+        at = np.array(places, dtype=np.int64)
+        name = self.lookup.name
+        columns: Columns = {}
+        if self._numbers:
+            taken = np.ascontiguousarray(self._matrix[at].T)
+            columns = {f"{name}.{column}": values for column, values in zip(self._numbers, taken, strict=True)}
+        for column, values in zip(self._others, self._other_values, strict=True):
+            columns[f"{name}.{column}"] = values[at]
+        kept = self._rows
+        rows = [kept.get(place) or self._row(place) for place in places]
+        return Part(columns, rows)
+
+    def _find(self, fields: Mapping[str, Sequence[Any]], count: int) -> list[int]:
+        """The place of each request's row, -1 where it finds none."""
+        keys = [key.keys(fields[key.field]) for key in self._keys]
+        wanted = keys_of(keys, count)
+        if self.lookup.as_of is None:
+            get = self._groups.get
+            return [get(key, -1) for key in wanted]
+        groups, edges, newest, times = self._groups.get, self._edges, self._newest, self._times
+        places = []
+        for key, until in zip(wanted, _instants(fields[self.lookup.as_of[1]]), strict=True):
+            group = groups(key)
+            if group is None or until is None:
+                places.append(-1)
+            elif until >= newest[group]:
+                places.append(edges[group + 1] - 1)
+            else:
+                start = edges[group]
+                place = bisect_right(times, until, start, edges[group + 1]) - 1
+                places.append(place if place >= start else -1)
+        return places
+
+    def _column(self, name: str) -> Array:
+        if name in self._numbers:
+            return self._matrix[:, self._numbers.index(name)]
+        return self._other_values[self._others.index(name)]
+
+    def _row(self, place: int) -> bytes:
+        """A row as JSON: made when it is found for the first time."""
+        if len(self._rows) > KEPT_ROWS:
+            self._rows = {-1: NOTHING}
+        made = encode_row({name: _plain(values[place], holds) for name, holds, values in self._read})
+        self._rows[place] = made
+        return made
+
+
+class Comparison(NamedTuple):
+    """How a key column is compared with a request field. `holds` is what the column holds."""
+
+    column: str
+    field: str
+    holds: str
+
+    @property
+    def is_time(self) -> bool:
+        """Whether instants are compared."""
+        return self.holds in _TIMES
+
+    def keys(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Values of either side as they are compared."""
+        return _instants(values) if self.is_time else values
+
+
+def comparison(column: str, field: str, held: str, bound: str) -> Comparison:
+    """How a column of one Postgres type and a field bound as another are compared; Uncacheable where only SQL can."""
+    holds, wanted = _BY_TYPE.get(held, held), _BY_TYPE.get(bound, bound)
+    both_times = holds in _TIMES and wanted in _TIMES
+    if not both_times and (holds != wanted or holds not in {"integer", "bool", "text"}):
+        raise Uncacheable(f"column {column!r} of type {held} is compared with {bound}")
+    return Comparison(column, field, holds)
+
+
+def kept_as(name: str, kind: str, held: str) -> str:
+    """What a wanted column holds; Uncacheable for a type that is not kept in memory."""
+    holds = _BY_TYPE.get(held, held)
+    fits = {"number": ("integer", "float", "bool"), "text": ("text",), "time": _TIMES}[kind]
+    if holds not in fits:
+        raise Uncacheable(f"column {name!r} of type {held}")
+    return holds
+
+
+def keys_of(columns: Sequence[Sequence[Any]], count: int) -> Sequence[Any]:
+    """n keys from the columns that make them up."""
+    if len(columns) == 1:
+        return columns[0]
+    return list(zip(*columns, strict=True)) if columns else [()] * count
+
+
+def _instants(values: Sequence[datetime | date | None]) -> list[int | None]:
+    return [None if value is None else instant(value) for value in values]
+
+
+def _plain(value: Any, holds: str) -> Any:
+    """A kept value as Postgres gives it."""
+    if holds == "text":
+        return value
+    if holds in _TIMES:
+        if np.isnat(value):
+            return None
+        moment = _EPOCH + timedelta(microseconds=int(value.astype(np.int64)))
+        return moment.date() if holds == "date" else moment.replace(tzinfo=UTC) if holds == "timestamptz" else moment
+    if np.isnan(value):
+        return None
+    return float(value) if holds == "float" else int(value) if holds == "integer" else bool(value)
