@@ -9,7 +9,7 @@ import numpy as np
 
 from model_tools.columns import column, instant
 from model_tools.contract import Lookup
-from resources.cached_lookup import CachedLookup, Stored, Uncacheable, comparison, kept_as, keys_of
+from resources.cached_lookup import CachedLookup, Stored, Uncacheable, comparison, instants, kept_as, keys_of
 from resources.lookup_sql import Pointer, quoted
 
 MOST_ROWS = 400_000
@@ -63,7 +63,10 @@ class _Rows:
         first, lookup = self._first, self._lookup
         records = [record for record in records if None not in record[:first]]
         self._kept += len(records)
-        keys = [key.keys([record[place] for record in records]) for place, key in enumerate(self._keys)]
+        keys = []
+        for place, key in enumerate(self._keys):
+            values = [record[place] for record in records]
+            keys.append(instants(values) if key.is_time else values)
         groups = self._groups
         made_up = keys_of(keys, len(records))
         piece = [np.array([groups.setdefault(key, len(groups)) for key in made_up], dtype=np.int64)]
@@ -77,7 +80,7 @@ class _Rows:
                 for value in values:
                     value is None or _instant(value)
             made = column(values, wanted.kind)
-            if self._holds[wanted.name] == "integer" and np.any(np.abs(made) > EXACT):
+            if self._holds[wanted.name] == "integer" and np.any(np.abs(made) >= EXACT):
                 raise Uncacheable(f"an integer of {wanted.name!r} beyond 2^53")
             piece.append(made)
         self._pieces.append(piece)

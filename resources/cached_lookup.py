@@ -59,38 +59,43 @@ class CachedLookup:
             self._times = memoryview(np.ascontiguousarray(stored.times).data)
             self._newest = stored.times[edges[1:] - 1].tolist()
             self._edges = edges.tolist()
-        names = [column.name for column in lookup.columns]
-        self._numbers = [c.name for c in lookup.columns if c.kind == "number"]
-        self._others = [c.name for c in lookup.columns if c.kind != "number"]
-        self._matrix, self._other_values = stored.numbers, stored.others
-        self._read = [(name, holds[name], self._column(name)) for name in names]
+        numbers = [column.name for column in lookup.columns if column.kind == "number"]
+        others = [column.name for column in lookup.columns if column.kind != "number"]
+        kept = dict(zip(numbers, stored.numbers.T, strict=True)) | dict(zip(others, stored.others, strict=True))
+        self._read = [(column.name, holds[column.name], kept[column.name]) for column in lookup.columns]
+        self._numbers = [f"{lookup.name}.{name}" for name in numbers]
+        self._others = [(f"{lookup.name}.{name}", kept[name]) for name in others]
+        self._matrix = stored.numbers
+        self._matrix.flags.writeable = False
         self._rows: dict[int, bytes] = {-1: NOTHING}
 
-    def find(self, fields: Mapping[str, Sequence[Any]], count: int) -> Part:
-        """What n requests find, given as the columns of their fields."""
-        places = self._find(fields, count)
-        at = np.array(places, dtype=np.int64)
-        name = self.lookup.name
-        columns: Columns = {}
-        if self._numbers:
-            taken = np.ascontiguousarray(self._matrix[at].T)
-            columns = {f"{name}.{column}": values for column, values in zip(self._numbers, taken, strict=True)}
-        for column, values in zip(self._others, self._other_values, strict=True):
-            columns[f"{name}.{column}"] = values[at]
+    def find(self, asked: "AskedFields") -> Part:
+        """What n requests find."""
+        places = self._find(asked)
+        columns: Columns
+        if len(places) == 1:
+            place = places[0]
+            row = self._matrix[place]
+            columns = {name: row[at : at + 1] for at, name in enumerate(self._numbers)}
+            for name, values in self._others:
+                columns[name] = values[place : place + 1 or None]
+        else:
+            at = np.array(places, dtype=np.int64)
+            columns = dict(zip(self._numbers, np.ascontiguousarray(self._matrix[at].T), strict=True))
+            for name, values in self._others:
+                columns[name] = values[at]
         kept = self._rows
-        rows = [kept.get(place) or self._row(place) for place in places]
-        return Part(columns, rows)
+        return Part(columns, [kept.get(place) or self._row(place) for place in places])
 
-    def _find(self, fields: Mapping[str, Sequence[Any]], count: int) -> list[int]:
+    def _find(self, asked: "AskedFields") -> list[int]:
         """The place of each request's row, -1 where it finds none."""
-        keys = [key.keys(fields[key.field]) for key in self._keys]
-        wanted = keys_of(keys, count)
+        wanted = keys_of([asked.of(key.field, time=key.is_time) for key in self._keys], asked.count)
         if self.lookup.as_of is None:
             get = self._groups.get
             return [get(key, -1) for key in wanted]
         groups, edges, newest, times = self._groups.get, self._edges, self._newest, self._times
         places = []
-        for key, until in zip(wanted, _instants(fields[self.lookup.as_of[1]]), strict=True):
+        for key, until in zip(wanted, asked.of(self.lookup.as_of[1], time=True), strict=True):
             group = groups(key)
             if group is None or until is None:
                 places.append(-1)
@@ -101,11 +106,6 @@ class CachedLookup:
                 place = bisect_right(times, until, start, edges[group + 1]) - 1
                 places.append(place if place >= start else -1)
         return places
-
-    def _column(self, name: str) -> Array:
-        if name in self._numbers:
-            return self._matrix[:, self._numbers.index(name)]
-        return self._other_values[self._others.index(name)]
 
     def _row(self, place: int) -> bytes:
         """A row as JSON: made when it is found for the first time."""
@@ -128,9 +128,23 @@ class Comparison(NamedTuple):
         """Whether instants are compared."""
         return self.holds in _TIMES
 
-    def keys(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Values of either side as they are compared."""
-        return _instants(values) if self.is_time else values
+
+class AskedFields:
+    """The fields of n requests that lookups need, as columns; instants are made of times once."""
+
+    def __init__(self, fields: Mapping[str, Sequence[Any]], count: int) -> None:
+        self.count = count
+        self._fields = fields
+        self._instants: dict[str, Sequence[int | None]] = {}
+
+    def of(self, field: str, *, time: bool) -> Sequence[Any]:
+        """The n values of a field, times as microseconds, None where missing."""
+        if not time:
+            return self._fields[field]
+        found = self._instants.get(field)
+        if found is None:
+            found = self._instants[field] = instants(self._fields[field])
+        return found
 
 
 def comparison(column: str, field: str, held: str, bound: str) -> Comparison:
@@ -158,7 +172,8 @@ def keys_of(columns: Sequence[Sequence[Any]], count: int) -> Sequence[Any]:
     return list(zip(*columns, strict=True)) if columns else [()] * count
 
 
-def _instants(values: Sequence[datetime | date | None]) -> list[int | None]:
+def instants(values: Sequence[datetime | date | None]) -> list[int | None]:
+    """Times as microseconds since 1970, None where missing."""
     return [None if value is None else instant(value) for value in values]
 
 

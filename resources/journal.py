@@ -112,7 +112,7 @@ def feature_digests(contract: Contract, vectors: Columns) -> list[bytes]:
     numbers = [vectors[feature.name] for feature in contract.features if feature.kind == "number"]
     texts = [vectors[feature.name].tolist() for feature in contract.features if feature.kind == "text"]
     rows = len(next(iter(vectors.values())))
-    bits = np.array(numbers, dtype=np.float64).T.tobytes()
+    bits = np.concatenate(numbers, dtype=np.float64).reshape(-1, rows).T.tobytes() if numbers else b""
     width = 8 * len(numbers)
     words = map(_encode, zip(*texts, strict=True)) if texts else [b"[]"] * rows
     return [

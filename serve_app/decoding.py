@@ -1,7 +1,7 @@
 """Posted JSON to decoded requests of one contract; what cannot be accepted becomes a problem that names the field."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Annotated, Any
@@ -36,7 +36,9 @@ class Decoder:
         self._one = msgspec.json.Decoder(contract.request)
         limits = msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
         self._many = msgspec.json.Decoder(Annotated[list[contract.request], limits])  # type: ignore[name-defined] # run-time type
-        self._texts, self._integers, self._times = _fields_to_check(contract)
+        texts, integers, times = _fields_to_check(contract)
+        self._numeric_checks = [(check, names) for check, names in ((_integer, integers), (_time, times)) if names]
+        self._checks = [(_text, texts), *self._numeric_checks]
         self._entity_of = _fields_of_entity(contract)
 
     def __call__(self, body: bytes, request_id: str) -> tuple[list[Asked], bool]:
@@ -59,8 +61,11 @@ class Decoder:
     def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> list[Asked]:
         """Decoded requests as Asked; Problem 422 for values that no database column could hold."""
         for index, request in enumerate(posted):
-            if self._integers or self._times or odd:
-                self._check(request, f"$[{index}]" if many else "$")
+            for check, fields in self._checks if odd else self._numeric_checks:
+                for name in fields:
+                    value = getattr(request, name)
+                    if value is not None and (fault := check(value)):
+                        raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", *fault))
         name, entity_of = self._contract.asked_at, self._entity_of
         made = []
         for request in posted:
@@ -78,18 +83,18 @@ class Decoder:
             made.append(Asked(filled, asked_at, text.decode(), input_, entity, request_id))
         return made
 
-    def _check(self, request: Any, at: str) -> None:
-        for name in self._texts:
-            if "\0" in (getattr(request, name) or ""):
-                raise refused(Fault(f"{at}.{name}", "text without the character U+0000", "it"))
-        for name in self._integers:
-            value = getattr(request, name) or 0
-            if not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
-                raise refused(Fault(f"{at}.{name}", "an integer of 64 bits", f"{len(str(value))} digits"))
-        for name in self._times:
-            value = getattr(request, name)
-            if value is not None and not 1 < value.year < 9999:
-                raise refused(Fault(f"{at}.{name}", "a year from 2 to 9998", str(value.year)))
+
+def _text(value: str) -> tuple[str, str] | None:
+    return ("text without the character U+0000", "it") if "\0" in value else None
+
+
+def _integer(value: int) -> tuple[str, str] | None:
+    fits = -LARGEST_INTEGER <= value < LARGEST_INTEGER
+    return None if fits else ("an integer of 64 bits", f"{len(str(value))} digits")
+
+
+def _time(value: date) -> tuple[str, str] | None:
+    return None if 1 < value.year < 9999 else ("a year from 2 to 9998", str(value.year))
 
 
 def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:

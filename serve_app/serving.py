@@ -9,7 +9,7 @@ import numpy as np
 from model_tools.artifact import Artifact
 from model_tools.contract import Contract
 from resources import answers, journal
-from resources.cached_lookup import CachedLookup
+from resources.cached_lookup import AskedFields, CachedLookup
 from resources.journal import Origin
 from resources.journal_sql import write_at_once, write_seen
 from resources.looked import Looked, Part
@@ -59,8 +59,8 @@ class Serving:
         """What n requests find in the tables that are in memory."""
         if not self._cached:
             return {}
-        fields = self.statement.asked(requests)
-        return {name: lookup.find(fields, len(requests)) for name, lookup in self._cached.items()}
+        asked = AskedFields(self.statement.asked(requests), len(requests))
+        return {name: lookup.find(asked) for name, lookup in self._cached.items()}
 
     def look_up(self, requests: Sequence[msgspec.Struct]) -> Looked:
         """What n requests find, where all tables are in memory."""

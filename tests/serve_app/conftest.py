@@ -30,6 +30,7 @@ class Service:
     contract: Contract
     folder: Path
     http: httpx.Client
+    app: App
 
     def ask(self, **fields: Any) -> httpx.Response:
         """Post one request, with defaults."""
@@ -40,6 +41,20 @@ class Service:
         """Make a version current."""
         options = {"contract": self.contract} | options
         return toy.release(self.book, self.settings.artifacts, self.folder, version=version, **options)
+
+    def wait_for_tables(self) -> None:
+        """Wait until lookups are answered from memory."""
+
+        def there() -> bool:
+            serving = self.app.models[self.contract.model].serving
+            return serving is not None and serving.in_memory
+
+        wait_for(there)
+
+    def serves(self) -> int:
+        """The release that the replica serves."""
+        release = self.app.models[self.contract.model].release
+        return release.version if release else 0
 
     def journal(self) -> int:
         """How many predictions the journal holds."""
@@ -59,11 +74,12 @@ def start(book: Book, tmp_path: Path) -> Iterator[Start]:
 
     def begin(contract: Contract = toy.CONTRACT, url: str = "", **settings: Any) -> Service:
         made = Settings(home=tmp_path / "home", **settings)
-        context = uvicorn_thread(App(made, url or book.url, {contract.model: contract}))
+        app = App(made, url or book.url, {contract.model: contract})
+        context = uvicorn_thread(app)
         port = context.__enter__()
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         running.append((context, client))
-        return Service(book, made, contract, tmp_path, client)
+        return Service(book, made, contract, tmp_path, client, app)
 
     yield begin
     for context, client in running:
@@ -90,11 +106,12 @@ def shared(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made = Settings(home=folder / "home")
     toy.publish_all(book)
     toy.release(book, made.artifacts, folder)
+    app = App(made, book.url, {toy.CONTRACT.model: toy.CONTRACT})
     with (
-        uvicorn_thread(App(made, book.url, {toy.CONTRACT.model: toy.CONTRACT})) as port,
+        uvicorn_thread(app) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
-        yield Service(book, made, toy.CONTRACT, folder, client)
+        yield Service(book, made, toy.CONTRACT, folder, client, app)
 
 
 @contextmanager

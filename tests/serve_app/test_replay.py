@@ -135,6 +135,6 @@ def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> Non
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(
                 "INSERT INTO app.prediction (id, model, entity, asked_at, answered_at, request, looked_up, features,"
-                " outcome, origin, request_id) VALUES (app.first_id('2020-01-01'), '', '', now(), now(), '1', '1', '', '1',"
-                " 1, '')"
+                " outcome, origin, request_id) VALUES (app.first_id('2020-01-01'), '', '', now(), now(), '1', '1', '',"
+                " '1', 1, '')"
             )

@@ -1,8 +1,5 @@
 """An unchanged question gets its stored answer, alone, in a batch, and across replicas."""
 
-import random
-from concurrent.futures import ThreadPoolExecutor
-
 import msgspec
 import toy
 from conftest import Service, Start, wait_for
@@ -50,26 +47,3 @@ def test_repeats_inside_one_array_are_predicted_once(service: Service) -> None:
     assert len({answer["id"] for answer in answers}) == 4
     assert service.journal() == 4
     assert service.ask(inflow=50.0).json()["id"] == answers[4]["id"]
-
-
-def test_replicas_that_answer_at_once_follow_the_rule_of_one(service: Service, start: Start) -> None:
-    other = start()
-    rng = random.Random(7)
-    questions = [
-        (rng.choice([service, other]), {"tank": f"t{rng.randint(1, 3)}", "inflow": rng.randint(0, 2)})
-        for _ in range(400)
-    ]
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda question: question[0].ask(**question[1]).json(), questions))
-    with service.book.connect() as connection:
-        stored = connection.execute(
-            "SELECT id::text, request->>'tank', (request->>'inflow')::float FROM app.prediction ORDER BY id"
-        ).fetchall()
-        latest = connection.execute("SELECT id::text, replaced::text FROM app.latest_answer").fetchall()
-    made = {answer["id"] for answer in answers if not answer["unchanged"]}
-    assert made == {row[0] for row in stored}, "journaled is exactly what was answered as new"
-    assert len(made) == sum(not answer["unchanged"] for answer in answers)
-    by_id = {row[0]: row[1:] for row in stored}
-    for (_, fields), answer in zip(questions, answers, strict=True):
-        assert by_id[answer["id"]] == (fields["tank"], fields["inflow"]), "an answer is about its question"
-    assert {row[0] for row in latest} <= made

@@ -1,0 +1,79 @@
+"""The journal's tables: what an earlier version wrote is kept, and ids are in the order of time."""
+
+import time
+import uuid
+
+import psycopg
+
+from resources.book import Book
+from resources.ids import Ids
+from resources.journal import journaled
+from resources.journal_sql import READ
+
+EARLIER = """
+DROP TABLE app.prediction, app.latest_answer, app.origin;
+CREATE TABLE app.prediction (
+    id uuid PRIMARY KEY, model text NOT NULL, entity bytea NOT NULL, asked_at timestamptz NOT NULL,
+    answered_at timestamptz NOT NULL, request json NOT NULL, looked_up json NOT NULL, features bytea NOT NULL,
+    answer json NOT NULL, release integer NOT NULL, artifact text NOT NULL, snapshots json NOT NULL,
+    request_id text NOT NULL
+) PARTITION BY RANGE (id);
+CREATE TABLE app.latest_answer (
+    model text NOT NULL, entity bytea NOT NULL, id uuid NOT NULL, replaced uuid, input bytea NOT NULL,
+    looked_up bytea NOT NULL, release integer NOT NULL, answer json NOT NULL, PRIMARY KEY (model, entity)
+) WITH (fillfactor = 70);
+SELECT app.prepare_journal();
+"""
+ANSWERS = (
+    '{{"id":"{}","prediction":"late","release":2,"snapshots":{{"t":"a"}},"missing":["x"],'
+    '"probabilities":{{"on_time":0.1,"late":0.9}},"unchanged":false}}',
+    '{{"id":"{}","prediction":1.5,"release":2,"snapshots":{{"t":"b"}},"missing":[],"unchanged":false}}',
+)
+
+
+def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(book: Book) -> None:
+    ids = Ids()(4)
+    with book.connect() as connection:
+        connection.execute(EARLIER)
+        for place, id_ in enumerate(ids):
+            answer = ANSWERS[place % 2].format(id_)
+            connection.execute(
+                "INSERT INTO app.prediction VALUES (%s, 'm', %s, now(), now(), '{\"a\":1}', '{\"x\":null}', 'f', %s, 2,"
+                " 'sha', %s, 'r')",
+                (id_, b"e", answer, '{"t":"a"}' if place % 2 == 0 else '{"t":"b"}'),
+            )
+        connection.execute(
+            "INSERT INTO app.latest_answer VALUES"
+            " ('m', 'e', %s, NULL, 'i', 'l', 2, %s), ('m', 'gone', %s, NULL, 'i', 'l', 2, '1')",
+            (ids[3], ANSWERS[1].format(ids[3]), uuid.uuid4()),
+        )
+    for _ in range(2):
+        book.ensure()
+    with book.connect() as connection:
+        found = [journaled(record) for record in connection.execute(f"{READ} ORDER BY p.id")]
+        latest = connection.execute(
+            "SELECT l.id::text, o.snapshots, outcome FROM app.latest_answer l JOIN app.origin o ON o.id = l.origin"
+        ).fetchall()
+        assert connection.execute("SELECT count(*) FROM app.origin").fetchone() == (2,)
+    assert [one.id for one in found] == ids
+    assert [one.release for one in found] == [2] * 4
+    assert bytes(found[0].answer).decode() == (
+        f'{{"id":"{ids[0]}","prediction":"late","missing":["x"],"probabilities":{{"on_time":0.1,"late":0.9}},'
+        '"release":2,"snapshots":{"t":"a"},"unchanged":false}'
+    )
+    assert b'"prediction":1.5,"missing":[],"release"' in bytes(found[1].answer)
+    assert latest == [(ids[3], '{"t":"b"}', '{"prediction":1.5,"missing":[]}')]
+
+
+def test_ids_are_of_version_7_different_and_in_the_order_of_time(book: Book) -> None:
+    new = Ids()
+    began = time.time_ns() // 1_000_000
+    made = [id_ for count in (1, 5000, 1, 250) for id_ in new(count)]
+    assert made == sorted(set(made))
+    for id_ in made[:: len(made) // 50]:
+        parsed = uuid.UUID(id_)
+        assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
+        assert began <= parsed.int >> 80 <= time.time_ns() // 1_000_000 + 5
+    with psycopg.connect(book.url) as connection:
+        ordered = connection.execute("SELECT id::text FROM unnest(%s::uuid[]) AS a(id) ORDER BY id", (made,)).fetchall()
+    assert [row[0] for row in ordered] == made
