@@ -9,7 +9,7 @@ from ray.serve import Application
 
 from benchmarks.serve_targets import UNJOURNALED
 from resources import journal, settings
-from resources.journal import Entry
+from resources.journal import Entries
 from serve_app.deployment import Predictions
 
 LOOK_SECONDS = 0.2
@@ -34,9 +34,9 @@ async def _watch() -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _forget(_: Any, entries: Sequence[Entry], **__: Any) -> set[bytes]:
-    """What the journal says when all is well, and nothing written."""
-    return {entry.entity for entry in entries if entry.last}
+async def _forget(_: Any, __: str, ___: Any, ____: int, entries: Entries, *seen: Sequence[Any]) -> list[Any]:
+    """What the journal says when all is well, and nothing written: see `journal_sql`."""
+    return [(entity,) for entity in entries.entities] if seen else []
 
 
 def build(args: dict[str, Any]) -> Application:
