@@ -13,7 +13,7 @@ SOURCES := model_tools schemas resources training assets serve_app cli benchmark
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test check format lock bench chaos-publish pictures
+.PHONY: help setup up down status test check format lock bench chaos-publish chaos-serve pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench: $(STAMP) ## Every measurement behind the figures in the docs
 
 chaos-publish: $(STAMP) ## Kill publishers at random and count what readers see
 	@$(BIN)/python -m benchmarks.chaos_publish
+
+chaos-serve: $(STAMP) ## Kill the service's parts at random under load and count what was lost
+	@$(BIN)/python -m benchmarks.chaos_serve
 
 pictures: $(STAMP) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

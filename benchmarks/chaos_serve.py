@@ -44,12 +44,14 @@ def durability(
     """Kill replicas and Postgres at random until there are so many answers, then look for each in the journal."""
     moments = random.Random(0)
     kills: Counter[str] = Counter()
+    waiting: list[str] = []
     end = time.monotonic() + minutes * 60
     settings = stood.settings
     with Clients(lambda: settings.http_port, PATH, Questions(requests, hour=10), count=clients, patient=True) as asking:
         while len(asking.answers.given) < answers and time.monotonic() < end:
             time.sleep(moments.uniform(LEAST_PAUSE, MOST_PAUSE))
-            what = moments.choice(KILLS)
+            waiting = waiting or moments.sample(KILLS, len(KILLS))
+            what = waiting.pop()
             kills[what] += _kill(stood, what, moments)
         stood.wait_for_replicas(REPLICAS)
     seen = asking.answers
@@ -74,7 +76,9 @@ def _kill(stood: Stand, what: str, moments: random.Random) -> int:
     return stood.kill("replica", all_of_them=what == "every replica")
 
 
-def keeps_answering(stood: Stand, settings: Settings, requests: list[dict[str, Any]], clients: int) -> list[Happened]:
+def keeps_answering(
+    stood: Stand, settings: Settings, requests: list[dict[str, Any]], *, clients: int, only: tuple[str, ...]
+) -> list[Happened]:
     """Change and kill one thing after the other under constant load by clients that never ask again."""
     made = changes(settings)
     with Clients(
@@ -82,6 +86,8 @@ def keeps_answering(stood: Stand, settings: Settings, requests: list[dict[str, A
     ) as asking:
         happened = []
         for event in events(stood, made, replicas=REPLICAS):
+            if only and event.name not in only:
+                continue
             happened.append(event.run(asking))
             click.echo(happened[-1].line(), err=True)
     return happened
@@ -92,9 +98,12 @@ def keeps_answering(stood: Stand, settings: Settings, requests: list[dict[str, A
 @click.option("--clients", default=12, show_default=True, help="Clients that ask at once.")
 @click.option("--minutes", default=10.0, show_default=True, help="Most minutes of killing.")
 @click.option("--part", type=click.Choice(["both", "durability", "answering"]), default="both", show_default=True)
+@click.option("--event", "only", multiple=True, help="Only these events, by name.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @serve_home.keep
-def main(*, answers: int, clients: int, minutes: float, part: str, as_json: bool, home: Path | None) -> None:
+def main(
+    *, answers: int, clients: int, minutes: float, part: str, only: tuple[str, ...], as_json: bool, home: Path | None
+) -> None:
     """Kill and change the parts of a service made for it; ends with 1 if an answer was lost or a request failed.
 
     Only processes that this program started are killed. It listens on loopback alone.
@@ -106,7 +115,9 @@ def main(*, answers: int, clients: int, minutes: float, part: str, as_json: bool
             report["durability"] = durability(stood, requests, answers=answers, clients=clients, minutes=minutes)
             click.echo(f"durability: {report['durability']}", err=True)
         if part != "durability":
-            report["answering"] = msgspec.to_builtins(keeps_answering(stood, settings, requests, clients))
+            report["answering"] = msgspec.to_builtins(
+                keeps_answering(stood, settings, requests, clients=clients, only=only)
+            )
     if as_json:
         click.echo(json.dumps(report))
     if _bad(report):

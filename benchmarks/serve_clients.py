@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 
 from resources.book import Book
+from resources.journal import journaled
+from resources.journal_sql import READ
 
 Question = Callable[[int, int], bytes]
 """The body of a client's nth question; no two may be the same question."""
 
 TIMEOUT_SECONDS = 30
 PAUSE_SECONDS = 0.02
-STORED = "SELECT id::text, answer::text FROM app.prediction WHERE id = ANY(%s::uuid[])"
+STORED = f"{READ} WHERE p.id = ANY(%s::uuid[])"
 
 
 @dataclass
@@ -92,6 +94,7 @@ class Clients:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             self._trouble(type(error).__name__)
+            time.sleep(PAUSE_SECONDS)
             return None, False
         if response.status != 200:
             self._trouble(_trouble(response.status, answer))
@@ -111,10 +114,11 @@ class Clients:
 def lost(book: Book, given: Mapping[str, bytes]) -> dict[str, int]:
     """How many answers the journal has not, has otherwise than they were given, or has twice for one question."""
     ids = list(given)
-    stored: dict[str, str] = {}
+    stored: dict[str, bytes] = {}
     with book.connect() as connection:
         for start in range(0, len(ids), 5000):
-            stored.update(connection.execute(STORED, (ids[start : start + 5000],)).fetchall())
+            found = connection.execute(STORED, (ids[start : start + 5000],)).fetchall()
+            stored.update((entry.id, bytes(entry.answer)) for entry in map(journaled, found))
         doubled = connection.execute(
             "SELECT count(*) - count(DISTINCT (entity, asked_at, request::text)) FROM app.prediction"
         ).fetchone()
@@ -122,7 +126,7 @@ def lost(book: Book, given: Mapping[str, bytes]) -> dict[str, int]:
     return {
         "answers": len(ids),
         "lost": len(ids) - len(stored),
-        "journaled otherwise": sum(_new(given[id_]) != answer.encode() for id_, answer in stored.items()),
+        "journaled otherwise": sum(_new(given[id_]) != answer for id_, answer in stored.items()),
         "duplicates": int(doubled[0]),
     }
 

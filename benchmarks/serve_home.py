@@ -35,6 +35,7 @@ def home(kept: Path | None = None) -> Iterator[Settings]:
         os.environ |= {"PENSTOCK_HOME": str(folder), "PENSTOCK_NOW": NOW, "PENSTOCK_HTTP_PORT": str(free_port())}
         resolved = postgres.resolve(settings.load())
         try:
+            postgres.open_books(resolved)
             if not (folder / MADE).exists():
                 _materialize(resolved)
                 (folder / MADE).touch()
@@ -58,9 +59,7 @@ def _materialize(settings: Settings) -> None:
     from assets.definitions import defs
     from resources.duckdb_warehouse import DuckDBWarehouse
     from resources.example_warehouse import seed, shift_days
-    from resources.postgres import open_books
 
-    open_books(settings)
     warehouse = DuckDBWarehouse(str(settings.warehouse_file), now=settings.now())
     seed(warehouse, shift_days(settings.now()))
     for preparation in declared().preparations.values():

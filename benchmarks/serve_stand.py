@@ -18,7 +18,7 @@ from resources.settings import ROOT, Settings
 from serve_app import cluster
 
 PATIENCE_SECONDS = 120.0
-PARTS = {"replica": "ServeReplica", "HAProxy": "haproxy", "controller": "ServeController"}
+PARTS = {"replica": "ServeReplica", "HAProxy": "/bin/haproxy ", "controller": "ServeController"}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ REPLICA_PORT_RANGES = 200
 # HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
 # statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
 # replica watch each request for a disconnect, which costs two tasks a request, sends a line about each request to a
-# log server that is not there, and moves bodies through pipes, which pays for large ones only.
+# log server that is not there, and moves bodies through pipes, which pays for large ones only. Until it is told the
+# routes it answers 404.
 HAPROXY = """#!/bin/sh
 while [ "$1" != -f ]; do options="$options $1"; shift; done
 for port in {metrics_port} {stats_port}; do
@@ -27,6 +28,7 @@ for port in {metrics_port} {stats_port}; do
 done
 sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
+    -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
     -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
 cp {folder}/503.http "$(dirname "$2")/500.http"
 exec {binary} $options "$@"
@@ -108,6 +110,7 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # the third check that fails replaces a killed HAProxy
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",

@@ -1,0 +1,14 @@
+"""One replica of the toy model as a process of its own, to be killed: `python toy_replica.py PORT URL HOME`."""
+
+import sys
+from pathlib import Path
+
+import toy
+import uvicorn
+
+from resources.settings import Settings
+from serve_app.app import App
+
+if __name__ == "__main__":
+    app = App(Settings(home=Path(sys.argv[3])), sys.argv[2], {"overflow": toy.CONTRACT})
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop", http="httptools", log_level="warning")
