@@ -5,9 +5,10 @@ from typing import Any
 import dagster as dg
 
 from assets.declarations import declared
-from assets.factories import releasing, replication, retention, warehouse
+from assets.factories import model_retention, releasing, replication, retention, warehouse
 from assets.factories.environment import Environment
 from assets.factories.training import TrainingAssets
+from resources.model_retention import ModelRetention
 from resources.retention_policy import RetentionPolicy
 
 
@@ -42,7 +43,7 @@ def build() -> dg.Definitions:
                 description="Every table, and the model of one month: what a first prediction needs.",
             )
         )
-    assets.append(retention.retention(RetentionPolicy()))
+    assets += [retention.retention(RetentionPolicy()), model_retention.model_retention(ModelRetention())]
     job, schedule = retention.job_and_schedule()
     jobs.append(job)
     schedules.append(schedule)

@@ -1,6 +1,5 @@
-"""How fast and how shared model files are: `python -m benchmarks.artifact [--json] [--quick]`."""
+"""How fast and how shared model files are: `python -m benchmarks.artifact [--json] [--quick] [--onnx PYTHON]`."""
 
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -20,20 +19,30 @@ PACKAGE = Path(__file__).resolve().parent.parent / "model_tools"
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--quick", is_flag=True, help="A tenth of the forest and fewer repeats.")
-def main(as_json: bool, quick: bool) -> None:
+@click.option("--onnx", metavar="PYTHON", help="An interpreter with skl2onnx and onnxruntime, to measure them beside.")
+def main(as_json: bool, quick: bool, onnx: str | None) -> None:
     """Measure everything in one run; absolute times depend on the machine, ratios less so."""
     with tempfile.TemporaryDirectory(prefix="penstock-artifact-") as name:
         folder = Path(name)
         figures = row_figures(folder, quick=quick) + import_figures(5 if quick else 15)
         figures += [wheel_figure(folder), *forest_figures(folder, quick=quick)]
+        if onnx:
+            figures += onnx_figures(onnx, folder)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(figures)))
         return
     click.echo(f"kernel: {'C' if compiled() else 'numpy (no compiler was there)'}")
     for figure in figures:
         click.echo(figure.line())
-    if importlib.util.find_spec("onnxruntime") is None:
-        click.echo("ONNX Runtime beside it: not installed")
+    if not onnx:
+        click.echo("ONNX Runtime beside it: not measured, see --onnx")
+
+
+def onnx_figures(interpreter: str, folder: Path) -> list[Figure]:
+    """What ONNX Runtime does with the same estimators and rows, as far as it can do them."""
+    script = Path(__file__).parent / "artifact_onnx.py"
+    done = subprocess.run([interpreter, str(script), str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    return [Figure(*figure) for figure in msgspec.json.decode(done.stdout, type=list[tuple[str, float, str]])]
 
 
 def wheel_figure(folder: Path) -> Figure:

@@ -39,10 +39,15 @@ def seconds(call: Callable[[], object]) -> float:
     return perf_counter() - begun
 
 
-def medians(repeats: int, *calls: Callable[[], object]) -> list[float]:
-    """The median seconds of each call, taken in turns so that a busy moment of the machine meets all of them."""
+def medians(repeats: int, *calls: Callable[[], object], before: Callable[[], object] | None = None) -> list[float]:
+    """The median seconds of each call, taken in turns so that a busy moment of the machine meets all of them.
+
+    `before` each turn something may be made ready, which is not counted.
+    """
     taken: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats):
+        if before is not None:
+            before()
         for call, times in zip(calls, taken, strict=True):
             times.append(seconds(call))
     return [median(times) for times in taken]

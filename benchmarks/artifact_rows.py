@@ -4,6 +4,7 @@ from pathlib import Path
 from time import thread_time
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
@@ -38,7 +39,10 @@ def row_figures(folder: Path, *, quick: bool) -> list[Figure]:
     pack(packed_model, path, features=FEATURES, metadata={}, fallback=False)
     if not np.array_equal(load(path).predict(_columns(numbers, codes)), packed_model.predict_proba(words)):
         raise AssertionError("the packed model does not predict what scikit-learn does")
-    return _measured(load(path), load(path, engine="numpy"), model, *_data(rng, 4_000), quick=quick)
+    asked = _data(rng, 4_000)
+    joblib.dump(model, folder / "hist.joblib")
+    np.savez(folder / "rows.npz", hist=np.column_stack(asked), forest=np.random.default_rng(1).normal(size=(4_000, 8)))
+    return _measured(load(path), load(path, engine="numpy"), model, *asked, quick=quick)
 
 
 def _measured(

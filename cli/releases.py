@@ -1,11 +1,14 @@
 """`penstock releases`: the ledger of a model."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 import msgspec
 
 from resources import settings as environment
+from resources.measures import MEASURES, judged_by
 
 
 @click.command("releases", epilog="Example: penstock releases flight_delay --book prod")
@@ -32,7 +35,9 @@ def command(model: str, book: str, limit: int, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(title=f"Releases of {model} in {book.upper()}", title_justify="left")
-    for column in ("", "version", "action", "month", "ROC AUC", "artifact", "replaced", "at", "who", "why"):
+    judged = {judged_by(entry.metrics) for entry in entries}
+    title = MEASURES[judged.copy().pop()].label if len(judged) == 1 else "metric"
+    for column in ("", "version", "action", "month", title, "artifact", "replaced", "at", "who", "why"):
         table.add_column(column, no_wrap=column not in {"who", "why"}, overflow="fold")
     for entry in entries:
         table.add_row(
@@ -40,7 +45,7 @@ def command(model: str, book: str, limit: int, as_json: bool) -> None:
             str(entry.version),
             entry.action,
             entry.month,
-            f"{entry.metrics.get('roc_auc', float('nan')):.4f}",
+            _value(entry.metrics, named=len(judged) > 1),
             entry.artifact[:12],
             str(entry.replaced or ""),
             f"{entry.at:%Y-%m-%d %H:%M}",
@@ -48,3 +53,10 @@ def command(model: str, book: str, limit: int, as_json: bool) -> None:
             entry.why,
         )
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _value(metrics: Mapping[str, Any], *, named: bool) -> str:
+    """The value of the metric that the release was judged by, with its name where others were judged by another."""
+    metric = judged_by(metrics)
+    value = f"{metrics.get(metric) or float('nan'):.4f}"
+    return f"{MEASURES[metric].label} {value}" if named else value

@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,16 +33,13 @@ def command(
     if override and context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--override needs --why TEXT, which the ledger keeps.")
     from assets.declarations import declared
-    from resources.artifacts import ArtifactStore
     from resources.code_version import code_version
     from resources.postgres import open_books
     from resources.releases import current
-    from resources.snapshots import SnapshotStore
-    from training.candidate import make_candidate
-    from training.continuing import start_of
+    from training.job import train
     from training.monthly import missing_tables, prepare, publish_missing, take_rows
     from training.months import last_complete
-    from training.release import artifact_cache, release_to_prod, release_to_test
+    from training.release import gate, release_to_prod, release_to_test
     from training.skew import skew
 
     settings, found = environment.load(), declared()
@@ -58,19 +55,19 @@ def command(
             publish_missing(settings, missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
         skew(test, declaration, holdout, rows=2_000).demand_none(model)
-    store = ArtifactStore(settings.artifacts)
-    start = start_of(
-        declaration,
-        month,
-        current(test, model),
-        store=store,
-        snapshots=SnapshotStore(settings.snapshots),
-        cache=artifact_cache(settings),
-        say=lambda text: click.echo(f"           {text}", err=True),
-    )
-    with _step("trained, judged and packed the candidate"):
-        candidate = make_candidate(
-            declaration, month, training, holdout, store, code_version=code_version(), start=start
+    before = current(test, model)
+    where = f" on Ray at {settings.ray_address}" if settings.ray_address else ""
+    with _step(f"trained, judged and packed the candidate{where}"):
+        candidate = train(
+            settings,
+            declaration,
+            month,
+            training,
+            holdout,
+            declared_in="assets.declarations",
+            before=before,
+            code_version=code_version(),
+            say=_told,
         )
     proposal = candidate.proposal
     report: dict[str, Any] = {
@@ -79,7 +76,10 @@ def command(
         "artifact": proposal.artifact,
         "metrics": proposal.metrics,
     }
-    if not candidate_only:
+    if candidate_only:
+        decision = gate(settings, declaration, proposal, before)
+        report["gate"] = msgspec.to_builtins(decision)
+    else:
         who = getpass.getuser()
         with _step("released into TEST, then into PROD"):
             release_to_test(settings, declaration, proposal, test, who=who, why=why, override=override)
@@ -88,11 +88,26 @@ def command(
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
-    auc, base = proposal.metrics["roc_auc"], proposal.metrics.get("roc_auc_base_rate")
-    against = f", base rate {base:.4f}" if base is not None else ""
-    click.echo(f"ROC AUC {auc:.4f} on {month}{against}; artifact {proposal.artifact[:12]}")
-    if not candidate_only:
+    click.echo(f"{_scored(proposal.metrics)} on {month}; artifact {proposal.artifact[:12]}")
+    if candidate_only:
+        click.echo(f"The gate would say: {decision.summary}.")
+    else:
         click.echo(f"PROD serves release {entry.version} of {model} ({entry.action}).")
+
+
+def _scored(metrics: Mapping[str, Any]) -> str:
+    """How the candidate did in the metric that judges it, and how the base rate does."""
+    from resources.measures import MEASURES, judged_by
+
+    judged = judged_by(metrics)
+    base = metrics.get(f"{judged}_base_rate")
+    against = "" if base is None else f" (base rate {base:.4f})"
+    return f"{MEASURES[judged].label} {metrics[judged]:.4f}{against}"
+
+
+def _told(text: str) -> None:
+    """Say on stderr what is being done."""
+    click.echo(f"           {text}", err=True)
 
 
 @contextmanager

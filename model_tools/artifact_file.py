@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
@@ -84,28 +84,35 @@ def read(path: Path) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
         if length < _PREFIX.size:
             raise _refused(path, "a model file", f"{length} bytes")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    magic, version, header_length, digest = _PREFIX.unpack(mapped[: _PREFIX.size])
-    if magic != MAGIC:
-        raise _refused(path, f"a model file that starts with {MAGIC!r}", repr(magic))
-    if version != VERSION:
-        raise _refused(path, f"format version {VERSION}", str(version), "Pack the model again, or update model_tools.")
-    start = _PREFIX.size + header_length
-    if start > length:
-        raise _refused(path, f"a header of {header_length} bytes", f"a file of {length} bytes")
-    text = mapped[_PREFIX.size : start]
-    if _checksum(text) != digest:
-        raise _refused(path, "the header that was written", "another one (its checksum differs)")
-    try:
-        header = msgspec.json.decode(text, type=Header)
-    except msgspec.DecodeError as error:
-        raise _refused(path, "a header of this format", str(error)) from None
-    start = _aligned(start)
+    header = read_header(mapped, path)
+    start = _aligned(mapped.tell())
     if length != start + header.size:
         raise _refused(path, f"{start + header.size} bytes", f"{length} bytes")
     body = memoryview(mapped)[start:]
     return header, {
         name: _array(f"array {name!r} of artifact {path}", spec, body) for name, spec in header.arrays.items()
     }
+
+
+def read_header(file: BinaryIO | mmap.mmap, path: str | Path) -> Header:
+    """The header at the start of an open file, which is read up to the header's end; ArtifactError as `read`."""
+    prefix = file.read(_PREFIX.size)
+    if len(prefix) < _PREFIX.size:
+        raise _refused(path, "a model file", f"{len(prefix)} bytes")
+    magic, version, length, digest = _PREFIX.unpack(prefix)
+    if magic != MAGIC:
+        raise _refused(path, f"a model file that starts with {MAGIC!r}", repr(magic))
+    if version != VERSION:
+        raise _refused(path, f"format version {VERSION}", str(version), "Pack the model again, or update model_tools.")
+    text = file.read(length)
+    if len(text) < length:
+        raise _refused(path, f"a header of {length} bytes", f"a file of {_PREFIX.size + len(text)} bytes")
+    if _checksum(text) != digest:
+        raise _refused(path, "the header that was written", "another one (its checksum differs)")
+    try:
+        return msgspec.json.decode(text, type=Header)
+    except msgspec.DecodeError as error:
+        raise _refused(path, "a header of this format", str(error)) from None
 
 
 def _array(thing: str, spec: ArraySpec, body: memoryview) -> np.ndarray[Any, Any]:
@@ -134,5 +141,5 @@ def _pad(position: int, file: Any) -> None:
     file.write(b"\0" * (_aligned(position) - position))
 
 
-def _refused(path: Path, expected: str, found: str, todo: str = "") -> ArtifactError:
+def _refused(path: str | Path, expected: str, found: str, todo: str = "") -> ArtifactError:
     return ArtifactError(f"artifact {path}", expected=expected, found=found, todo=todo)

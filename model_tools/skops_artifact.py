@@ -44,10 +44,8 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
     kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
     if kind == "classifier" and not hasattr(estimator, "predict_proba"):
         raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
-    if kind == "regressor" and all(feature.kind == "number" for feature in features):
-        outputs = np.size(estimator.predict(np.zeros((1, len(features)))))
-        if outputs != 1:
-            raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
+    if kind == "regressor" and (outputs := _outputs(estimator, features)) != 1:
+        raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
     data = to_bytes(estimator)
     classes = model_classes(estimator) if kind == "classifier" else ()
     header = Header(
@@ -103,6 +101,18 @@ def from_bytes(data: bytes, name: str) -> Any:
         if not _walks_inside(part):
             raise ArtifactError(name, expected="nodes inside their tree", found="a damaged tree")
     return estimator
+
+
+def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
+    """How many values a regressor predicts for one row. Text features cannot be made up, so that with them the last
+    step is asked, for the inputs that it was fitted on."""
+    if all(feature.kind == "number" for feature in features):
+        return int(np.size(estimator.predict(np.zeros((1, len(features))))))
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    try:
+        return int(np.size(last.predict(np.zeros((1, last.n_features_in_)))))
+    except ValueError:
+        return 1
 
 
 class SkopsArtifact(Artifact):

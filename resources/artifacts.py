@@ -28,6 +28,8 @@ class ArtifactStore:
         path = Path(path)
         digest = sha256_of(path)
         if self.exists(digest):
+            if self._local:
+                os.utime(self._path(digest))  # wanted again, so not old: see `model_retention`
             return digest
         part = f"{self.url}/.{digest}.{uuid.uuid4().hex}.part"
         if self._local:

@@ -8,9 +8,14 @@ from pathlib import Path
 from string import Template
 
 from resources.cards import Card, Measured, Released, Rows
+from resources.measures import MEASURES, Task
 
 PAGE = Path(__file__).parent / "card.html"
-PLOT_ALT = "ROC, precision and recall, and calibration on the held-out rows"
+PLOT_ALT: dict[Task, str] = {
+    "binary": "ROC, precision and recall, and calibration on the held-out rows",
+    "multiclass": "confusion of the classes on the held-out rows",
+    "regression": "residuals on the held-out rows",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,11 @@ def html(card: Card, released: Released | None = None) -> str:
             body.append(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>')
     plot = base64.b64encode(card.plot).decode()
     return Template(PAGE.read_text()).substitute(
-        model=escape(card.model), purpose=escape(card.purpose), alt=PLOT_ALT, plot=plot, sections="\n".join(body)
+        model=escape(card.model),
+        purpose=escape(card.purpose),
+        alt=PLOT_ALT[card.task],
+        plot=plot,
+        sections="\n".join(body),
     )
 
 
@@ -73,11 +82,17 @@ def sections(card: Card, released: Released | None) -> Iterator[Section]:
             ("owner", card.owner or "none declared"),
         ),
     )
-    base = "" if card.base_rate is None else f" The base rate alone reaches roc_auc {card.base_rate:.4f}."
+    base = "" if card.base_rate is None else f" The base rate alone reaches {card.metric} {card.base_rate:.4f}."
     yield Section(
         f"On the held-out month {card.month}",
-        f"Outcome in {card.outcome_rate:.1%} of {card.holdout.rows:,} rows; intervals are 95% bootstrap.{base}",
+        f"{_outcome(card)}; intervals are 95% bootstrap.{base}",
         (("metric", "value", "95% interval"), *(_measured(one)[:3] for one in card.metrics)),
+    )
+    bounds = ((card.metric, card.floor, card.margin), *card.also)
+    yield Section(
+        "Gate",
+        "A candidate must be as good as the bound, and not worse than the current release by more than the margin.",
+        (("metric", "better", "bound", "margin"), *(_bound(*one) for one in bounds)),
     )
     if card.slices:
         floor = "" if card.slice_floor is None else f" The gate demands {card.slice_floor} on each."
@@ -121,7 +136,27 @@ def _release(released: Released) -> Section:
 def _windows(card: Card) -> Iterator[tuple[str, str, str, str]]:
     kinds: tuple[tuple[str, Rows], ...] = (("trained on", card.training), ("judged on", card.holdout))
     for name, rows in kinds:
-        yield name, f"{rows.since:%Y-%m-%d} up to {rows.until:%Y-%m-%d}", f"{rows.rows:,}", rows.snapshot
+        taken = f"{rows.rows:,}"
+        if rows is card.training and card.sampled is not None:
+            taken = f"a sample of {card.sampled:,} of {taken}"
+        yield name, f"{rows.since:%Y-%m-%d} up to {rows.until:%Y-%m-%d}", taken, rows.snapshot
+
+
+def _outcome(card: Card) -> str:
+    rows = f"{card.holdout.rows:,} rows"
+    if card.task == "binary":
+        return f"Outcome in {card.outcome_rate:.1%} of {rows}"
+    return (
+        f"{rows}, mean outcome {card.outcome_rate:.4g} {card.output.unit}".rstrip()
+        if card.task == "regression"
+        else rows
+    )
+
+
+def _bound(metric: str, bound: float, margin: float) -> tuple[str, str, str, str]:
+    measure = next((one for name, one in MEASURES.items() if name == metric), None)
+    better = "" if measure is None else "higher" if measure.higher_is_better else "lower"
+    return metric, better, f"{bound:g}", f"{margin:g}"
 
 
 def _measured(one: Measured) -> tuple[str, str, str, str]:

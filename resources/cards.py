@@ -12,6 +12,7 @@ import msgspec
 
 from model_tools.contract import Lookup, Output
 from model_tools.errors import ArtifactError
+from resources.measures import Task
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -56,8 +57,10 @@ class CardFeature(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One candidate, described by data alone. `plot` is a PNG: ROC, precision and recall, calibration.
-    `continues` says from which release's estimator it was trained further, empty where it was trained anew."""
+    """One candidate, described by data alone. `plot` is a PNG: ROC, precision and recall and calibration of two
+    classes, the confusion of more, the residuals of a regressor. `outcome_rate` is the outcomes' mean. `continues`
+    says from which release's estimator it was trained further, empty where it was trained anew. Of the training
+    rows those of a sample were taken where `sampled` is not None. `also` are further bounds of the gate."""
 
     model: str
     purpose: str
@@ -88,6 +91,9 @@ class Card(msgspec.Struct, frozen=True):
     importance_rows: int
     plot: bytes
     continues: str = ""
+    task: Task = "binary"
+    sampled: int | None = None
+    also: tuple[tuple[str, float, float], ...] = ()
 
 
 class Released(msgspec.Struct, frozen=True):

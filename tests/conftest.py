@@ -1,5 +1,6 @@
 """The real parts that tests share, started once per session."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,9 @@ from hypothesis import settings as hypothesis_settings
 
 from resources.book import Book
 from resources.postgres_server import DEFAULTS, PostgresServer
+
+# Read by OpenMP when scikit-learn loads it, which a test file may do before `training` says the same.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 pytest_plugins = ["tests.example"]
 

@@ -19,8 +19,9 @@ from resources.releases import Proposal
 from resources.snapshots import Snapshot
 from training.card import make_card
 from training.continuing import Start, go_on, keep
-from training.evaluation import Evaluation, evaluate, metrics_of
-from training.frame import TrainingRows, feature_frame, training_rows
+from training.evaluation import evaluate, metrics_of
+from training.frame import OutcomeError, TrainingRows, feature_frame, read_rows
+from training.sample import sample_of
 
 PARITY = 1e-12
 
@@ -31,11 +32,11 @@ class ParityError(PenstockError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained version: what would be released, and how it did."""
+    """A trained version: what would be released, from how many rows, and how it did. Plain data: it travels."""
 
     proposal: Proposal
-    evaluation: Evaluation
     training_rows: int
+    holdout_rows: int
     parity: float
     card: Card
 
@@ -56,21 +57,26 @@ def make_candidate(
     With a `start` the candidate goes on from there, on the rows of the start instead of those of `training`.
     """
     training = start.rows if start else training
-    step(f"reading {training.rows:,} training and {holdout.rows:,} held-out rows")
-    trained_on, held_out = (training_rows(model, s.batches().read_all()) for s in (training, holdout))
+    sample = sample_of(training, model.most_training_rows)
+    taken = f"a sample of {model.most_training_rows:,} of " if sample else ""
+    step(f"reading {taken}{training.rows:,} training and {holdout.rows:,} held-out rows")
+    trained_on, held_out = read_rows(model, training, sample), read_rows(model, holdout)
     estimator = start.estimator if start else model.estimator()
     step(f"fitting {type(estimator).__name__}")
     frame = feature_frame(trained_on.vectors)
     estimator = (
         go_on(model, estimator, frame, trained_on.outcome) if start else estimator.fit(frame, trained_on.outcome)
     )
+    _demand_classes(model, estimator)
     kept = (
         {"estimator": keep(estimator, store), "continues": start.artifact if start else ""} if model.continues else {}
     )
     step("scoring the held-out rows")
     expected = _predictions(model, estimator, held_out)
     evaluation = evaluate(model, trained_on, held_out, expected)
-    metrics = metrics_of(evaluation)
+    metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
+    if sample:
+        metrics["sampled_from_rows"] = training.rows
     step("packing, and comparing the artifact with scikit-learn on every held-out row")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{model.contract.model}.penstock"
@@ -113,7 +119,7 @@ def make_candidate(
             start=start,
         )
         CardStore(store.url).put(card)
-    return Candidate(proposal, evaluation, training.rows, parity, card)
+    return Candidate(proposal, len(trained_on.outcome), len(held_out.outcome), parity, card)
 
 
 def proposal_of(store: ArtifactStore, digest: str, cache: Path, *, code_version: str) -> Proposal:
@@ -130,6 +136,20 @@ def proposal_of(store: ArtifactStore, digest: str, cache: Path, *, code_version:
         metrics=said["metrics"],
         code_version=code_version,
     )
+
+
+def _demand_classes(model: Model, estimator: Any) -> None:
+    """A probability of the artifact must mean the class that the contract declares at its place."""
+    if model.task == "regression":
+        return
+    declared, found = max(len(model.contract.output.classes), 2), np.asarray(estimator.classes_)
+    if found.shape != (declared,) or not np.array_equal(found.astype(np.float64), np.arange(declared)):
+        raise OutcomeError(
+            f"training rows of model {model.contract.model!r}",
+            expected=f"every outcome from 0 to {declared - 1}",
+            found=", ".join(f"{value:g}" for value in found.astype(np.float64)),
+            todo="Take a longer window, or declare the classes that there are.",
+        )
 
 
 def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray[Any, Any]:

@@ -9,18 +9,18 @@ import numpy as np
 from model_tools.artifact import Artifact
 from model_tools.contract import Contract
 from resources.cards import Card, CardFeature, Measured, RequestField, Rows
+from resources.measures import MEASURES
 from resources.model import Model
 from resources.releases import Proposal
 from resources.snapshots import Snapshot
 from training.continuing import Start
-from training.evaluation import Evaluation
+from training.curves import plot_of
+from training.evaluation import Evaluation, Found
 from training.frame import TrainingRows
 from training.importance import SAMPLE, permutation_importances
-from training.metrics import METRICS, Values, bootstrap_interval
+from training.metrics import METRICS
 from training.months import windows
-from training.plots import roc_and_calibration
 
-ROUNDS = 100
 BOUNDS = {
     "minimum": "≥",
     "exclusiveMinimum": ">",
@@ -53,7 +53,7 @@ def make_card(
         held_out.vectors,
         held_out.outcome,
         METRICS[rule.metric],
-        higher_is_better=rule.higher_is_better,
+        higher_is_better=MEASURES[rule.metric].higher_is_better,
     )
     return Card(
         model=contract.model,
@@ -69,22 +69,25 @@ def make_card(
         training=Rows(training.id, training.rows, window.training_from, window.holdout_from),
         holdout=Rows(holdout.id, holdout.rows, window.holdout_from, window.holdout_until),
         outcome_rate=float(evaluation.outcome.mean()),
-        metrics=tuple(_measured(name, name, evaluation.outcome, evaluation.score) for name in METRICS),
-        base_rate=metrics.get("roc_auc_base_rate"),
+        metrics=tuple(_measured(name, found) for name, found in evaluation.metrics.items()),
+        base_rate=metrics.get(f"{rule.metric}_base_rate"),
         metric=rule.metric,
         floor=rule.floor,
         margin=rule.margin,
         slice_by=rule.slice_by,
         slice_floor=rule.slice_floor,
-        slices=tuple(_slices(model, held_out, evaluation)),
+        slices=tuple(_measured(name, found) for name, found in evaluation.slices.items()),
         parity=float(metrics["parity"]),
         parity_allowed=parity_allowed,
         request=tuple(request_fields(contract)),
         lookups=contract.lookups,
         features=tuple(CardFeature(f.name, f.kind, f.meaning, *importance[f.name]) for f in contract.features),
         importance_rows=min(SAMPLE, len(evaluation.outcome)),
-        plot=roc_and_calibration(evaluation),
+        plot=plot_of(evaluation),
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
+        task=evaluation.task,
+        sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,
+        also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )
 
 
@@ -102,16 +105,6 @@ def request_fields(contract: Contract) -> Iterator[RequestField]:
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
 
 
-def _slices(model: Model, held_out: TrainingRows, evaluation: Evaluation) -> Iterator[Measured]:
-    if not model.gate.slice_by:
-        return
-    slices = held_out.columns[model.gate.slice_by].astype(str)
-    for name in np.unique(slices):
-        rows = slices == name
-        yield _measured(str(name), model.gate.metric, evaluation.outcome[rows], evaluation.score[rows])
-
-
-def _measured(name: str, metric: str, outcome: Values, score: Values) -> Measured:
-    interval = bootstrap_interval(METRICS[metric], outcome, score, rounds=ROUNDS)
-    value, low, high = (None if np.isnan(one) else one for one in (METRICS[metric](outcome, score), *interval))
-    return Measured(name, value, low, high, len(outcome))
+def _measured(name: str, found: Found) -> Measured:
+    value, low, high = (None if np.isnan(one) else one for one in (found.value, found.low, found.high))
+    return Measured(name, value, low, high, found.rows)

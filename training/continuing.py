@@ -88,7 +88,7 @@ def go_on(model: Model, estimator: Any, frame: pd.DataFrame, outcome: Values) ->
         raise _cannot(model, last, "an estimator with warm_start and n_estimators")
     _, fresh = _taken_apart(model.estimator())
     last.set_params(warm_start=True, n_estimators=last.n_estimators + fresh.n_estimators)
-    if not np.array_equal(np.unique(outcome), last.classes_):
+    if hasattr(last, "classes_") and not np.array_equal(np.unique(outcome), last.classes_):
         raise _cannot(model, last, "rows of every class in each month")
     last.fit(rows, outcome)
     return estimator

@@ -5,48 +5,99 @@ from typing import Any
 
 import numpy as np
 
+from resources.measures import MetricName, Task, measures_for
 from resources.model import Model
 from training.frame import TrainingRows
-from training.metrics import METRICS, Values, bootstrap_interval
+from training.metrics import METRICS, Values, Weighted, intervals
+
+
+@dataclass(frozen=True)
+class Found:
+    """A metric on n rows, with its 95% bootstrap interval; NaN where it cannot be known."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The held-out rows: outcomes and scores of the candidate and of the base rate, shape (n,) each."""
+    """The held-out rows: outcomes and scores of the candidate and of the base rate, as `metrics` has them; every
+    metric of the task, and the gate's first one by slice."""
 
+    task: Task
     outcome: Values
     score: Values
     base_rate: Values | None
+    metrics: dict[MetricName, Found]
+    slices: dict[str, Found]
 
 
 def evaluate(model: Model, trained_on: TrainingRows, held_out: TrainingRows, predictions: Values) -> Evaluation:
-    """The evaluation of predictions for the held-out rows: (n, 2) probabilities, or (n,) values."""
-    return Evaluation(held_out.outcome, score_of(predictions), _base_rate(model, trained_on, held_out))
+    """The evaluation of predictions for the held-out rows: (n, classes) probabilities, or (n,) values."""
+    score = score_of(predictions)
+    measured = {name: METRICS[name].weighted(held_out.outcome, score) for name in measures_for(model.task)}
+    return Evaluation(
+        model.task,
+        held_out.outcome,
+        score,
+        _base_rate(model.task, trained_on, held_out),
+        _found(len(held_out.outcome), measured),
+        _slices(model, held_out, score),
+    )
 
 
 def score_of(predictions: Values) -> Values:
-    """The score of each row, shape (n,): the probability of the second class, or the value."""
-    return predictions[:, 1] if predictions.ndim == 2 else predictions
+    """The score of each row: the probability of the second of two classes (n,), else what was predicted."""
+    return predictions[:, 1] if predictions.ndim == 2 and predictions.shape[1] == 2 else predictions
 
 
-def metrics_of(evaluation: Evaluation) -> dict[str, Any]:
-    """Every metric by name, the interval of the area, the rows and the share of positive outcomes."""
-    low, high = bootstrap_interval(METRICS["roc_auc"], evaluation.outcome, evaluation.score)
-    metrics: dict[str, Any] = {name: metric(evaluation.outcome, evaluation.score) for name, metric in METRICS.items()}
-    metrics |= {"roc_auc_low": low, "roc_auc_high": high, "rows": len(evaluation.outcome)}
-    metrics["outcome_rate"] = float(evaluation.outcome.mean())
+def metrics_of(model: Model, evaluation: Evaluation) -> dict[str, Any]:
+    """What the ledger says: every metric by name, the interval of the one that judges, the rows, the base rate."""
+    judge = model.gate.metric
+    metrics: dict[str, Any] = {name: found.value for name, found in evaluation.metrics.items()}
+    metrics |= {f"{judge}_low": evaluation.metrics[judge].low, f"{judge}_high": evaluation.metrics[judge].high}
+    metrics |= {"judged_by": judge, "rows": len(evaluation.outcome)}
+    if evaluation.task != "multiclass":
+        metrics["outcome_rate" if evaluation.task == "binary" else "outcome_mean"] = float(evaluation.outcome.mean())
     if evaluation.base_rate is not None:
-        metrics["roc_auc_base_rate"] = METRICS["roc_auc"](evaluation.outcome, evaluation.base_rate)
+        metrics[f"{judge}_base_rate"] = METRICS[judge](evaluation.outcome, evaluation.base_rate)
     return metrics
 
 
-def _base_rate(model: Model, trained_on: TrainingRows, held_out: TrainingRows) -> Values | None:
-    """The mean training outcome of each held-out row's base-rate group; the overall mean for unseen groups."""
-    if model.base_rate_by is None:
+def _slices(model: Model, held_out: TrainingRows, score: Values) -> dict[str, Found]:
+    if held_out.slices is None:
+        return {}
+    metric = METRICS[model.gate.metric]
+    found: dict[str, Found] = {}
+    for name in np.unique(held_out.slices):
+        rows = held_out.slices == name
+        measured = {str(name): metric.weighted(held_out.outcome[rows], score[rows])}
+        found |= _found(int(rows.sum()), measured, rounds=100)
+    return found
+
+
+def _found(rows: int, measured: dict[Any, Weighted], rounds: int = 200) -> dict[Any, Found]:
+    spread = intervals(rows, measured, rounds=rounds)
+    return {name: Found(weighted(np.ones(rows)), *spread[name], rows) for name, weighted in measured.items()}
+
+
+def _base_rate(task: Task, trained_on: TrainingRows, held_out: TrainingRows) -> Values | None:
+    """The mean training outcome, or share of each class, in each held-out row's base-rate group; the overall one for
+    groups that training has not seen."""
+    if trained_on.group is None or held_out.group is None:
         return None
-    groups, position = np.unique(model.base_rate_by(trained_on.columns), return_inverse=True)
-    means = np.bincount(position, weights=trained_on.outcome) / np.bincount(position)
-    wanted = model.base_rate_by(held_out.columns)
-    at = np.clip(np.searchsorted(groups, wanted), 0, len(groups) - 1)
-    rates: Values = np.where(groups[at] == wanted, means[at], trained_on.outcome.mean())
-    return rates
+    groups, position = np.unique(trained_on.group, return_inverse=True)
+    at = np.clip(np.searchsorted(groups, held_out.group), 0, len(groups) - 1)
+    known = groups[at] == held_out.group
+
+    def rate(outcome: Values) -> Values:
+        means = np.bincount(position, weights=outcome) / np.bincount(position)
+        rates: Values = np.where(known, means[at], outcome.mean())
+        return rates
+
+    if task != "multiclass":
+        return rate(trained_on.outcome)
+    classes = int(max(trained_on.outcome.max(), held_out.outcome.max())) + 1
+    return np.column_stack([rate((trained_on.outcome == k).astype(np.float64)) for k in range(classes)])

@@ -1,6 +1,6 @@
-"""From rows of a training set to the columns and frames that features and estimators take."""
+"""From a snapshot of a training set to the columns and frames that features and estimators take, batch by batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,37 +9,96 @@ import pandas as pd
 import pyarrow as pa
 
 from model_tools.contract import Columns, Kind
+from model_tools.errors import PenstockError
 from resources.model import Model
+from resources.snapshots import Snapshot
+from training.sample import Sample
+
+Array = np.ndarray[Any, Any]
+
+
+class OutcomeError(PenstockError):
+    """An outcome that the declared output does not have."""
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """n rows of a training set: what the contract sees, and the outcome (float64, shape (n,))."""
+    """n rows of a training set: the feature vectors, the outcome (float64, shape (n,)), and of rows whose model
+    declares them the group of the base rate and the slice of the gate, shape (n,) each."""
 
-    columns: Columns
-    vectors: Mapping[str, np.ndarray[Any, Any]]
-    outcome: np.ndarray[Any, Any]
-
-
-def training_rows(model: Model, table: pa.Table) -> TrainingRows:
-    """The rows of a training-set snapshot, with their feature vectors computed by the contract."""
-    columns = {name: _column(table, name, kind) for name, kind in model.contract.input_kinds().items()}
-    outcome = table.column(model.outcome).to_numpy().astype(np.float64)
-    return TrainingRows(columns, model.contract.vectors(columns), outcome)
+    vectors: dict[str, Array]
+    outcome: Array
+    group: Array | None = None
+    slices: Array | None = None
 
 
-def feature_frame(vectors: Mapping[str, np.ndarray[Any, Any]]) -> pd.DataFrame:
-    """The feature vectors as scikit-learn takes them: float64 numbers, text as categories."""
-    return pd.DataFrame(
-        {name: pd.Categorical(values) if values.dtype == object else values for name, values in vectors.items()}
+def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) -> TrainingRows:
+    """The rows of a snapshot, or those of the sample. What features are computed from is gone after its batch, so
+    that memory holds one number (or reference to a text) per row and feature, and nothing else."""
+    parts: list[TrainingRows] = []
+    names = [feature.name for feature in model.contract.features]
+    wanted = dict.fromkeys([*model.contract.input_kinds(), model.outcome, *(sample.key if sample else ())])
+    for batch in snapshot.batches(columns=list(wanted)):
+        kept = batch.filter(pa.array(sample.holds(batch))) if sample else batch
+        if kept.num_rows or not parts:
+            parts.append(training_rows(model, pa.Table.from_batches([kept])))
+    return TrainingRows(
+        {name: _joined([part.vectors.pop(name) for part in parts]) for name in names},
+        _joined([part.outcome for part in parts]),
+        _joined([part.group for part in parts if part.group is not None]) if model.base_rate_by else None,
+        _joined([part.slices for part in parts if part.slices is not None]) if model.gate.slice_by else None,
     )
 
 
-def _column(table: pa.Table, name: str, kind: Kind) -> np.ndarray[Any, Any]:
-    """One column as `contract.Columns` has it; an instant loses its zone, which is UTC."""
+def training_rows(model: Model, table: pa.Table) -> TrainingRows:
+    """The rows of a training set, with their feature vectors computed by the contract."""
+    columns: Columns = {name: _column(table, name, kind) for name, kind in model.contract.input_kinds().items()}
+    return TrainingRows(
+        dict(model.contract.vectors(columns)),
+        _outcome(model, table),
+        np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
+        columns[model.gate.slice_by].astype(str) if model.gate.slice_by else None,
+    )
+
+
+def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
+    """The feature vectors as scikit-learn takes them: float64 numbers, not copied, and text as categories."""
+    return pd.DataFrame(
+        {name: pd.Categorical(values) if values.dtype == object else values for name, values in vectors.items()},
+        copy=False,
+    )
+
+
+def _outcome(model: Model, table: pa.Table) -> Array:
+    """The outcome as a number: that of a classifier in text is the place of the class among the declared ones."""
+    values = table.column(model.outcome)
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    classes = model.contract.output.classes
+    encoded = values.combine_chunks().dictionary_encode()
+    for found in encoded.dictionary.to_pylist():
+        if found not in classes:
+            raise OutcomeError(
+                f"outcome {model.outcome!r} of model {model.contract.model!r}",
+                expected=f"one of {', '.join(classes) or 'the declared classes, of which there are none'}",
+                found=repr(found),
+                todo="Declare it in the contract's output, or leave such rows out of the training set.",
+            )
+    places = np.array([*map(classes.index, encoded.dictionary.to_pylist()), np.nan])
+    return np.asarray(places[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+
+
+def _column(table: pa.Table, name: str, kind: Kind) -> Array:
+    """One column as `contract.Columns` has it; an instant loses its zone, which is UTC. Equal texts are one object."""
     values = table.column(name)
     if kind == "number":
         return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
     if kind == "time":
         return np.asarray(values.cast(pa.timestamp("us")).to_numpy(), dtype="datetime64[us]")
-    return np.asarray(values.to_numpy(), dtype=object)
+    encoded = values.combine_chunks().dictionary_encode()
+    texts = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    return np.asarray(texts[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], dtype=object)
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]

@@ -1,37 +1,59 @@
-"""The gate: a floor, and not worse than the current release on the same held-out rows."""
+"""The gate: a floor, and not worse than the current release on the same held-out rows, in every declared metric."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from model_tools.errors import PenstockError
-from resources.model import GateRule
-from training.metrics import METRICS, Values, bootstrap_interval
+from resources.measures import MEASURES
+from resources.model import Bound, GateRule
+from training.metrics import METRICS, Metric, Values, difference, intervals
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """What the gate found. `difference` is candidate minus current, with its 95% bootstrap interval."""
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of the candidate and of the current release on the same rows. `difference` is candidate minus
+    current, with its 95% bootstrap interval."""
+
+    metric: str
+    higher_is_better: bool = True
+    floor: float
+    margin: float
+    candidate: float
+    current: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+class Decision(Finding, frozen=True, kw_only=True):
+    """What the gate found: the first metric's finding, those of the others in `also`, the first metric by slice."""
 
     passed: bool
     reasons: tuple[str, ...]
-    metric: str
-    floor: float
-    margin: float
     rows: int
-    candidate: float
-    current: float | None = None
     current_version: int | None = None
-    difference: float | None = None
-    interval: tuple[float, float] | None = None
     slices: dict[str, float] = {}
+    also: tuple[Finding, ...] = ()
 
     @property
     def summary(self) -> str:
         """One line for people."""
-        versus = "" if self.current is None else f", release {self.current_version} {self.current:.4f} on the same rows"
         verdict = "passed" if self.passed else "refused: " + "; ".join(self.reasons)
-        return f"{self.metric} {self.candidate:.4f} (floor {self.floor}{versus}): {verdict}"
+        return f"{'; '.join(self._said(one) for one in (self, *self.also))}: {verdict}"
+
+    def _said(self, one: Finding) -> str:
+        floor = f"{'floor' if one.higher_is_better else 'ceiling'} {one.floor}"
+        versus = "" if one.current is None else f", release {self.current_version} {one.current:.4f} on the same rows"
+        return f"{one.metric} {one.candidate:.4f} ({floor}{versus})"
+
+
+def summary_of(gate: Mapping[str, Any]) -> str:
+    """The one line of a decision as the ledger keeps it; of a move without one, such as a rollback, what it says."""
+    try:
+        return msgspec.convert(gate, Decision).summary
+    except msgspec.ValidationError:
+        return ", ".join(f"{name} {value}" for name, value in gate.items()) or "no gate"
 
 
 class GateRefused(PenstockError):
@@ -59,42 +81,63 @@ def judge(
 ) -> Decision:
     """Judge n scores of the candidate by the rule, against those of the current release if there is one.
 
-    All arrays have shape (n,); `slices` names the slice of each row. Nothing is read or written here.
+    Scores are as `metrics` has them; `slices` names the slice of each row. Nothing is read or written here.
     """
-    metric = METRICS[rule.metric]
-    sign = 1.0 if rule.higher_is_better else -1.0
-    value = metric(outcome, candidate)
     reasons = list(further_reasons)
-    if not sign * (value - rule.floor) >= 0:
-        reasons.append(f"{rule.metric} {value:.4f} does not reach the floor {rule.floor}")
-    before, difference, interval = None, None, None
-    if current is not None:
-        before = metric(outcome, current)
-        difference = value - before
-        interval = bootstrap_interval(metric, outcome, candidate, current)
-        if not sign * difference >= -rule.margin:
-            reasons.append(
-                f"{rule.metric} {value:.4f} is worse than {before:.4f} of release {current_version}"
-                f" by more than {rule.margin} (95% interval of the difference {interval[0]:+.4f} to {interval[1]:+.4f})"
-            )
+    if not np.all(np.isfinite(candidate)):
+        reasons.append("its scores are not all numbers")
+    findings = [_finding(bound, outcome, candidate, current) for bound in rule.bounds]
+    for one in findings:
+        reasons += _objections(one, current_version)
     per_slice: dict[str, float] = {}
     if slices is not None:
+        metric, sign = METRICS[rule.metric], _sign(findings[0])
         for name in sorted({str(value) for value in slices}):
             rows = slices == name
             per_slice[name] = metric(outcome[rows], candidate[rows])
             if rule.slice_floor is not None and sign * (per_slice[name] - rule.slice_floor) < 0:
                 reasons.append(f"{rule.metric} {per_slice[name]:.4f} on {name} is beyond {rule.slice_floor}")
     return Decision(
+        **msgspec.structs.asdict(findings[0]),
         passed=not reasons,
         reasons=tuple(reasons),
-        metric=rule.metric,
-        floor=rule.floor,
-        margin=rule.margin,
         rows=len(outcome),
-        candidate=value,
-        current=before,
         current_version=current_version,
-        difference=difference,
-        interval=interval,
         slices=per_slice,
+        also=tuple(findings[1:]),
     )
+
+
+def _finding(bound: Bound, outcome: Values, candidate: Values, current: Values | None) -> Finding:
+    metric: Metric = METRICS[bound.metric]
+    value = metric(outcome, candidate)
+    found = Finding(
+        metric=bound.metric,
+        higher_is_better=MEASURES[bound.metric].higher_is_better,
+        floor=bound.floor,
+        margin=bound.margin,
+        candidate=value,
+    )
+    if current is None:
+        return found
+    before = metric(outcome, current)
+    spread = intervals(len(outcome), {"difference": difference(metric, outcome, candidate, current)})
+    return msgspec.structs.replace(found, current=before, difference=value - before, interval=spread["difference"])
+
+
+def _objections(one: Finding, version: int | None) -> list[str]:
+    """Why the metric does not let the candidate through. A value that is not a number never does."""
+    said = []
+    if not _sign(one) * (one.candidate - one.floor) >= 0:
+        end = "reach the floor" if one.higher_is_better else "stay below the ceiling"
+        said.append(f"{one.metric} {one.candidate:.4f} does not {end} {one.floor}")
+    if one.difference is not None and one.interval is not None and not _sign(one) * one.difference >= -one.margin:
+        said.append(
+            f"{one.metric} {one.candidate:.4f} is worse than {one.current:.4f} of release {version} by more than"
+            f" {one.margin} (95% interval of the difference {one.interval[0]:+.4f} to {one.interval[1]:+.4f})"
+        )
+    return said
+
+
+def _sign(one: Finding) -> float:
+    return 1.0 if one.higher_is_better else -1.0

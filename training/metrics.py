@@ -1,58 +1,157 @@
-"""How good scores are: metrics of a binary classifier, and their error bars."""
+"""How good scores are: the metrics of each task, and their error bars.
 
-from collections.abc import Callable
+A score is the probability of the second class (n,), the probabilities of several classes (n, k), or the value (n,) of
+a regressor; an outcome is 0 or 1, the place of the class, or the value.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from resources.measures import MetricName
+
 Values = np.ndarray[Any, np.dtype[np.float64]]
+Weighted = Callable[[Values], float]
+"""A metric of fixed rows as a function of how often each one counts, shape (n,): whole numbers in a bootstrap."""
+ROUNDS = 200
 
 
-def roc_auc(outcome: Values, score: Values) -> float:
+class Metric:
+    """A metric: called with outcomes and scores it gives its value, `weighted` gives it for many draws of the rows."""
+
+    def __init__(self, weighted: Callable[[Values, Values], Weighted]) -> None:
+        self.weighted = weighted
+        self.__doc__ = weighted.__doc__
+
+    def __call__(self, outcome: Values, score: Values) -> float:
+        """The value on all n rows."""
+        return self.weighted(outcome, score)(np.ones(len(outcome)))
+
+
+@Metric
+def roc_auc(outcome: Values, score: Values) -> Weighted:
     """Area under the ROC curve of n 0/1 outcomes, by the rank sum of Mann and Whitney; ties count half.
 
-    NaN where all outcomes are alike.
+    NaN where all outcomes are alike. The rows are sorted once, whatever is drawn of them.
     """
-    positives = float(outcome.sum())
-    negatives = len(outcome) - positives
-    if positives == 0 or negatives == 0:
-        return float("nan")
-    _, position, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(count) - (count - 1) / 2)[position]
-    return float((rank[outcome == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    order = np.argsort(score, kind="stable")
+    ordered, positive = score[order], outcome[order] == 1
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(score) else np.empty(0, np.int64)
+
+    def area(counts: Values) -> float:
+        drawn = counts[order]
+        negatives = np.cumsum(np.where(positive, 0.0, drawn))[ends]
+        positives = np.diff(np.cumsum(np.where(positive, drawn, 0.0))[ends], prepend=0.0)
+        below = np.concatenate([[0.0], negatives[:-1]])
+        pairs = float(positives.sum() * negatives[-1]) if len(ends) else 0.0
+        return float(np.sum(positives * (below + negatives)) / 2 / pairs) if pairs else float("nan")
+
+    return area
 
 
-def log_loss(outcome: Values, score: Values) -> float:
-    """Mean negative log likelihood of n 0/1 outcomes, in nats; scores are kept off 0 and 1."""
+@Metric
+def roc_auc_ovr(outcome: Values, score: Values) -> Weighted:
+    """The mean over the classes of the area of each one against the rest; classes without rows are left out."""
+    areas = [roc_auc.weighted((outcome == k).astype(np.float64), score[:, k]) for k in range(score.shape[1])]
+
+    def mean(counts: Values) -> float:
+        found = [area(counts) for area in areas]
+        known = [area for area in found if not np.isnan(area)]
+        return float(np.mean(known)) if known else float("nan")
+
+    return mean
+
+
+@Metric
+def log_loss(outcome: Values, score: Values) -> Weighted:
+    """Mean negative log likelihood of n outcomes, in nats; probabilities are kept off 0 and 1."""
+    if score.ndim == 2:
+        score = score[np.arange(len(outcome)), outcome.astype(np.int64)]
+        return _mean(-np.log(np.clip(score, 1e-15, 1.0)))
     kept = np.clip(score, 1e-15, 1 - 1e-15)
-    return float(-np.mean(outcome * np.log(kept) + (1 - outcome) * np.log(1 - kept)))
+    return _mean(-(outcome * np.log(kept) + (1 - outcome) * np.log(1 - kept)))
 
 
-def brier(outcome: Values, score: Values) -> float:
+@Metric
+def brier(outcome: Values, score: Values) -> Weighted:
     """Mean squared difference of n probabilities and 0/1 outcomes (Brier 1950)."""
-    return float(np.mean((score - outcome) ** 2))
+    return _mean((score - outcome) ** 2)
 
 
-METRICS: dict[str, Callable[[Values, Values], float]] = {"roc_auc": roc_auc, "log_loss": log_loss, "brier": brier}
+@Metric
+def accuracy(outcome: Values, score: Values) -> Weighted:
+    """Share of the rows whose most probable class is the outcome; the first of equally probable classes wins."""
+    best = score.argmax(axis=1) if score.ndim == 2 else score > 0.5
+    return _mean((best == outcome).astype(np.float64))
 
 
-def bootstrap_interval(
-    metric: Callable[[Values, Values], float],
-    outcome: Values,
-    score: Values,
-    other: Values | None = None,
-    *,
-    rounds: int = 200,
-) -> tuple[float, float]:
-    """The 95% percentile interval of the metric, or of its difference to that of `other` on the same rows.
+@Metric
+def mae(outcome: Values, score: Values) -> Weighted:
+    """Mean absolute error, in the outcome's unit."""
+    return _mean(np.abs(score - outcome))
 
-    Rows are drawn with replacement by a fixed seed, so the same rows give the same interval.
+
+@Metric
+def rmse(outcome: Values, score: Values) -> Weighted:
+    """Square root of the mean squared error, in the outcome's unit."""
+    squared = _mean((score - outcome) ** 2)
+    return lambda counts: float(np.sqrt(squared(counts)))
+
+
+@Metric
+def r2(outcome: Values, score: Values) -> Weighted:
+    """Coefficient of determination: 1 less the share of the outcome's variance that is left; NaN without variance."""
+    left = (score - outcome) ** 2
+
+    def explained(counts: Values) -> float:
+        middle = float(np.sum(counts * outcome) / np.sum(counts))
+        whole = float(np.sum(counts * (outcome - middle) ** 2))
+        return 1.0 - float(np.sum(counts * left)) / whole if whole > 0 else float("nan")
+
+    return explained
+
+
+METRICS: dict[MetricName, Metric] = {
+    "roc_auc": roc_auc,
+    "roc_auc_ovr": roc_auc_ovr,
+    "log_loss": log_loss,
+    "brier": brier,
+    "accuracy": accuracy,
+    "rmse": rmse,
+    "mae": mae,
+    "r2": r2,
+}
+
+
+def intervals(rows: int, measured: Mapping[str, Weighted], *, rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """The 95% percentile interval of each of the functions over the same bootstrap draws of n rows.
+
+    Rows are drawn with replacement by a fixed seed, so the same rows give the same intervals.
     """
     random = np.random.default_rng(0)
-    drawn = []
-    for _ in range(rounds):
-        rows = random.integers(0, len(outcome), len(outcome))
-        value = metric(outcome[rows], score[rows])
-        drawn.append(value if other is None else value - metric(outcome[rows], other[rows]))
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    drawn: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(rounds if rows else 0):
+        counts = np.bincount(random.integers(0, rows, rows), minlength=rows).astype(np.float64)
+        for name, function in measured.items():
+            drawn[name].append(function(counts))
+    return {name: _middle(values) for name, values in drawn.items()}
+
+
+def difference(metric: Metric, outcome: Values, score: Values, other: Values) -> Weighted:
+    """By how much the metric of `score` is above that of `other` on the same rows."""
+    mine, theirs = metric.weighted(outcome, score), metric.weighted(outcome, other)
+    return lambda counts: mine(counts) - theirs(counts)
+
+
+def _middle(drawn: list[float]) -> tuple[float, float]:
+    known = [value for value in drawn if not np.isnan(value)]
+    if not known:
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _mean(losses: Values) -> Weighted:
+    """The weighted mean of one number per row. numpy's own sum gives the same bits whatever the number of threads."""
+    return lambda counts: float(np.sum(losses * counts) / np.sum(counts)) if len(losses) else float("nan")

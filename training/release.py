@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 
 from model_tools import artifact as artifacts
-from model_tools.contract import Contract
 from resources.artifacts import ArtifactStore
 from resources.book import Book
 from resources.model import Model
 from resources.releases import LedgerEntry, Proposal, ReleaseError, Verdict, current, release
 from resources.settings import Settings
 from resources.snapshots import SnapshotStore
-from training.frame import TrainingRows, training_rows
+from training.evaluation import score_of
+from training.frame import TrainingRows, read_rows
 from training.gate import Decision, GateRefused, judge
 from training.metrics import Values
 
@@ -50,9 +50,7 @@ def release_to_prod(
 
 def gate(settings: Settings, model: Model, proposal: Proposal, before: LedgerEntry | None) -> Decision:
     """Score the candidate and the current release on the candidate's held-out rows, and judge."""
-    held_out = SnapshotStore(settings.snapshots).open(proposal.holdout_snapshot)
-    rows = training_rows(model, held_out.batches().read_all())
-    slices = rows.columns[model.gate.slice_by] if model.gate.slice_by else None
+    rows = read_rows(model, SnapshotStore(settings.snapshots).open(proposal.holdout_snapshot))
     reasons: list[str] = []
     if proposal.contract != model.contract.digest():
         reasons.append(f"its contract {proposal.contract[:12]} is not the running one {model.contract.digest()[:12]}")
@@ -60,20 +58,20 @@ def gate(settings: Settings, model: Model, proposal: Proposal, before: LedgerEnt
         reasons.append(f"its month {proposal.month} is older than {before.month} of release {before.version}")
     scored = None
     if before is not None:
-        scored = _score(settings, before.artifact, model.contract, rows)
+        scored = _score(settings, before.artifact, model, rows)
         if scored is None:
-            reasons.append(f"release {before.version} needs features that the contract no longer has: not comparable")
-    candidate = _score(settings, proposal.artifact, model.contract, rows)
+            reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
+    candidate = _score(settings, proposal.artifact, model, rows)
     if candidate is None:
-        reasons.append("it needs features that the contract does not have")
-        candidate = np.full(len(rows.outcome), 0.5)
+        reasons.append("it needs features, or has classes, that the contract does not have")
+        candidate = np.full(_shape(model, rows), 0.5)
     return judge(
         model.gate,
         rows.outcome,
         candidate,
         scored,
         current_version=before.version if before else None,
-        slices=slices,
+        slices=rows.slices,
         further_reasons=tuple(reasons),
     )
 
@@ -98,14 +96,20 @@ def _release(
     return release(book, proposal, verdict, who=who, why=why, version=version)
 
 
-def _score(settings: Settings, digest: str, contract: Contract, rows: TrainingRows) -> Values | None:
-    """The scores of a stored artifact on rows, shape (n,); None if it needs features that are not there."""
+def _score(settings: Settings, digest: str, model: Model, rows: TrainingRows) -> Values | None:
+    """The scores of a stored artifact on rows; None if it needs features, or answers in classes, that are not there."""
     loaded = artifacts.load(ArtifactStore(settings.artifacts).fetch(digest, artifact_cache(settings)))
-    declared = {feature.name for feature in contract.features}
+    declared = {feature.name for feature in model.contract.features}
     if not {feature.name for feature in loaded.features} <= declared:
         return None
-    predictions = loaded.predict({feature.name: rows.vectors[feature.name] for feature in loaded.features})
-    return predictions[:, 1] if predictions.ndim == 2 else predictions
+    scores = score_of(loaded.predict({feature.name: rows.vectors[feature.name] for feature in loaded.features}))
+    return scores if scores.shape == _shape(model, rows) else None
+
+
+def _shape(model: Model, rows: TrainingRows) -> tuple[int, ...]:
+    """What shape the model's scores of n rows have."""
+    several = (len(model.contract.output.classes),) if model.task == "multiclass" else ()
+    return (len(rows.outcome), *several)
 
 
 def artifact_cache(settings: Settings) -> Path:

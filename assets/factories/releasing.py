@@ -11,6 +11,7 @@ from assets.factories.faults import faults
 from assets.factories.training import TrainingAssets, month_of
 from model_tools.errors import PenstockError
 from resources.code_version import code_version
+from resources.measures import judged_by
 from resources.releases import LedgerEntry, Proposal, ReleaseError, ledger
 
 
@@ -100,8 +101,8 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
                     )
             except GateRefused as refused:
                 found: dict[str, Any] = {
-                    "decision": markdown_table([_row(refused.decision)]),
-                    "reasons": str(refused.decision.summary),
+                    "decision": refused.decision.summary,
+                    "findings": markdown_table([_row(one) for one in (refused.decision, *refused.decision.also)]),
                 }
                 yield dg.AssetCheckResult(passed=False, check_name="gate", asset_key=key, metadata=found)
                 raise dg.Failure(str(refused), metadata=found, allow_retries=False) from refused
@@ -130,7 +131,9 @@ def _proposal(context: dg.AssetExecutionContext, environment: Environment, train
 
 
 def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResult[None]:
-    overridden = entry.action == "override"
+    from training.gate import summary_of
+
+    overridden, judged = entry.action == "override", judged_by(entry.metrics)
     return dg.MaterializeResult(
         metadata={
             "version": entry.version,
@@ -139,7 +142,8 @@ def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResu
             "replaced": entry.replaced if entry.replaced is not None else "nothing: the first release",
             "who": entry.who,
             "why": entry.why,
-            "roc_auc": float(entry.metrics.get("roc_auc") or float("nan")),
+            "decision": f"{'OVERRIDDEN: ' if overridden else ''}{summary_of(entry.gate)}",
+            judged: float(entry.metrics.get(judged) or float("nan")),
             "gate": dg.MetadataValue.json(dict(entry.gate)),
             "ledger": markdown_table(
                 [{n: getattr(e, n) for n in ("version", "action", "month", "at", "who", "why")} for e in listed]
@@ -150,12 +154,16 @@ def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResu
                 passed=not overridden,
                 check_name="gate",
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"decision": dg.MetadataValue.json(dict(entry.gate)), "overridden": overridden},
+                metadata={
+                    "decision": summary_of(entry.gate),
+                    "findings": dg.MetadataValue.json(dict(entry.gate)),
+                    "overridden": entry.why if overridden else "no",
+                },
             )
         ],
     )
 
 
-def _row(decision: Any) -> dict[str, Any]:
-    names = ("metric", "candidate", "floor", "current", "current_version", "difference", "interval", "rows", "passed")
-    return {name: getattr(decision, name) for name in names}
+def _row(finding: Any) -> dict[str, Any]:
+    names = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
+    return {name: getattr(finding, name) for name in names}

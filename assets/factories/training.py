@@ -20,6 +20,7 @@ from training.months import windows
 from training.skew import Skew, skew
 
 ROWS_COMPARED = 2_000
+PLOTS = {"binary": "roc_and_calibration", "multiclass": "confusion", "regression": "residuals"}
 
 
 class TrainingAssets:
@@ -103,14 +104,14 @@ class TrainingAssets:
                 ),
             ],
         )
-        def train(
+        def trained(
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-            from training.candidate import PARITY, make_candidate
-            from training.continuing import start_of
-            from training.release import artifact_cache
+            from training.candidate import PARITY
+            from training.job import train
+            from training.release import gate
 
-            month = month_of(context)
+            month, settings = month_of(context), environment.settings
             with faults():
                 holdout = self.stored(environment, "holdout_set", month)
                 seen = skew(environment.books[0], self.model, holdout, rows=ROWS_COMPARED)
@@ -118,36 +119,31 @@ class TrainingAssets:
                     passed=not seen.differing, check_name="no_skew", asset_key=key, metadata=_skew_evidence(seen)
                 )
                 seen.demand_none(self.name)
-                start = start_of(
-                    self.model,
-                    month,
-                    current(environment.books[0], self.name),
-                    store=environment.artifacts,
-                    snapshots=environment.snapshots,
-                    cache=artifact_cache(environment.settings),
-                    say=context.log.info,
-                )
-                made = make_candidate(
+                before = current(environment.books[0], self.name)
+                made = train(
+                    settings,
                     self.model,
                     month,
                     self.stored(environment, "training_set", month),
                     holdout,
-                    environment.artifacts,
+                    declared_in="assets.declarations",
+                    before=before,
                     code_version=code_version(),
-                    start=start,
-                    step=context.log.info,
+                    say=context.log.info,
                 )
-            metrics = made.proposal.metrics
+                decision = gate(settings, self.model, made.proposal, before)
+            metrics, judged = made.proposal.metrics, self.model.gate.metric
             yield dg.MaterializeResult(
                 metadata={
                     "artifact": made.proposal.artifact,
-                    "roc_auc": metrics["roc_auc"],
-                    "roc_auc_base_rate": metrics.get("roc_auc_base_rate", float("nan")),
+                    judged: metrics[judged],
+                    f"{judged}_base_rate": metrics.get(f"{judged}_base_rate", float("nan")),
+                    "gate_would_say": decision.summary,
                     "metrics": markdown_table([{"metric": name, "value": value} for name, value in metrics.items()]),
-                    "roc_and_calibration": image(made.card.plot),
+                    PLOTS[made.card.task]: image(made.card.plot),
                     "card": dg.MetadataValue.md(markdown(made.card)),
                     "training_rows": made.training_rows,
-                    "holdout_rows": len(made.evaluation.outcome),
+                    "holdout_rows": made.holdout_rows,
                     "artifact_bytes": metrics["artifact_bytes"],
                 },
                 check_results=[
@@ -159,7 +155,7 @@ class TrainingAssets:
                 ],
             )
 
-        return train
+        return trained
 
     def snapshot_name(self, step: str, month: str) -> str:
         """Under which name the snapshot of a step and month is stored."""

@@ -59,6 +59,7 @@ def test_the_candidate_shows_its_curve_and_beats_the_base_rate_clearly(
     assert shown["roc_and_calibration"].startswith("![plot](data:image/png;base64,")
     assert shown["card"].startswith(f"# {MODEL}")
     assert shown["training_rows"] > 100_000
+    assert shown["gate_would_say"].startswith(f"roc_auc {shown['roc_auc']:.4f} (floor 0.64): passed")
 
 
 def test_tables_show_rows_schema_query_and_history(materialized: dg.ExecuteInProcessResult) -> None:
@@ -120,7 +121,12 @@ def test_an_override_is_recorded_with_its_reason_and_rollback_undoes_it(
 
     assert forced.success
     assert not checks(forced)[f"{MODEL}/test_release: gate"]
-    assert metadata(forced, MODEL, "test_release")["action"] == "override"
+    released = metadata(forced, MODEL, "test_release")
+    assert released["action"] == "override"
+    assert released["decision"].startswith("OVERRIDDEN: roc_auc")
+    assert "refused: its month 2026-09 is older than 2026-10" in released["decision"]
+    (evaluation,) = forced.get_asset_check_evaluations()
+    assert evaluation.metadata["overridden"].value == "drill"
     newest = ledger(example.test, MODEL)[0]
     assert (newest.action, newest.why) == ("override", "drill")
     assert rollback(example.test, MODEL, who="test", why="drill over").artifact == before.artifact

@@ -124,6 +124,8 @@ def test_categories_of_a_matrix_give_the_same_raw_scores(tmp_path: Path) -> None
         asked[:, 1] = rng.choice([*matrix[:, 1], 0.5, -3.0, 300.0, np.nan], size=50)
         for artifact in packed(model, tmp_path, matrix_features(matrix)):
             assert_same(model, artifact, asked, matrix_columns(asked))
+            none = artifact.predict(matrix_columns(asked[:0]))
+            assert none.shape == ((0, len(model.classes_)) if hasattr(model, "classes_") else (0,))
 
 
 def test_missing_text_may_be_none_or_nan_and_text_may_be_a_fixed_width_array(tmp_path: Path) -> None:

@@ -155,6 +155,20 @@ def test_a_column_may_go_into_several_transformers(tmp_path: Path) -> None:
         np.testing.assert_allclose(artifact.predict(frame_columns(frame)), model.predict(frame), rtol=1e-12)
 
 
+def test_the_target_encoder_of_values_predicts_as_scikit_learn(tmp_path: Path) -> None:
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        frame = a_frame(rng, 120, missing=True)[[*WORDS, "k0"]]
+        target = (frame["t0"] == "a") * 2.5 + rng.normal(size=120)
+        model = make_pipeline(TargetEncoder(smooth=float(rng.choice([0.0, 5.0])), random_state=0), Ridge())
+        model.fit(frame, target)
+        asked = asked_frame(rng, missing=True, strange=True)[[*WORDS, "k0"]]
+        for artifact in packed(model, tmp_path, frame_features(frame)):
+            found = artifact.predict(frame_columns(asked))
+            np.testing.assert_allclose(found, model.predict(asked), rtol=1e-12, atol=1e-12)
+            assert artifact.predict(frame_columns(asked.iloc[:0])).shape == (0,)
+
+
 def test_steps_before_hist_gradient_boosting_keep_its_scores_bit_for_bit(tmp_path: Path) -> None:
     for seed in range(15):
         rng = np.random.default_rng(seed)

@@ -7,10 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from random_models import frame_columns, frame_features, matrix_columns, matrix_features
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import BaggingRegressor, HistGradientBoostingClassifier, RandomForestRegressor, VotingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.ensemble import (
+    BaggingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    VotingClassifier,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -109,5 +116,33 @@ def test_a_damaged_skops_file_inside_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", [Ridge(), RandomForestRegressor(2), MultiOutputRegressor(Ridge())], ids=str)
 def test_several_outputs_are_not_packed(model: Any, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"word": ["a", "b"] * 40, "n": MATRIX[:, 0]})
+    encoded = make_pipeline(make_column_transformer((OneHotEncoder(), ["word"]), remainder="passthrough"), clone(model))
+    with pytest.raises(UnsupportedEstimator, match="one output"):
+        pack(encoded.fit(frame, MATRIX), tmp_path / "m", features=frame_features(frame), metadata={})
     with pytest.raises(UnsupportedEstimator, match="one output"):
         pack(model.fit(MATRIX, MATRIX), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+
+
+@pytest.mark.parametrize("model", [RandomForestClassifier(2), KNeighborsClassifier(algorithm="brute")], ids=str)
+def test_several_outcomes_of_a_classifier_are_not_packed(model: Any, tmp_path: Path) -> None:
+    both = np.column_stack([LATE, MATRIX[:, 1] > 0]).astype(int)
+    with pytest.raises(UnsupportedEstimator, match="one output"):
+        pack(model.fit(MATRIX, both), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [LinearRegression(), LogisticRegression(), make_pipeline(OneHotEncoder(dtype=np.float32), Ridge())],
+    ids=["coefficients", "classifier", "encoder"],
+)
+def test_what_scikit_learn_computes_in_single_precision_it_goes_on_computing_itself(model: Any, tmp_path: Path) -> None:
+    matrix = MATRIX.round(0).astype(np.float32)
+    model.fit(matrix, LATE)
+    pack(model, tmp_path / "m", features=matrix_features(matrix), metadata={})
+    artifact = load(tmp_path / "m")
+    asked = matrix.astype(np.float64)
+    expected = model.predict_proba(asked) if artifact.kind == "classifier" else model.predict(asked)
+
+    assert isinstance(artifact, skops_artifact.SkopsArtifact)
+    np.testing.assert_array_equal(artifact.predict(matrix_columns(asked)), expected)

@@ -1,10 +1,12 @@
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.model import GateRule
-from training.gate import judge
+from resources.measures import MEASURES
+from resources.model import Bound, GateRule
+from training.gate import judge, summary_of
 
 RANDOM = np.random.default_rng(0)
 OUTCOME = (RANDOM.random(400) < 0.3).astype(float)
@@ -62,7 +64,44 @@ def test_a_metric_that_should_be_low_is_judged_the_other_way_round() -> None:
 
 
 def test_scores_that_are_not_numbers_do_not_pass() -> None:
-    assert not judge(GateRule(floor=0.5), np.zeros(50), np.full(50, np.nan)).passed
+    broken = GOOD.copy()
+    broken[7] = np.nan
+
+    assert "its scores are not all numbers" in judge(GateRule(floor=0.1), OUTCOME, broken).reasons
+
+
+def test_every_declared_metric_has_to_hold_by_itself() -> None:
+    squeezed = GOOD * 0.01
+    rule = GateRule(floor=0.6, also=(Bound("brier", 0.2, 0.01), Bound("accuracy", 0.5, 0.5)))
+
+    passed, refused = judge(rule, OUTCOME, GOOD, GOOD), judge(rule, OUTCOME, squeezed, GOOD, current_version=3)
+
+    assert passed.passed
+    assert [one.metric for one in refused.also] == ["brier", "accuracy"]
+    assert refused.candidate == refused.current
+    assert [reason.split()[0] for reason in refused.reasons] == ["brier", "brier"]
+    assert "does not stay below the ceiling 0.2" in refused.reasons[0]
+    assert "is worse than" in refused.reasons[1]
+
+
+def test_a_regressor_is_judged_by_its_errors() -> None:
+    rule = GateRule(metric="rmse", floor=0.5, margin=0.0, also=(Bound("r2", 0.5),))
+    actual = RANDOM.normal(size=400)
+    close, closer = actual + 0.3 * RANDOM.normal(size=400), actual + 0.1 * RANDOM.normal(size=400)
+
+    assert judge(rule, actual, closer, close).passed
+    assert not judge(rule, actual, close, closer).passed
+    assert not judge(rule, actual, RANDOM.normal(size=400)).passed
+
+
+def test_the_ledger_tells_the_decision_in_the_words_of_the_gate() -> None:
+    decision = judge(GateRule(floor=0.6, also=(Bound("brier", 0.3),)), OUTCOME, GOOD, NOISE, current_version=2)
+    stored = msgspec.json.decode(msgspec.json.encode(decision))
+
+    assert summary_of(stored) == decision.summary
+    assert "brier" in decision.summary
+    assert "release 2" in decision.summary
+    assert summary_of({"rollback_from": 4}) == "rollback_from 4"
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "brier"])
@@ -78,5 +117,5 @@ def test_whatever_passes_is_never_worse_than_the_current_release_by_more_than_th
 
     decision = judge(rule, outcome, candidate, current)
 
-    loss = (decision.current - decision.candidate) * (1 if rule.higher_is_better else -1)
+    loss = (decision.current - decision.candidate) * (1 if MEASURES[rule.metric].higher_is_better else -1)
     assert decision.passed == (loss <= margin)

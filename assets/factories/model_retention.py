@@ -1,0 +1,62 @@
+"""Retention of models as a scheduled asset: old artifacts, estimators and cards are shown first, then dropped."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets.factories.environment import Environment
+from assets.factories.evidence import markdown_table
+from assets.factories.faults import faults
+from assets.factories.retention import GROUP, OWNER, RetentionConfig
+from resources.model_retention import ModelRetention, StoredFile, drop, droppable
+
+KEY = dg.AssetKey([GROUP, "model_retention"])
+
+
+def model_retention(policy: ModelRetention) -> dg.AssetsDefinition:
+    """The asset that keeps the artifact store from growing for ever."""
+
+    @dg.asset(
+        key=KEY,
+        group_name=GROUP,
+        description=f"Drops artifacts, estimators and cards that nobody needs any more. The current release of each "
+        f"model and the {policy.previous} versions before it stay, as does every release that was current within the "
+        f"last {policy.replayable.days} days, which replay may need, and whatever is younger than {policy.young.days} "
+        "days. An observation lists all of it before anything is dropped.",
+        owners=[OWNER],
+        kinds={"file"},
+    )
+    def keep_few(
+        environment: Environment, config: RetentionConfig
+    ) -> Iterator[dg.AssetObservation | dg.MaterializeResult[None]]:
+        settings, books = environment.settings, environment.books
+        with faults():
+            found = droppable(settings.artifacts, books, policy)
+            yield dg.AssetObservation(KEY, description="May go", metadata=_evidence(found))
+            cache = settings.home / "cache" / "artifacts"
+            dropped = [] if config.dry_run else drop(settings.artifacts, books, found, policy, cache=cache)
+        yield dg.MaterializeResult(
+            metadata={
+                **_evidence(found),
+                "dry_run": config.dry_run,
+                "dropped_files": len(dropped),
+                "dropped_bytes": sum(file.bytes for file in dropped),
+            }
+        )
+
+    return keep_few
+
+
+def _evidence(found: Sequence[StoredFile]) -> dict[str, Any]:
+    """The files as a table, with their size."""
+    rows = [
+        {
+            "kind": file.kind,
+            "artifact or estimator": file.digest[:12],
+            "bytes": file.bytes,
+            "written": f"{file.written:%Y-%m-%d %H:%M}",
+        }
+        for file in found
+    ]
+    return {"files": markdown_table(rows), "may_go_bytes": sum(file.bytes for file in found)}

@@ -1,0 +1,49 @@
+"""The metrics by which models are judged: for which task each is, and in which direction it is better."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from model_tools.contract import Output
+
+Task = Literal["binary", "multiclass", "regression"]
+MetricName = Literal["roc_auc", "log_loss", "brier", "accuracy", "roc_auc_ovr", "rmse", "mae", "r2"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric for people: its label, the tasks it is for, and whether more of it is better."""
+
+    label: str
+    tasks: tuple[Task, ...]
+    higher_is_better: bool
+
+
+MEASURES: dict[MetricName, Measure] = {
+    "roc_auc": Measure("ROC AUC", ("binary",), True),
+    "roc_auc_ovr": Measure("ROC AUC, one against the rest", ("multiclass",), True),
+    "log_loss": Measure("log loss", ("binary", "multiclass"), False),
+    "brier": Measure("Brier score", ("binary",), False),
+    "accuracy": Measure("accuracy", ("binary", "multiclass"), True),
+    "rmse": Measure("RMSE", ("regression",), False),
+    "mae": Measure("MAE", ("regression",), False),
+    "r2": Measure("R²", ("regression",), True),
+}
+
+
+def task_of(output: Output) -> Task:
+    """What kind of question a model with this output answers."""
+    if output.kind == "regressor":
+        return "regression"
+    return "multiclass" if len(output.classes) > 2 else "binary"
+
+
+def measures_for(task: Task) -> list[MetricName]:
+    """The metrics that fit a task."""
+    return [name for name, measure in MEASURES.items() if task in measure.tasks]
+
+
+def judged_by(metrics: Mapping[str, Any]) -> MetricName:
+    """The metric that the metrics of a ledger entry name as the one that judged."""
+    found = metrics.get("judged_by", "roc_auc")
+    return next((name for name in MEASURES if name == found), "roc_auc")

@@ -1,0 +1,113 @@
+"""Which artifacts, estimators and cards the artifact store may drop: not what serves, could serve again, is young, or
+made a prediction that may have to be made again."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import fsspec
+
+from model_tools.artifact_file import read_header
+from resources.book import Book
+from resources.journal import KEEP_DAYS
+
+Kind = Literal["artifact", "estimator", "card"]
+_FOLDERS: tuple[tuple[Kind, str, str], ...] = (
+    ("artifact", "", ".artifact"),
+    ("estimator", "estimators", ".artifact"),
+    ("card", "cards", ".json"),
+)
+_LATE = timedelta(minutes=5)
+"""For so long after a switch a request that had begun before it may still be answered by the release before."""
+
+
+@dataclass(frozen=True)
+class ModelRetention:
+    """What stays, in any book: the current release and the `previous` versions before it of each model, and every
+    release that was current within the last `replayable`. So does any file younger than `young`, such as that of a
+    candidate that was never released. An estimator stays with the artifact that was packed from it."""
+
+    previous: int = 5
+    young: timedelta = timedelta(days=30)
+    replayable: timedelta = timedelta(days=KEEP_DAYS)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of the artifact store, named by the digest of an artifact or estimator."""
+
+    kind: Kind
+    digest: str
+    path: str
+    bytes: int
+    written: datetime
+
+
+def droppable(url: str, books: Sequence[Book], policy: ModelRetention) -> list[StoredFile]:
+    """The files of the artifact store at `url` that may go now, oldest first; changes nothing."""
+    files, root = fsspec.core.url_to_fs(url)
+    stored = list(_stored(files, root))
+    kept = {digest for book in books for digest in _needed(book, policy)}
+    young = datetime.now(UTC) - policy.young
+    kept |= {file.digest for file in stored if file.written > young}
+    for file in stored:
+        if file.kind == "artifact" and file.digest in kept:
+            kept |= _estimator_of(files, file.path)
+    return sorted((file for file in stored if file.digest not in kept), key=lambda file: file.written)
+
+
+def drop(
+    url: str, books: Sequence[Book], found: Sequence[StoredFile], policy: ModelRetention, *, cache: Path
+) -> list[StoredFile]:
+    """Drop what was found, unless it is needed by now, and this node's copies; gives what went.
+
+    The card of an artifact goes before it, so that none is left without its artifact.
+    """
+    files, _ = fsspec.core.url_to_fs(url)
+    still = {file.path for file in droppable(url, books, policy)}
+    going = [file for file in found if file.path in still]
+    for file in sorted(going, key=lambda file: file.kind != "card"):
+        if files.exists(file.path):
+            files.rm_file(file.path)
+        if file.kind == "artifact":
+            (cache / f"{file.digest}.artifact").unlink(missing_ok=True)
+    return going
+
+
+def _needed(book: Book, policy: ModelRetention) -> set[str]:
+    with book.connect() as connection:
+        rows = connection.execute(
+            """WITH reign AS (
+                   SELECT artifact, lead(at) OVER (PARTITION BY model ORDER BY entry) AS until FROM app.release),
+               version AS (
+                   SELECT artifact, row_number() OVER (PARTITION BY model ORDER BY max(entry) DESC) AS place
+                   FROM app.release GROUP BY model, artifact)
+               SELECT artifact FROM app.current_release
+               UNION SELECT artifact FROM version WHERE place <= %(previous)s + 1
+               UNION SELECT artifact FROM reign WHERE coalesce(until, now()) + %(late)s > now() - %(replayable)s""",
+            {"previous": policy.previous, "late": _LATE, "replayable": policy.replayable},
+        ).fetchall()
+    return {artifact for (artifact,) in rows}
+
+
+def _stored(files: Any, root: str) -> Iterator[StoredFile]:
+    files.invalidate_cache()
+    for kind, folder, suffix in _FOLDERS:
+        place = posixpath.join(root, folder) if folder else root
+        if not files.exists(place):
+            continue
+        for entry in files.ls(place, detail=True):
+            name = posixpath.basename(entry["name"])
+            if entry["type"] == "file" and name.endswith(suffix) and not name.startswith("."):
+                written = files.modified(entry["name"])
+                written = written.replace(tzinfo=UTC) if written.tzinfo is None else written
+                yield StoredFile(kind, name.removesuffix(suffix), entry["name"], int(entry["size"]), written)
+
+
+def _estimator_of(files: Any, path: str) -> set[str]:
+    with files.open(path, "rb") as file:
+        named = read_header(file, path).metadata.get("estimator")
+    return {named} if isinstance(named, str) else set()

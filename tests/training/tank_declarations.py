@@ -1,0 +1,20 @@
+"""Declares the tank's model, as `assets.declarations` does the shipped ones: for workers that import it by name."""
+
+from typing import Any
+
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from resources.declared import Declared
+from tests.training.tanks import tank_model
+
+
+def boosting() -> Any:
+    encoder = make_column_transformer((OrdinalEncoder(), ["site"]), remainder="passthrough")
+    return make_pipeline(encoder, HistGradientBoostingClassifier(max_iter=20, random_state=0))
+
+
+def declared() -> Declared:
+    return Declared(models={"overflow": tank_model(boosting)})

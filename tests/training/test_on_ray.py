@@ -1,0 +1,83 @@
+"""The candidate in a task of a real Ray head: the same artifact, its progress, and its errors in their own words."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from model_tools.errors import PenstockError
+from resources.model import Model
+from resources.processes import free_port
+from resources.settings import Settings
+from resources.snapshots import Snapshot
+from serve_app import cluster
+from tests.training.tank_declarations import declared
+from tests.training.tanks import CONTRACT, rows_of
+from training.candidate import Candidate
+from training.job import train
+from training.on_ray import connected
+
+pytestmark = pytest.mark.stack
+
+MODEL = declared().model("overflow")
+
+
+def test_a_cluster_that_is_not_there_is_named_with_its_setting() -> None:
+    expected = "PENSTOCK_RAY_ADDRESS: expected a Ray cluster that answers"
+    with pytest.raises(PenstockError, match=expected), connected(f"127.0.0.1:{free_port()}"):
+        pass
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of a home with a Ray head of its own."""
+    nowhere = "postgresql://127.0.0.1:1/none"
+    home = tmp_path_factory.mktemp("home")
+    made = Settings(home=home, http_port=free_port(), test_url=nowhere, prod_url=nowhere, dagster_url=nowhere)
+    try:
+        address = cluster.start(made).address
+        with connected(address):  # once for all tests; without it each training connects by itself
+            yield msgspec.structs.replace(made, ray_address=address)
+    finally:
+        cluster.stop(made)
+
+
+def made(settings: Settings, model: Model, said: list[str], holdout: Snapshot | None = None, **more: Any) -> Candidate:
+    training = rows_of(settings, "2026-02")
+    return train(
+        settings,
+        model,
+        "2026-03",
+        training,
+        holdout or rows_of(settings, "2026-03"),
+        declared_in="tests.training.tank_declarations",
+        before=None,
+        code_version="test",
+        say=said.append,
+    )
+
+
+def test_a_task_makes_the_candidate_that_this_process_makes_and_tells_its_steps(settings: Settings) -> None:
+    here, there = [], []
+    expected = made(msgspec.structs.replace(settings, ray_address=""), MODEL, here)
+    found = made(settings, MODEL, there)
+
+    assert found == expected
+    assert there[0].startswith("in a Ray task, process ")
+    assert there[1:] == here
+    assert any("fitting" in step for step in there)
+
+
+def test_what_fails_in_the_task_fails_here_in_the_same_words(settings: Settings) -> None:
+    holdout = rows_of(settings, "2026-03")
+    gone = replace(holdout, manifest=msgspec.structs.replace(holdout.manifest, id="f" * 64))
+    with pytest.raises(PenstockError, match=f"snapshot {'f' * 12}: expected one in .*extract the table again"):
+        made(settings, MODEL, [], gone)
+
+
+def test_code_that_differs_on_the_node_is_refused_before_it_trains(settings: Settings) -> None:
+    other = replace(MODEL, contract=msgspec.structs.replace(CONTRACT, entity=("tank", "site")))
+    with pytest.raises(PenstockError, match="Install the same code on Ray's nodes"):
+        made(settings, other, [])

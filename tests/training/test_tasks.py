@@ -1,0 +1,151 @@
+"""Several classes and regressors go the same way as two classes: candidate, card, gate, ledger."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from model_tools.contract import Output
+from model_tools.errors import PenstockError
+from resources.artifacts import ArtifactStore
+from resources.book import Book
+from resources.card_text import html, markdown
+from resources.model import Bound, GateRule, Model
+from resources.releases import current
+from resources.settings import Settings
+from resources.snapshots import Snapshot, SnapshotStore
+from tests.training.tanks import CONTRACT, rows_of, settings_in, tank_model
+from training.candidate import Candidate, make_candidate
+from training.frame import OutcomeError
+from training.gate import GateRefused
+from training.release import gate, release_to_test
+
+LEVELS = ("low", "fine", "high")
+
+
+def boosting(kind: type, **options: Any) -> Any:
+    encoder = make_column_transformer((OrdinalEncoder(), ["site"]), remainder="passthrough")
+    return make_pipeline(encoder, kind(max_iter=20, random_state=0, **options))
+
+
+def several(**more: Any) -> Model:
+    contract = msgspec.structs.replace(CONTRACT, output=Output("state", "classifier", LEVELS))
+    rule = GateRule("log_loss", 1.0, 0.01, slice_by="site", also=(Bound("roc_auc_ovr", 0.7), Bound("accuracy", 0.5)))
+    made = tank_model(lambda: boosting(HistGradientBoostingClassifier), metric="log_loss", floor=1.0)
+    return replace(made, contract=contract, gate=rule, base_rate_by=lambda columns: columns["site"].astype(str), **more)
+
+
+def value() -> Model:
+    contract = msgspec.structs.replace(CONTRACT, output=Output("height", "regressor", unit="m"))
+    made = tank_model(lambda: boosting(HistGradientBoostingClassifier))
+    return replace(
+        made,
+        contract=contract,
+        estimator=lambda: boosting(HistGradientBoostingRegressor),
+        gate=GateRule("mae", 1.2, 0.01, also=(Bound("r2", 0.5),)),
+        base_rate_by=lambda columns: columns["site"].astype(str),
+    )
+
+
+def month_of(settings: Settings, model: Model, month: str) -> Snapshot:
+    """Rows of a month with the model's kind of outcome: what inflow and level come to, or which third that is in."""
+    whole = rows_of(settings, month).batches().read_all()
+    sums = 2 * whole["inflow"].to_numpy() + np.nan_to_num(whole["level"].to_numpy())
+    outcome = pa.array(sums) if model.task == "regression" else pa.array(np.array(LEVELS)[np.digitize(sums, [-1, 1])])
+    table = whole.set_column(whole.schema.get_field_index("overflows"), "overflows", outcome)
+    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+    store = SnapshotStore(settings.snapshots)
+    return store.write(f"made.{model.task}.{month}", reader, key=("tank",), query="", as_of=settings.now())
+
+
+def trained(settings: Settings, model: Model, month: str) -> Candidate:
+    training, holdout = (month_of(settings, model, name) for name in ("2026-02", month))
+    return make_candidate(model, month, training, holdout, ArtifactStore(settings.artifacts), code_version="test")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
+
+
+def test_several_classes_are_judged_carded_and_released(settings: Settings, book: Book) -> None:
+    model = several()
+    made = trained(settings, model, "2026-03")
+    entry = release_to_test(settings, model, made.proposal, book, who="me", why="test")
+
+    metrics = made.proposal.metrics
+    assert metrics["judged_by"] == "log_loss"
+    assert metrics["log_loss_low"] < metrics["log_loss"] < metrics["log_loss_high"]
+    assert metrics["log_loss"] < 0.5 * metrics["log_loss_base_rate"]
+    assert metrics["roc_auc_ovr"] > 0.9
+    assert [one.name for one in made.card.metrics] == ["roc_auc_ovr", "log_loss", "accuracy"]
+    assert [one["metric"] for one in entry.gate["also"]] == ["roc_auc_ovr", "accuracy"]
+    assert set(entry.gate["slices"]) == {"north", "south"}
+    page = html(made.card)
+    assert "confusion of the classes" in page
+    assert "mean outcome" not in page
+
+
+def test_a_value_is_judged_carded_and_released(settings: Settings, book: Book) -> None:
+    model = value()
+    made = trained(settings, model, "2026-03")
+    entry = release_to_test(settings, model, made.proposal, book, who="me", why="test")
+
+    metrics = made.proposal.metrics
+    assert metrics["mae_low"] < metrics["mae"] < metrics["mae_high"]
+    assert metrics["mae"] < 0.6 * metrics["mae_base_rate"]
+    assert [one.name for one in made.card.metrics] == ["rmse", "mae", "r2"]
+    assert entry.gate["also"][0]["metric"] == "r2"
+    text = markdown(made.card)
+    assert "residuals on the held-out rows" in html(made.card)
+    assert "mean outcome" in text
+    assert " m;" in text
+    assert "| mae | lower | 1.2 | 0.01 |" in text
+    importance = {feature.name: feature.importance for feature in made.card.features}
+    assert importance["inflow"] > importance["level"] > 10 * abs(importance["site"])
+
+
+def test_a_worse_regressor_is_refused_by_its_error(settings: Settings, book: Book) -> None:
+    model = value()
+    release_to_test(settings, model, trained(settings, model, "2026-03").proposal, book, who="me", why="test")
+    worse = replace(model, estimator=lambda: boosting(HistGradientBoostingRegressor, max_depth=1))
+    proposal = trained(settings, worse, "2026-04").proposal
+
+    decision = gate(settings, model, proposal, current(book, CONTRACT.model))
+    assert not decision.passed
+    with pytest.raises(GateRefused, match=r"mae .* is worse than"):
+        release_to_test(settings, worse, proposal, book, who="me", why="test")
+
+
+def test_a_metric_of_another_task_cannot_be_declared() -> None:
+    with pytest.raises(PenstockError, match="metrics for regression: rmse, mae, r2, found 'roc_auc'"):
+        replace(value(), gate=GateRule(also=(Bound("mae", 1.0),)))
+    with pytest.raises(PenstockError, match="metrics for multiclass"):
+        replace(several(), gate=GateRule("log_loss", 1.0, also=(Bound("brier", 1.0),)))
+
+
+def test_a_class_that_training_never_saw_is_said_so(settings: Settings) -> None:
+    model = several()
+    declared = msgspec.structs.replace(model.contract, output=Output("state", "classifier", (*LEVELS, "gone")))
+
+    with pytest.raises(OutcomeError, match="every outcome from 0 to 3, found 0, 1, 2"):
+        trained(settings, replace(model, contract=declared), "2026-03")
+
+
+def test_a_sampled_training_is_repeated_exactly_and_says_so(settings: Settings) -> None:
+    model = several(most_training_rows=900)
+    first, second = (trained(settings, model, "2026-03") for _ in range(2))
+
+    assert first.proposal == second.proposal
+    assert first.training_rows == 900
+    assert (first.proposal.metrics["training_rows"], first.proposal.metrics["sampled_from_rows"]) == (900, 1_500)
+    assert "a sample of 900 of 1,500" in markdown(first.card)
+    assert trained(settings, several(), "2026-03").proposal.artifact != first.proposal.artifact

@@ -1,0 +1,129 @@
+"""The plot of a candidate on the held-out rows, as PNG: curves of probabilities, a confusion matrix, or residuals."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from training.evaluation import Evaluation
+from training.metrics import METRICS, Values
+from training.plots import FAINT, INK, SECOND, png
+
+BINS = 10
+POINTS = 400
+SCATTERED = 2_000
+
+
+def plot_of(evaluation: Evaluation) -> bytes:
+    """The plot that fits the task. The same evaluation gives the same bytes."""
+    return {"binary": _binary, "multiclass": _multiclass, "regression": _regression}[evaluation.task](evaluation)
+
+
+def _binary(evaluation: Evaluation) -> bytes:
+    """ROC, and precision by recall, beside those of the base rate; calibration of the scores in ten equal bins."""
+    figure = _figure()
+    left, middle, right = figure.subplots(1, 3)
+    outcome, score = evaluation.outcome, evaluation.score
+    sides = [("candidate", score, INK)]
+    if evaluation.base_rate is not None:
+        sides.insert(0, ("base rate", evaluation.base_rate, SECOND))
+    left.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    middle.axhline(float(outcome.mean()), color=FAINT, linewidth=1)
+    for label, scores, color in sides:
+        area = METRICS["roc_auc"](outcome, scores)
+        left.plot(*_roc(outcome, scores), color=color, label=f"{label} {area:.3f}")
+        middle.plot(*_precision(outcome, scores), color=color)
+    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC on the held-out month")
+    left.legend(loc="lower right", frameon=False)
+    middle.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1))
+    predicted, observed, count = _calibration(outcome, score)
+    right.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    right.plot(predicted, observed, color=INK, marker="o")
+    right.set(xlabel="predicted probability", ylabel="observed share", title="Calibration")
+    right.set(xlim=(0, min(1, max(predicted.max(), observed.max()) * 1.15)))
+    right.set(ylim=right.get_xlim())
+    for x, y, n in zip(predicted, observed, count, strict=True):
+        right.annotate(f"{n:,.0f}", (x, y), textcoords="offset points", xytext=(5, -10), fontsize=7)
+    return png(figure)
+
+
+def _multiclass(evaluation: Evaluation) -> bytes:
+    """Of the rows of each class, the share that each class was predicted for; and what the chosen class's
+    probability is worth."""
+    figure = _figure()
+    left, right = figure.subplots(1, 2)
+    classes = evaluation.score.shape[1]
+    best = evaluation.score.argmax(axis=1)
+    actual = evaluation.outcome.astype(int)
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (actual, best), 1)
+    left.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        left.annotate(f"{count:,.0f}", (column, row), ha="center", va="center", fontsize=8)
+    left.set(xlabel="predicted class", ylabel="actual class", title="Confusion on the held-out month")
+    left.set(xticks=range(classes), yticks=range(classes))
+    predicted, observed, _ = _calibration((best == actual).astype(np.float64), evaluation.score.max(axis=1))
+    right.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
+    right.plot(predicted, observed, color=INK, marker="o")
+    right.set(xlabel="probability of the predicted class", ylabel="share that is right", title="Confidence")
+    return png(figure)
+
+
+def _regression(evaluation: Evaluation) -> bytes:
+    """Predicted beside actual, the residuals by what was predicted, and their histogram."""
+    figure = _figure()
+    left, middle, right = figure.subplots(1, 3)
+    rows = np.linspace(0, len(evaluation.outcome) - 1, min(SCATTERED, len(evaluation.outcome))).astype(int)
+    outcome, score = evaluation.outcome[rows], evaluation.score[rows]
+    residual = evaluation.outcome - evaluation.score
+    points: dict[str, Any] = {"marker": ".", "linestyle": "", "color": INK, "alpha": 0.3, "markersize": 4}
+    ends = [float(min(outcome.min(), score.min())), float(max(outcome.max(), score.max()))]
+    left.plot(ends, ends, color=FAINT, linewidth=1)
+    left.plot(score, outcome, **points)
+    left.set(xlabel="predicted", ylabel="actual", title="Held-out month")
+    middle.axhline(0.0, color=FAINT, linewidth=1)
+    middle.plot(score, outcome - score, **points)
+    middle.set(xlabel="predicted", ylabel="actual less predicted", title="Residuals")
+    right.hist(np.clip(residual, *np.percentile(residual, [0.5, 99.5])), bins=40, color=INK)
+    right.axvline(float(residual.mean()), color=SECOND, label=f"mean {residual.mean():.3g}")
+    right.set(xlabel="actual less predicted", ylabel="rows", title="Residuals, all rows")
+    right.legend(frameon=False)
+    return png(figure)
+
+
+def _figure() -> Figure:
+    """Room for three plots side by side; laid out by hand, because finding a layout takes as long as drawing."""
+    figure = Figure(figsize=(13, 4))
+    figure.subplots_adjust(left=0.05, right=0.985, bottom=0.14, top=0.9, wspace=0.22)
+    return figure
+
+
+def _thinned(*curve: Values) -> tuple[Values, ...]:
+    """At most 400 points of a curve, first and last among them: more do not show."""
+    places = np.unique(np.linspace(0, len(curve[0]) - 1, POINTS).astype(int))
+    return tuple(values[places] for values in curve)
+
+
+def _roc(outcome: Values, score: Values) -> tuple[Values, ...]:
+    order = np.argsort(-score, kind="stable")
+    hits = np.concatenate([[0.0], np.cumsum(outcome[order])])
+    misses = np.concatenate([[0.0], np.cumsum(1 - outcome[order])])
+    return _thinned(misses / max(misses[-1], 1), hits / max(hits[-1], 1))
+
+
+def _precision(outcome: Values, score: Values) -> tuple[Values, ...]:
+    """Recall and precision at every number of rows called positive; the noise of the first few is left out."""
+    hits = np.cumsum(outcome[np.argsort(-score, kind="stable")])
+    called = np.arange(1, len(outcome) + 1)
+    first = min(len(outcome) // 200, len(outcome) - 1)
+    return _thinned((hits / max(hits[-1], 1))[first:], (hits / called)[first:])
+
+
+def _calibration(outcome: Values, score: Values) -> tuple[Values, Values, Values]:
+    """Mean score, share of positive outcomes and count per occupied bin of equal width."""
+    place = np.minimum((score * BINS).astype(int), BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    kept = count > 0
+    predicted = np.bincount(place, weights=score, minlength=BINS)[kept] / count[kept]
+    observed = np.bincount(place, weights=outcome, minlength=BINS)[kept] / count[kept]
+    return predicted, observed, count[kept].astype(np.float64)

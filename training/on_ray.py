@@ -1,0 +1,159 @@
+"""Training in a Ray task: plain arguments go there, progress comes back while it works, and at last the candidate.
+
+The task reads the snapshot store and writes the artifact store itself. No model, no rows and no estimator travel.
+"""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import gettempdir
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from model_tools.errors import PenstockError
+from training.job import Job, Say, work
+
+if TYPE_CHECKING:
+    from training.candidate import Candidate
+
+QUIET_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+_SWITCHES = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray turns 127.0.0.1 into the machine's outer address
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+}
+"""What this driver sets of Ray's variables where its own environment does not."""
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """A step that the task has begun."""
+
+    text: str
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The error with which the task ended, as the parts of a PenstockError."""
+
+    thing: str
+    expected: str
+    found: str
+    todo: str
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The candidate, as JSON."""
+
+    candidate: msgspec.Raw
+
+
+def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
+    """The candidate of the job, trained in a task of the cluster; PenstockError with the task's own words if it fails,
+    and for a cluster that cannot be reached or a worker that died."""
+    from training.candidate import Candidate
+
+    with connected(address) as ray:
+        asked = {"num_cpus": 1} | dict(options)
+        task = ray.remote(_task).options(num_returns="streaming", max_retries=0, **asked)
+        answers = task.remote(msgspec.json.encode(job), max(int(asked["num_cpus"]), 1))
+        try:
+            for message in _messages(ray, answers, say):
+                match message:
+                    case Progress(text):
+                        say(text)
+                    case Refused(thing, expected, found, todo):
+                        raise PenstockError(thing, expected=expected, found=found, todo=todo)
+                    case Done(candidate):
+                        return msgspec.json.decode(candidate, type=Candidate)
+        except ray.exceptions.RayError as error:
+            raise _failed(job.model, str(error).strip()) from error
+        except BaseException:
+            ray.cancel(answers)
+            raise
+    raise _failed(job.model, "a task that ended without an answer")
+
+
+def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Refused | Done]:
+    """The task's messages as they come; says so where none has come for long."""
+    while True:
+        ready, _ = ray.wait([answers], timeout=QUIET_SECONDS, fetch_local=False)
+        if not ready:
+            say(f"Ray has said nothing for {QUIET_SECONDS:.0f} s; a task waits until the CPUs it asks for are free")
+            continue
+        try:
+            reference = next(answers)
+        except StopIteration:
+            return
+        yield msgspec.json.decode(ray.get(reference), type=Progress | Refused | Done)
+
+
+def _task(job: bytes, threads: int) -> Iterator[bytes]:
+    """Runs on a node of Ray: works in a thread, and gives on what that says until it ends."""
+    if "sklearn" not in sys.modules:
+        os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
+    said: SimpleQueue[Progress | Refused | Done | None] = SimpleQueue()
+    Thread(target=_work, args=(msgspec.json.decode(job, type=Job), said), daemon=True).start()
+    yield msgspec.json.encode(Progress(f"in a Ray task, process {os.getpid()}"))
+    while (message := said.get()) is not None:
+        yield msgspec.json.encode(message)
+
+
+def _work(job: Job, said: "SimpleQueue[Progress | Refused | Done | None]") -> None:
+    cache = Path(gettempdir()) / f"penstock-{os.getuid()}" / "artifacts"
+    try:
+        cache.parent.mkdir(mode=0o700, exist_ok=True)
+        made = work(job, cache, lambda text: said.put(Progress(text)))
+        said.put(Done(msgspec.Raw(msgspec.json.encode(made))))
+    except PenstockError as error:
+        said.put(Refused(error.thing, error.expected, error.found, error.todo))
+    except BaseException:
+        said.put(Refused(f"training of {job.model} in a Ray task", "to succeed", traceback.format_exc().strip(), ""))
+    finally:
+        said.put(None)
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Ray, connected to the cluster as a driver of its own; a process that is connected already stays so."""
+    for name, value in _SWITCHES.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        _demand_listener(address)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise PenstockError(
+            "PENSTOCK_RAY_ADDRESS",
+            expected="a Ray cluster that answers",
+            found=f"{address!r}: {str(error).strip()[:300]}",
+            todo="Start it, correct the address, or unset the variable to train in this process.",
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _demand_listener(address: str) -> None:
+    """OSError where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+
+
+def _failed(model: str, found: str) -> PenstockError:
+    return PenstockError(
+        f"training of {model} in a Ray task", expected="a candidate", found=found, todo="See the logs of Ray's workers."
+    )
