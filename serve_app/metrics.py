@@ -4,17 +4,24 @@ import os
 import time
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from resources.settings import Settings
 from serve_app.describing import model_state
+from serve_app.journal_lag import JournalLag
 from serve_app.releases import Watcher
 from serve_app.served_model import ServedModel
 
 BOUNDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 KEPT = 2000
 WINDOW_SECONDS = 10.0
+JOURNAL: tuple[tuple[str, str, str, Callable[[JournalLag], float]], ...] = (
+    ("lag_seconds", "gauge", "Time since the oldest answer was made that is not yet committed.", lambda one: one.lag),
+    ("rows_waiting", "gauge", "Answers that are made and not yet committed.", lambda one: one.rows_waiting),
+    ("writes_total", "counter", "Committed writes to the journal.", lambda one: one.writes),
+    ("write_seconds_total", "counter", "Time from answers made to their commit.", lambda one: one.seconds),
+)
 
 
 class ModelCounts:
@@ -108,6 +115,7 @@ class Metrics:
             yield f"# TYPE penstock_{metric}_total counter"
             for name, counts in self._counts.items():
                 yield f'penstock_{metric}_total{{model="{name}"}} {getattr(counts, attribute)}'
+        yield from self._journal()
         yield "# HELP penstock_refused_total Predict requests that got a problem."
         yield "# TYPE penstock_refused_total counter"
         for name, counts in self._counts.items():
@@ -117,6 +125,13 @@ class Metrics:
         yield "# TYPE penstock_book_connected gauge"
         yield f"penstock_book_connected {int(self._watcher.connected)}"
         yield from self._states()
+
+    def _journal(self) -> Iterator[str]:
+        for metric, kind, help_, value in JOURNAL:
+            yield f"# HELP penstock_journal_{metric} {help_}"
+            yield f"# TYPE penstock_journal_{metric} {kind}"
+            for name, model in self._models.items():
+                yield f'penstock_journal_{metric}{{model="{name}"}} {value(model.journal):g}'
 
     def _states(self) -> Iterator[str]:
         states = [model_state(model, self._settings) for model in self._models.values()]

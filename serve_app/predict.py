@@ -13,6 +13,7 @@ from resources.looked import Looked
 from resources.lookup_sql import PREVIOUS, Pointers
 from resources.lookups import UNDEFINED_TABLE, read_pointers
 from serve_app.decoding import Asked
+from serve_app.journal_lag import JournalLag
 from serve_app.lines import Waiting, give
 from serve_app.problems import unavailable
 from serve_app.refusals import refusal, without_row
@@ -48,6 +49,7 @@ class Predictor:
         self._contract = contract
         self._serving = serving
         self._moved = moved
+        self.lag = JournalLag()
         self._new_ids = Ids()
         self._relaxed = contract.journal == "relaxed"
         self._inputs: dict[bytes, bytes] = {}
@@ -84,7 +86,8 @@ class Predictor:
         """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
         entries, outcomes = self._predict(serving, found)
         number = await serving.number(connection)
-        records = await journal.write(connection, serving.write_at_once, serving.origin, number, entries)
+        with self.lag.writing(len(entries.ids)):
+            records = await journal.write(connection, serving.write_at_once, serving.origin, number, entries)
         if records and not records[0][1]:
             self._moved(await read_pointers(connection))
             return
@@ -123,7 +126,8 @@ class Predictor:
         before = [one.id if one else None for one in (stored[position] for position in planned.new)]
         last = [position in planned.last for position in planned.new]
         number = await serving.number(connection)
-        counts = await journal.write(connection, serving.write_seen, serving.origin, number, entries, before, last)
+        with self.lag.writing(len(entries.ids)):
+            counts = await journal.write(connection, serving.write_seen, serving.origin, number, entries, before, last)
         if not self._relaxed:
             entities = {record[0] for record in counts}
             counting = {position: answer for position, answer in given.items() if asked[position].entity in entities}

@@ -21,7 +21,9 @@ class ServedModel:
         self.contract = contract
         self.contract_digest = contract.digest()
         self.decode = Decoder(contract, now)
-        self.line = Line(url, Predictor(contract, self._now_serving, self.use_pointers))
+        predictor = Predictor(contract, self._now_serving, self.use_pointers)
+        self.journal = predictor.lag
+        self.line = Line(url, predictor)
         self.tables = TableCache(contract, url, self._renew)
         self.release: Release | None = None
         self.pointers: Pointers = {}
