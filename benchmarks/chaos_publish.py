@@ -25,25 +25,45 @@ from resources.table import ReplicatedTable
 from resources.verify import verify
 
 TABLE = ReplicatedTable("chaos", "", ("key",), pandera.DataFrameSchema(), indexes=[("part",)], largest_drop=1.0)
-OFFSETS = 4
+Whole = tuple[int, int, int]
+"""Rows, different values, and their sum: no two snapshots, and no part or mixture of them, agree in it."""
 BLOCK = 200
 """Single-row lookups between two reads of the whole table."""
 
 
 def snapshots(store: SnapshotStore, rows: int) -> list[Snapshot]:
-    """Snapshots of `rows` rows that differ in the one value that all rows of each share."""
-    made = []
-    for offset in range(OFFSETS):
-        table = pa.table(
+    """Two whole snapshots of `rows` rows that differ in every row, and in between two that change every fiftieth row
+    of the first, and so are published on top of it."""
+
+    def content(value: int, keys: range) -> pa.Table:
+        return pa.table(
             {
-                "key": pa.array(range(rows), pa.int64()),
-                "part": pa.array((i % 97 for i in range(rows)), pa.int32()),
-                "value": pa.array([offset] * rows, pa.int64()),
-                "text": pa.array([f"row {i}" for i in range(rows)]),
+                "key": pa.array(keys, pa.int64()),
+                "part": pa.array((i % 97 for i in keys), pa.int32()),
+                "value": pa.array([value] * len(keys), pa.int64()),
+                "text": pa.array([f"row {i}" for i in keys]),
             }
         )
-        made.append(store.write("chaos", table.to_reader(), key=("key",), query="", as_of=datetime.now(UTC)))
-    return made
+
+    now = datetime.now(UTC)
+    first, last = (
+        store.write("chaos", content(value, range(rows)).to_reader(), key=("key",), query="", as_of=now)
+        for value in (1, 1_000_003)
+    )
+    changed = [
+        store.write_changes(first, content(value, range(0, rows, 50)).to_batches(), lambda _: rows, as_of=now)
+        for value in (10, 1_000)
+    ]
+    return [first, *changed, last]
+
+
+def whole(stored: list[Snapshot]) -> list[Whole]:
+    """What a reader of a whole table may find."""
+    found = []
+    for one in stored:
+        values = one.batches(columns=["value"]).read_all()["value"].to_pylist()
+        found.append((len(values), len(set(values)), sum(values)))
+    return found
 
 
 def publish_forever(store_url: str, ids: list[str], book_url: str, started: Event) -> None:
@@ -57,7 +77,7 @@ def publish_forever(store_url: str, ids: list[str], book_url: str, started: Even
 
 
 def read(
-    book_url: str, rows: int, by_view: bool, stop: Event, done: Semaphore, found: "mp.Queue[Counter[str]]"
+    book_url: str, wholes: list[Whole], by_view: bool, stop: Event, done: Semaphore, found: "mp.Queue[Counter[str]]"
 ) -> None:
     """Read single rows and whole tables until told to stop; counts reads, errors, gaps and mixtures."""
     counts: Counter[str] = Counter({"lookups": 0, "whole tables": 0, "mixtures or gaps": 0, "rows not found": 0})
@@ -66,7 +86,7 @@ def read(
         connection.execute("SET ROLE replicated_reader")
         while not stop.is_set():
             try:
-                _read_block(connection, rows, by_view, moments, counts)
+                _read_block(connection, wholes, by_view, moments, counts)
             except psycopg.Error as error:
                 counts[f"error {type(error).__name__}"] += 1
             done.release()
@@ -74,14 +94,15 @@ def read(
 
 
 def _read_block(
-    connection: psycopg.Connection, rows: int, by_view: bool, moments: random.Random, counts: Counter[str]
+    connection: psycopg.Connection, wholes: list[Whole], by_view: bool, moments: random.Random, counts: Counter[str]
 ) -> None:
-    whole = sql.SQL("SELECT count(*), count(DISTINCT value) FROM {}").format(_relation(connection, by_view))
-    counts["mixtures or gaps"] += connection.execute(whole).fetchone() != (rows, 1)
+    everything = sql.SQL("SELECT count(*), count(DISTINCT value), sum(value)::bigint FROM {}")
+    found = connection.execute(everything.format(_relation(connection, by_view))).fetchone()
+    counts["mixtures or gaps"] += found not in wholes
     counts["whole tables"] += 1
     for _ in range(BLOCK):
         one = sql.SQL("SELECT key FROM {} WHERE key = %s").format(_relation(connection, by_view))
-        key = moments.randrange(rows)
+        key = moments.randrange(wholes[0][0])
         counts["rows not found"] += connection.execute(one, (key,)).fetchone() != (key,)
         counts["lookups"] += 1
 
@@ -99,7 +120,7 @@ def kill(count: int, store: SnapshotStore, stored: list[Snapshot], book: Book) -
     context = mp.get_context("forkserver")
     context.set_forkserver_preload(["resources.publish"])
     counts = {"kills": 0, "current tables not whole": 0, "leftovers": 0}
-    moments = random.Random(0)
+    moments = random.Random()
     for number in range(count):
         started = context.Event()
         victim = context.Process(
@@ -112,24 +133,25 @@ def kill(count: int, store: SnapshotStore, stored: list[Snapshot], book: Book) -
         victim.join()
         counts["kills"] += 1
         counts["current tables not whole"] += not all(found.equal for found in verify([book], store))
-        publish(stored[number % OFFSETS], TABLE, [book], who="chaos")
+        publish(stored[number % len(stored)], TABLE, [book], who="chaos")
         counts["leftovers"] += _leftovers(book)
     return counts
 
 
-def switch(count: int, lookups: int, rows: int, stored: list[Snapshot], book: Book) -> dict[str, int | float]:
+def switch(count: int, lookups: int, stored: list[Snapshot], book: Book) -> dict[str, int | float]:
     """Switch until there were `count` switches and `lookups` lookups by two readers of view and pointer each."""
     context = mp.get_context("forkserver")
     stop, done = context.Event(), context.Semaphore(0)
     found: mp.Queue[Counter[str]] = context.Queue()
     readers = [
-        context.Process(target=read, args=(book.url, rows, number % 2 == 0, stop, done, found)) for number in range(4)
+        context.Process(target=read, args=(book.url, whole(stored), number % 2 == 0, stop, done, found))
+        for number in range(4)
     ]
     for reader in readers:
         reader.start()
     started, switches, blocks = time.monotonic(), 0, 0
     while switches < count or blocks * BLOCK < lookups:
-        publish(stored[switches % OFFSETS], TABLE, [book], who="chaos")
+        publish(stored[switches % len(stored)], TABLE, [book], who="chaos")
         switches += 1
         while done.acquire(block=False):
             blocks += 1
@@ -147,7 +169,9 @@ def _leftovers(book: Book) -> int:
     with book.connect() as connection:
         row = connection.execute(
             """SELECT count(*) FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relkind = 'r'
-               AND relname LIKE 'chaos%' AND relname NOT IN (SELECT physical FROM replicated.publication)"""
+               AND relname LIKE 'chaos%' AND relname NOT IN (SELECT physical FROM replicated.publication)
+               AND relname NOT IN (SELECT delta FROM replicated.physical_table JOIN replicated.publication
+                                   USING (physical) WHERE delta IS NOT NULL)"""
         ).fetchone()
     return int(row[0]) if row else 0
 
@@ -171,7 +195,7 @@ def main(*, kills: int, switches: int, lookups: int, rows: int, as_json: bool) -
             publish(stored[0], TABLE, [book], who="chaos")
             counts: dict[str, dict[str, Any]] = {
                 "killed": kill(kills, store, stored, book),
-                "switched": switch(switches, lookups, rows, stored, book),
+                "switched": switch(switches, lookups, stored, book),
             }
         finally:
             server.stop()

@@ -98,6 +98,7 @@ def forget(book: Book, table: str) -> None:
 @click.option("--dsn", help="The libpq URL of the Postgres database to publish into.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--compare", is_flag=True, help="Compare with the limit, pandas and dlt instead, interleaved.")
+@click.option("--dlt", is_flag=True, help="With --compare: install dlt into a virtual environment of its own.")
 @click.option("--rows", default=5_000_000, show_default=True, help="With --compare: rows of the synthetic table.")
 @click.option("--rounds", default=3, show_default=True, help="With --compare: rounds of which the median counts.")
 def main(
@@ -109,6 +110,7 @@ def main(
     *,
     as_json: bool,
     compare: bool,
+    dlt: bool,
     rows: int,
     rounds: int,
 ) -> None:
@@ -119,7 +121,7 @@ def main(
     if compare or not (file or table or key):
         from benchmarks.publish_comparison import compare_all
 
-        compare_all(rows, rounds, dsn, as_json=as_json)
+        compare_all(rows, rounds, dsn, dlt=dlt, as_json=as_json)
         return
     if file is None or table is None or key is None or dsn is None:
         raise click.UsageError("give --duckdb, --table, --key and --dsn, or none of them")
