@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from assets.declarations import declared
-from assets.factories import model_retention, releasing, replication, retention, warehouse
+from assets.factories import model_retention, releasing, replication, retention, standing_checks, warehouse
 from assets.factories.environment import Environment
 from assets.factories.training import TrainingAssets
 from resources.model_retention import ModelRetention
@@ -17,10 +17,12 @@ def build() -> dg.Definitions:
     found = declared()
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]
+    checks: list[Any] = []
     jobs: list[Any] = []
     schedules: list[Any] = []
     for table in found.tables.values():
         assets += [replication.snapshot(table), replication.publication(table)]
+        checks.append(standing_checks.standing_checks(table))
         job, schedule = replication.job_and_schedule(table)
         jobs.append(job)
         schedules.append(schedule)
@@ -39,7 +41,9 @@ def build() -> dg.Definitions:
         jobs.append(
             dg.define_asset_job(
                 f"everything_for_{training.name}",
-                selection=dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP),
+                selection=standing_checks.without_standing_checks(
+                    dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP), list(found.tables)
+                ),
                 description="Every table, and the model of one month: what a first prediction needs.",
             )
         )
@@ -47,8 +51,13 @@ def build() -> dg.Definitions:
     job, schedule = retention.job_and_schedule()
     jobs.append(job)
     schedules.append(schedule)
+    if found.tables:
+        job, schedule = standing_checks.job_and_schedule(list(found.tables))
+        jobs.append(job)
+        schedules.append(schedule)
     return dg.Definitions(
         assets=assets,
+        asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
         resources={"environment": Environment()},

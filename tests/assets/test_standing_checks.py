@@ -1,0 +1,59 @@
+"""The standing checks: a table is looked after between two publishes too."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.declarations import declared as declarations
+from assets.definitions import defs
+from assets.factories.environment import Environment
+from assets.factories.standing_checks import JOB, job_and_schedule, standing_checks
+from resources.book import Book
+from resources.publish import publish
+from resources.snapshots import SnapshotStore
+from tests.resources.publishing import NOON, declared, numbered, write
+
+TABLE = declared(fresh_within=timedelta(hours=2))
+
+
+def looked() -> dict[str, bool]:
+    job, _ = job_and_schedule([TABLE.name])
+    made = dg.Definitions(
+        assets=[dg.AssetSpec(["test", TABLE.name]), dg.AssetSpec(["prod", TABLE.name])],
+        asset_checks=[standing_checks(TABLE)],
+        jobs=[job],
+        resources={"environment": Environment()},
+        executor=dg.in_process_executor,
+    )
+    result = made.resolve_job_def(JOB).execute_in_process()
+    return {f"{e.asset_key.path[0]} {e.check_name}": e.passed for e in result.get_asset_check_evaluations()}
+
+
+def test_what_is_changed_or_grows_old_after_its_publish_is_found(
+    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+        monkeypatch.setenv(f"PENSTOCK_{name}", value)
+    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
+    never = {f"{one} {check}": False for one in ("test", "prod") for check in ("still_verified", "fresh")}
+    assert looked() == never
+    snapshot = write(SnapshotStore(str(tmp_path / "snapshots")), numbered(50))
+    (published, _) = publish(snapshot, TABLE, [book, prod_book], who="me")
+    assert looked() == dict.fromkeys(never, True)
+
+    with book.connect() as connection:
+        connection.execute(f'UPDATE replicated."{published.physical}" SET value = 9 WHERE key = 3')
+    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=3)).isoformat())
+    assert looked() == never | {"prod still_verified": True}
+
+
+def test_they_run_on_their_own_schedule_and_not_with_every_publish() -> None:
+    def steps(job: str) -> set[str]:
+        return {node.name for node in defs.resolve_job_def(job).nodes}
+
+    every = {f"look_after_{name}" for name in declarations().tables}
+    assert steps(JOB) == every
+    for job in defs.jobs or ():
+        assert job.name == JOB or not steps(job.name) & every, job.name
