@@ -5,6 +5,7 @@ added) and are ingested by ADBC, two files at once; the indexes come after the l
 nothing of this repository, and prints one JSON object.
 """
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 REQUIREMENTS = ("dlt[postgres]", "duckdb", "pyarrow", "adbc-driver-manager", "adbc-driver-postgresql")
 BATCH_ROWS = 1_000_000
@@ -33,11 +36,8 @@ def load(file: str, table: str, key: str, index: str, dsn: str, folder: str) -> 
     """Load the table, and say how long each step took."""
     os.environ.update(SETTINGS)
     os.chdir(Path(folder))  # where dlt looks for its configuration
-    import dlt
-    import duckdb
-    import psycopg2
+    dlt, psycopg2 = importlib.import_module("dlt"), importlib.import_module("psycopg2")
 
-    @dlt.resource(name="dlt_table", write_disposition="replace")
     def rows() -> Iterator[Any]:
         with duckdb.connect(file, read_only=True) as warehouse:
             yield from warehouse.sql(f'SELECT * FROM "{table}"').to_arrow_reader(BATCH_ROWS)
@@ -49,7 +49,8 @@ def load(file: str, table: str, key: str, index: str, dsn: str, folder: str) -> 
         dataset_name="dlt_data",
     )
     times = [time.perf_counter()]
-    pipeline.extract(rows(), loader_file_format="parquet")
+    resource = dlt.resource(rows, name="dlt_table", write_disposition="replace")
+    pipeline.extract(resource, loader_file_format="parquet")
     times.append(time.perf_counter())
     pipeline.normalize()
     times.append(time.perf_counter())

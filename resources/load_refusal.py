@@ -5,35 +5,84 @@ import re
 from collections.abc import Iterator
 
 import psycopg
+import pyarrow as pa
+from psycopg import sql
 
-from resources.physical_table import PhysicalTable
+from resources.column_types import postgres_columns
+from resources.copy_stream import CopyEncoder
+from resources.physical_table import PhysicalTable, create_statement
 from resources.publish_error import PublishError
-from resources.snapshots import Snapshot
 
 _REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
+_BUFFERED_ROWS = 1000
+"""COPY stores so many rows at once (MAX_BUFFERED_TUPLES in Postgres' copyfrom.c): the line of an error that comes only
+then is up to so many rows behind."""
+
+
 @contextlib.contextmanager
-def explained(physical: PhysicalTable) -> Iterator[None]:
+def explained(connection: psycopg.Connection, physical: PhysicalTable) -> Iterator[None]:
     """Turn what Postgres refuses in the content into a PublishError; other errors pass unchanged."""
     try:
         yield
     except _REFUSALS as error:
-        # Only with a column is the line that of the row: rows are stored in bulk, many lines after they were read.
-        place = re.search(r"line (\d+), column ([^:\n]+)", error.diag.context or "")
-        column = f"column {place[2]!r} of " if place else ""
-        key = f" at key {_key_of_row(physical.source, int(place[1]) - 1)}" if place else ""
+        column, key = "", ""
+        if place := re.search(r"line (\d+)(?:, column ([^:\n]+))?", error.diag.context or ""):
+            row = int(place[1]) - 1
+            column = f"column {place[2]!r} of " if place[2] else ""
+            key = _key(physical, row) if place[2] else _refused_key(connection, physical, row, type(error))
         raise PublishError(
-            f"{column}table {physical.table!r}{key}",
+            f"{column}table {physical.table!r}{f' at key {key}' if key else ''}",
             expected="what Postgres can hold",
             found=str(error.diag.message_primary or error),
             todo="Cast or clean it in the table's query; nothing was changed.",
         ) from error
 
 
-def _key_of_row(snapshot: Snapshot, row: int) -> str:
-    for batch in snapshot.batches():
-        if row < batch.num_rows:
-            return ", ".join(f"{name}={batch.column(name)[row]}" for name in snapshot.key)
-        row -= batch.num_rows
+def _refused_key(
+    connection: psycopg.Connection, physical: PhysicalTable, last: int, refusal: type[psycopg.Error]
+) -> str:
+    """The key of the first row that is refused among those that were stored at once with row `last`, found by halving
+    in a table that is gone afterwards; empty where none is."""
+    first = max(0, last + 1 - _BUFFERED_ROWS)
+    rows = _rows(physical, first, last + 1 - first)
+
+    def holds(part: pa.Table) -> bool:
+        try:
+            with connection.transaction(force_rollback=True):
+                table = sql.Identifier("trial")
+                connection.execute(create_statement(table, postgres_columns(physical.schema), temporary=True))
+                with connection.cursor().copy("COPY trial FROM STDIN (FORMAT binary)") as copy:
+                    for chunk in CopyEncoder(physical.schema).chunks(part.to_batches()):
+                        copy.write(chunk)
+        except refusal:
+            return False
+        return True
+
+    if holds(rows):
+        return ""
+    low, high = 0, rows.num_rows - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if holds(rows.slice(low, middle + 1 - low)) else (low, middle)
+    return _key(physical, first + low)
+
+
+def _key(physical: PhysicalTable, row: int) -> str:
+    for found in _rows(physical, row, 1).select(list(physical.key)).to_pylist():
+        return ", ".join(f"{name}={value}" for name, value in found.items())
     return "unknown"
+
+
+def _rows(physical: PhysicalTable, first: int, count: int) -> pa.Table:
+    """Some rows of what is loaded."""
+    taken, before = [], 0
+    for batch in physical.source.batches():
+        start, end = max(first - before, 0), min(first + count - before, batch.num_rows)
+        if start < end:
+            taken.append(batch.slice(start, end - start))
+        before += batch.num_rows
+        if before >= first + count:
+            break
+    return pa.Table.from_batches(taken, physical.schema)

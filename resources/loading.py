@@ -78,14 +78,14 @@ class Loading:
     def load(self, chunks: Iterable[bytes]) -> None:
         """Copy the stream into the new physical table."""
         started = time.perf_counter()
-        with explained(self.physical):
+        with explained(self.connection, self.physical):
             self.physical.load(self.connection, chunks)
         self.seconds = replace(self.seconds, load=time.perf_counter() - started)
 
     def prepare(self) -> None:
         """Index, verify and check the loaded table; PublishError if it cannot become current."""
         started = time.perf_counter()
-        with explained(self.physical):
+        with explained(self.connection, self.physical):
             self.physical.build_indexes(self.connection, self.table.indexes)
             self.physical.finish(self.connection)
         indexed = time.perf_counter()

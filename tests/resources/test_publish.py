@@ -186,11 +186,11 @@ def test_as_many_columns_as_postgres_has(store: SnapshotStore, books: Books) -> 
     assert all(one.equal for one in verify(books, store))
 
 
-def test_a_row_that_does_not_fit_a_page_changes_nothing(store: SnapshotStore, books: Books) -> None:
-    wide = {f"c{i}": pa.array([0, 0, i], pa.int64()) for i in range(1100)}
-    table = pa.table({"key": pa.array([7, 8, 9]), **wide})
+def test_a_row_that_does_not_fit_a_page_is_named_and_changes_nothing(store: SnapshotStore, books: Books) -> None:
+    wide = {f"c{i}": pa.array([None] * 1500 + [i] * 500, pa.int64()) for i in range(1100)}
+    table = pa.table({"key": pa.array(range(7, 2007)), **wide})
     publish(write(store, numbered(3)), declared(), books, who="me")
-    with pytest.raises(PublishError, match=r"table .numbers.: .* found row is too big"):
+    with pytest.raises(PublishError, match=r"table .numbers. at key key=1507: .* found row is too big"):
         publish(write(store, table), declared(), books, who="me")
     assert [len(relations(book)) for book in books] == [1, 1]
 
