@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ PATH = "/models/flight_delay/predict"
 REQUESTS = 2000
 REPLICAS = 2
 KILLS = ("replica", "replica", "a process of Postgres", "Postgres", "every replica")
-LEAST_PAUSE, MOST_PAUSE = 1.0, 4.0
+LEAST_PAUSE, MOST_PAUSE = 0.5, 3.0
+LEAST_BETWEEN = 200
+"""Answers between two kills: a service that is down cannot lose any."""
 
 
 class Questions:
@@ -31,10 +34,12 @@ class Questions:
     def __init__(self, requests: list[dict[str, Any]], *, hour: int) -> None:
         self._bodies = [msgspec.json.encode(request)[:-1] for request in requests]
         self._hour = hour
+        self._run = time.time_ns() // 1000 % 50_000_000
 
     def __call__(self, client: int, n: int) -> bytes:
         """The body of one question."""
-        at = f"2026-11-22T{self._hour:02d}:{client:02d}:{n // 1_000_000:02d}.{n % 1_000_000:06d}Z"
+        seconds, micros = divmod(self._run + n, 1_000_000)
+        at = f"2026-11-22T{self._hour:02d}:{client:02d}:{seconds:02d}.{micros:06d}Z"
         return self._bodies[(client * 97 + n) % len(self._bodies)] + b',"asked_at":"%s"}' % at.encode()
 
 
@@ -42,7 +47,7 @@ def durability(
     stood: Stand, requests: list[dict[str, Any]], *, answers: int, clients: int, minutes: float
 ) -> dict[str, Any]:
     """Kill replicas and Postgres at random until there are so many answers, then look for each in the journal."""
-    moments = random.Random(0)
+    started, moments = datetime.now(UTC), random.Random(0)
     kills: Counter[str] = Counter()
     waiting: list[str] = []
     end = time.monotonic() + minutes * 60
@@ -53,9 +58,12 @@ def durability(
             waiting = waiting or moments.sample(KILLS, len(KILLS))
             what = waiting.pop()
             kills[what] += _kill(stood, what, moments)
+            before = len(asking.answers.given)
+            while len(asking.answers.given) < before + LEAST_BETWEEN and time.monotonic() < end:
+                time.sleep(0.1)
         stood.wait_for_replicas(REPLICAS)
     seen = asking.answers
-    found = lost(Book("prod", settings.prod_url), seen.given)
+    found = lost(Book("prod", settings.prod_url), seen.given, since=started)
     return {
         **found,
         "given twice": seen.given_twice,

@@ -67,8 +67,7 @@ def main(*, as_json: bool, quick: bool, rounds: int, seconds: float, only: tuple
 
 def _write_requests(settings: Settings, *, foreign: bool) -> list[dict[str, Any]]:
     posted = serve_home.requests(settings, REQUESTS)
-    lines = [msgspec.json.encode(request).decode()[:-1] for request in posted]
-    (settings.home / serve_targets.REQUESTS).write_text("\n".join(lines) + "\n")
+    serve_targets.write_requests(settings, posted)
     if foreign:
         serve_foreign.prepare(settings, posted, MOMENT)
     return posted

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -111,7 +112,7 @@ class Clients:
             self.answers.troubles[name] += 1
 
 
-def lost(book: Book, given: Mapping[str, bytes]) -> dict[str, int]:
+def lost(book: Book, given: Mapping[str, bytes], *, since: datetime) -> dict[str, int]:
     """How many answers the journal has not, has otherwise than they were given, or has twice for one question."""
     ids = list(given)
     stored: dict[str, bytes] = {}
@@ -121,6 +122,8 @@ def lost(book: Book, given: Mapping[str, bytes]) -> dict[str, int]:
             stored.update((entry.id, bytes(entry.answer)) for entry in map(journaled, found))
         doubled = connection.execute(
             "SELECT count(*) - count(DISTINCT (entity, asked_at, request::text)) FROM app.prediction"
+            " WHERE id >= app.first_id(%s)",
+            (since,),
         ).fetchone()
     assert doubled is not None
     return {

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 import psutil
 
 from resources import postgres
@@ -67,6 +69,12 @@ class Target:
             for process in self.all():
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
+
+
+def write_requests(settings: Settings, posted: list[dict[str, Any]]) -> None:
+    """Write the bodies for our own services, open at the end for the instant that wrk adds."""
+    lines = [msgspec.json.encode(request).decode()[:-1] for request in posted]
+    (settings.home / REQUESTS).write_text("\n".join(lines) + "\n")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ REPLICA_PORT_RANGES = 200
 # statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
 # replica watch each request for a disconnect, which costs two tasks a request, sends a line about each request to a
 # log server that is not there, and moves bodies through pipes, which pays for large ones only. Until it is told the
-# routes it answers 404.
+# routes it answers 404, and without a replica it hands requests to a proxy that lets them wait, or answers a bare 500.
 HAPROXY = """#!/bin/sh
 while [ "$1" != -f ]; do options="$options $1"; shift; done
 for port in {metrics_port} {stats_port}; do
@@ -28,6 +28,7 @@ for port in {metrics_port} {stats_port}; do
 done
 sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
+    -e 's/ check backup$/& disabled/' \\
     -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
     -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
 cp {folder}/503.http "$(dirname "$2")/500.http"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -89,7 +90,7 @@ def test_every_answer_outlives_kills_of_replicas_and_of_postgres(server: Postgre
     toy.publish_all(book)
     toy.release(book, settings.artifacts, tmp_path)
     replicas = Replicas(book.url, settings.home)
-    moments = random.Random(1)
+    moments, began = random.Random(1), datetime.now(UTC)
     try:
         clients = Clients(replicas.port, "/models/overflow/predict", question, count=6, patient=True)
         with clients as asking:
@@ -109,7 +110,7 @@ def test_every_answer_outlives_kills_of_replicas_and_of_postgres(server: Postgre
             wait_for(lambda: len(asking.answers.given) > max(ANSWERS, before + 200), 90)
     finally:
         replicas.stop()
-    found = lost(book, asking.answers.given)
+    found = lost(book, asking.answers.given, since=began)
     assert found["answers"] >= ANSWERS
     assert found == {"answers": found["answers"], "lost": 0, "journaled otherwise": 0, "duplicates": 0}
     assert set(asking.answers.troubles) <= ALLOWED, asking.answers.troubles

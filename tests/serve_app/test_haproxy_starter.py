@@ -1,0 +1,28 @@
+"""The starter turns the configuration that Ray writes for HAProxy into the one that Penstock wants."""
+
+import subprocess
+from pathlib import Path
+
+from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+
+from serve_app.ray_environment import HAPROXY
+
+
+def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> None:
+    starter, config = tmp_path / "haproxy", tmp_path / "haproxy.cfg"
+    (tmp_path / "503.http").write_text("HTTP/1.1 503 Service Unavailable\r\n\r\n")
+    starter.write_text(HAPROXY.format(folder=tmp_path, binary="echo", metrics_port=9101, stats_port=8404))
+    config.write_text(HAPROXY_CONFIG_TEMPLATE)
+    assert "return status 404 content-type text/plain" in config.read_text()
+    assert "mode 666 level admin" in config.read_text()
+    command = ["sh", starter, "-db", "-f", config, "-sf", "7"]
+    started = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert started.split() == ["-db", "-f", str(config), "-sf", "7"]
+    made = config.read_text()
+    assert f"http-request return status 503 errorfile {tmp_path}/503.http" in made
+    assert "status 404" not in made, "before it knows its routes it is not ready, rather than without them"
+    assert "mode 666" not in made
+    assert " check backup disabled\n" in made
+    assert " check backup\n" not in made
+    assert "x-request-disconnect-disabled" in made
+    assert (tmp_path / "500.http").read_text() == (tmp_path / "503.http").read_text()
