@@ -9,6 +9,9 @@ PIP := env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(BIN)/python -m pip --disab
 PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
+# Those that other measurements start in an interpreter of their own are left out.
+MEASUREMENTS = $(patsubst benchmarks/%.py,%,$(filter-out %_onnx.py %_foreign_model.py benchmarks/chaos%, \
+  $(shell grep -l __main__ benchmarks/*.py)))
 SOURCES := model_tools schemas resources training assets serve_app cli benchmarks tests
 
 .DEFAULT_GOAL := help
@@ -17,6 +20,7 @@ SOURCES := model_tools schemas resources training assets serve_app cli benchmark
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "The measurements: $(addprefix bench-,$(MEASUREMENTS))"
 
 setup: $(STAMP) ## Create .venv/ from the pinned requirements
 
@@ -67,8 +71,7 @@ bench-%: $(STAMP) ## One measurement of benchmarks/, for instance bench-publish
 	@$(BIN)/python -m benchmarks.$*
 
 bench: $(STAMP) ## Every measurement behind the figures in the docs
-	@for file in $$(grep -l __main__ benchmarks/*.py | grep -v chaos); do \
-	  $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+	@for name in $(MEASUREMENTS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 chaos-publish: $(STAMP) ## Kill publishers at random and count what readers see
 	@$(BIN)/python -m benchmarks.chaos_publish

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -62,6 +63,16 @@ def test_rollback_returns_to_what_was_replaced_and_says_so_in_the_ledger(book: B
     assert (back.version, back.action, back.replaced) == (2, "rollback", 3)
     assert (further.version, further.artifact) == (1, "a")
     assert [entry.version for entry in ledger(book, "m")] == [1, 2, 3, 2, 1]
+
+
+def test_rollback_takes_less_than_a_second_however_long_the_ledger(book: Book) -> None:
+    for number in range(300):
+        released(book, f"artifact {number}")
+    begun = time.monotonic()
+    back = rollback(book, "m", who="me", why="off", to=7)
+
+    assert time.monotonic() - begun < 1.0
+    assert (back.version, back.replaced) == (7, 300)
 
 
 def test_rollback_to_a_version_that_never_was_is_refused(book: Book) -> None:
