@@ -118,11 +118,14 @@ def estimator() -> Any:
     )
 
 
+HOURS = np.array([f" {hour}" for hour in range(24)], dtype=object)
+
+
 def carrier_and_hour(columns: Columns) -> np.ndarray[Any, Any]:
     """The group of the base rate, one text per row."""
     departure = columns["scheduled_departure"]
     hour = (departure - departure.astype("datetime64[D]")).astype("timedelta64[h]").astype(np.int64)
-    return np.char.add(columns["carrier"].astype(str), hour.astype(str))
+    return np.asarray(columns["carrier"] + HOURS[hour])
 
 
 MODEL = Model(

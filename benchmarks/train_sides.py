@@ -25,10 +25,10 @@ from training.candidate import make_candidate
 from training.job import train
 from training.monthly import take_rows
 from training.months import windows
-from training.release import release_to_prod, release_to_test
+from training.release import SCORED, release_to_prod, release_to_test
 
 MEMORY = """
-import resource, sys
+import sys
 from dataclasses import replace
 from pathlib import Path
 from assets.flight_delay import MODEL
@@ -38,7 +38,7 @@ from training.candidate import make_candidate
 snapshots, artifacts, training, holdout, month, most = sys.argv[1:]
 store, model = SnapshotStore(snapshots), replace(MODEL, most_training_rows=int(most) or None)
 make_candidate(model, month, store.open(training), store.open(holdout), ArtifactStore(artifacts), code_version="")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 
 
@@ -85,7 +85,8 @@ class Monthly:
         self.area = made.proposal.metrics["roc_auc"]
 
     def new_books(self) -> None:
-        """Books in which the earlier artifact is current."""
+        """Books in which the earlier artifact is current; what earlier gates have computed is forgotten."""
+        SCORED.clear()
         for book in self._books or ():
             book.engine.dispose()
         self._made += 1

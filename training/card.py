@@ -1,6 +1,7 @@
 """Makes the model card of a candidate from its data."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -48,13 +49,15 @@ def make_card(
     """The card of a candidate. The same artifact and held-out rows give the same card."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
     window = windows(proposal.month, 1 if start else model.window_months)
-    importance = permutation_importances(
-        artifact,
-        held_out.vectors,
-        held_out.outcome,
-        METRICS[rule.metric],
-        higher_is_better=MEASURES[rule.metric].higher_is_better,
-    )
+    with ThreadPoolExecutor(1) as beside:  # the plot is drawn while the kernel walks for the importances
+        plot = beside.submit(plot_of, evaluation)
+        importance = permutation_importances(
+            artifact,
+            held_out.vectors,
+            held_out.outcome,
+            METRICS[rule.metric],
+            higher_is_better=MEASURES[rule.metric].higher_is_better,
+        )
     return Card(
         model=contract.model,
         purpose=contract.purpose,
@@ -83,7 +86,7 @@ def make_card(
         lookups=contract.lookups,
         features=tuple(CardFeature(f.name, f.kind, f.meaning, *importance[f.name]) for f in contract.features),
         importance_rows=min(SAMPLE, len(evaluation.outcome)),
-        plot=plot_of(evaluation),
+        plot=plot.result(),
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
         task=evaluation.task,
         sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from resources.measures import MetricName, Task, measures_for
 from resources.model import Model
@@ -88,13 +89,12 @@ def _base_rate(task: Task, trained_on: TrainingRows, held_out: TrainingRows) -> 
     groups that training has not seen."""
     if trained_on.group is None or held_out.group is None:
         return None
-    groups, position = np.unique(trained_on.group, return_inverse=True)
-    at = np.clip(np.searchsorted(groups, held_out.group), 0, len(groups) - 1)
-    known = groups[at] == held_out.group
+    position, groups = pd.factorize(trained_on.group)
+    at = pd.Index(groups).get_indexer(pd.Index(held_out.group))  # -1 where training has not seen the group
 
     def rate(outcome: Values) -> Values:
         means = np.bincount(position, weights=outcome) / np.bincount(position)
-        rates: Values = np.where(known, means[at], outcome.mean())
+        rates: Values = np.append(means, outcome.mean())[at]
         return rates
 
     if task != "multiclass":

@@ -57,7 +57,7 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
         dict(model.contract.vectors(columns)),
         _outcome(model, table),
         np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
-        columns[model.gate.slice_by].astype(str) if model.gate.slice_by else None,
+        _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
     )
 
 
@@ -98,6 +98,11 @@ def _column(table: pa.Table, name: str, kind: Kind) -> Array:
     encoded = values.combine_chunks().dictionary_encode()
     texts = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     return np.asarray(texts[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], dtype=object)
+
+
+def _as_text(values: Array) -> Array:
+    """Any column as texts, to be told apart by; an array of objects, which costs least where it holds texts already."""
+    return values if values.dtype == object and None not in values else np.array([str(v) for v in values], dtype=object)
 
 
 def _joined(parts: Sequence[Array]) -> Array:

@@ -17,6 +17,9 @@ from training.frame import TrainingRows, read_rows
 from training.gate import Decision, GateRefused, judge
 from training.metrics import Values
 
+MOST_SCORED = 4
+SCORED: dict[tuple[str, str, str], Values] = {}
+
 
 def release_to_test(
     settings: Settings, model: Model, proposal: Proposal, book: Book, *, who: str, why: str, override: bool = False
@@ -58,10 +61,10 @@ def gate(settings: Settings, model: Model, proposal: Proposal, before: LedgerEnt
         reasons.append(f"its month {proposal.month} is older than {before.month} of release {before.version}")
     scored = None
     if before is not None:
-        scored = _score(settings, before.artifact, model, rows)
+        scored = _score(settings, before.artifact, model, rows, proposal.holdout_snapshot)
         if scored is None:
             reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
-    candidate = _score(settings, proposal.artifact, model, rows)
+    candidate = _score(settings, proposal.artifact, model, rows, proposal.holdout_snapshot)
     if candidate is None:
         reasons.append("it needs features, or has classes, that the contract does not have")
         candidate = np.full(_shape(model, rows), 0.5)
@@ -96,14 +99,26 @@ def _release(
     return release(book, proposal, verdict, who=who, why=why, version=version)
 
 
-def _score(settings: Settings, digest: str, model: Model, rows: TrainingRows) -> Values | None:
-    """The scores of a stored artifact on rows; None if it needs features, or answers in classes, that are not there."""
+def _score(settings: Settings, digest: str, model: Model, rows: TrainingRows, snapshot: str) -> Values | None:
+    """The scores of a stored artifact on rows; None if it needs features, or answers in classes, that are not there.
+
+    Artifact, rows and contract are named by the digests of their content, so what a gate of this process has computed
+    of the same three, for the candidate's page or for the other book, is what it would compute again.
+    """
+    key = digest, snapshot, model.contract.digest()
+    if key in SCORED:
+        return SCORED[key]
     loaded = artifacts.load(ArtifactStore(settings.artifacts).fetch(digest, artifact_cache(settings)))
     declared = {feature.name for feature in model.contract.features}
     if not {feature.name for feature in loaded.features} <= declared:
         return None
     scores = score_of(loaded.predict({feature.name: rows.vectors[feature.name] for feature in loaded.features}))
-    return scores if scores.shape == _shape(model, rows) else None
+    if scores.shape != _shape(model, rows):
+        return None
+    while len(SCORED) >= MOST_SCORED:
+        del SCORED[next(iter(SCORED))]
+    SCORED[key] = scores
+    return scores
 
 
 def _shape(model: Model, rows: TrainingRows) -> tuple[int, ...]:
