@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_tools.columns import instant
+from model_tools.columns import column, instant
 from model_tools.contract import Lookup
 from resources.looked import NOTHING, Columns, Part, encode_row
 
 Array = np.ndarray[Any, Any]
 
 KEPT_ROWS = 20_000
+NOTHING_ASKED = np.iinfo(np.int64).min
 _BY_TYPE = {
     "int8": "integer",
     "int4": "integer",
@@ -54,11 +55,7 @@ class CachedLookup:
         self.lookup = lookup
         self._keys = keys
         self._groups = stored.groups
-        if stored.times is not None:
-            edges = np.searchsorted(stored.group, np.arange(len(stored.groups) + 1))
-            self._times = memoryview(np.ascontiguousarray(stored.times).data)
-            self._newest = stored.times[edges[1:] - 1].tolist()
-            self._edges = edges.tolist()
+        self._newest = Newest(stored.group, stored.times, len(stored.groups)) if stored.times is not None else None
         numbers = [column.name for column in lookup.columns if column.kind == "number"]
         others = [column.name for column in lookup.columns if column.kind != "number"]
         kept = dict(zip(numbers, stored.numbers.T, strict=True)) | dict(zip(others, stored.others, strict=True))
@@ -75,7 +72,7 @@ class CachedLookup:
         columns: Columns
         if len(places) == 1:
             place = places[0]
-            row = self._matrix[place]
+            row = self._matrix[place].copy()
             columns = {name: row[at : at + 1] for at, name in enumerate(self._numbers)}
             for name, values in self._others:
                 columns[name] = values[place : place + 1 or None]
@@ -90,22 +87,14 @@ class CachedLookup:
     def _find(self, asked: "AskedFields") -> list[int]:
         """The place of each request's row, -1 where it finds none."""
         wanted = keys_of([asked.of(key.field, time=key.is_time) for key in self._keys], asked.count)
-        if self.lookup.as_of is None:
-            get = self._groups.get
-            return [get(key, -1) for key in wanted]
-        groups, edges, newest, times = self._groups.get, self._edges, self._newest, self._times
-        places = []
-        for key, until in zip(wanted, asked.of(self.lookup.as_of[1], time=True), strict=True):
-            group = groups(key)
-            if group is None or until is None:
-                places.append(-1)
-            elif until >= newest[group]:
-                places.append(edges[group + 1] - 1)
-            else:
-                start = edges[group]
-                place = bisect_right(times, until, start, edges[group + 1]) - 1
-                places.append(place if place >= start else -1)
-        return places
+        get = self._groups.get
+        found = [get(key, -1) for key in wanted]
+        if self._newest is None or self.lookup.as_of is None:
+            return found
+        until = self.lookup.as_of[1]
+        if asked.count == 1:
+            return [self._newest.of(found[0], asked.of(until, time=True)[0])]
+        return self._newest.of_many(np.array(found, dtype=np.int64), asked.instants(until))
 
     def _row(self, place: int) -> bytes:
         """A row as JSON: made when it is found for the first time."""
@@ -114,6 +103,46 @@ class CachedLookup:
         made = encode_row({name: _plain(values[place], holds) for name, holds, values in self._read})
         self._rows[place] = made
         return made
+
+
+class Newest:
+    """Of rows sorted by group and instant, the place of a group's newest row that is not after an instant.
+
+    Group and instant make up one number, so that many are found in one search; where that would not fit into 64 bits,
+    one by one.
+    """
+
+    def __init__(self, group: Array, times: Array, groups: int) -> None:
+        edges = np.searchsorted(group, np.arange(groups + 1))
+        self._first = edges[:-1]
+        self._searched = memoryview(times.data)
+        self._edges: list[int] = edges.tolist()
+        self._before = int(times.min()) - 1 if len(times) else 0
+        self._after = int(times.max()) if len(times) else 0
+        self._span = self._after - self._before + 1
+        self._numbers = None
+        if groups * self._span < 2**63:
+            self._numbers = group * self._span + (times - self._before)
+
+    def of(self, group: int, until: int | None) -> int:
+        """The place for one group, -1 where there is none or no such row."""
+        if group < 0 or until is None:
+            return -1
+        first, end = self._edges[group], self._edges[group + 1]
+        place = bisect_right(self._searched, until, first, end) - 1
+        return place if place >= first else -1
+
+    def of_many(self, groups: Array, until: Array) -> list[int]:
+        """The same for n groups; NOTHING_ASKED is no instant."""
+        if self._numbers is None:
+            pairs = zip(groups.tolist(), until.tolist(), strict=True)
+            return [self.of(group, None if at == NOTHING_ASKED else at) for group, at in pairs]
+        wanted = groups * self._span + (np.clip(until, self._before, self._after) - self._before)
+        places = np.searchsorted(self._numbers, wanted, side="right") - 1
+        there = (groups >= 0) & (until != NOTHING_ASKED)
+        there[there] = places[there] >= self._first[groups[there]]
+        found: list[int] = np.where(there, places, -1).tolist()
+        return found
 
 
 class Comparison(NamedTuple):
@@ -135,15 +164,23 @@ class AskedFields:
     def __init__(self, fields: Mapping[str, Sequence[Any]], count: int) -> None:
         self.count = count
         self._fields = fields
-        self._instants: dict[str, Sequence[int | None]] = {}
+        self._listed: dict[str, Sequence[int | None]] = {}
+        self._arrays: dict[str, Array] = {}
 
     def of(self, field: str, *, time: bool) -> Sequence[Any]:
         """The n values of a field, times as microseconds, None where missing."""
         if not time:
             return self._fields[field]
-        found = self._instants.get(field)
+        found = self._listed.get(field)
         if found is None:
-            found = self._instants[field] = instants(self._fields[field])
+            found = self._listed[field] = instants(self._fields[field])
+        return found
+
+    def instants(self, field: str) -> Array:
+        """The n times of a field as microseconds, NOTHING_ASKED where missing."""
+        found = self._arrays.get(field)
+        if found is None:
+            found = self._arrays[field] = column(self._fields[field], "time").view(np.int64)
         return found
 
 

@@ -28,13 +28,11 @@ class Entries(NamedTuple):
     """n answers to be journaled, as the arrays of the statements of `journal_sql`."""
 
     ids: Sequence[str]
-    entities: Sequence[bytes]
+    digests: Sequence[bytes]
+    """Of the entity, the input, the looked-up rows and the features, 16 bytes each."""
     asked_at: Sequence[datetime]
     requests: Sequence[str]
     looked_up: Sequence[str]
-    inputs: Sequence[bytes]
-    rows: Sequence[bytes]
-    features: Sequence[bytes]
     outcomes: Sequence[str]
     request_ids: Sequence[str]
 
@@ -69,10 +67,13 @@ async def write(
     connection: Any, sql: str, origin: Origin, number: int, entries: Entries, *more: Sequence[Any]
 ) -> list[Any]:
     """Run a writing statement of `journal_sql` about answers of one origin, and give its records."""
-    records: list[Any] = await connection.fetch(
-        sql, origin.model, origin.release, number, datetime.now(UTC), *entries, *more
-    )
+    records: list[Any] = await connection.fetch(sql, origin.model, origin.release, number, now(), *entries, *more)
     return records
+
+
+def now() -> datetime:
+    """When a batch is answered."""
+    return datetime.now(UTC)
 
 
 async def read(connection: Any, model: str, prediction: str) -> Journaled | None:

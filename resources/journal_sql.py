@@ -2,12 +2,14 @@
 
 from typing import Literal
 
-# $1 to $4 are of the whole batch, the rest are arrays.
+# $1 to $4 are of the whole batch, the rest are arrays. The four digests of an answer come as one value, since each
+# array costs its time for each of its values.
 _NEW = """new AS MATERIALIZED (
-    SELECT * FROM unnest($5::uuid[], $6::bytea[], $7::timestamptz[], $8::json[], $9::json[], $10::bytea[],
-                         $11::bytea[], $12::bytea[], $13::text[], $14::text[]{more})
-        WITH ORDINALITY AS a(id, entity, asked_at, request, looked_up, input, rows, features, outcome, request_id{also},
-                             n)
+    SELECT n, id, substring(digests FROM 1 FOR 16) AS entity, substring(digests FROM 17 FOR 16) AS input,
+           substring(digests FROM 33 FOR 16) AS rows, substring(digests FROM 49 FOR 16) AS features,
+           asked_at, request, looked_up, outcome, request_id{also}
+    FROM unnest($5::uuid[], $6::bytea[], $7::timestamptz[], $8::json[], $9::json[], $10::text[], $11::text[]{more})
+        WITH ORDINALITY AS a(id, digests, asked_at, request, looked_up, outcome, request_id{also}, n)
 )"""
 # Rows are taken in the order of their entity, so that two replicas never wait for each other.
 _COUNTS = """counts AS (
@@ -49,11 +51,11 @@ FROM app.prediction p JOIN app.origin o ON o.id = p.origin
 def write_seen(*, relaxed: bool) -> str:
     """Journal what was made after a look at the stored answers: gives the entities whose answers count.
 
-    An answer counts only where the stored answer about its entity is still the one that was seen ($15); $16 marks the
+    An answer counts only where the stored answer about its entity is still the one that was seen ($12); $13 marks the
     one per entity that becomes the stored one. Relaxed journals every answer, since it has been given already.
     """
     parts = (
-        _NEW.format(more=", $15::uuid[], $16::bool[]", also=", seen, last"),
+        _NEW.format(more=", $12::uuid[], $13::bool[]", also=", seen, last"),
         _COUNTS.format(seen="seen", where="last", counts="stored.id = excluded.replaced"),
         _JOURNALED.format(which="true" if relaxed else _COUNTING),
     )

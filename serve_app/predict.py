@@ -50,7 +50,7 @@ class Predictor:
         self._serving = serving
         self._moved = moved
         self.lag = JournalLag()
-        self._new_ids = Ids()
+        self.new_ids = Ids()
         self._relaxed = contract.journal == "relaxed"
         self._inputs: dict[bytes, bytes] = {}
 
@@ -84,7 +84,7 @@ class Predictor:
 
     async def _at_once(self, connection: Any, serving: Serving, questions: Sequence[Question], found: Found) -> None:
         """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
-        entries, outcomes = self._predict(serving, found)
+        entries, outcomes = self.predict(serving, found)
         number = await serving.number(connection)
         with self.lag.writing(len(entries.ids)):
             records = await journal.write(connection, serving.write_at_once, serving.origin, number, entries)
@@ -115,7 +115,7 @@ class Predictor:
         self._give(questions, planned, {position: one.answer() for position, one in planned.stored.items()})
         if not planned.new:
             return
-        entries, outcomes = self._predict(serving, Found(asked, looked, digests, planned))
+        entries, outcomes = self.predict(serving, Found(asked, looked, digests, planned))
         given = {
             position: serving.form.new(id_, outcome)
             for position, id_, outcome in zip(planned.new, entries.ids, outcomes, strict=True)
@@ -163,7 +163,7 @@ class Predictor:
                 waiting.answers.set_exception(refusal(by_waiting[id(waiting)]))
         return bool(places)
 
-    def _predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
+    def predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
         """The journal entries of the new predictions, and their outcomes."""
         asked, looked, digests, planned = found
         columns, rows, missing = looked.columns, looked.rows, looked.missing
@@ -174,15 +174,16 @@ class Predictor:
             columns = {name: values[new] for name, values in columns.items()}
         vectors = self._contract.vectors(request_columns(self._contract, [one.request for one in asked]) | columns)
         outcomes = serving.outcomes(serving.release.artifact.predict(vectors), missing)
+        features = journal.feature_digests(self._contract, vectors)
         entries = Entries(
-            ids=self._new_ids(len(asked)),
-            entities=[one.entity for one in asked],
+            ids=self.new_ids(len(asked)),
+            digests=[
+                one.entity + one.input + row + feature
+                for one, row, feature in zip(asked, digests, features, strict=True)
+            ],
             asked_at=[one.asked_at for one in asked],
             requests=[one.text for one in asked],
             looked_up=[row.decode() for row in rows],
-            inputs=[one.input for one in asked],
-            rows=digests,
-            features=journal.feature_digests(self._contract, vectors),
             outcomes=[outcome.decode() for outcome in outcomes],
             request_ids=[one.request_id for one in asked],
         )

@@ -11,7 +11,6 @@ from model_tools import artifact
 from model_tools.errors import PenstockError
 from resources import journal
 from resources.artifacts import ArtifactStore
-from resources.lookup_sql import tables_of
 from resources.lookups import read_pointers
 from resources.outcomes import class_names
 from serve_app.lines import connect
@@ -81,8 +80,7 @@ class Watcher:
             await connection.execute("SELECT app.prepare_journal(), app.retire_journal($1)", journal.KEEP_DAYS)
             self._journal_at = now + JOURNAL_SECONDS
         for model in self._models.values():
-            wanted = tables_of(model.contract)
-            model.use_pointers({table: pointers[table] for table in wanted if table in pointers})
+            model.use_pointers(pointers)
         for record in records:
             if record["model"] in self._models:
                 await self._release(self._models[record["model"]], record, now)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from model_tools.contract import Contract
 from model_tools.errors import PenstockError
-from resources.lookup_sql import Pointers
+from resources.lookup_sql import Pointers, tables_of
 from serve_app.decoding import Decoder
 from serve_app.lines import Line
 from serve_app.predict import Predictor
@@ -21,9 +21,9 @@ class ServedModel:
         self.contract = contract
         self.contract_digest = contract.digest()
         self.decode = Decoder(contract, now)
-        predictor = Predictor(contract, self._now_serving, self.use_pointers)
-        self.journal = predictor.lag
-        self.line = Line(url, predictor)
+        self.predictor = Predictor(contract, self._now_serving, self.use_pointers)
+        self.journal = self.predictor.lag
+        self.line = Line(url, self.predictor)
         self.tables = TableCache(contract, url, self._renew)
         self.release: Release | None = None
         self.pointers: Pointers = {}
@@ -38,9 +38,10 @@ class ServedModel:
         self._renew()
 
     def use_pointers(self, pointers: Pointers) -> None:
-        """Serve from other snapshots."""
-        if pointers != self.pointers:
-            self.pointers = pointers
+        """Serve from other snapshots; pointers of tables that the model does not look up in are of no interest."""
+        wanted = {table: pointers[table] for table in tables_of(self.contract) if table in pointers}
+        if wanted != self.pointers:
+            self.pointers = wanted
             self._renew()
 
     def refuse_release(self, version: int, reason: str) -> None:

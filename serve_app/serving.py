@@ -66,6 +66,10 @@ class Serving:
         """What n requests find, where all tables are in memory."""
         return self.statement.assemble(self.known(requests), len(requests))
 
+    def in_postgres(self) -> LookupStatement:
+        """The statement that looks everything up in Postgres."""
+        return LookupStatement(self.contract, self.pointers, previous=True)
+
     def outcomes(self, predicted: np.ndarray[Any, Any], missing: list[tuple[str, ...]]) -> list[bytes]:
         """The JSON outcomes of n new predictions."""
         return answers.made(self._classes, predicted, missing)

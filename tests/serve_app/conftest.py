@@ -37,6 +37,16 @@ class Service:
         body = {"tank": "t7", "valve": 3, "inflow": 40.0, "asked_at": "2026-01-01T05:30:00Z"} | fields
         return self.http.post(f"/models/{self.contract.model}/predict", json=body)
 
+    def ask_many(self, inflows: range) -> list[dict[str, Any]]:
+        """Post one array, a different entity for each; gives the answers."""
+        many = [
+            {"tank": f"t{n % 50}", "valve": n // 50, "inflow": n % 1000, "asked_at": "2026-01-01T05:30:00Z"}
+            for n in inflows
+        ]
+        answered = self.http.post(f"/models/{self.contract.model}/predict", json=many)
+        assert answered.status_code == 200, answered.text
+        return list(answered.json())
+
     def release(self, version: int, **options: Any) -> str:
         """Make a version current."""
         options = {"contract": self.contract} | options

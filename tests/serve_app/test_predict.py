@@ -1,12 +1,17 @@
 """Predicting over HTTP."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
+import pytest
 import toy
 from conftest import Service, Start, wait_for
 
 from model_tools import artifact
+from resources import journal
 from resources.artifacts import ArtifactStore
+from serve_app.lines import LANES, PIECE
 
 
 def test_an_answer_is_what_the_artifact_says_of_the_looked_up_rows(service: Service) -> None:
@@ -63,3 +68,82 @@ def test_relaxed_answers_are_journaled_right_after(start: Start, service: Servic
     given = {relaxed.ask(inflow=n).json()["id"] for n in range(20)}
     wait_for(lambda: service.journal() == 20)
     assert len(given) == 20
+
+
+def test_relaxed_loses_no_more_than_the_batches_under_way(
+    start: Start, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relaxed = start(msgspec.structs.replace(toy.CONTRACT, journal="relaxed"))
+    write = journal.write
+    failing = False
+
+    async def sometimes(*arguments: Any) -> list[Any]:
+        if failing:
+            raise ConnectionResetError
+        return await write(*arguments)
+
+    monkeypatch.setattr(journal, "write", sometimes)
+    before = {answer["id"] for answer in relaxed.ask_many(range(600))}
+    wait_for(lambda: service.journal() == len(before))
+    failing = True
+    lost = relaxed.ask_many(range(600, 600 + PIECE))
+    failing = False
+    after = {answer["id"] for answer in relaxed.ask_many(range(2000, 2300))}
+    wait_for(lambda: service.journal() >= len(before) + len(after))
+    assert len(lost) <= LANES * PIECE
+    assert service.journal() == len(before) + len(after), "lost is what was given while nothing could be written"
+
+
+def test_what_is_wrong_far_down_an_array_is_named_by_its_place(start: Start, service: Service) -> None:
+    lookups = tuple(
+        msgspec.structs.replace(lookup, missing="reject") if lookup.name == "tank" else lookup
+        for lookup in toy.CONTRACT.lookups
+    )
+    strict = start(msgspec.structs.replace(toy.CONTRACT, lookups=lookups))
+    service.release(2, contract=strict.contract)
+    wait_for(lambda: strict.ask().status_code == 200)
+    for wait in (lambda: None, strict.wait_for_tables):
+        wait()
+        many = [{"tank": "t7", "valve": n % 60, "asked_at": "2026-01-01T05:30:00Z"} for n in range(700)]
+        many[610]["tank"] = "nowhere"
+        refused = strict.http.post("/models/overflow/predict", json=many)
+        assert refused.status_code == 422
+        assert [fault["field"] for fault in refused.json()["faults"]] == ["$[610].tank"]
+
+
+def test_an_array_of_which_a_piece_fails_is_refused_whole_and_answered_when_asked_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = journal.write, 0
+
+    async def third_fails(*arguments: Any) -> list[Any]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise ConnectionResetError
+        return await write(*arguments)
+
+    monkeypatch.setattr(journal, "write", third_fails)
+    service.wait_for_tables()
+    many = [
+        {"tank": f"t{n % 50}", "valve": n // 50, "inflow": 1, "asked_at": "2026-01-01T05:30:00Z"} for n in range(1000)
+    ]
+    assert service.http.post("/models/overflow/predict", json=many).status_code == 503
+    kept = service.journal()
+    assert kept < 1000
+    answers = service.http.post("/models/overflow/predict", json=many).json()
+    assert len({answer["id"] for answer in answers}) == 1000
+    assert sum(answer["unchanged"] for answer in answers) >= kept, "what was journaled is given again"
+    assert service.journal() == 1000
+
+
+def test_a_publish_is_seen_whether_its_table_is_in_memory_yet_or_not(service: Service) -> None:
+    service.wait_for_tables()
+    for height in (7.0, 8.0, 9.0):
+        snapshot = toy.publish_tanks(service.book, height)
+        for inflow in (height, height + 0.5):
+            made = service.ask(inflow=inflow).json()
+            assert made["snapshots"]["tanks"] == snapshot
+            journaled = service.http.get(f"/models/overflow/predictions/{made['id']}").json()
+            assert journaled["looked_up"]["tank"]["height"] == height + 1
+        service.wait_for_tables()
