@@ -12,6 +12,9 @@ from resources import postgres
 from resources.processes import free_port
 from resources.settings import ROOT, Settings
 
+# Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
+# without where they are not found: 50 MB less for each. Tasks of ours get the real ones.
+WITHOUT = Path(__file__).parent / "without"
 REPLICA_PORTS = 50
 FIRST_REPLICA_PORT = 20_000
 REPLICA_PORT_RANGES = 200
@@ -60,7 +63,7 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     resolved = postgres.resolve(settings)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(WITHOUT), str(ROOT), os.environ.get("PYTHONPATH", "")])),
         "PYTHONUNBUFFERED": "1",
         "PENSTOCK_HOME": str(resolved.home),
         "PENSTOCK_HTTP_HOST": resolved.http_host,
