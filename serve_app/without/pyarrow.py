@@ -1,5 +1,5 @@
 """Found before pyarrow in the processes of a local Ray head, see `serve_app.ray_environment`."""
 
-from _stand_in import stand_in
+from serve_app.stand_in import stand_in
 
 stand_in("pyarrow")

@@ -1,19 +1,19 @@
-"""What the modules beside this one do: refuse Ray's own imports of a package, and give it to everyone else."""
+"""What the modules in `without/` do: refuse Ray's own imports of a package, and give it to everyone else."""
 
 import importlib
 import sys
 from pathlib import Path
 
+HERE = Path(__file__).parent / "without"
 REFUSED = {"ray.serve._private.utils", "ray._private.arrow_serialization"}
 
 
 def stand_in(name: str) -> None:
     """Put the real package in the place of its stand-in; ModuleNotFoundError for Ray, which then does without."""
     if _importer() in REFUSED:
-        raise ModuleNotFoundError(f"Ray does without {name} here, see {Path(__file__).parent / name}.py", name=name)
-    here = str(Path(__file__).parent)
+        raise ModuleNotFoundError(f"Ray does without {name} here, see {HERE / name}.py", name=name)
     path = sys.path[:]
-    sys.path[:] = [entry for entry in path if entry != here]
+    sys.path[:] = [entry for entry in path if entry != str(HERE)]
     del sys.modules[name]
     try:
         sys.modules[name] = importlib.import_module(name)

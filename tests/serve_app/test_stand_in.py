@@ -1,0 +1,29 @@
+"""Packages that Ray does without in the processes of a local head, and that everyone else gets."""
+
+import os
+import subprocess
+import sys
+
+from resources.settings import ROOT
+from serve_app.ray_environment import WITHOUT
+
+
+def run(program: str) -> str:
+    """What a program prints in the environment of a local head."""
+    environment = os.environ | {"PYTHONPATH": f"{WITHOUT}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT / "tests", capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_ray_serve_starts_without_pandas_and_pyarrow_and_leaves_them_to_others() -> None:
+    program = """
+import sys, ray.serve
+from ray._private import arrow_serialization
+arrow_serialization._register_custom_datasets_serializers(None)
+print([name for name in ("pandas", "pyarrow") if name in sys.modules])
+import pandas, pyarrow.parquet
+print(pandas.DataFrame({"a": [1]}).shape, pyarrow.array([1]).type, pandas is sys.modules["pandas"])
+"""
+    assert run(program).splitlines() == ["[]", "(1, 1) int64 True"]
