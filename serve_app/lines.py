@@ -19,6 +19,9 @@ PIECE = 250
 SECONDS = 0.8
 SECONDS_PER_ROW = 0.001
 
+# The last is what asyncpg says where a server dies in the middle of an operation: the connection is of no more use.
+_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 log = logging.getLogger("penstock.serve")
 
 
@@ -124,7 +127,7 @@ class Line:
                     connection = await connect(self._url)
                 await self._work(connection, batch)
         except Exception as error:
-            lost = isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError) or _is_away(error)
+            lost = isinstance(error, _LOST) or _is_away(error)
             if lost and not isinstance(error, asyncpg.DataError):
                 if connection is not None:
                     connection.terminate()

@@ -104,7 +104,9 @@ def test_every_answer_outlives_kills_of_replicas_and_of_postgres(server: Postgre
                 elif number % 3 == 1:
                     kill_backend(psutil.Process(pid))
                 else:
+                    killed = psutil.Process(pid)
                     os.kill(pid, signal.SIGKILL)
+                    psutil.wait_procs([killed], timeout=10)
                     server.start()
             before = len(asking.answers.given)
             wait_for(lambda: len(asking.answers.given) > max(ANSWERS, before + 200), 90)
