@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
-_WAITING = 3
+_WAITING = 16
 """Chunks that may wait for one receiver: enough to keep it busy, few enough that memory stays flat."""
 
 

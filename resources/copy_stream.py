@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 import pgpq
 import pyarrow as pa
 
-CHUNK_BYTES = 2 << 20
-"""Arrow bytes that are encoded at once: large enough to be fast, small enough that memory stays flat."""
+CHUNK_BYTES = 256 << 10
+"""Arrow bytes that are encoded at once: large enough to be fast, small enough that memory stays flat, and that the
+thread that sends gets the interpreter back, which the encoder holds, before the server has read what was sent."""
 
 
 def slices(batch: pa.RecordBatch, limit: int = CHUNK_BYTES) -> Iterator[pa.RecordBatch]:

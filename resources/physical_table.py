@@ -8,6 +8,7 @@ import pyarrow as pa
 from psycopg import sql
 
 from resources.column_types import postgres_columns
+from resources.copy_in import copy_in
 from resources.snapshots import Snapshot
 
 _LONGEST_STEM = 36
@@ -61,9 +62,7 @@ class PhysicalTable:
             self.register(connection)
             connection.execute(create_statement(self._filled, postgres_columns(self.schema), self.key))
             statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(self._filled)
-            with connection.cursor().copy(statement) as copy:
-                for chunk in chunks:
-                    copy.write(chunk)
+            copy_in(connection, statement, chunks)
 
     def register(self, connection: psycopg.Connection) -> None:
         """Note the table, so that it is found when its publisher dies."""
