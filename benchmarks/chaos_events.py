@@ -3,19 +3,25 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
 from benchmarks.serve_changes import Changes
-from benchmarks.serve_clients import Clients
+from benchmarks.serve_clients import Clients, lost
 from benchmarks.serve_stand import Stand
+from resources.book import Book
 
 CALM_SECONDS = 2.0
 MANY = 1_000_000
+AWAY_SECONDS = 20.0
+REFUSED_WITHIN, BACK_WITHIN = 1.0, 2.0
 
 
 class Happened(msgspec.Struct, frozen=True):
-    """One event as the clients saw it. `allowed` is how many requests may get no answer."""
+    """One event as the clients saw it. `allowed` is how many requests may get no answer, beside refusals `expected` of
+    it, `wrong` how many answers the journal has not, or has otherwise, or twice. What was away and came back has
+    `recovered_s`, until the first answer."""
 
     name: str
     seconds: float
@@ -23,33 +29,49 @@ class Happened(msgspec.Struct, frozen=True):
     troubles: Mapping[str, int]
     allowed: int
     longest_pause_s: float
+    expected: tuple[str, ...] = ()
+    wrong: int = 0
+    slowest_refusal_s: float = 0.0
+    recovered_s: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the service did what it promises."""
+        unexpected = sum(count for name, count in self.troubles.items() if name not in self.expected)
+        in_time = not self.expected or self.slowest_refusal_s <= REFUSED_WITHIN
+        return unexpected <= self.allowed and not self.wrong and in_time and (self.recovered_s or 0.0) <= BACK_WITHIN
 
     def line(self) -> str:
         """The event as one line of a report."""
         failed = sum(self.troubles.values())
         kinds = ", ".join(f"{count} {name}" for name, count in self.troubles.items())
+        refused = f", slowest refusal {self.slowest_refusal_s:.2f} s" if self.slowest_refusal_s else ""
+        back = f", back after {self.recovered_s:.2f} s" if self.recovered_s is not None else ""
         return (
             f"{self.name:<34} {self.seconds:>6.1f} s {self.answers:>7,} answered {failed:>5} not"
             f"{f' ({kinds})' if kinds else '':<30} longest pause {self.longest_pause_s:>6.2f} s"
+            f"{refused}{back}, {self.wrong} wrong{'' if self.good else '  NOT AS PROMISED'}"
         )
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something to do under load."""
+    """Something to do under load. What it takes away for a while it gives back at the moment that `act` gives."""
 
     name: str
     act: Callable[[], object]
     allowed: int = 0
+    expected: tuple[str, ...] = ()
 
-    def run(self, clients: Clients) -> Happened:
+    def run(self, clients: Clients, book: Book) -> Happened:
         """Do it between two calm moments, and say what the clients saw from the first to the last."""
         clients.fresh()
-        began = time.monotonic()
+        began, since = time.monotonic(), datetime.now(UTC)
         time.sleep(CALM_SECONDS)
-        self.act()
+        back = self.act()
         time.sleep(CALM_SECONDS)
         seen = clients.fresh()
+        found = lost(book, seen.given, since=since)
         return Happened(
             self.name,
             time.monotonic() - began,
@@ -57,6 +79,10 @@ class Event:
             dict(seen.troubles),
             self.allowed,
             seen.longest_pause(),
+            self.expected,
+            sum(count for name, count in found.items() if name != "answers"),
+            seen.slowest_refusal,
+            seen.recovered_after(back) if isinstance(back, float) else None,
         )
 
 
@@ -72,6 +98,8 @@ def events(stood: Stand, made: Changes, *, replicas: int) -> Iterator[Event]:
     yield Event("rolling deploy", lambda: _roll(stood, replicas))
     yield Event("one replica killed", lambda: _kill_one(stood, replicas))
     yield Event("Serve controller killed", lambda: _kill_controller(stood, replicas))
+    away = f"Postgres stopped for {AWAY_SECONDS:.0f} s"
+    yield Event(away, lambda: _stop_postgres(stood), expected=("503 book-away",))
     yield Event("HAProxy killed", lambda: _kill_haproxy(stood, replicas), allowed=MANY)
 
 
@@ -99,6 +127,18 @@ def _kill_controller(stood: Stand, replicas: int) -> None:
     while not stood.processes("controller"):
         time.sleep(0.2)
     stood.wait_for_replicas(replicas)
+
+
+def _stop_postgres(stood: Stand) -> float:
+    """Stop it and start it again; gives the moment at which it takes connections. No replica starts anew for it."""
+    before = {process.pid for process in stood.processes("replica")}
+    stood.stop_postgres()
+    time.sleep(AWAY_SECONDS)
+    stood.start_postgres()
+    back = time.monotonic()
+    time.sleep(CALM_SECONDS)
+    assert before == {process.pid for process in stood.processes("replica")}
+    return back
 
 
 def _kill_haproxy(stood: Stand, replicas: int) -> None:

@@ -26,12 +26,18 @@ STORED = f"{READ} WHERE p.id = ANY(%s::uuid[])"
 
 @dataclass
 class Answers:
-    """What all clients saw: the body by id, how often it was not an answer, and when the answers came."""
+    """What all clients saw: the body by id, how often it was not an answer, and when the answers came. A refusal that
+    is no problem document, or does not say when to come again, has a trouble's name of its own."""
 
     given: dict[str, bytes] = field(default_factory=dict)
     given_twice: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     moments: list[float] = field(default_factory=list)
+    slowest_refusal: float = 0.0
+
+    def recovered_after(self, moment: float) -> float:
+        """The seconds from a moment to the first answer after it, infinite where there is none."""
+        return min((one for one in self.moments if one >= moment), default=float("inf")) - moment
 
     def longest_pause(self, since: float = 0.0) -> float:
         """The most seconds between two answers in a row, whoever got them."""
@@ -88,6 +94,7 @@ class Clients:
     ) -> tuple[http.client.HTTPConnection | None, bool]:
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=TIMEOUT_SECONDS)
+        began = time.monotonic()
         try:
             connection.request("POST", self._path, body, {"content-type": "application/json"})
             response = connection.getresponse()
@@ -98,7 +105,9 @@ class Clients:
             time.sleep(PAUSE_SECONDS)
             return None, False
         if response.status != 200:
-            self._trouble(_trouble(response.status, answer))
+            self._trouble(_trouble(response, answer))
+            with self._lock:
+                self.answers.slowest_refusal = max(self.answers.slowest_refusal, time.monotonic() - began)
             return connection, False
         with self._lock:
             id_ = answer[7:43].decode()
@@ -142,15 +151,17 @@ def merge(parts: Iterable[Answers]) -> Answers:
         whole.given |= part.given
         whole.troubles += part.troubles
         whole.moments += part.moments
+        whole.slowest_refusal = max(whole.slowest_refusal, part.slowest_refusal)
     return whole
 
 
-def _trouble(status: int, answer: bytes) -> str:
+def _trouble(response: http.client.HTTPResponse, answer: bytes) -> str:
     """A refusal in a few words."""
+    status, again = response.status, "" if response.headers["retry-after"] else " without Retry-After"
     try:
-        return f"{status} {msgspec.json.decode(answer, type=dict[str, Any])['type'].rpartition(':')[2]}"
+        return f"{status} {msgspec.json.decode(answer, type=dict[str, Any])['type'].rpartition(':')[2]}{again}"
     except (msgspec.DecodeError, KeyError):
-        return f"{status} {answer[:60].decode(errors='replace')}"
+        return f"{status} {answer[:60].decode(errors='replace')}{again}"
 
 
 def _new(answer: bytes) -> bytes:

@@ -1,7 +1,5 @@
 """A whole service on Ray Serve for chaos: its replicas, HAProxy, controller and Postgres by pid, and its config."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -41,10 +39,16 @@ class Stand:
         return len(found) if all_of_them else len(found[:1])
 
     def kill_postgres(self) -> None:
-        """Kill the postmaster with SIGKILL; its other processes notice and go."""
+        """Kill the postmaster with SIGKILL, and wait for its end; its other processes notice and go."""
         pid = postgres.server(self.settings).pid()
         assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        killed = psutil.Process(pid)
+        killed.kill()
+        psutil.wait_procs([killed], timeout=PATIENCE_SECONDS)
+
+    def stop_postgres(self) -> None:
+        """Stop it in good order; whoever is connected is sent away."""
+        postgres.server(self.settings).stop()
 
     def start_postgres(self) -> None:
         """Start it again; it recovers what was committed."""

@@ -1,6 +1,7 @@
 """What training and serving share about one model: request fields, lookups, features, output."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -180,6 +181,7 @@ def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
     return info
 
 
+@cache
 def _code_of(function: Callable[..., Any]) -> str:
     """The source of the function's module without comments and docstrings."""
     import ast

@@ -27,7 +27,7 @@ async def load(connection: Any, lookup: Lookup, pointer: Pointer, bound: Mapping
     `bound` is the Postgres type of each request field.
     """
     if pointer.rows > MOST_ROWS:
-        raise Uncacheable(f"{pointer.rows} rows")
+        raise Uncacheable(f"{pointer.rows} rows, more than the {MOST_ROWS} kept in memory")
     names = [*lookup.key, *([lookup.as_of[0]] if lookup.as_of else []), *(c.name for c in lookup.columns)]
     selected = ", ".join(quoted(name) for name in names)
     async with connection.transaction(readonly=True):

@@ -12,7 +12,8 @@ from serve_app.served_model import ServedModel
 
 
 class TableState(msgspec.Struct, frozen=True):
-    """A replicated table as this replica reads it; `age_s` is the time since its content was extracted."""
+    """A replicated table as this replica reads it; `age_s` is the time since its content was extracted, `in_postgres`
+    why it is looked up there and not in this replica's memory, empty where it is in memory."""
 
     table: str
     snapshot: str
@@ -20,6 +21,8 @@ class TableState(msgspec.Struct, frozen=True):
     as_of: datetime | None
     published_at: datetime | None
     age_s: float | None
+    in_memory: bool
+    in_postgres: str
 
 
 class ModelState(msgspec.Struct, frozen=True):
@@ -64,8 +67,11 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
                 pointer.as_of,
                 pointer.published_at,
                 (now - pointer.as_of).total_seconds() if pointer.as_of else None,
+                in_memory=kept_out is None,
+                in_postgres=kept_out or "",
             )
             for pointer in model.pointers.values()
+            for kept_out in [model.tables.kept_out(pointer.table)]
         ),
         refused=model.refused,
     )

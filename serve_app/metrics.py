@@ -148,3 +148,9 @@ class Metrics:
         for table in tables.values():
             if table.age_s is not None:
                 yield f'penstock_snapshot_age_seconds{{table="{table.table}"}} {table.age_s:.0f}'
+        yield "# HELP penstock_table_in_memory Whether a model's table is looked up in memory (1) or in Postgres (0)."
+        yield "# TYPE penstock_table_in_memory gauge"
+        for state in states:
+            for table in state.tables:
+                labels = f'model="{state.model}",table="{table.table}"'
+                yield f"penstock_table_in_memory{{{labels}}} {int(table.in_memory)}"

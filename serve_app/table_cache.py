@@ -32,7 +32,7 @@ class TableCache:
         self._url = url
         self._loaded = loaded
         self._pointers: Pointers = {}
-        self._there: dict[str, tuple[str, CachedLookup | None]] = {}
+        self._there: dict[str, tuple[str, CachedLookup | Uncacheable]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def use(self, pointers: Pointers) -> Mapping[str, CachedLookup]:
@@ -42,7 +42,16 @@ class TableCache:
         self._there = {name: found for name, found in self._there.items() if current.get(name) == found[0]}
         if self._missing() is not None and (self._task is None):
             self._task = asyncio.get_running_loop().create_task(self._run())
-        return {name: cached for name, (_, cached) in self._there.items() if cached is not None}
+        return {name: cached for name, (_, cached) in self._there.items() if isinstance(cached, CachedLookup)}
+
+    def kept_out(self, table: str) -> str | None:
+        """Why a table is looked up in Postgres; None where every lookup in it is answered from memory."""
+        for lookup in self._contract.lookups:
+            if lookup.table == table:
+                _, cached = self._there.get(lookup.name, ("", None))
+                if not isinstance(cached, CachedLookup):
+                    return str(cached) if cached is not None else "not loaded yet"
+        return None
 
     async def stop(self) -> None:
         """Stop loading."""
@@ -71,11 +80,12 @@ class TableCache:
 
     async def _load(self, connection: Any, lookup: Lookup) -> None:
         pointer, wanted = self._pointers[lookup.table], self._physical(lookup)
+        cached: CachedLookup | Uncacheable
         try:
             cached = await load(connection, lookup, pointer, self._bound)
         except Uncacheable as reason:
             log.info("lookup %s stays in Postgres: %s", lookup.name, reason)
-            cached = None
+            cached = reason
         if wanted == self._physical(lookup):
             self._there[lookup.name] = wanted, cached
 

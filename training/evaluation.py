@@ -72,7 +72,7 @@ def _slices(model: Model, held_out: TrainingRows, score: Values) -> dict[str, Fo
         return {}
     metric = METRICS[model.gate.metric]
     found: dict[str, Found] = {}
-    for name in np.unique(held_out.slices):
+    for name in sorted(set(held_out.slices)):
         rows = held_out.slices == name
         measured = {str(name): metric.weighted(held_out.outcome[rows], score[rows])}
         found |= _found(int(rows.sum()), measured, rounds=100)

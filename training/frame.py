@@ -1,6 +1,7 @@
 """From a snapshot of a training set to the columns and frames that features and estimators take, batch by batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
     parts: list[TrainingRows] = []
     names = [feature.name for feature in model.contract.features]
     wanted = dict.fromkeys([*model.contract.input_kinds(), model.outcome, *(sample.key if sample else ())])
-    for batch in snapshot.batches(columns=list(wanted)):
+    for batch in _read_ahead(snapshot.batches(columns=list(wanted))):
         kept = batch.filter(pa.array(sample.holds(batch))) if sample else batch
         if kept.num_rows or not parts:
             parts.append(training_rows(model, pa.Table.from_batches([kept])))
@@ -67,6 +68,15 @@ def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
         {name: pd.Categorical(values) if values.dtype == object else values for name, values in vectors.items()},
         copy=False,
     )
+
+
+def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """The batches; the next one is read and unpacked while the features of this one are computed."""
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = beside.submit(next, batches, None)
+            yield batch
 
 
 def _outcome(model: Model, table: pa.Table) -> Array:

@@ -6,6 +6,7 @@ from os import cpu_count
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from model_tools.artifact import Artifact
 from training.evaluation import score_of
@@ -32,14 +33,21 @@ def permutation_importances(
     rows = np.sort(random.choice(len(outcome), count, replace=False))
     sample = {feature.name: vectors[feature.name][rows] for feature in artifact.features}
     sign = 1.0 if higher_is_better else -1.0
-    whole = metric(outcome[rows], score_of(artifact.predict(sample)))
-    orders = {name: [random.permutation(count) for _ in range(SHUFFLES)] for name in sample}
+    unshuffled = score_of(artifact.predict(sample))
+    whole = metric(outcome[rows], unshuffled)
+    orders = {name: np.concatenate([random.permutation(count) for _ in range(SHUFFLES)]) for name in sample}
 
     def losses(name: str) -> tuple[float, float]:
-        shuffled = (sample | {name: sample[name][order]} for order in orders[name])
-        found = [sign * (whole - metric(outcome[rows], score_of(artifact.predict(one)))) for one in shuffled]
+        """Of one feature; only rows whose value the shuffling changes are asked again."""
+        shuffled, values = sample[name][orders[name]], np.concatenate([sample[name]] * SHUFFLES)
+        changed = np.flatnonzero((shuffled != values) & ~(pd.isna(shuffled) & pd.isna(values)))
+        scores = np.concatenate([unshuffled] * SHUFFLES)
+        asked = {other: kept[changed % count] for other, kept in sample.items()} | {name: shuffled[changed]}
+        scores[changed] = score_of(artifact.predict(asked))
+        found = [sign * (whole - metric(outcome[rows], one)) for one in np.split(scores, SHUFFLES)]
         return float(np.nan_to_num(np.mean(found))), float(np.nan_to_num(np.std(found)))
 
-    # The kernel lets go of the interpreter, so threads walk the trees on all cores.
+    # The kernel lets go of the interpreter, so threads walk the trees on all cores; a feature's shuffles are walked at
+    # once, because each return to the interpreter waits for those that hold it.
     with ThreadPoolExecutor(cpu_count()) as pool:
         return dict(zip(sample, pool.map(losses, sample), strict=True))

@@ -33,19 +33,18 @@ class Metric:
 def roc_auc(outcome: Values, score: Values) -> Weighted:
     """Area under the ROC curve of n 0/1 outcomes, by the rank sum of Mann and Whitney; ties count half.
 
-    NaN where all outcomes are alike. The rows are sorted once, whatever is drawn of them.
+    NaN where all outcomes are alike. The rows are sorted once, whatever is drawn of them: the negatives by score, and
+    each positive has its place among them, the first and the last where scores are equal.
     """
-    order = np.argsort(score, kind="stable")
-    ordered, positive = score[order], outcome[order] == 1
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(score) else np.empty(0, np.int64)
+    negative, positive = np.flatnonzero(outcome != 1), np.flatnonzero(outcome == 1)
+    order = negative[np.argsort(score[negative], kind="stable")]
+    first, last = (np.searchsorted(score[order], score[positive], side=side) for side in ("left", "right"))
 
     def area(counts: Values) -> float:
-        drawn = counts[order]
-        negatives = np.cumsum(np.where(positive, 0.0, drawn))[ends]
-        positives = np.diff(np.cumsum(np.where(positive, drawn, 0.0))[ends], prepend=0.0)
-        below = np.concatenate([[0.0], negatives[:-1]])
-        pairs = float(positives.sum() * negatives[-1]) if len(ends) else 0.0
-        return float(np.sum(positives * (below + negatives)) / 2 / pairs) if pairs else float("nan")
+        drawn = counts[positive]
+        below = np.concatenate([[0.0], np.cumsum(counts[order])])
+        pairs = float(drawn.sum() * below[-1])
+        return float(np.sum(drawn * (below[first] + below[last])) / 2 / pairs) if pairs else float("nan")
 
     return area
 

@@ -1,6 +1,7 @@
 """What comes before a candidate: prepared tables, the month's rows, and published tables to compare with."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
@@ -32,13 +33,16 @@ def take_rows(settings: Settings, declared: Declared, model: Model, month: str) 
         "training_set": (window.training_from, window.holdout_from),
         "holdout_set": (window.holdout_from, window.holdout_until),
     }
-    taken = [
-        extract_training_rows(
-            settings, model, tables, name=f"{model.contract.model}.{step}.{month}", since=since, until=until
-        )
-        for step, (since, until) in spans.items()
-    ]
-    return taken[0], taken[1]
+
+    def taken(step: str) -> Snapshot:
+        name, (since, until) = f"{model.contract.model}.{step}.{month}", spans[step]
+        return extract_training_rows(settings, model, tables, name=name, since=since, until=until)
+
+    # The warehouse answers about one window while the rows of the other are checked.
+    with ThreadPoolExecutor(1) as beside:
+        held_out = beside.submit(taken, "holdout_set")
+        training = taken("training_set")
+    return training, held_out.result()
 
 
 def missing_tables(declared: Declared, model: Model, books: Sequence[Book]) -> list[ReplicatedTable]:

@@ -79,6 +79,15 @@ def test_any_sequence_of_questions_releases_and_publishes_follows_the_rule(repli
     assert replicas[0].journal() == answered
 
 
+def until_answered(replica: Service, question: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """The answer to a question, asked again where a busy machine makes Postgres too slow, and those refusals."""
+    refusals = []
+    while (answer := replica.ask(**question)).status_code != 200:
+        refusals.append(answer.json())
+        assert len(refusals) < 10, refusals
+    return answer.json(), refusals
+
+
 def test_replicas_that_answer_at_once_give_what_some_order_of_the_questions_gives(replicas: list[Service]) -> None:
     rng = random.Random(7)
     questions = [
@@ -86,10 +95,11 @@ def test_replicas_that_answer_at_once_give_what_some_order_of_the_questions_give
         for _ in range(400)
     ]
     with ThreadPoolExecutor(16) as pool:
-        asked = list(pool.map(lambda question: question[0].ask(**question[1]), questions))
-    given = [place for place, answer in enumerate(asked) if answer.status_code == 200]
-    assert len(given) > 300, "a machine that is too busy may refuse some"
-    questions, answers = [questions[place] for place in given], [asked[place].json() for place in given]
+        asked = list(pool.map(lambda question: until_answered(question[0], question[1]), questions))
+    answers = [answer for answer, _ in asked]
+    refusals = [refusal for _, refused in asked for refusal in refused]
+    assert {refusal["type"] for refusal in refusals} <= {"urn:penstock:problem:book-away"}, refusals
+    assert len(refusals) <= 16, "at most one moment in which Postgres takes longer than a request may wait"
     with replicas[0].book.connect() as connection:
         stored = connection.execute(
             "SELECT id::text, request->>'tank', (request->>'inflow')::float FROM app.prediction ORDER BY id"
@@ -97,8 +107,7 @@ def test_replicas_that_answer_at_once_give_what_some_order_of_the_questions_give
         latest = connection.execute("SELECT id::text, replaced::text FROM app.latest_answer").fetchall()
     made = [answer["id"] for answer in answers if not answer["unchanged"]]
     assert len(set(made)) == len(made)
-    if len(given) == len(asked):
-        assert sorted(made) == sorted(row[0] for row in stored), "journaled is exactly what was answered as new"
+    assert len(stored) - len(made) <= len(refusals), "journaled is what was answered as new, or not known to be written"
     by_id = {row[0]: row[1:] for row in stored}
     for (_, fields), answer in zip(questions, answers, strict=True):
         assert by_id[answer["id"]] == (fields["tank"], fields["inflow"]), "an answer is about its question"

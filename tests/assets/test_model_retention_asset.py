@@ -1,0 +1,79 @@
+"""Retention of models as an asset: it lists what may go before it drops it, and with `dry_run` drops nothing."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from sklearn.linear_model import Ridge
+
+from assets.factories.environment import Environment
+from assets.factories.model_retention import KEY, model_retention
+from model_tools.contract import Feature
+from model_tools.packing import pack
+from resources.artifacts import ArtifactStore
+from resources.book import Book
+from resources.cards import CardStore
+from resources.model_retention import ModelRetention
+from resources.releases import Proposal, Verdict, release
+from tests.cards import card
+
+POLICY = ModelRetention()
+HUNDRED_DAYS = 100 * 86_400.0
+
+
+def stored(home: Path, slope: float) -> str:
+    """An artifact with its card, both 100 days old; its digest."""
+    file = home / "made"
+    pack(Ridge().fit([[0.0], [1.0]], [0.0, slope]), file, features=[Feature("x", "number")], metadata={})
+    url = str(home / "artifacts")
+    digest = ArtifactStore(url).put(file)
+    CardStore(url).put(card(digest))
+    for kept in Path(url).rglob(f"{digest}*"):
+        os.utime(kept, (time.time() - HUNDRED_DAYS,) * 2)
+    return digest
+
+
+def left(home: Path) -> set[str]:
+    return {file.stem for file in (home / "artifacts").rglob("*") if file.is_file()}
+
+
+def test_a_dry_run_shows_and_the_next_run_drops_and_the_current_release_stays(
+    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+        monkeypatch.setenv(f"PENSTOCK_{name}", value)
+    serving, never = stored(tmp_path, 1.0), stored(tmp_path, 2.0)
+    proposal = Proposal("m", serving, "contract", "2026-10", "", "", {}, "code")
+    release(prod_book, proposal, lambda _: Verdict("release", {}), who="me", why="test")
+
+    def run(*, dry_run: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+        with dg.instance_for_test() as instance:
+            done = dg.materialize(
+                [model_retention(POLICY)],
+                instance=instance,
+                resources={"environment": Environment()},
+                run_config={"ops": {"maintenance__model_retention": {"config": {"dry_run": dry_run}}}},
+            )
+            event = instance.get_latest_materialization_event(KEY)
+        assert event is not None
+        assert event.asset_materialization is not None
+        (shown,) = done.get_asset_observation_events()
+        return shown.asset_observation_data.asset_observation.metadata, event.asset_materialization.metadata
+
+    shown, made = run(dry_run=True)
+    assert shown["files"].value.count(f"| {never[:12]} |") == 2, "the artifact and its card"
+    assert serving[:12] not in shown["files"].value
+    assert (made["dry_run"].value, made["dropped_files"].value, made["dropped_bytes"].value) == (True, 0, 0)
+    assert left(tmp_path) == {serving, never}
+
+    shown, made = run(dry_run=False)
+    assert (made["dry_run"].value, made["dropped_files"].value) == (False, 2)
+    assert made["dropped_bytes"].value == shown["may_go_bytes"].value > 0
+    assert left(tmp_path) == {serving}
+
+    shown, made = run(dry_run=False)
+    assert shown["files"].value == "(none)"
+    assert (made["may_go_bytes"].value, made["dropped_files"].value) == (0, 0)
