@@ -14,16 +14,17 @@ import httpx
 import msgspec
 
 from benchmarks import serve_foreign, serve_home, serve_targets
-from benchmarks.serve_load import Load, measure, middle, rows_per_second
+from benchmarks.serve_load import Load, measure, middle
 from benchmarks.serve_replica import further_replica
-from benchmarks.serve_report import BARE, HANDWRITTEN, RAY, Report
+from benchmarks.serve_report import BARE, COMPARED_AT, HANDWRITTEN, RAY, Report
 from benchmarks.serve_targets import Target
 from resources.settings import Settings
 
 CONNECTIONS = (1, 8, 64)
 REQUESTS = 2000
-ROWS = 1000
-WARM_SECONDS = 1.0
+ARRAYS, ROWS = 12, 1000
+FIRST_SECONDS, WARM_SECONDS = 5.0, 1.0
+"""Of load before a target is measured: in the first round its tables get into memory meanwhile."""
 IDLE_SECONDS = 4.0
 MOMENT = "2026-11-22T09:00:00Z"
 
@@ -66,8 +67,9 @@ def main(*, as_json: bool, quick: bool, rounds: int, seconds: float, only: tuple
 
 
 def _write_requests(settings: Settings, *, foreign: bool) -> list[dict[str, Any]]:
-    posted = serve_home.requests(settings, REQUESTS)
-    serve_targets.write_requests(settings, posted)
+    posted = serve_home.requests(settings, ARRAYS * ROWS)
+    serve_targets.write_requests(settings, posted, REQUESTS, ROWS)
+    posted = posted[:REQUESTS]
     if foreign:
         serve_foreign.prepare(settings, posted, MOMENT)
     return posted
@@ -86,13 +88,15 @@ def _measure(
     for number in range(rounds):
         for target in targets:
             target.wake()
-            measure(target, 8, WARM_SECONDS)
+            measure(target, 8, WARM_SECONDS if number else FIRST_SECONDS)
             for connections in CONNECTIONS:
                 load = measure(target, connections, seconds)
                 found[target.name, connections].append(load)
                 click.echo(f"{number + 1}/{rounds} {load.line()}", err=True)
-            if target.name in (RAY, BARE, HANDWRITTEN):
-                rows[target.name].append(rows_per_second(target, posted[:ROWS], seconds / 2))
+            if target.name in (RAY, BARE):
+                load = measure(target, COMPARED_AT, seconds, settings.home / serve_targets.ARRAYS)
+                rows[target.name].append(load.rate * ROWS)
+                click.echo(f"{number + 1}/{rounds} arrays: {load.line()}", err=True)
             target.sleep()
     loads = [middle(loads) for _, loads in sorted(found.items(), key=lambda item: item[0][1])]
     further = further_replica(settings, by_name[RAY]) if RAY in by_name else None

@@ -142,7 +142,7 @@ def _serve(
     path = {"PATH": f"{bin_}:{os.environ.get('PATH', '')}", "MODEL_FOLDER": str(folder), **variables}
     with child(settings, title, command(bin_, folder, port), folder, path, url + ready) as processes:
         bodies = settings.home / f"{name}.txt"
-        yield [Target(title, url + route, bodies, False, processes, processes, postmaster(settings))]
+        yield [Target(title, url + route, bodies, processes, processes, postmaster(settings))]
 
 
 def _records(vectors: Columns) -> list[dict[str, Any]]:

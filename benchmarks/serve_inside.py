@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from benchmarks import serve_home
+from model_tools.columns import request_columns
 from resources import journal
 from resources.settings import Settings
 
@@ -70,14 +71,16 @@ async def _measure(settings: Settings) -> list[Step]:
         body = msgspec.json.encode([one | {"asked_at": moment} for one in posted[:size]])
         asked, _ = model.decode(body, "benchmark")
         requests = [one.request for one in asked]
-        looked = serving.look_up(requests)
+        columns = request_columns(model.contract, requests)
+        looked = serving.look_up(requests, columns)
         digests = looked.digests()
         planned = plan(asked, [None] * size, digests, serving.release.version, "exact")
-        found = Found(asked, looked, digests, planned)
+        found = Found(asked, columns, looked, digests, planned)
 
         runs: dict[str, Callable[[], Any]] = {
             "decode": partial(model.decode, body, "benchmark"),
-            "look up in memory": partial(serving.look_up, requests),
+            "make columns": partial(request_columns, model.contract, requests),
+            "look up in memory": partial(serving.look_up, requests, columns),
             "digest the rows": looked.digests,
             "predict, make the entries": partial(predictor.predict, serving, found),
         }
@@ -89,9 +92,9 @@ async def _measure(settings: Settings) -> list[Step]:
         number = await serving.number(connection)
 
         def written(entries: Any = entries, number: int = number, size: int = size) -> list[Any]:
-            fresh = [os.urandom(16) + digests[16:] for digests in entries.digests]
+            fresh = [(os.urandom(16), *digests[1:]) for digests in entries.digests]
             new = entries._replace(ids=predictor.new_ids(size), digests=fresh)
-            return ["flight_delay", serving.release.version, number, journal.now(), *new]
+            return ["flight_delay", serving.release.version, number, journal.now(), *new.joined()]
 
         steps.append(await _statement("journal in one statement", size, connection, serving.write_at_once, written))
     await connection.close()

@@ -1,22 +1,15 @@
 """Load on a target by wrk, and what it cost: rates, latencies, CPU and memory of its processes."""
 
 import subprocess
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import httpx
 import msgspec
 
 from benchmarks.serve_targets import Target
 
 SCRIPT = Path(__file__).parent / "serve_load.lua"
-MOMENT = "2026-11-22T10:{:02d}:{:02d}.{:06d}Z"
-"""When arrays are asked; the single requests of wrk are asked in the hour after it."""
-PLAIN = {"content-type": "application/json", "accept-encoding": "identity"}
-"""As wrk asks too: compressing pays over a network, not over loopback."""
 PATIENCE = "20s"
 
 
@@ -58,13 +51,12 @@ class Counted(msgspec.Struct, frozen=True):
     failed: int
 
 
-def measure(target: Target, connections: int, seconds: float) -> Load:
-    """Load a target for some seconds over some connections."""
+def measure(target: Target, connections: int, seconds: float, bodies: Path | None = None) -> Load:
+    """Load a target for some seconds over some connections, with its own or other bodies."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", PATIENCE]
-    bodies = [str(target.bodies), *(["stamp"] if target.stamped else [])]
     before = target.cpu()
     done = subprocess.run(
-        [*command, "-s", SCRIPT, target.url, "--", *bodies], check=False, capture_output=True, text=True
+        [*command, "-s", SCRIPT, target.url, "--", bodies or target.bodies], check=False, capture_output=True, text=True
     )
     after = target.cpu()
     said = [line for line in done.stdout.splitlines() if line.startswith("JSON ")]
@@ -92,17 +84,3 @@ def middle(loads: Sequence[Load]) -> Load:
     values = {name: median(getattr(load, name) for load in loads) for name in figures}
     first = loads[0]
     return Load(first.target, first.connections, failed=sum(load.failed for load in loads), **values)
-
-
-def rows_per_second(target: Target, requests: list[dict[str, Any]], seconds: float) -> float:
-    """Rows a second of arrays of these requests, one after the other, by the median time of an array."""
-    taken: list[float] = []
-    end = time.monotonic() + seconds
-    with httpx.Client(timeout=60) as client:
-        while time.monotonic() < end or not taken:
-            moment = MOMENT.format(*divmod(len(taken) % 3600, 60), time.time_ns() // 1000 % 1_000_000)
-            body = msgspec.json.encode([request | {"asked_at": moment} for request in requests])
-            began = time.perf_counter()
-            client.post(target.url, content=body, headers=PLAIN).raise_for_status()
-            taken.append(time.perf_counter() - began)
-    return len(requests) / median(taken)

@@ -36,7 +36,7 @@ class Memory(msgspec.Struct, frozen=True):
 def main(*, minutes: float, as_json: bool, home: Path | None) -> None:
     """Load the service on Ray Serve and watch what its replica holds (PSS); ends with 1 if it keeps growing."""
     with serve_home.home(home) as settings:
-        serve_targets.write_requests(settings, serve_home.requests(settings, 2000))
+        serve_targets.write_requests(settings, serve_home.requests(settings, 2000), 2000, 1000)
         with serve_targets.on_ray(settings) as targets:
             found = watch(targets[0], minutes)
     click.echo(msgspec.json.encode(found) if as_json else _text(found))

@@ -23,7 +23,8 @@ from serve_app import cluster
 READY_SECONDS = 90
 PREDICT = "/models/flight_delay/predict"
 HANDWRITTEN = ("--factory", "benchmarks.serve_handwritten:application", "--log-level", "warning", "--no-access-log")
-REQUESTS = "requests.txt"
+REQUESTS, ARRAYS = "requests.txt", "arrays.txt"
+"""The files of bodies for our own services; @ stands for the instant that wrk fills in."""
 UNJOURNALED = "journal.off"
 """The file in the home under which the benchmark's own deployment does not journal."""
 
@@ -39,7 +40,6 @@ class Target:
     name: str
     url: str
     bodies: Path
-    stamped: bool
     answering: Callable[[], list[psutil.Process]]
     all: Callable[[], list[psutil.Process]]
     postmaster: int
@@ -71,10 +71,12 @@ class Target:
                     process.send_signal(number)
 
 
-def write_requests(settings: Settings, posted: list[dict[str, Any]]) -> None:
-    """Write the bodies for our own services, open at the end for the instant that wrk adds."""
-    lines = [msgspec.json.encode(request).decode()[:-1] for request in posted]
-    (settings.home / REQUESTS).write_text("\n".join(lines) + "\n")
+def write_requests(settings: Settings, posted: list[dict[str, Any]], single: int, rows: int) -> None:
+    """Write the bodies for our own services: some single ones, and all as arrays of so many rows."""
+    timed = [request | {"asked_at": "@"} for request in posted]
+    arrays = [timed[first : first + rows] for first in range(0, len(timed) - rows + 1, rows)]
+    for name, bodies in ((REQUESTS, timed[:single]), (ARRAYS, arrays)):
+        (settings.home / name).write_bytes(b"".join(msgspec.json.encode(body) + b"\n" for body in bodies))
 
 
 @contextmanager
@@ -113,7 +115,6 @@ def on_ray(settings: Settings) -> Iterator[list[Target]]:
                 name,
                 url + PREDICT,
                 settings.home / REQUESTS,
-                True,
                 answering,
                 everything,
                 postmaster(settings),
@@ -145,7 +146,7 @@ def _ours(settings: Settings, name: str, module: str, *arguments: str) -> Iterat
     url = f"http://127.0.0.1:{port}"
     with child(settings, name, command, ROOT, environment, f"{url}/readyz") as processes:
         bodies = settings.home / REQUESTS
-        yield [Target(name, url + PREDICT, bodies, True, processes, processes, postmaster(settings))]
+        yield [Target(name, url + PREDICT, bodies, processes, processes, postmaster(settings))]
 
 
 @contextmanager

@@ -1,31 +1,40 @@
 """One answer's two forms: what the journal keeps of it (its outcome), and the JSON in which it is given."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from resources.outcomes import outcomes
-
-MISSING_NOTHING = b'"missing":[]'
+Predicted = np.ndarray[Any, np.dtype[np.float64]]
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What was predicted, as the journal keeps it. `missing` are the lookups that found no row."""
+class Maker:
+    """Makes JSON outcomes of what `Artifact.predict` gives, for the classes of a classifier, none for a regressor.
 
-    prediction: str | float | None
-    missing: tuple[str, ...]
-    probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    An outcome is what the journal keeps of an answer: `prediction`, `missing` (the lookups that found no row), and a
+    classifier's `probabilities`. Of equally probable classes the first wins; NaN is null.
+    """
 
+    def __init__(self, classes: Sequence[str]) -> None:
+        names = [_encode(name).replace(b"%", b"%%") for name in classes]
+        probabilities = b",".join(b"%b:%%b" % name for name in names)
+        self._forms = [
+            b'{"prediction":%b,"missing":%%b,"probabilities":{%b}}' % (name, probabilities) for name in names
+        ]
 
-def made(
-    classes: Sequence[str], predicted: np.ndarray[tuple[int, ...], np.dtype[np.float64]], missing: list[tuple[str, ...]]
-) -> list[bytes]:
-    """The JSON outcomes of n rows as `Artifact.predict` gives them."""
-    return [
-        _encode(Outcome(prediction, lost, probabilities or msgspec.UNSET))
-        for (prediction, probabilities), lost in zip(outcomes(classes, predicted), missing, strict=True)
-    ]
+    def __call__(self, predicted: Predicted, missing: Sequence[tuple[str, ...]]) -> list[bytes]:
+        """The outcomes of n rows."""
+        if not missing:
+            return []
+        lost = [b"[]" if not names else _encode(names) for names in missing]
+        numbers = _encode(predicted.tolist())
+        if not self._forms:
+            values = numbers[1:-1].split(b",")
+            return [b'{"prediction":%b,"missing":%b}' % pair for pair in zip(values, lost, strict=True)]
+        forms = [self._forms[best] for best in predicted.argmax(axis=1).tolist()]
+        rows = numbers[2:-2].split(b"],[")
+        return [form % (names, *row.split(b",")) for form, names, row in zip(forms, lost, rows, strict=True)]
 
 
 class Form:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from model_tools.columns import column, instant
+from model_tools.columns import instant
 from model_tools.contract import Lookup
 from resources.looked import NOTHING, Columns, Part, encode_row
 
@@ -159,29 +160,31 @@ class Comparison(NamedTuple):
 
 
 class AskedFields:
-    """The fields of n requests that lookups need, as columns; instants are made of times once."""
+    """The fields of n requests that lookups need: as they are, and times as instants. `columns` as `request_columns`
+    gives them; each list is made once."""
 
-    def __init__(self, fields: Mapping[str, Sequence[Any]], count: int) -> None:
-        self.count = count
-        self._fields = fields
-        self._listed: dict[str, Sequence[int | None]] = {}
-        self._arrays: dict[str, Array] = {}
+    def __init__(self, requests: Sequence[msgspec.Struct], columns: Mapping[str, Array]) -> None:
+        self.count = len(requests)
+        self._requests = requests
+        self._columns = columns
+        self._listed: dict[str, list[Any]] = {}
 
-    def of(self, field: str, *, time: bool) -> Sequence[Any]:
+    def of(self, field: str, *, time: bool) -> list[Any]:
         """The n values of a field, times as microseconds, None where missing."""
-        if not time:
-            return self._fields[field]
         found = self._listed.get(field)
         if found is None:
-            found = self._listed[field] = instants(self._fields[field])
+            if time:
+                found = [None if at == NOTHING_ASKED else at for at in self.instants(field).tolist()]
+            elif self._columns[field].dtype == object:
+                found = self._columns[field].tolist()
+            else:
+                found = [getattr(request, field) for request in self._requests]
+            self._listed[field] = found
         return found
 
     def instants(self, field: str) -> Array:
         """The n times of a field as microseconds, NOTHING_ASKED where missing."""
-        found = self._arrays.get(field)
-        if found is None:
-            found = self._arrays[field] = column(self._fields[field], "time").view(np.int64)
-        return found
+        return self._columns[field].view(np.int64)
 
 
 def comparison(column: str, field: str, held: str, bound: str) -> Comparison:

@@ -10,7 +10,7 @@ import numpy as np
 
 from model_tools.contract import Columns, Contract
 from resources.answers import Form
-from resources.journal_sql import READ, REGISTER
+from resources.journal_sql import JOINT, READ, REGISTER
 
 KEEP_DAYS = 400
 
@@ -25,16 +25,28 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Entries(NamedTuple):
-    """n answers to be journaled, as the arrays of the statements of `journal_sql`."""
+    """n answers to be journaled. Requests, looked-up rows and outcomes are JSON."""
 
     ids: Sequence[str]
-    digests: Sequence[bytes]
+    digests: Sequence[Sequence[bytes]]
     """Of the entity, the input, the looked-up rows and the features, 16 bytes each."""
     asked_at: Sequence[datetime]
-    requests: Sequence[str]
-    looked_up: Sequence[str]
-    outcomes: Sequence[str]
+    requests: Sequence[bytes]
+    looked_up: Sequence[bytes]
+    outcomes: Sequence[bytes]
     request_ids: Sequence[str]
+
+    def joined(self) -> tuple[str, bytes, str, bytes, bytes, bytes, str]:
+        """The values that the statements of `journal_sql` take."""
+        return (
+            ",".join(self.ids),
+            b"".join(map(b"".join, self.digests)),
+            ",".join(map(datetime.isoformat, self.asked_at)),
+            JOINT.join(self.requests),
+            JOINT.join(self.looked_up),
+            JOINT.join(self.outcomes),
+            JOINT.decode().join(self.request_ids),
+        )
 
 
 class Journaled(msgspec.Struct, frozen=True):
@@ -67,7 +79,8 @@ async def write(
     connection: Any, sql: str, origin: Origin, number: int, entries: Entries, *more: Sequence[Any]
 ) -> list[Any]:
     """Run a writing statement of `journal_sql` about answers of one origin, and give its records."""
-    records: list[Any] = await connection.fetch(sql, origin.model, origin.release, number, now(), *entries, *more)
+    values = (origin.model, origin.release, number, now(), *entries.joined(), *more)
+    records: list[Any] = await connection.fetch(sql, *values)
     return records
 
 

@@ -21,7 +21,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
     request: Any
     asked_at: datetime
-    text: str
+    text: bytes
     input: bytes
     entity: bytes
     request_id: str
@@ -37,8 +37,9 @@ class Decoder:
         limits = msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
         self._many = msgspec.json.Decoder(Annotated[list[contract.request], limits])  # type: ignore[name-defined] # run-time type
         texts, integers, times = _fields_to_check(contract)
-        self._numeric_checks = [(check, names) for check, names in ((_integer, integers), (_time, times)) if names]
-        self._checks = [(_text, texts), *self._numeric_checks]
+        numeric = ((_integer, integers), (_time, times))
+        self._numeric_checks = [(check, attrgetter(name), name) for check, names in numeric for name in names]
+        self._checks = [*((_text, attrgetter(name), name) for name in texts), *self._numeric_checks]
         self._entity_of = _fields_of_entity(contract)
 
     def __call__(self, body: bytes, request_id: str) -> tuple[list[Asked], bool]:
@@ -60,12 +61,10 @@ class Decoder:
 
     def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> list[Asked]:
         """Decoded requests as Asked; Problem 422 for values that no database column could hold."""
-        for index, request in enumerate(posted):
-            for check, fields in self._checks if odd else self._numeric_checks:
-                for name in fields:
-                    value = getattr(request, name)
-                    if value is not None and (fault := check(value)):
-                        raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", *fault))
+        for check, of_field, name in self._checks if odd else self._numeric_checks:
+            for index, value in enumerate(map(of_field, posted)):
+                if value is not None and (fault := check(value)):
+                    raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", *fault))
         name, entity_of = self._contract.asked_at, self._entity_of
         made = []
         for request in posted:
@@ -80,7 +79,7 @@ class Decoder:
                 text = _encode(filled)
             if asked_at.tzinfo is None:
                 asked_at = asked_at.replace(tzinfo=UTC)
-            made.append(Asked(filled, asked_at, text.decode(), input_, entity, request_id))
+            made.append(Asked(filled, asked_at, text, input_, entity, request_id))
         return made
 
 

@@ -14,6 +14,9 @@ from serve_app.decoding import Asked
 from serve_app.problems import Problem, unavailable
 
 LANES = 2
+"""Connections for what fits into one batch: with more of them fewer requests would share a statement and a commit."""
+LONG_LANES = 3
+"""Connections for the pieces of long arrays: enough that Python works while Postgres does."""
 PIECE = 250
 """Rows of one batch: small enough that a replica answers others in between, large enough to share its statement."""
 SECONDS = 0.8
@@ -46,19 +49,53 @@ async def connect(url: str, **session: str) -> Any:
     )
 
 
+class Queue:
+    """Who waits for a lane."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Waiting] = deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, waiting: Waiting) -> None:
+        """Let one more wait."""
+        self._waiting.append(waiting)
+        self._arrived.set()
+
+    async def take(self) -> list[Waiting]:
+        """All that wait and fit into one batch; at least one, unless the clients have gone."""
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        batch: list[Waiting] = []
+        rows = 0
+        while self._waiting and (not batch or rows + len(self._waiting[0].asked) <= PIECE):
+            waiting = self._waiting.popleft()
+            if not waiting.answers.done():  # the client may have gone
+                batch.append(waiting)
+                rows += len(waiting.asked)
+        return batch
+
+    def clear(self) -> list[Waiting]:
+        """All that wait, who wait no more."""
+        waited = list(self._waiting)
+        self._waiting.clear()
+        return waited
+
+
 class Line:
-    """A queue before LANES connections. While all are busy arrivals wait; a free lane takes all that wait."""
+    """Two queues, each before its lanes, one of which is a connection. While all are busy arrivals wait; a free lane
+    takes all that wait. Long arrays have lanes of their own, so that nobody waits behind one."""
 
     def __init__(self, url: str, work: Work) -> None:
         self._url = url
         self._work = work
-        self._queue: deque[Waiting] = deque()
-        self._arrived = asyncio.Event()
+        self._short, self._long = Queue(), Queue()
         self._lanes: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Open the lanes."""
-        self._lanes = [asyncio.create_task(self._lane()) for _ in range(LANES)]
+        """Open the lanes; each connects when it is needed for the first time."""
+        queues = [*[self._short] * LANES, *[self._long] * LONG_LANES]
+        self._lanes = [asyncio.create_task(self._lane(queue)) for queue in queues]
 
     async def stop(self) -> None:
         """Close the lanes."""
@@ -69,18 +106,19 @@ class Line:
     async def ask(self, asked: list[Asked], *, many: bool = False) -> list[bytes]:
         """The answers to one HTTP request, in order; Problem where it is refused or cannot be answered now.
 
-        A long array goes in pieces, LANES at a time, so that others get their turn between them. Where a piece fails
-        the whole fails; what was answered before stays journaled, and is the stored answer when it is asked again.
+        A long array goes in pieces, LONG_LANES at a time, so that other arrays get their turn between them. Where a
+        piece fails the whole fails; what was answered before stays journaled, and is the stored answer when it is
+        asked again.
         """
         if len(asked) <= PIECE:
-            return await self._wait(asked, many, 0)
+            return await _wait(self._short, asked, many, 0)
         given: list[bytes] = []
         under_way: deque[asyncio.Future[list[bytes]]] = deque()
         try:
             for first in range(0, len(asked), PIECE):
-                if len(under_way) == LANES:
+                if len(under_way) == LONG_LANES:
                     given += await under_way.popleft()
-                under_way.append(self._wait(asked[first : first + PIECE], many, first))
+                under_way.append(_wait(self._long, asked[first : first + PIECE], many, first))
             for piece in under_way:
                 given += await piece
         finally:
@@ -89,35 +127,15 @@ class Line:
                     piece.exception()
         return given
 
-    def _wait(self, asked: list[Asked], many: bool, first: int) -> asyncio.Future[list[bytes]]:
-        answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-        self._queue.append(Waiting(asked, [b""] * len(asked), answers, many, first))
-        self._arrived.set()
-        return answers
-
-    async def _lane(self) -> None:
+    async def _lane(self, queue: Queue) -> None:
         connection = None
         try:
             while True:
-                while not self._queue:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-                batch = self._take()
-                if batch:
+                if batch := await queue.take():
                     connection = await self._go(connection, batch)
         finally:
             if connection is not None:
                 connection.terminate()
-
-    def _take(self) -> list[Waiting]:
-        batch: list[Waiting] = []
-        rows = 0
-        while self._queue and (not batch or rows + len(self._queue[0].asked) <= PIECE):
-            waiting = self._queue.popleft()
-            if not waiting.answers.done():  # the client may have gone
-                batch.append(waiting)
-                rows += len(waiting.asked)
-        return batch
 
     async def _go(self, connection: Any, batch: list[Waiting]) -> Any:
         rows = sum(len(waiting.asked) for waiting in batch)
@@ -135,7 +153,7 @@ class Line:
                 away = unavailable("book-away", "The book's Postgres does not answer; no prediction was made.")
                 _fail(batch, away)
                 if isinstance(error, TimeoutError):  # who waits behind a hung server has waited as long
-                    _fail([self._queue.popleft() for _ in range(len(self._queue))], away)
+                    _fail([*self._short.clear(), *self._long.clear()], away)
             elif len(batch) > 1:  # one of them is at fault: ask for each alone
                 for waiting in batch:
                     if not waiting.answers.done():
@@ -144,6 +162,12 @@ class Line:
                 log.exception("a prediction failed", exc_info=error)
                 _fail(batch, _problem(error))
         return connection
+
+
+def _wait(queue: Queue, asked: list[Asked], many: bool, first: int) -> asyncio.Future[list[bytes]]:
+    answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+    queue.put(Waiting(asked, [b""] * len(asked), answers, many, first))
+    return answers
 
 
 def _is_away(error: Exception) -> bool:

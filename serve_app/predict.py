@@ -9,7 +9,7 @@ from resources import journal
 from resources.answers import Form, again
 from resources.ids import Ids
 from resources.journal import Entries
-from resources.looked import Looked
+from resources.looked import Columns, Looked
 from resources.lookup_sql import PREVIOUS, Pointers
 from resources.lookups import UNDEFINED_TABLE, read_pointers
 from serve_app.decoding import Asked
@@ -31,6 +31,7 @@ class Found(NamedTuple):
     """What is known about n questions before they are predicted."""
 
     asked: Sequence[Asked]
+    columns: Columns
     looked: Looked
     digests: Sequence[bytes]
     planned: Plan
@@ -75,12 +76,14 @@ class Predictor:
         inputs = self._inputs
         if not serving.in_memory or self._relaxed or any(inputs.get(one.entity) == one.input for one in asked):
             return None
-        looked = serving.look_up([one.request for one in asked])
+        requests = [one.request for one in asked]
+        columns = request_columns(self._contract, requests)
+        looked = serving.look_up(requests, columns)
         digests = looked.digests()
         planned = plan(asked, [None] * len(asked), digests, serving.release.version, self._contract.unchanged)
         if len(planned.new) != len(planned.last) or without_row(self._contract, looked):
             return None
-        return Found(asked, looked, digests, planned)
+        return Found(asked, columns, looked, digests, planned)
 
     async def _at_once(self, connection: Any, serving: Serving, questions: Sequence[Question], found: Found) -> None:
         """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
@@ -106,7 +109,9 @@ class Predictor:
     async def _seen(self, connection: Any, questions: Sequence[Question], asked: Sequence[Asked]) -> None:
         """Look up with the stored answers, then predict and journal what is new."""
         serving, records = await self._look_up(connection, asked)
-        looked = serving.statement.decode(records, serving.known([one.request for one in asked]))
+        requests = [one.request for one in asked]
+        columns = request_columns(self._contract, requests)
+        looked = serving.statement.decode(records, serving.known(requests, columns))
         if self._refuse(questions, looked):
             return
         stored = [Stored(*record[1 : 1 + len(PREVIOUS)]) if record[1] is not None else None for record in records]
@@ -115,7 +120,7 @@ class Predictor:
         self._give(questions, planned, {position: one.answer() for position, one in planned.stored.items()})
         if not planned.new:
             return
-        entries, outcomes = self.predict(serving, Found(asked, looked, digests, planned))
+        entries, outcomes = self.predict(serving, Found(asked, columns, looked, digests, planned))
         given = {
             position: serving.form.new(id_, outcome)
             for position, id_, outcome in zip(planned.new, entries.ids, outcomes, strict=True)
@@ -165,26 +170,26 @@ class Predictor:
 
     def predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
         """The journal entries of the new predictions, and their outcomes."""
-        asked, looked, digests, planned = found
-        columns, rows, missing = looked.columns, looked.rows, looked.missing
+        asked, columns, looked, digests, planned = found
+        columns = columns | looked.columns
+        rows, missing = looked.rows, looked.missing
         if len(planned.new) != len(asked):
             new = planned.new
             asked, digests = [asked[place] for place in new], [digests[place] for place in new]
             rows, missing = [rows[place] for place in new], [missing[place] for place in new]
             columns = {name: values[new] for name, values in columns.items()}
-        vectors = self._contract.vectors(request_columns(self._contract, [one.request for one in asked]) | columns)
+        vectors = self._contract.vectors(columns)
         outcomes = serving.outcomes(serving.release.artifact.predict(vectors), missing)
         features = journal.feature_digests(self._contract, vectors)
         entries = Entries(
             ids=self.new_ids(len(asked)),
-            digests=[
-                one.entity + one.input + row + feature
-                for one, row, feature in zip(asked, digests, features, strict=True)
-            ],
+            digests=list(
+                zip([one.entity for one in asked], [one.input for one in asked], digests, features, strict=True)
+            ),
             asked_at=[one.asked_at for one in asked],
             requests=[one.text for one in asked],
-            looked_up=[row.decode() for row in rows],
-            outcomes=[outcome.decode() for outcome in outcomes],
+            looked_up=rows,
+            outcomes=outcomes,
             request_ids=[one.request_id for one in asked],
         )
         return entries, outcomes

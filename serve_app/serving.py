@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from model_tools.artifact import Artifact
 from model_tools.contract import Contract
@@ -12,7 +11,7 @@ from resources import answers, journal
 from resources.cached_lookup import AskedFields, CachedLookup
 from resources.journal import Origin
 from resources.journal_sql import write_at_once, write_seen
-from resources.looked import Looked, Part
+from resources.looked import Columns, Looked, Part
 from resources.lookup_sql import Pointers, tables_of, unmoved
 from resources.lookups import LookupStatement
 from resources.outcomes import class_names
@@ -52,27 +51,22 @@ class Serving:
             unmoved([pointers[table] for table in tables_of(contract)]), contract.unchanged
         )
         self._cached = cached or {}
-        self._classes = class_names(contract, release.artifact)
+        self.outcomes = answers.Maker(class_names(contract, release.artifact))
+        """Makes the JSON outcomes of new predictions."""
         self._number = 0
 
-    def known(self, requests: Sequence[msgspec.Struct]) -> dict[str, Part]:
-        """What n requests find in the tables that are in memory."""
-        if not self._cached:
-            return {}
-        asked = AskedFields(self.statement.asked(requests), len(requests))
+    def known(self, requests: Sequence[msgspec.Struct], columns: Columns) -> dict[str, Part]:
+        """What n requests, also given as `request_columns`, find in the tables that are in memory."""
+        asked = AskedFields(requests, columns)
         return {name: lookup.find(asked) for name, lookup in self._cached.items()}
 
-    def look_up(self, requests: Sequence[msgspec.Struct]) -> Looked:
+    def look_up(self, requests: Sequence[msgspec.Struct], columns: Columns) -> Looked:
         """What n requests find, where all tables are in memory."""
-        return self.statement.assemble(self.known(requests), len(requests))
+        return self.statement.assemble(self.known(requests, columns), len(requests))
 
     def in_postgres(self) -> LookupStatement:
         """The statement that looks everything up in Postgres."""
         return LookupStatement(self.contract, self.pointers, previous=True)
-
-    def outcomes(self, predicted: np.ndarray[Any, Any], missing: list[tuple[str, ...]]) -> list[bytes]:
-        """The JSON outcomes of n new predictions."""
-        return answers.made(self._classes, predicted, missing)
 
     async def number(self, connection: Any) -> int:
         """The number of what its answers are made from, by which the journal names it."""

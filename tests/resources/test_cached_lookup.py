@@ -11,6 +11,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from model_tools.columns import request_columns
 from model_tools.contract import Column, Contract, Feature, Lookup, Output
 from resources import cached_loading
 from resources.book import Book
@@ -137,7 +138,7 @@ async def both(book: Book, made: Contract, pointers: dict[str, Pointer], request
     try:
         found, _ = await look_up(connection, made, requests, pointers)
         statement = LookupStatement(made, pointers, pinned=True, known=[lookup.name for lookup in made.lookups])
-        asked = AskedFields(statement.asked(requests), len(requests))
+        asked = AskedFields(requests, request_columns(made, requests))
         parts = {
             lookup.name: (
                 await cached_loading.load(connection, lookup, pointers[lookup.table], bound_types(made))

@@ -1,0 +1,41 @@
+"""Outcomes are made piece by piece; they are the JSON that an encoder makes of the whole."""
+
+import math
+
+import msgspec
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resources.answers import Maker
+from resources.outcomes import outcomes
+
+NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 1e-7, 5e-324, 1e22, 0.1 + 0.2])
+NAMES = st.lists(st.text(max_size=6), min_size=2, max_size=4, unique=True)
+LOST = st.lists(st.sampled_from(["weather", "plane", 'a "%b" lookup']), unique=True, max_size=3).map(tuple)
+
+
+@given(names=NAMES, data=st.data(), rows=st.integers(0, 5))
+def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int) -> None:
+    predicted = np.array(data.draw(st.lists(NUMBERS, min_size=rows * len(names), max_size=rows * len(names))))
+    predicted = predicted.reshape(rows, len(names))
+    missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
+
+    made = Maker(names)(predicted, missing)
+
+    assert made == [
+        msgspec.json.encode({"prediction": best, "missing": lost, "probabilities": probabilities})
+        for (best, probabilities), lost in zip(outcomes(names, predicted), missing, strict=True)
+    ]
+
+
+@given(values=st.lists(st.tuples(NUMBERS, LOST), max_size=5))
+def test_of_a_regressor(values: list[tuple[float, tuple[str, ...]]]) -> None:
+    predicted = np.array([value for value, _ in values], dtype=np.float64)
+
+    made = Maker(())(predicted, [lost for _, lost in values])
+
+    assert made == [msgspec.json.encode({"prediction": value, "missing": lost}) for value, lost in values]
+    decoded = [msgspec.json.decode(one)["prediction"] for one in made]
+    for value, found in zip(predicted.tolist(), decoded, strict=True):
+        assert found == value if math.isfinite(value) else found is None
