@@ -22,6 +22,7 @@ from resources.settings import ROOT, Settings
 from resources.snapshots import Snapshot
 from resources.training_join import training_query
 from training.candidate import make_candidate
+from training.gate import INTERVALS
 from training.job import train
 from training.monthly import take_rows
 from training.months import windows
@@ -87,6 +88,7 @@ class Monthly:
     def new_books(self) -> None:
         """Books in which the earlier artifact is current; what earlier gates have computed is forgotten."""
         SCORED.clear()
+        INTERVALS.clear()
         for book in self._books or ():
             book.engine.dispose()
         self._made += 1

@@ -1,5 +1,6 @@
 """The gate: a floor, and not worse than the current release on the same held-out rows, in every declared metric."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,9 +8,12 @@ import msgspec
 import numpy as np
 
 from model_tools.errors import PenstockError
-from resources.measures import MEASURES
+from resources.measures import MEASURES, MetricName
 from resources.model import Bound, GateRule
 from training.metrics import METRICS, Metric, Values, difference, intervals
+
+MOST_INTERVALS = 16
+INTERVALS: dict[bytes, tuple[float, float]] = {}
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,8 +125,22 @@ def _finding(bound: Bound, outcome: Values, candidate: Values, current: Values |
     if current is None:
         return found
     before = metric(outcome, current)
-    spread = intervals(len(outcome), {"difference": difference(metric, outcome, candidate, current)})
-    return msgspec.structs.replace(found, current=before, difference=value - before, interval=spread["difference"])
+    interval = _interval(bound.metric, outcome, candidate, current)
+    return msgspec.structs.replace(found, current=before, difference=value - before, interval=interval)
+
+
+def _interval(metric: MetricName, outcome: Values, candidate: Values, current: Values) -> tuple[float, float]:
+    """The error bar of the difference. PROD is judged right after TEST, mostly on the same numbers, for which the same
+    draws need not be made twice: it is kept under the digest of all of them."""
+    hashed = hashlib.sha256(f"{metric} {candidate.shape}".encode())
+    for values in (outcome, candidate, current):
+        hashed.update(np.ascontiguousarray(values, dtype=np.float64).data)
+    if (key := hashed.digest()) not in INTERVALS:
+        while len(INTERVALS) >= MOST_INTERVALS:
+            del INTERVALS[next(iter(INTERVALS))]
+        drawn = difference(METRICS[metric], outcome, candidate, current)
+        INTERVALS[key] = intervals(len(outcome), {metric: drawn})[metric]
+    return INTERVALS[key]
 
 
 def _objections(one: Finding, version: int | None) -> list[str]:

@@ -1,5 +1,6 @@
 """The releasing step: the gate, computed again inside the transaction that moves the pointer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -60,11 +61,15 @@ def gate(settings: Settings, model: Model, proposal: Proposal, before: LedgerEnt
     if before is not None and proposal.month < before.month:
         reasons.append(f"its month {proposal.month} is older than {before.month} of release {before.version}")
     scored = None
-    if before is not None:
-        scored = _score(settings, before.artifact, model, rows, proposal.holdout_snapshot)
-        if scored is None:
-            reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
-    candidate = _score(settings, proposal.artifact, model, rows, proposal.holdout_snapshot)
+    with ThreadPoolExecutor(1) as beside:
+        candidate_score = beside.submit(_score, settings, proposal.artifact, model, rows, proposal.holdout_snapshot)
+        if before is not None:
+            scored = _score(settings, before.artifact, model, rows, proposal.holdout_snapshot)
+            if scored is None:
+                reasons.append(
+                    f"release {before.version} needs features, or has classes, that the contract no longer has"
+                )
+    candidate = candidate_score.result()
     if candidate is None:
         reasons.append("it needs features, or has classes, that the contract does not have")
         candidate = np.full(_shape(model, rows), 0.5)
@@ -115,8 +120,8 @@ def _score(settings: Settings, digest: str, model: Model, rows: TrainingRows, sn
     scores = score_of(loaded.predict({feature.name: rows.vectors[feature.name] for feature in loaded.features}))
     if scores.shape != _shape(model, rows):
         return None
-    while len(SCORED) >= MOST_SCORED:
-        del SCORED[next(iter(SCORED))]
+    for oldest in list(SCORED)[: 1 - MOST_SCORED]:
+        SCORED.pop(oldest, None)
     SCORED[key] = scores
     return scores
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from resources.measures import MEASURES
 from resources.model import Bound, GateRule
-from training.gate import judge, summary_of
+from training.gate import INTERVALS, judge, summary_of
 
 RANDOM = np.random.default_rng(0)
 OUTCOME = (RANDOM.random(400) < 0.3).astype(float)
@@ -119,3 +119,14 @@ def test_whatever_passes_is_never_worse_than_the_current_release_by_more_than_th
 
     loss = (decision.current - decision.candidate) * (1 if MEASURES[rule.metric].higher_is_better else -1)
     assert decision.passed == (loss <= margin)
+
+
+def test_the_interval_is_that_of_the_same_numbers_and_of_no_others() -> None:
+    rule, other = GateRule(margin=1.0), np.where(np.arange(400) == 7, 1 - GOOD, GOOD)
+    first = judge(rule, OUTCOME, GOOD, NOISE)
+    assert judge(rule, OUTCOME, GOOD.copy(), NOISE.copy()) == first
+    assert judge(rule, OUTCOME, other, NOISE).interval != first.interval
+    assert judge(rule, OUTCOME, GOOD, other).interval != first.interval
+    assert judge(GateRule(metric="brier", margin=1.0, floor=1.0), OUTCOME, GOOD, NOISE).interval != first.interval
+    INTERVALS.clear()
+    assert judge(rule, OUTCOME, GOOD, NOISE) == first
