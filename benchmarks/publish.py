@@ -100,6 +100,9 @@ def forget(book: Book, table: str) -> None:
 @click.option("--compare", is_flag=True, help="Compare with the limit, pandas and dlt instead, interleaved.")
 @click.option("--dlt", is_flag=True, help="With --compare: install dlt into a virtual environment of its own.")
 @click.option("--rows", default=5_000_000, show_default=True, help="With --compare: rows of the synthetic table.")
+@click.option(
+    "--larger", default=20_000_000, show_default=True, help="With --compare: rows whose memory is measured; 0: not."
+)
 @click.option("--rounds", default=3, show_default=True, help="With --compare: rounds of which the median counts.")
 def main(
     file: Path | None,
@@ -112,6 +115,7 @@ def main(
     compare: bool,
     dlt: bool,
     rows: int,
+    larger: int,
     rounds: int,
 ) -> None:
     """Publish TABLE of a DuckDB file into a Postgres and print rows, seconds, memory and digest.
@@ -121,7 +125,7 @@ def main(
     if compare or not (file or table or key):
         from benchmarks.publish_comparison import compare_all
 
-        compare_all(rows, rounds, dsn, dlt=dlt, as_json=as_json)
+        compare_all(rows, larger, rounds, dsn, dlt=dlt, as_json=as_json)
         return
     if file is None or table is None or key is None or dsn is None:
         raise click.UsageError("give --duckdb, --table, --key and --dsn, or none of them")
