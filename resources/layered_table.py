@@ -10,7 +10,7 @@ from model_tools.contract import Lookup
 from resources.book_digest import catalog_schema
 from resources.column_types import postgres_columns, schema_text
 from resources.lookup_cost import index_columns
-from resources.physical_table import PhysicalTable, delta_name, existing_indexes, free_name
+from resources.physical_table import PhysicalTable, delta_name, existing_indexes, free_name, untouched
 from resources.snapshot import Snapshot
 from resources.table import ReplicatedTable
 
@@ -109,14 +109,13 @@ def has_indexes(connection: psycopg.Connection, tables: Sequence[str], table: Re
 
 
 def _base_in_book(connection: psycopg.Connection, table: ReplicatedTable, snapshot: Snapshot) -> str | None:
-    """The physical table of the snapshot's base, if it was published here, lacks no index, and nobody has written
-    into it since, as far as the server's statistics tell."""
+    """The physical table of the snapshot's base, if it was published here, lacks no index, and holds exactly the rows
+    that its load wrote."""
     if snapshot.base is None or len(_orders(table.lookups)) > 1:
         return None
     found = connection.execute(
         """SELECT p.physical FROM replicated.physical_table p
-           JOIN pg_stat_all_tables s ON s.schemaname = 'replicated' AND s.relname = p.physical
-           WHERE p.table_name = %s AND p.snapshot = %s AND p.delta IS NULL AND s.n_tup_upd + s.n_tup_del = 0
+           WHERE p.table_name = %s AND p.snapshot = %s AND p.delta IS NULL
                AND EXISTS (SELECT FROM replicated.publication l
                            WHERE l.table_name = p.table_name AND l.physical = p.physical AND l.at >= p.created_at)
            ORDER BY p.created_at DESC LIMIT 1""",
@@ -124,8 +123,9 @@ def _base_in_book(connection: psycopg.Connection, table: ReplicatedTable, snapsh
     ).fetchone()
     if found is None or not has_indexes(connection, found, table):
         return None
-    expected = schema_text(postgres_columns(snapshot.schema), snapshot.key)
-    return str(found[0]) if catalog_schema(connection, found[0]) == expected else None
+    if catalog_schema(connection, found[0]) != schema_text(postgres_columns(snapshot.schema), snapshot.key):
+        return None
+    return str(found[0]) if untouched(connection, found[0], snapshot.base.rows) else None
 
 
 def _orders(lookups: Sequence[Lookup]) -> dict[tuple[str, ...], None]:

@@ -49,20 +49,21 @@ class Loading:
         """Take the table's publish lock in the book and drop what dead publishers left."""
         with publishing_session(book, table.name, waiting) as connection:
             drop_tables(connection, abandoned(connection, table.name))
-            physical = new_physical(connection, table, snapshot)
-            yield cls(snapshot, table, book, connection, current(connection, table.name), physical)
+            now = current(connection, table.name)
+            if now is not None and _shows(connection, now, snapshot, table):
+                physical = existing_physical(connection, now.physical, table, snapshot)
+            else:
+                physical = new_physical(connection, table, snapshot)
+            yield cls(snapshot, table, book, connection, now, physical)
 
     def is_current(self) -> bool:
         """Whether the book shows this content already, with every declared index."""
-        if self.now is None or self.now.snapshot != self.snapshot.id:
-            return False
-        return has_indexes(self.connection, layers(self.connection, self.now.physical), self.table)
+        return self.now is not None and self.now.physical == self.physical.name
 
     def keep(self) -> None:
         """Keep what is current: check its lookups, and note that its content holds as of the snapshot's time."""
         if self.now is None:
             return
-        self.physical = existing_physical(self.connection, self.now.physical, self.table, self.snapshot)
         self._check_feasibility()
         self.size = total_bytes(self.connection, self.physical.tables)
         if self.snapshot.as_of > self.now.as_of:
@@ -149,3 +150,7 @@ class Loading:
                 found=f"{found} of {schema.decode()}",
                 todo="The table was not made current. Publish again; if this stays, check the book's disk and memory.",
             )
+
+
+def _shows(connection: psycopg.Connection, now: Current, snapshot: Snapshot, table: ReplicatedTable) -> bool:
+    return now.snapshot == snapshot.id and has_indexes(connection, layers(connection, now.physical), table)

@@ -133,14 +133,44 @@ def test_tampering_with_any_layer_is_found(
     assert re.search(finding, found.finding), found.finding
 
 
-def test_a_base_that_was_written_into_is_not_built_on(store: SnapshotStore, base: Snapshot, book: Book) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE BASE SET value = 9 WHERE key = 77",
+        "UPDATE BASE SET value = value WHERE key = 77",
+        "INSERT INTO BASE VALUES (99999, 1, 1, 'x')",
+        "DELETE FROM BASE WHERE key = 77",
+        "WITH gone AS (DELETE FROM BASE WHERE key = 7 RETURNING *) INSERT INTO BASE SELECT key, 1, 9, text FROM gone",
+        "TRUNCATE BASE; INSERT INTO BASE SELECT i, 1, 1, 'x' FROM generate_series(0, 2999) i",
+    ],
+)
+@pytest.mark.parametrize("vacuumed", [False, True])
+def test_a_base_that_was_written_into_is_not_built_on(
+    store: SnapshotStore, base: Snapshot, book: Book, statement: str, vacuumed: bool
+) -> None:
     publish(base, declared(), [book], who="me")
-    with book.connect(autocommit=True) as connection:
-        connection.execute(f'UPDATE replicated."numbers_{base.id[:12]}" SET value = 9 WHERE key = 77')
-        connection.execute("SELECT pg_stat_force_next_flush()")
-        connection.execute("SELECT 1")
+    table = f'replicated."numbers_{base.id[:12]}"'
+    with book.connect() as connection:
+        connection.execute(statement.replace("BASE", table))
+    if vacuumed:
+        with book.connect(autocommit=True) as connection:
+            connection.execute(f"VACUUM (FULL, FREEZE) {table}")
+            connection.execute("SELECT pg_stat_reset()")
     (published,) = publish(changed(store, base, 5), declared(), [book], who="me")
     assert published.loaded == ROWS
+    assert verify([book], store)[0].equal
+
+
+def test_a_base_that_was_read_locked_and_vacuumed_is_built_on(store: SnapshotStore, base: Snapshot, book: Book) -> None:
+    publish(base, declared(), [book], who="me")
+    table = f'replicated."numbers_{base.id[:12]}"'
+    with book.connect() as connection:
+        connection.execute(f"SELECT * FROM {table} WHERE key < 9 FOR UPDATE")
+    with book.connect(autocommit=True) as connection:
+        connection.execute(f"VACUUM (FULL, FREEZE) {table}")
+        connection.execute("VACUUM (FULL, FREEZE) replicated.physical_table")
+    (published,) = publish(changed(store, base, 5), declared(), [book], who="me")
+    assert published.loaded == 1
     assert verify([book], store)[0].equal
 
 

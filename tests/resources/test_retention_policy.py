@@ -1,5 +1,7 @@
 """The retention policy: what it names is dropped, and nothing that anybody still needs."""
 
+import os
+import time
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -46,6 +48,21 @@ def test_what_is_shown_is_what_goes_and_the_rest_stays(store: SnapshotStore, boo
     assert relations(book) == {f"numbers_{one.id[:12]}" for one in made[2:4]}
     assert [one.id for one in store.history("numbers")] == [one.id for one in made[3:]]
     assert droppable(store, [book], STRICT).bytes == 0
+
+
+def test_rows_that_a_killed_extract_left_without_a_manifest_go_once_no_writer_can_need_them(
+    store: SnapshotStore, tmp_path: Path, book: Book
+) -> None:
+    left, fresh, kept = (write(store, numbered(rows)) for rows in (1, 2, 3))
+    for snapshot in (left, fresh):
+        (tmp_path / "objects" / snapshot.id / "manifest.json").unlink()
+        for entry in (tmp_path / "names" / "numbers").glob(f"*{snapshot.id}.json"):
+            entry.unlink()
+    long_ago = time.time() - 2 * 3600
+    os.utime(left.paths[0], (long_ago, long_ago))
+    drop(store, [book], droppable(store, [book], STRICT), STRICT)
+    assert {path.parent.name for path in tmp_path.rglob("rows.parquet")} == {fresh.id, kept.id}
+    assert kept.batches().read_all().num_rows == 3
 
 
 def test_what_a_journaled_prediction_was_made_from_stays_as_long_as_it_can_be_replayed(
