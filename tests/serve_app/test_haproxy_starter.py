@@ -1,11 +1,14 @@
 """The starter turns the configuration that Ray writes for HAProxy into the one that Penstock wants."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
+from ray.serve._private.constants import RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S as DRAINS
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
-from serve_app.ray_environment import HAPROXY
+from resources.settings import Settings
+from serve_app.ray_environment import HAPROXY, folder, ray_switches
 
 
 def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> None:
@@ -26,3 +29,16 @@ def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> No
     assert " check backup\n" not in made
     assert "x-request-disconnect-disabled" in made
     assert (tmp_path / "500.http").read_text() == (tmp_path / "503.http").read_text()
+
+
+def test_a_replica_that_is_to_end_is_given_up_long_after_its_successor_is_known_and_before_it_ends(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(home=tmp_path)
+    try:
+        switches = ray_switches(settings)
+    finally:
+        shutil.rmtree(folder(settings))
+    checks = {name.rsplit("_", 1)[-1]: value for name, value in switches.items() if "HAPROXY_HEALTH_CHECK" in name}
+    patience = (int(checks["FALL"]) - 1) * float(checks["FASTINTER"].removesuffix("s"))
+    assert 10 <= patience <= DRAINS - 10
