@@ -20,12 +20,11 @@ def build() -> dg.Definitions:
     checks: list[Any] = []
     jobs: list[Any] = []
     schedules: list[Any] = []
-    for table in found.tables.values():
-        assets += [replication.snapshot(table), replication.publication(table)]
-        checks.append(standing_checks.standing_checks(table))
-        job, schedule = replication.job_and_schedule(table)
-        jobs.append(job)
-        schedules.append(schedule)
+    for tables in found.groups():
+        assets += [*map(replication.snapshot, tables), replication.publication(tables)]
+        checks += map(standing_checks.standing_checks, tables)
+        jobs += replication.jobs(tables)
+        schedules.append(replication.schedule(tables))
     for model in found.models.values():
         training = TrainingAssets(model, dict(found.tables))
         assets += [

@@ -30,6 +30,14 @@ class Declared:
             raise PenstockError("table", expected=f"one of {', '.join(self.tables)}", found=repr(name))
         return self.tables[name]
 
+    def groups(self) -> list[tuple[ReplicatedTable, ...]]:
+        """The replicated tables as they become current: those of a group together, any other alone."""
+        found: dict[tuple[str, str], tuple[ReplicatedTable, ...]] = {}
+        for table in self.tables.values():
+            place = (table.group, "" if table.group else table.name)
+            found[place] = (*found.get(place, ()), table)
+        return list(found.values())
+
     def preparations_for(self, table: ReplicatedTable) -> list[Preparation]:
         """What has to be prepared in the warehouse before the table can be extracted."""
         return [self.preparations[key.split("/")[1]] for key in table.after if key.startswith("prepared/")]

@@ -127,6 +127,7 @@ class Loading:
             snapshot=self.snapshot.id,
             physical=self.physical.name,
             rows=self.snapshot.rows,
+            as_of=max(self.snapshot.as_of, self.now.as_of) if skipped and self.now else self.snapshot.as_of,
             loaded=0 if skipped else sum(list(self.physical.tables.values())[-1:]),
             bytes=self.size,
             skipped=skipped,

@@ -1,6 +1,7 @@
 """What a publish reports for one book."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from resources.settings import BookName
 
@@ -21,8 +22,9 @@ class Seconds:
 class Publication:
     """One table made current in one book, or found to be current already (`skipped`).
 
-    `loaded` is the number of rows that were sent, which is small where the book had the snapshot's base already;
-    `bytes` is the size of table and indexes in the book; `lookup_p99_ms` is per declared lookup.
+    `as_of` is the instant that the content tells about; `loaded` the number of rows that were sent, which is small
+    where the book had the snapshot's base already; `bytes` the size of table and indexes in the book;
+    `lookup_p99_ms` is per declared lookup.
     """
 
     book: BookName
@@ -30,6 +32,7 @@ class Publication:
     snapshot: str
     physical: str
     rows: int
+    as_of: datetime
     bytes: int
     skipped: bool
     loaded: int = 0

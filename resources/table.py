@@ -24,6 +24,9 @@ class ReplicatedTable:
 
     `version_query` is cheap SQL whose result changes whenever that of `query` does. While it stays the same, the
     last snapshot holds and nothing is extracted.
+
+    Tables of the same `group` are extracted in one run, by the schedule of the first of them, and become current in one
+    transaction.
     """
 
     name: str
@@ -43,3 +46,4 @@ class ReplicatedTable:
     full_every: timedelta = timedelta(days=1)
     largest_delta: float = 0.2
     version_query: str = ""
+    group: str = ""

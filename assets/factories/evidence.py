@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -70,14 +71,16 @@ def failing_rows(error: ShapeError) -> dict[str, dg.MetadataValue[Any]]:
     }
 
 
-def publication_evidence(publication: Publication) -> dict[str, Any]:
-    """Rows, speed, digest and lookup times of one table in one book."""
+def publication_evidence(publication: Publication, now: datetime) -> dict[str, Any]:
+    """Rows, speed, digest, age and lookup times of one table in one book."""
     evidence: dict[str, Any] = {
         "dagster/row_count": publication.rows,
         "bytes": publication.bytes,
         "snapshot": publication.snapshot,
         "physical_table": publication.physical,
         "loaded": "no, already current" if publication.skipped else f"{publication.loaded:,} rows",
+        "as_of": dg.MetadataValue.timestamp(publication.as_of),
+        "age_hours": (now - publication.as_of).total_seconds() / 3600,
         "seconds": publication.seconds.total,
         "seconds_load": publication.seconds.load,
         "seconds_index": publication.seconds.index,

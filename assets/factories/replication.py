@@ -1,7 +1,7 @@
 """A replicated table as assets: its snapshot, and its publication in TEST and then in PROD."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import dagster as dg
@@ -13,9 +13,12 @@ from assets.factories.standing_checks import without_standing_checks
 from assets.factories.warehouse import POOL
 from model_tools.errors import PenstockError
 from resources.extract import extract
-from resources.publish import publish
+from resources.publish import publish_group
+from resources.snapshots import Snapshot
 from resources.table import ReplicatedTable
 from schemas.shape import ShapeError
+
+_BOOKS = ("test", "prod")
 
 
 def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
@@ -48,13 +51,14 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
     return take
 
 
-def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
-    """The assets that make the newest snapshot current in TEST and, once TEST has it, in PROD."""
-    source, keys = ["snapshot", table.name], {book: dg.AssetKey([book, table.name]) for book in ("test", "prod")}
+def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
+    """The assets that make the newest snapshots of one table, or of a group, current in TEST and, once TEST has them,
+    in PROD."""
+    keys = {(book, table.name): dg.AssetKey([book, table.name]) for book in _BOOKS for table in tables}
     specs = [
         dg.AssetSpec(
-            keys[book],
-            deps=[source] if book == "test" else [source, keys["test"]],
+            keys[book, table.name],
+            deps=[["snapshot", table.name], *([keys["test", table.name]] if book == "prod" else [])],
             group_name=f"{book}_book",
             description=f"{table.description} Current in {book.upper()}, equal to the snapshot to the bit.",
             owners=[table.owner] if table.owner else None,
@@ -62,7 +66,8 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.fresh_within),
             skippable=True,
         )
-        for book in keys
+        for book in _BOOKS
+        for table in tables
     ]
     checks = [
         dg.AssetCheckSpec(
@@ -70,25 +75,30 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
         )
         for key in keys.values()
     ]
+    name = tables[0].group or tables[0].name
 
-    @dg.multi_asset(name=f"publish_{table.name}", specs=specs, check_specs=checks, can_subset=True)
+    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=checks, can_subset=True)
     def load(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
         with faults():
-            newest = environment.snapshots.latest(table.name)
-            if newest is None:
-                raise PenstockError(
-                    f"table {table.name}",
-                    expected="a snapshot",
-                    found="none",
-                    todo=f"Materialize snapshot/{table.name}.",
-                )
+            pairs = [(_newest(environment, table), table) for table in tables]
             books, who = environment.books, f"dagster run {context.run.run_id}"
-            wanted = [book for book in books if keys[book.name] in context.selected_asset_keys]
-            for published in publish(newest, table, wanted, who=who, proven_in=books[0]):
-                key = keys[published.book]
+            selected = {place for place, key in keys.items() if key in context.selected_asset_keys}
+            wanted = [book for book in books if any(place[0] == book.name for place in selected)]
+            if missing := [
+                place for place in keys if place[0] in {book.name for book in wanted} and place not in selected
+            ]:
+                raise PenstockError(
+                    f"group {name!r}",
+                    expected="all of its tables, which become current together",
+                    found=f"a run without {', '.join('/'.join(place) for place in missing)}",
+                    todo="Select them too.",
+                )
+            for published in publish_group(pairs, wanted, who=who, proven_in=books[0]):
+                key = keys[published.book, published.table]
+                evidence = publication_evidence(published, environment.settings.now())
                 yield dg.MaterializeResult(
                     asset_key=key,
-                    metadata={**publication_evidence(published), "history": _history(context, key, published.rows)},
+                    metadata={**evidence, "history": _history(context, key, published.rows)},
                     data_version=dg.DataVersion(published.snapshot),
                     check_results=[
                         dg.AssetCheckResult(
@@ -103,21 +113,34 @@ def publication(table: ReplicatedTable) -> dg.AssetsDefinition:
     return load
 
 
-def job_and_schedule(
-    table: ReplicatedTable,
-) -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDefinition]:
-    """The job that prepares, extracts and publishes the table, and its schedule, switched on."""
-    keys = [dg.AssetKey([step, table.name]) for step in ("snapshot", "test", "prod")]
-    keys += [dg.AssetKey(source.split("/")) for source in table.after if source.startswith("prepared/")]
-    selection = without_standing_checks(dg.AssetSelection.assets(*keys), [table.name])
-    job = dg.define_asset_job(f"replicate_{table.name}", selection=selection, description=table.description)
-    schedule = dg.ScheduleDefinition(
-        name=f"replicate_{table.name}_schedule",
-        job=job,
-        cron_schedule=table.cron,
+def jobs(tables: Sequence[ReplicatedTable]) -> list["dg.UnresolvedAssetJobDefinition"]:
+    """For each table the job that prepares, extracts and publishes it, with all that become current with it."""
+    keys = [dg.AssetKey([step, table.name]) for table in tables for step in ("snapshot", *_BOOKS)]
+    keys += [dg.AssetKey(of.split("/")) for table in tables for of in table.after if of.startswith("prepared/")]
+    selection = without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
+    return [
+        dg.define_asset_job(f"replicate_{table.name}", selection=selection, description=table.description)
+        for table in tables
+    ]
+
+
+def schedule(tables: Sequence[ReplicatedTable]) -> dg.ScheduleDefinition:
+    """The schedule of the first table's job, switched on."""
+    return dg.ScheduleDefinition(
+        name=f"replicate_{tables[0].name}_schedule",
+        job_name=f"replicate_{tables[0].name}",
+        cron_schedule=tables[0].cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
-    return job, schedule
+
+
+def _newest(environment: Environment, table: ReplicatedTable) -> Snapshot:
+    newest = environment.snapshots.latest(table.name)
+    if newest is None:
+        raise PenstockError(
+            f"table {table.name}", expected="a snapshot", found="none", todo=f"Materialize snapshot/{table.name}."
+        )
+    return newest
 
 
 def _history(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: int) -> dg.MarkdownMetadataValue:

@@ -1,0 +1,114 @@
+"""Tables that are declared a group: extracted in one run, and current in one transaction or not at all."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandera.pandas as pandera
+import pytest
+
+from assets.factories.environment import Environment
+from assets.factories.replication import jobs, publication, schedule, snapshot
+from assets.factories.standing_checks import standing_checks
+from resources.book import Book
+from resources.declared import Declared
+from tests.resources.publishing import NOON, declared
+
+SHAPE = pandera.DataFrameSchema({"key": pandera.Column("int64[pyarrow]"), "value": pandera.Column("int64[pyarrow]")})
+ORDERS, LINES = (
+    replace(
+        declared(name, group="sales", largest_drop=0.5),
+        query=f"SELECT key, value FROM {name}",
+        shape=SHAPE,
+        description=f"The {name} of the shop.",
+    )
+    for name in ("orders", "lines")
+)
+STEPS = [[step, table] for step in ("snapshot", "test", "prod") for table in ("orders", "lines")]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warehouse whose tables have as many rows as `filled` gives them."""
+    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+        monkeypatch.setenv(f"PENSTOCK_{name}", value)
+    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"duckdb:///{tmp_path / 'shop.duckdb'}")
+    return tmp_path / "shop.duckdb"
+
+
+def filled(file: Path, **rows: int) -> None:
+    with duckdb.connect(str(file)) as connection:
+        for table, count in rows.items():
+            connection.execute(
+                f"CREATE OR REPLACE TABLE {table} AS SELECT i AS key, {count} AS value FROM range({count}) t(i)"
+            )
+            connection.execute(f"ALTER TABLE {table} ALTER value TYPE BIGINT")
+
+
+def run(instance: dg.DagsterInstance, selected: list[list[str]]) -> dg.ExecuteInProcessResult:
+    together = (ORDERS, LINES)
+    return dg.materialize(
+        [*map(snapshot, together), publication(together)],
+        selection=dg.AssetSelection.assets(*(dg.AssetKey(key) for key in selected)),
+        instance=instance,
+        resources={"environment": Environment()},
+        raise_on_error=False,
+    )
+
+
+def rows_and_transactions(book: Book) -> tuple[Any, ...] | None:
+    with book.connect() as connection:
+        return connection.execute(
+            "SELECT array_agg(rows ORDER BY table_name), count(DISTINCT xmin::text) FROM replicated.current"
+        ).fetchone()
+
+
+def test_a_group_becomes_current_in_one_transaction_per_book_or_not_at_all(
+    warehouse: Path, book: Book, prod_book: Book
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        filled(warehouse, orders=10, lines=30)
+        done = run(instance, STEPS)
+        assert done.success
+        assert [rows_and_transactions(one) for one in (book, prod_book)] == [([30, 10], 1)] * 2
+        shown = {e.asset_key.to_user_string(): e.materialization for e in done.get_asset_materialization_events()}
+        assert shown["prod/lines"].metadata["age_hours"].value == 0
+        assert shown["test/orders"].metadata["dagster/row_count"].value == 10
+
+        filled(warehouse, orders=20, lines=3)
+        assert not run(instance, STEPS).success
+        assert [rows_and_transactions(one) for one in (book, prod_book)] == [([30, 10], 1)] * 2
+
+
+def test_a_part_of_a_group_is_not_published_alone(warehouse: Path, book: Book) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        filled(warehouse, orders=10, lines=30)
+        alone = run(instance, [*STEPS[:2], ["test", "orders"]])
+        failure = next(e for e in alone.all_events if e.is_step_failure)
+        assert "a run without test/lines" in str(failure.step_failure_data.user_failure_data)
+        assert rows_and_transactions(book) == (None, 0)
+        assert run(instance, STEPS[:4]).success
+        assert rows_and_transactions(book) == ([30, 10], 1)
+
+
+def test_every_job_of_a_group_takes_all_of_it_and_one_schedule_runs_it() -> None:
+    alone = declared("alone")
+    found = Declared(tables={table.name: table for table in (ORDERS, alone, LINES)})
+    assert found.groups() == [(ORDERS, LINES), (alone,)]
+    made = dg.Definitions(
+        assets=[one for tables in found.groups() for one in (*map(snapshot, tables), publication(tables))],
+        asset_checks=[standing_checks(table) for table in found.tables.values()],
+        jobs=[job for tables in found.groups() for job in jobs(tables)],
+        schedules=[schedule(tables) for tables in found.groups()],
+        resources={"environment": Environment()},
+    )
+    assert {n.name for n in made.resolve_job_def("replicate_lines").nodes} == {
+        "publish_sales",
+        "snapshot__orders",
+        "snapshot__lines",
+    }
+    assert [one.job_name for one in made.schedules or ()] == ["replicate_orders", "replicate_alone"]
