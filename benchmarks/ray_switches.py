@@ -17,8 +17,9 @@ import psutil
 from starlette.middleware import Middleware
 
 from benchmarks import serve_home
+from benchmarks.serve_files import REQUESTS
 from benchmarks.serve_load import Load, measure, middle
-from benchmarks.serve_targets import PREDICT, REQUESTS, Target, on_ray
+from benchmarks.serve_targets import PREDICT, Target, on_ray
 from resources.processes import tree
 from resources.settings import Settings
 from serve_app import cluster, ray_environment

@@ -13,7 +13,7 @@ import click
 import httpx
 import msgspec
 
-from benchmarks import serve_foreign, serve_home, serve_targets
+from benchmarks import serve_files, serve_foreign, serve_home, serve_targets
 from benchmarks.serve_load import Load, measure, middle
 from benchmarks.serve_replica import further_replica
 from benchmarks.serve_report import BARE, COMPARED_AT, HANDWRITTEN, RAY, Report
@@ -94,7 +94,7 @@ def _measure(
                 found[target.name, connections].append(load)
                 click.echo(f"{number + 1}/{rounds} {load.line()}", err=True)
             if target.name in (RAY, BARE):
-                load = measure(target, COMPARED_AT, seconds, settings.home / serve_targets.ARRAYS)
+                load = measure(target, COMPARED_AT, seconds, settings.home / serve_files.ARRAYS)
                 rows[target.name].append(load.rate * ROWS)
                 click.echo(f"{number + 1}/{rounds} arrays: {load.line()}", err=True)
             target.sleep()

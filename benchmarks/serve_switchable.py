@@ -7,7 +7,7 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from benchmarks.serve_targets import UNJOURNALED
+from benchmarks.serve_files import UNJOURNALED
 from resources import journal, settings
 from resources.journal import Entries
 from serve_app.deployment import Predictions

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import psutil
 
+from benchmarks.serve_files import ARRAYS, REQUESTS, UNJOURNALED
 from resources import postgres
 from resources.processes import end_tree, free_port, memory, tree
 from resources.settings import ROOT, Settings
@@ -23,10 +24,6 @@ from serve_app import cluster
 READY_SECONDS = 90
 PREDICT = "/models/flight_delay/predict"
 HANDWRITTEN = ("--factory", "benchmarks.serve_handwritten:application", "--log-level", "warning", "--no-access-log")
-REQUESTS, ARRAYS = "requests.txt", "arrays.txt"
-"""The files of bodies for our own services; @ stands for the instant that wrk fills in."""
-UNJOURNALED = "journal.off"
-"""The file in the home under which the benchmark's own deployment does not journal."""
 
 
 @dataclass(frozen=True)

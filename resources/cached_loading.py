@@ -33,7 +33,7 @@ async def load(connection: Any, lookup: Lookup, pointer: Pointer, bound: Mapping
     async with connection.transaction(readonly=True):
         prepared = await connection.prepare(f"SELECT {selected} FROM replicated.{quoted(pointer.physical)}")
         held = [attribute.type.name for attribute in prepared.get_attributes()]
-        rows = _Rows(lookup, dict(zip(names, held, strict=True)), bound)
+        rows = _Rows(lookup, dict(zip(names, held, strict=True)), bound, pointer.rows)
         cursor = await prepared.cursor()
         while records := await cursor.fetch(PIECE):
             rows.add(records)
@@ -42,9 +42,10 @@ async def load(connection: Any, lookup: Lookup, pointer: Pointer, bound: Mapping
 
 
 class _Rows:
-    """The rows so far, column by column."""
+    """The rows so far. Their arrays are made as large as the table at once: pieces put together later leave holes in
+    memory that a process keeps."""
 
-    def __init__(self, lookup: Lookup, held: Mapping[str, str], bound: Mapping[str, str]) -> None:
+    def __init__(self, lookup: Lookup, held: Mapping[str, str], bound: Mapping[str, str], most: int) -> None:
         self._lookup = lookup
         self._keys = [comparison(ours, theirs, held[ours], bound[theirs]) for ours, theirs in lookup.key.items()]
         if lookup.as_of:
@@ -55,59 +56,65 @@ class _Rows:
         self._groups: dict[Any, int] = {}
         self._texts: dict[str, str] = {}
         self._kept = 0
-        self._pieces: list[list[Array]] = []
         self._first = len(self._keys) + bool(lookup.as_of)
+        columns = list(enumerate(lookup.columns, self._first))
+        self._wanted_numbers = [(place, one) for place, one in columns if one.kind == "number"]
+        self._wanted_others = [(place, one) for place, one in columns if one.kind != "number"]
+        self._group = np.empty(most, np.int64)
+        self._times = np.empty(most if lookup.as_of else 0, np.int64)
+        self._numbers = np.empty((most, len(self._wanted_numbers)))
+        self._others = [np.empty(most, column([], one.kind).dtype) for _, one in self._wanted_others]
 
     def add(self, records: Sequence[Any]) -> None:
         """Add fetched rows, without those that no request can find."""
-        first, lookup = self._first, self._lookup
+        first = self._first
         records = [record for record in records if None not in record[:first]]
-        self._kept += len(records)
+        begin, self._kept = self._kept, self._kept + len(records)
+        if self._kept > len(self._group):
+            raise Uncacheable(f"more than the {len(self._group)} rows that were published")
+        new = slice(begin, self._kept)
         keys = []
         for place, key in enumerate(self._keys):
             values = [record[place] for record in records]
             keys.append(instants(values) if key.is_time else values)
         groups = self._groups
-        made_up = keys_of(keys, len(records))
-        piece = [np.array([groups.setdefault(key, len(groups)) for key in made_up], dtype=np.int64)]
-        if lookup.as_of:
-            piece.append(np.array([_instant(record[first - 1]) for record in records], dtype=np.int64))
-        for place, wanted in enumerate(lookup.columns, first):
+        self._group[new] = [groups.setdefault(key, len(groups)) for key in keys_of(keys, len(records))]
+        if self._lookup.as_of:
+            self._times[new] = [_instant(record[first - 1]) for record in records]
+        for at, (place, wanted) in enumerate(self._wanted_numbers):
+            made = column([record[place] for record in records], "number")
+            if self._holds[wanted.name] == "integer" and np.any(np.abs(made) >= EXACT):
+                raise Uncacheable(f"an integer of {wanted.name!r} beyond 2^53")
+            self._numbers[new, at] = made
+        for kept, (place, wanted) in zip(self._others, self._wanted_others, strict=True):
             values = [record[place] for record in records]
             if wanted.kind == "text":
                 values = [value and self._texts.setdefault(value, value) for value in values]
-            elif wanted.kind == "time":
+            else:
                 for value in values:
                     value is None or _instant(value)
-            made = column(values, wanted.kind)
-            if self._holds[wanted.name] == "integer" and np.any(np.abs(made) >= EXACT):
-                raise Uncacheable(f"an integer of {wanted.name!r} beyond 2^53")
-            piece.append(made)
-        self._pieces.append(piece)
-        if self._kept * 8 * len(piece) + KEY_BYTES * (len(groups) + len(self._texts)) > MOST_BYTES:
+            kept[new] = column(values, wanted.kind)
+        width = self._first + len(self._lookup.columns)
+        if self._kept * 8 * width + KEY_BYTES * (len(groups) + len(self._texts)) > MOST_BYTES:
             raise Uncacheable(f"more than {MOST_BYTES} bytes")
 
     def cached(self) -> CachedLookup:
         """All rows, ready to be found; Uncacheable where a request could match several."""
-        lookup = self._lookup
-        if not self._pieces:
-            self.add([])
-        group, *columns = (np.concatenate(pieces) for pieces in zip(*self._pieces, strict=True))
-        self._pieces.clear()
-        times = None
+        lookup, kept = self._lookup, self._kept
+        group, times, order = self._group[:kept], None, np.arange(kept)
         if lookup.as_of:
-            times = columns.pop(0)
-            order = np.lexsort((times, group))
-            group, times, columns = group[order], times[order], [values[order] for values in columns]
+            order = np.lexsort((self._times[:kept], group))
+            group, times = group[order], self._times[:kept][order]
             if np.any((group[1:] == group[:-1]) & (times[1:] == times[:-1])):
                 raise Uncacheable("two rows of one key and time")
-        elif len(self._groups) != len(group):
+        elif len(self._groups) != kept:
             raise Uncacheable("two rows of one key")
-        by_kind = list(zip(lookup.columns, columns, strict=True))
-        numbers = np.full((len(group) + 1, sum(one.kind == "number" for one, _ in by_kind)), np.nan)
-        for place, values in enumerate(values for one, values in by_kind if one.kind == "number"):
-            numbers[:-1, place] = values
-        others = [np.append(values, column([None], one.kind)) for one, values in by_kind if one.kind != "number"]
+        numbers = np.full((kept + 1, len(self._wanted_numbers)), np.nan)
+        np.take(self._numbers[:kept], order, axis=0, out=numbers[:-1])
+        others = [
+            np.append(values[:kept][order], column([None], one.kind))
+            for values, (_, one) in zip(self._others, self._wanted_others, strict=True)
+        ]
         return CachedLookup(lookup, self._holds, self._keys, Stored(self._groups, group, times, numbers, others))
 
 

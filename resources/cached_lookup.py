@@ -109,33 +109,34 @@ class CachedLookup:
 class Newest:
     """Of rows sorted by group and instant, the place of a group's newest row that is not after an instant.
 
-    Group and instant make up one number, so that many are found in one search; where that would not fit into 64 bits,
-    one by one.
+    Group and instant make up one number, so that one array is searched, for one group or for many; where that would
+    not fit into 64 bits, the instants of the group.
     """
 
     def __init__(self, group: Array, times: Array, groups: int) -> None:
         edges = np.searchsorted(group, np.arange(groups + 1))
         self._first = edges[:-1]
-        self._searched = memoryview(times.data)
         self._edges: list[int] = edges.tolist()
         self._before = int(times.min()) - 1 if len(times) else 0
         self._after = int(times.max()) if len(times) else 0
         self._span = self._after - self._before + 1
-        self._numbers = None
-        if groups * self._span < 2**63:
-            self._numbers = group * self._span + (times - self._before)
+        self._one_number = groups * self._span < 2**63
+        self._numbers = group * self._span + (times - self._before) if self._one_number else times
+        self._searched = memoryview(self._numbers.data)
 
     def of(self, group: int, until: int | None) -> int:
         """The place for one group, -1 where there is none or no such row."""
         if group < 0 or until is None:
             return -1
         first, end = self._edges[group], self._edges[group + 1]
+        if self._one_number:
+            until = group * self._span + min(max(until, self._before), self._after) - self._before
         place = bisect_right(self._searched, until, first, end) - 1
         return place if place >= first else -1
 
     def of_many(self, groups: Array, until: Array) -> list[int]:
         """The same for n groups; NOTHING_ASKED is no instant."""
-        if self._numbers is None:
+        if not self._one_number:
             pairs = zip(groups.tolist(), until.tolist(), strict=True)
             return [self.of(group, None if at == NOTHING_ASKED else at) for group, at in pairs]
         wanted = groups * self._span + (np.clip(until, self._before, self._after) - self._before)

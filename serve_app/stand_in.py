@@ -1,8 +1,11 @@
-"""What the modules in `without/` do: refuse Ray's own imports of a package, and give it to everyone else."""
+"""What the modules in `without/` do: refuse Ray's own imports of a package, or put a package off until it is used."""
 
 import importlib
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent / "without"
 REFUSED = {"ray.serve._private.utils", "ray._private.arrow_serialization"}
@@ -12,11 +15,33 @@ def stand_in(name: str) -> None:
     """Put the real package in the place of its stand-in; ModuleNotFoundError for Ray, which then does without."""
     if _importer() in REFUSED:
         raise ModuleNotFoundError(f"Ray does without {name} here, see {HERE / name}.py", name=name)
+    del sys.modules[name]
+    with _real():
+        sys.modules[name] = importlib.import_module(name)
+
+
+def put_off(name: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a stand-in that becomes the real package when somebody asks it for something."""
+    standing_in = sys.modules[name]
+
+    def ask(attribute: str) -> Any:
+        if sys.modules.get(name) is standing_in:
+            del sys.modules[name]
+        with _real():
+            real = importlib.import_module(name)
+        vars(standing_in).update(vars(real))
+        return getattr(real, attribute)
+
+    return ask
+
+
+@contextmanager
+def _real() -> Iterator[None]:
+    """Look for packages where the stand-ins are not."""
     path = sys.path[:]
     sys.path[:] = [entry for entry in path if entry != str(HERE)]
-    del sys.modules[name]
     try:
-        sys.modules[name] = importlib.import_module(name)
+        yield
     finally:
         sys.path[:] = path
 

@@ -27,3 +27,15 @@ import pandas, pyarrow.parquet
 print(pandas.DataFrame({"a": [1]}).shape, pyarrow.array([1]).type, pandas is sys.modules["pandas"])
 """
     assert run(program).splitlines() == ["[]", "(1, 1) int64 True"]
+
+
+def test_requests_is_executed_when_it_is_used() -> None:
+    program = """
+import sys, ray.serve, requests
+print("urllib3" in sys.modules)
+import requests.adapters
+print(requests.adapters.HTTPAdapter.__name__, requests is sys.modules["requests"], "urllib3" in sys.modules)
+"""
+    assert run(program).splitlines() == ["False", "HTTPAdapter True True"]
+    late = "import requests; print(requests.get.__name__, issubclass(requests.Timeout, requests.RequestException))"
+    assert run(late) == "get True"
