@@ -10,6 +10,9 @@ LIMIT, TO_SQL, DLT = "the limit", "pandas to_sql", "dlt"
 PUBLISHED, VERIFIED = "penstock without verify", "penstock with verify"
 EXTRACTED, WHOLE = "penstock with its extract, without verify", "penstock with its extract and verify"
 
+NOISE = 1.05
+"""By so much the peaks of two publishes of the same rows differ."""
+
 
 class Compared(msgspec.Struct, frozen=True):
     """One table: the seconds of every round of each contestant, and the most memory of the publishing process.
@@ -41,7 +44,8 @@ class Compared(msgspec.Struct, frozen=True):
                 yield Aim(f"{other}, times {ours}", self.median(other) / self.median(ours), aim, True)
         yield Aim("peak RSS of the publishing process", self.peak_rss_mb, 400, False, "MB")
         if self.larger:
-            yield Aim(f"peak RSS at {self.larger:,} rows, times that", self.larger_rss_mb / self.peak_rss_mb, 1, False)
+            growth = self.larger_rss_mb / self.peak_rss_mb
+            yield Aim(f"peak RSS at {self.larger:,} rows, times that", growth, NOISE, False)
 
     def text(self) -> str:
         """The table's part of the report, for people."""
