@@ -34,7 +34,12 @@ def looked() -> dict[str, bool]:
 def test_what_is_changed_or_grows_old_after_its_publish_is_found(
     tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+    for name, value in (
+        ("HOME", str(tmp_path)),
+        ("TEST_URL", book.url),
+        ("PROD_URL", prod_book.url),
+        ("DAGSTER_URL", book.url),
+    ):
         monkeypatch.setenv(f"PENSTOCK_{name}", value)
     monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
     never = {f"{one} {check}": False for one in ("test", "prod") for check in ("still_verified", "fresh")}

@@ -33,7 +33,12 @@ STEPS = [[step, table] for step in ("snapshot", "test", "prod") for table in ("o
 @pytest.fixture
 def warehouse(tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A warehouse whose tables have as many rows as `filled` gives them."""
-    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+    for name, value in (
+        ("HOME", str(tmp_path)),
+        ("TEST_URL", book.url),
+        ("PROD_URL", prod_book.url),
+        ("DAGSTER_URL", book.url),
+    ):
         monkeypatch.setenv(f"PENSTOCK_{name}", value)
     monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"duckdb:///{tmp_path / 'shop.duckdb'}")

@@ -19,7 +19,12 @@ def test_a_table_is_published_with_those_of_its_group(
     tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "shop.duckdb"
-    for name, value in (("HOME", tmp_path), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
+    for name, value in (
+        ("HOME", tmp_path),
+        ("TEST_URL", book.url),
+        ("PROD_URL", prod_book.url),
+        ("DAGSTER_URL", book.url),
+    ):
         monkeypatch.setenv(f"PENSTOCK_{name}", str(value))
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"duckdb:///{file}")
     with duckdb.connect(str(file)) as connection:
