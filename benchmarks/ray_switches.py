@@ -12,14 +12,12 @@ from typing import NamedTuple
 from unittest import mock
 
 import click
-import msgspec
 import psutil
 from starlette.middleware import Middleware
 
 from benchmarks import serve_home
-from benchmarks.serve_files import REQUESTS
 from benchmarks.serve_load import Load, measure, middle
-from benchmarks.serve_targets import PREDICT, Target, on_ray
+from benchmarks.serve_targets import PREDICT, Target, on_ray, write_requests
 from resources.processes import tree
 from resources.settings import Settings
 from serve_app import cluster, ray_environment
@@ -67,8 +65,7 @@ def main(rounds: int, seconds: float, home: Path | None) -> None:
     made: dict[str, list[tuple[float, Load]]] = {step.name: [] for step in STEPS}
     with serve_home.home(home) as settings:
         posted = serve_home.requests(settings, 2000)
-        lines = [msgspec.json.encode(request).decode()[:-1] for request in posted]
-        (settings.home / REQUESTS).write_text("\n".join(lines) + "\n")
+        write_requests(settings, posted, len(posted), len(posted))
         for turn in range(rounds):
             for step in STEPS:
                 with _started(settings, step) as target:
