@@ -1,5 +1,6 @@
 """Predicting over HTTP."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -44,6 +45,21 @@ def test_an_array_is_answered_in_order_and_journaled(service: Service) -> None:
     assert (made["request"]["tank"], made["request"]["valve"]) == ("t34", 24)
     assert made["answer"] == answers[1234]
     assert made["request_id"]
+
+
+def test_every_row_of_an_array_is_journaled_as_it_was_asked_whatever_its_text(service: Service) -> None:
+    texts = ["\x1f", "\x1f,\x1f", ",", '"},{"', "\\", "{}", "", "\u2028 é 𝄞", "a\nb\t%b%s"]
+    times = ["2026-01-01T05:30:00Z", "2026-01-01T05:30:00.123456+05:30", "2026-01-01T00:00:00-11:00"]
+    requests = [
+        {"tank": "t7", "valve": n, "note": text, "asked_at": times[n % len(times)]} for n, text in enumerate(texts)
+    ]
+    answers = service.http.post("/models/overflow/predict", json=requests).json()
+    for asked, answer in zip(requests, answers, strict=True):
+        made = service.http.get(f"/models/overflow/predictions/{answer['id']}").json()
+        assert made["request"]["note"] == asked["note"]
+        assert made["answer"] == answer
+        moments = [datetime.fromisoformat(one["asked_at"]) for one in (asked, made, made["request"])]
+        assert moments[0] == moments[1] == moments[2]
 
 
 def test_the_service_describes_itself(service: Service) -> None:
