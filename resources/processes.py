@@ -1,17 +1,23 @@
 """The processes that Penstock starts: recorded by pid and creation time, so that exactly those are ended."""
 
 import os
+import random
 import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain, cycle
 from pathlib import Path
 
 import msgspec
 import psutil
 
 CLOCK_SLACK = 2.0  # seconds by which a creation time may seem to move when the machine's clock is set
+PORTS = range(10_000, 20_000)
+"""Where free ports are looked for. Above 32,767 Linux takes those of outgoing connections, and a port that was free a
+moment ago is gone when its server starts."""
+_candidates = cycle(random.sample(PORTS, len(PORTS)))
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -159,12 +165,13 @@ def _pss(process: psutil.Process) -> int:
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
-    """`wanted` where it is free, else any free port."""
-    for port in (wanted, 0):
+    """`wanted` where it is free, else a free port of PORTS that this process was not given lately."""
+    own = (next(_candidates) for _ in PORTS)
+    for port in chain([wanted] if wanted else [], own):
         with suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-            return int(probe.getsockname()[1])
+            return port
     raise OSError(f"no free port on {host}")
 
 

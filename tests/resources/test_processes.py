@@ -96,3 +96,14 @@ def test_a_taken_port_is_not_free_and_another_is_chosen() -> None:
         assert not is_free("127.0.0.1", port)
         assert free_port("127.0.0.1", port) != port
     assert is_free("127.0.0.1", free_port())
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_may_take_meanwhile() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    ports = [free_port() for _ in range(200)]
+    assert len(set(ports)) == 200, "none is given twice"
+    assert not any(first <= port <= last for port in ports)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", ports[0]))
+        taken.listen()
+        assert free_port(wanted=ports[0]) != ports[0]
