@@ -75,17 +75,20 @@ async def _measure(settings: Settings) -> list[Step]:
         looked = serving.look_up(requests, columns)
         digests = looked.digests()
         planned = plan(asked, [None] * size, digests, serving.release.version, "exact")
-        found = Found(asked, columns, looked, digests, planned)
+        found = Found(asked, columns, looked, digests, planned).of_new()
+        vectors = model.contract.vectors(found.columns)
+        predict = serving.release.artifact.predict
 
         runs: dict[str, Callable[[], Any]] = {
             "decode": partial(model.decode, body, "benchmark"),
             "make columns": partial(request_columns, model.contract, requests),
             "look up in memory": partial(serving.look_up, requests, columns),
             "digest the rows": looked.digests,
-            "predict, make the entries": partial(predictor.predict, serving, found),
+            "predict": partial(predict, vectors),
+            "make the entries": partial(predictor.entries, serving, found, vectors, predict(vectors)),
         }
         steps += [Step(step, size, _least(run, max(3, 500 // size)) / size) for step, run in runs.items()]
-        entries, _ = predictor.predict(serving, found)
+        entries, _ = predictor.entries(serving, found, vectors, predict(vectors))
         statement = serving.in_postgres()
         asking = partial(statement.arguments, requests, [one.entity for one in asked])
         steps.append(await _statement("look up in Postgres", size, connection, statement.sql, asking))

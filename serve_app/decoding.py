@@ -65,7 +65,7 @@ class Decoder:
             for index, value in enumerate(map(of_field, posted)):
                 if value is not None and (fault := check(value)):
                     raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", *fault))
-        name, entity_of = self._contract.asked_at, self._entity_of
+        name, entity_of, now = self._contract.asked_at, self._entity_of, self._now()
         made = []
         for request in posted:
             asked_at = getattr(request, name)
@@ -74,7 +74,7 @@ class Decoder:
             entity = blake2b(_encode(entity_of(request)), digest_size=16).digest() if entity_of else input_
             filled = request
             if asked_at is None:
-                asked_at = self._now()
+                asked_at = now
                 filled = msgspec.structs.replace(request, **{name: asked_at})
                 text = _encode(filled)
             if asked_at.tzinfo is None:

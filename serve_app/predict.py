@@ -1,12 +1,13 @@
 """From waiting requests to journaled answers: one lookup, one predict and one journal write for all of a batch."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from model_tools.columns import request_columns
 from model_tools.contract import Contract, Lookup
 from resources import journal
-from resources.answers import Form, again
+from resources.answers import Form, Predicted, again
 from resources.ids import Ids
 from resources.journal import Entries
 from resources.looked import Columns, Looked
@@ -22,6 +23,8 @@ from serve_app.unchanged import Plan, Stored, plan
 
 MOST_ROUNDS = 50
 REMEMBERED = 20_000
+MANY = 100
+"""Rows from which on it pays to predict them in a thread: the kernel lets others run meanwhile."""
 
 Question = tuple[Waiting, int]
 """Who waits, and for which of the requests."""
@@ -35,6 +38,18 @@ class Found(NamedTuple):
     looked: Looked
     digests: Sequence[bytes]
     planned: Plan
+
+    def of_new(self) -> Self:
+        """Those which have to be predicted, with the looked-up columns among theirs."""
+        asked, columns, looked, digests, planned = self
+        columns = columns | looked.columns
+        new = planned.new
+        if len(new) != len(asked):
+            asked, digests = [asked[place] for place in new], [digests[place] for place in new]
+            rows, missing = [looked.rows[place] for place in new], [looked.missing[place] for place in new]
+            columns = {name: values[new] for name, values in columns.items()}
+            looked = Looked({}, rows, missing)
+        return self._replace(asked=asked, columns=columns, looked=looked, digests=digests)
 
 
 class Predictor:
@@ -87,7 +102,7 @@ class Predictor:
 
     async def _at_once(self, connection: Any, serving: Serving, questions: Sequence[Question], found: Found) -> None:
         """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
-        entries, outcomes = self.predict(serving, found)
+        entries, outcomes = await self._predict(serving, found)
         number = await serving.number(connection)
         with self.lag.writing(len(entries.ids)):
             records = await journal.write(connection, serving.write_at_once, serving.origin, number, entries)
@@ -120,7 +135,7 @@ class Predictor:
         self._give(questions, planned, {position: one.answer() for position, one in planned.stored.items()})
         if not planned.new:
             return
-        entries, outcomes = self.predict(serving, Found(asked, columns, looked, digests, planned))
+        entries, outcomes = await self._predict(serving, Found(asked, columns, looked, digests, planned))
         given = {
             position: serving.form.new(id_, outcome)
             for position, id_, outcome in zip(planned.new, entries.ids, outcomes, strict=True)
@@ -168,18 +183,21 @@ class Predictor:
                 waiting.answers.set_exception(refusal(by_waiting[id(waiting)]))
         return bool(places)
 
-    def predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
-        """The journal entries of the new predictions, and their outcomes."""
-        asked, columns, looked, digests, planned = found
-        columns = columns | looked.columns
-        rows, missing = looked.rows, looked.missing
-        if len(planned.new) != len(asked):
-            new = planned.new
-            asked, digests = [asked[place] for place in new], [digests[place] for place in new]
-            rows, missing = [rows[place] for place in new], [missing[place] for place in new]
-            columns = {name: values[new] for name, values in columns.items()}
-        vectors = self._contract.vectors(columns)
-        outcomes = serving.outcomes(serving.release.artifact.predict(vectors), missing)
+    async def _predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
+        """The journal entries of the new predictions, and their outcomes; many are predicted beside the event loop."""
+        found = found.of_new()
+        vectors = self._contract.vectors(found.columns)
+        predict = serving.release.artifact.predict
+        if len(found.asked) < MANY:
+            return self.entries(serving, found, vectors, predict(vectors))
+        return self.entries(serving, found, vectors, await asyncio.to_thread(predict, vectors))
+
+    def entries(
+        self, serving: Serving, found: Found, vectors: Columns, predicted: Predicted
+    ) -> tuple[Entries, list[bytes]]:
+        """The journal entries of n predictions, and their outcomes."""
+        asked, _, looked, digests, _ = found
+        outcomes = serving.outcomes(predicted, looked.missing)
         features = journal.feature_digests(self._contract, vectors)
         entries = Entries(
             ids=self.new_ids(len(asked)),
@@ -188,7 +206,7 @@ class Predictor:
             ),
             asked_at=[one.asked_at for one in asked],
             requests=[one.text for one in asked],
-            looked_up=rows,
+            looked_up=looked.rows,
             outcomes=outcomes,
             request_ids=[one.request_id for one in asked],
         )
