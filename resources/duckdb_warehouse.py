@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from resources.stored_order import comes_in_order, quoted
 from resources.warehouse import BATCH_ROWS, BOUND, WarehouseError
 
 log = logging.getLogger("penstock.warehouse")
@@ -35,15 +36,17 @@ class DuckDBWarehouse:
     def batches(
         self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatchReader]:
-        """See `Warehouse.batches`; WarehouseError with DuckDB's own words if the query is refused."""
-        statement = BOUND.sub(r"$\1", query)
-        if key:
-            order = ", ".join(_quoted(column) for column in key)
-            statement = f"SELECT * FROM ({statement}) ORDER BY {order}"
+        """See `Warehouse.batches`; rows that lie in the order of `key` are not sorted again.
+
+        WarehouseError with DuckDB's own words if the query is refused.
+        """
+        statement, values = BOUND.sub(r"$\1", query), dict(bound or {})
         with self.connect(read_only=True) as connection:
             try:
+                if key and not comes_in_order(connection, statement, values, key):
+                    statement = f"SELECT * FROM ({statement}) ORDER BY {', '.join(map(quoted, key))}"
                 # Closed by name: an unfinished reader that somebody still holds would keep the file open.
-                with connection.sql(statement, params=dict(bound or {})).to_arrow_reader(BATCH_ROWS) as reader:
+                with connection.sql(statement, params=values).to_arrow_reader(BATCH_ROWS) as reader:
                     yield reader
             except duckdb.Error as error:
                 raise WarehouseError("query", found=str(error), todo=f"The query was: {query}") from error
@@ -82,7 +85,7 @@ class DuckDBWarehouse:
                 return duckdb.connect(
                     self.path,
                     read_only=read_only,
-                    config={"threads": 2, "memory_limit": self.memory, "preserve_insertion_order": False},
+                    config={"threads": 2, "memory_limit": self.memory, "preserve_insertion_order": read_only},
                 )
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 if time.monotonic() > deadline or not _held_elsewhere(error):
@@ -96,10 +99,6 @@ class DuckDBWarehouse:
                     log.warning("Waiting for another process to let go of %s", self.path)
                 waited = True
                 time.sleep(0.1)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _held_elsewhere(error: duckdb.Error) -> bool:
