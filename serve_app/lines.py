@@ -13,8 +13,8 @@ from resources.lookup_sql import SESSION
 from serve_app.decoding import Asked
 from serve_app.problems import Problem, unavailable
 
-LANES = 2
-"""Connections for what fits into one batch: with more of them fewer requests would share a statement and a commit."""
+LANES = 1
+"""Connections for what fits into one batch: with two, fewer share a statement and a commit, and all get slower."""
 LONG_LANES = 3
 """Connections for the pieces of long arrays: enough that Python works while Postgres does."""
 PIECE = 250
