@@ -15,6 +15,8 @@ from serve_app.problems import Problem, unavailable
 
 LANES = 1
 """Connections for what fits into one batch: with two, fewer share a statement and a commit, and all get slower."""
+TURNS = 2
+"""Of the event loop before the first of an idle lane goes: those whose bytes have arrived as well go with it."""
 LONG_LANES = 3
 """Connections for the pieces of long arrays: enough that Python works while Postgres does."""
 PIECE = 250
@@ -66,6 +68,8 @@ class Queue:
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         batch: list[Waiting] = []
         rows = 0
         while self._waiting and (not batch or rows + len(self._waiting[0].asked) <= PIECE):
