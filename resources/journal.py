@@ -41,7 +41,8 @@ class Entries(NamedTuple):
         return (
             ",".join(self.ids),
             b"".join(map(b"".join, self.digests)),
-            ",".join(map(datetime.isoformat, self.asked_at)),
+            # In UTC, because Postgres reads no offset of 16 hours or more.
+            ",".join([(at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat() for at in self.asked_at]),
             JOINT.join(self.requests),
             JOINT.join(self.looked_up),
             JOINT.join(self.outcomes),

@@ -49,7 +49,8 @@ def test_an_array_is_answered_in_order_and_journaled(service: Service) -> None:
 
 def test_every_row_of_an_array_is_journaled_as_it_was_asked_whatever_its_text(service: Service) -> None:
     texts = ["\x1f", "\x1f,\x1f", ",", '"},{"', "\\", "{}", "", "\u2028 é 𝄞", "a\nb\t%b%s"]
-    times = ["2026-01-01T05:30:00Z", "2026-01-01T05:30:00.123456+05:30", "2026-01-01T00:00:00-11:00"]
+    times = ["2026-01-01T05:30:00Z", "2026-01-01T05:30:00.123456+05:30", "2026-01-01T00:00:00-23:59"]
+    times += ["1563-09-16T02:30:45.3+19:23", "0002-01-01T00:00:00+23:59", "9998-12-31T23:59:59.999999-23:59"]
     requests = [
         {"tank": "t7", "valve": n, "note": text, "asked_at": times[n % len(times)]} for n, text in enumerate(texts)
     ]
