@@ -32,19 +32,11 @@ def looked() -> dict[str, bool]:
 
 
 def test_what_is_changed_or_grows_old_after_its_publish_is_found(
-    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
+    an_hour_later: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (
-        ("HOME", str(tmp_path)),
-        ("TEST_URL", book.url),
-        ("PROD_URL", prod_book.url),
-        ("DAGSTER_URL", book.url),
-    ):
-        monkeypatch.setenv(f"PENSTOCK_{name}", value)
-    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
     never = {f"{one} {check}": False for one in ("test", "prod") for check in ("still_verified", "fresh")}
     assert looked() == never
-    snapshot = write(SnapshotStore(str(tmp_path / "snapshots")), numbered(50))
+    snapshot = write(SnapshotStore(str(an_hour_later / "snapshots")), numbered(50))
     (published, _) = publish(snapshot, TABLE, [book, prod_book], who="me")
     assert looked() == dict.fromkeys(never, True)
 

@@ -1,7 +1,6 @@
 """Tables that are declared a group: extracted in one run, and current in one transaction or not at all."""
 
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from assets.factories.replication import jobs, publication, schedule, snapshot
 from assets.factories.standing_checks import standing_checks
 from resources.book import Book
 from resources.declared import Declared
-from tests.resources.publishing import NOON, declared
+from tests.resources.publishing import declared
 
 SHAPE = pandera.DataFrameSchema({"key": pandera.Column("int64[pyarrow]"), "value": pandera.Column("int64[pyarrow]")})
 ORDERS, LINES = (
@@ -31,18 +30,10 @@ STEPS = [[step, table] for step in ("snapshot", "test", "prod") for table in ("o
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
+def warehouse(an_hour_later: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A warehouse whose tables have as many rows as `filled` gives them."""
-    for name, value in (
-        ("HOME", str(tmp_path)),
-        ("TEST_URL", book.url),
-        ("PROD_URL", prod_book.url),
-        ("DAGSTER_URL", book.url),
-    ):
-        monkeypatch.setenv(f"PENSTOCK_{name}", value)
-    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
-    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"duckdb:///{tmp_path / 'shop.duckdb'}")
-    return tmp_path / "shop.duckdb"
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"duckdb:///{an_hour_later / 'shop.duckdb'}")
+    return an_hour_later / "shop.duckdb"
 
 
 def filled(file: Path, **rows: int) -> None:
