@@ -13,7 +13,7 @@ from resources.processes import free_port
 from resources.settings import ROOT, Settings
 
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
-# without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until it does.
+# without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
 # Tasks of ours get the real ones.
 WITHOUT = Path(__file__).parent / "without"
 REPLICA_PORTS = 50
