@@ -21,7 +21,7 @@ def column(values: Sequence[Any], kind: Kind) -> np.ndarray[Any, Any]:
     if kind == "number":
         return np.array(values, dtype=np.float64)  # None becomes NaN
     if kind == "time":
-        return np.array([_NAT if v is None else instant(v) for v in values], np.int64).view("datetime64[us]")
+        return _instants(values).view("datetime64[us]")
     made = np.empty(len(values), dtype=object)
     made[:] = values
     return made
@@ -40,6 +40,18 @@ def instant(value: datetime | date) -> int:
         return (value.toordinal() - _EPOCH.toordinal()) * _DAY
     since = value - (_EPOCH if value.tzinfo is None else _EPOCH_UTC)
     return since.days * _DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+def _instants(values: Sequence[datetime | date | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """n times as `instant` has them. In most arrays all are asked at one instant: it is worked out once."""
+    made: list[int] = []
+    before: datetime | None = None  # only in UTC: equal times of other zones may be two instants
+    for value in values:
+        if before is None or value != before:
+            at = _NAT if value is None else instant(value)
+            before = value if isinstance(value, datetime) and value.tzinfo is UTC else None
+        made.append(at)
+    return np.array(made, np.int64)
 
 
 @lru_cache

@@ -44,9 +44,11 @@ class Form:
         same = b',"release":%d,"snapshots":%b,"unchanged":' % (release, snapshots)
         self._new, self._unchanged = same + b"false}", same + b"true}"
 
-    def new(self, id_: str, outcome: bytes) -> bytes:
-        """The JSON of an answer that was just predicted."""
-        return b'{"id":"%b",%b%b' % (id_.encode(), outcome[1:-1], self._new)
+    def new(self, ids: Sequence[str], outcomes: Sequence[bytes]) -> list[bytes]:
+        """The JSON of n answers that were just predicted."""
+        end = self._new
+        pairs = zip(ids, outcomes, strict=True)
+        return [b'{"id":"%b",%b%b' % (id_.encode(), outcome[1:-1], end) for id_, outcome in pairs]
 
     def unchanged(self, id_: str, outcome: bytes) -> bytes:
         """The JSON of the same answer when it is given again."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from model_tools.columns import instant
 from model_tools.contract import Lookup
-from resources.looked import NOTHING, Columns, Part, encode_row
+from resources.looked import NOTHING, Columns, Part, encode_row, member
 
 Array = np.ndarray[Any, Any]
 
@@ -65,43 +65,42 @@ class CachedLookup:
         self._others = [(f"{lookup.name}.{name}", kept[name]) for name in others]
         self._matrix = stored.numbers
         self._matrix.flags.writeable = False
-        self._rows: dict[int, bytes] = {-1: NOTHING}
+        self._nothing = {-1: member(lookup.name, NOTHING)}
+        self._rows: dict[int, bytes] = dict(self._nothing)
 
     def find(self, asked: "AskedFields") -> Part:
         """What n requests find."""
-        places = self._find(asked)
-        columns: Columns
-        if len(places) == 1:
-            place = places[0]
-            row = self._matrix[place].copy()
-            columns = {name: row[at : at + 1] for at, name in enumerate(self._numbers)}
-            for name, values in self._others:
-                columns[name] = values[place : place + 1 or None]
-        else:
-            at = np.array(places, dtype=np.int64)
-            columns = dict(zip(self._numbers, np.ascontiguousarray(self._matrix[at].T), strict=True))
-            for name, values in self._others:
-                columns[name] = values[at]
-        kept = self._rows
-        return Part(columns, [kept.get(place) or self._row(place) for place in places])
-
-    def _find(self, asked: "AskedFields") -> list[int]:
-        """The place of each request's row, -1 where it finds none."""
         wanted = keys_of([asked.of(key.field, time=key.is_time) for key in self._keys], asked.count)
         get = self._groups.get
-        found = [get(key, -1) for key in wanted]
-        if self._newest is None or self.lookup.as_of is None:
-            return found
-        until = self.lookup.as_of[1]
+        places = [get(key, -1) for key in wanted]
         if asked.count == 1:
-            return [self._newest.of(found[0], asked.of(until, time=True)[0])]
-        return self._newest.of_many(np.array(found, dtype=np.int64), asked.instants(until))
+            return self._find_one(places[0], asked)
+        at = np.array(places, dtype=np.int64)
+        if self._newest is not None and self.lookup.as_of is not None:
+            at = self._newest.of_many(at, asked.instants(self.lookup.as_of[1]))
+            places = at.tolist()
+        columns: Columns = dict(zip(self._numbers, self._matrix[at].T.copy(), strict=True))
+        for name, values in self._others:
+            columns[name] = values[at]
+        kept = self._rows
+        return Part(columns, [kept.get(place) or self._row(place) for place in places], np.flatnonzero(at < 0).tolist())
+
+    def _find_one(self, place: int, asked: "AskedFields") -> Part:
+        """What one request finds, without the arrays that only pay for many. `place` is that of its key."""
+        if self._newest is not None and self.lookup.as_of is not None:
+            place = self._newest.of(place, asked.of(self.lookup.as_of[1], time=True)[0])
+        row = self._matrix[place].copy()
+        columns: Columns = {name: row[at : at + 1] for at, name in enumerate(self._numbers)}
+        for name, values in self._others:
+            columns[name] = values[place : place + 1 or None]
+        return Part(columns, [self._rows.get(place) or self._row(place)], [0] if place < 0 else [])
 
     def _row(self, place: int) -> bytes:
-        """A row as JSON: made when it is found for the first time."""
+        """A row as a JSON member: made when it is found for the first time."""
         if len(self._rows) > KEPT_ROWS:
-            self._rows = {-1: NOTHING}
-        made = encode_row({name: _plain(values[place], holds) for name, holds, values in self._read})
+            self._rows = dict(self._nothing)
+        row = encode_row({name: _plain(values[place], holds) for name, holds, values in self._read})
+        made = member(self.lookup.name, row)
         self._rows[place] = made
         return made
 
@@ -115,7 +114,7 @@ class Newest:
 
     def __init__(self, group: Array, times: Array, groups: int) -> None:
         edges = np.searchsorted(group, np.arange(groups + 1))
-        self._first = edges[:-1]
+        self._first = edges  # of which the last, which -1 gives, is of no group
         self._edges: list[int] = edges.tolist()
         self._before = int(times.min()) - 1 if len(times) else 0
         self._after = int(times.max()) if len(times) else 0
@@ -134,17 +133,15 @@ class Newest:
         place = bisect_right(self._searched, until, first, end) - 1
         return place if place >= first else -1
 
-    def of_many(self, groups: Array, until: Array) -> list[int]:
+    def of_many(self, groups: Array, until: Array) -> Array:
         """The same for n groups; NOTHING_ASKED is no instant."""
         if not self._one_number:
             pairs = zip(groups.tolist(), until.tolist(), strict=True)
-            return [self.of(group, None if at == NOTHING_ASKED else at) for group, at in pairs]
-        wanted = groups * self._span + (np.clip(until, self._before, self._after) - self._before)
-        places = np.searchsorted(self._numbers, wanted, side="right") - 1
-        there = (groups >= 0) & (until != NOTHING_ASKED)
-        there[there] = places[there] >= self._first[groups[there]]
-        found: list[int] = np.where(there, places, -1).tolist()
-        return found
+            return np.array([self.of(group, None if at == NOTHING_ASKED else at) for group, at in pairs], np.int64)
+        since = np.minimum(np.maximum(until, self._before), self._after) - self._before
+        places = self._numbers.searchsorted(groups * self._span + since, side="right") - 1
+        there = (groups >= 0) & (until != NOTHING_ASKED) & (places >= self._first[groups])
+        return np.where(there, places, -1)
 
 
 class Comparison(NamedTuple):

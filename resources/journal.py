@@ -41,8 +41,7 @@ class Entries(NamedTuple):
         return (
             ",".join(self.ids),
             b"".join(map(b"".join, self.digests)),
-            # In UTC, because Postgres reads no offset of 16 hours or more.
-            ",".join([(at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat() for at in self.asked_at]),
+            ",".join(_texts(self.asked_at)),
             JOINT.join(self.requests),
             JOINT.join(self.looked_up),
             JOINT.join(self.outcomes),
@@ -106,6 +105,7 @@ def journaled(record: Any) -> Journaled:
     """A record of READ as a Journaled."""
     id_, model, asked_at, answered_at, request, looked_up, features, outcome, *origin, request_id = record
     release, artifact, snapshots = origin
+    [answer] = Form(release, snapshots.encode()).new([id_], [outcome.encode()])
     return Journaled(
         id_,
         model,
@@ -114,7 +114,7 @@ def journaled(record: Any) -> Journaled:
         msgspec.Raw(request),
         msgspec.Raw(looked_up),
         bytes(features).hex(),
-        msgspec.Raw(Form(release, snapshots.encode()).new(id_, outcome.encode())),
+        msgspec.Raw(answer),
         release,
         artifact,
         msgspec.Raw(snapshots),
@@ -134,6 +134,17 @@ def feature_digests(contract: Contract, vectors: Columns) -> list[bytes]:
         hashlib.blake2b(bits[start : start + width] + word, digest_size=16).digest()
         for start, word in zip(range(0, rows * width, width) if width else [0] * rows, words, strict=True)
     ]
+
+
+def _texts(times: Sequence[datetime]) -> list[str]:
+    """Instants in UTC, because Postgres reads no offset of 16 hours or more. Most arrays are asked at one instant."""
+    texts: list[str] = []
+    before = None
+    for at in times:
+        if at != before:
+            before, text = at, at.astimezone(UTC).isoformat()
+        texts.append(text)
+    return texts
 
 
 _encode = msgspec.json.Encoder().encode

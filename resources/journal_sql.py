@@ -35,7 +35,8 @@ _JOURNALED = """journaled AS (
     SELECT id, $1, entity, asked_at, $4, request, looked_up, features, outcome, $3, request_id
     FROM new WHERE {which}
 )"""
-_COUNTING = "entity = ANY (ARRAY(SELECT entity FROM counts))"
+# As a truth value and not as a condition, so that it is answered by hashing and never planned as a join.
+_COUNTING = "(new.entity IN (SELECT entity FROM counts)) IS"
 _SAME = {
     "exact": "stored.input = {0}.input AND stored.release = {1} AND stored.looked_up = {0}.{2}",
     "input": "stored.input = {0}.input",
@@ -65,7 +66,7 @@ def write_seen(*, relaxed: bool) -> str:
     parts = (
         _NEW.format(more=", $12::uuid[], $13::bool[]", also=", seen, last"),
         _COUNTS.format(seen="seen", where="last", counts="stored.id = excluded.replaced"),
-        _JOURNALED.format(which="true" if relaxed else _COUNTING),
+        _JOURNALED.format(which="true" if relaxed else f"{_COUNTING} TRUE"),
     )
     return f"WITH {', '.join(parts)}\nSELECT entity FROM counts"
 
@@ -84,7 +85,7 @@ def write_at_once(unmoved: str, policy: Literal["exact", "input"]) -> str:
             where=unmoved,
             counts=f"NOT ({same.format('excluded', 'excluded.release', 'looked_up')})",
         ),
-        _JOURNALED.format(which=_COUNTING),
+        _JOURNALED.format(which=f"{_COUNTING} TRUE"),
     )
     return (
         f"WITH {', '.join(parts)}\n"
@@ -92,5 +93,5 @@ def write_at_once(unmoved: str, policy: Literal["exact", "input"]) -> str:
         f"LEFT JOIN app.latest_answer stored ON stored.model = $1 AND stored.entity = new.entity\n"
         f"    AND {same.format('new', '$2', 'rows')}\n"
         f"LEFT JOIN app.origin o ON o.id = stored.origin\n"
-        f"WHERE NOT new.{_COUNTING}"
+        f"WHERE {_COUNTING} NOT TRUE"
     )

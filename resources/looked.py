@@ -15,10 +15,12 @@ Columns = dict[str, np.ndarray[Any, Any]]
 
 
 class Part(NamedTuple):
-    """What n requests find in one lookup: `lookup.column` arrays, and each one's row as JSON, or NOTHING."""
+    """What n requests find in one lookup: `lookup.column` arrays, each one's row as a JSON `member`, and the
+    places of those that found no row."""
 
     columns: Columns
     rows: Sequence[bytes]
+    lost: Sequence[int]
 
 
 class Looked(msgspec.Struct, frozen=True, gc=False):
@@ -36,21 +38,24 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 def assembler(contract: Contract) -> Callable[[Mapping[str, Part], int], Looked]:
     """The function that puts the parts of all lookups of a contract, by name, together for n requests."""
     names = tuple(lookup.name for lookup in contract.lookups)
-    members = (msgspec.json.encode(name).replace(b"%", b"%%") + b":%b" for name in names)
-    template = b"{" + b",".join(members) + b"}"
 
     def assemble(parts: Mapping[str, Part], count: int) -> Looked:
         columns: Columns = {}
         for name in names:
             columns |= parts[name].columns
         found = list(zip(*(parts[name].rows for name in names), strict=True)) if names else [()] * count
-        missing = [
-            tuple(name for name, row in zip(names, rows, strict=True) if row == NOTHING) if NOTHING in rows else ()
-            for rows in found
-        ]
-        return Looked(columns, [template % rows for rows in found], missing)
+        missing: list[tuple[str, ...]] = [()] * count
+        for name in names:
+            for place in parts[name].lost:
+                missing[place] += (name,)
+        return Looked(columns, [b"{%b}" % b",".join(rows) for rows in found], missing)
 
     return assemble
+
+
+def member(lookup: str, row: bytes) -> bytes:
+    """A lookup's row, or NOTHING, as the member of a JSON object."""
+    return b"%b:%b" % (_encode(lookup), row)
 
 
 def encode_row(row: dict[str, Any]) -> bytes:

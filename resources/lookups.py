@@ -12,7 +12,7 @@ import numpy as np
 from model_tools.columns import column
 from model_tools.contract import Contract
 from model_tools.errors import PenstockError
-from resources.looked import NOTHING, Columns, Looked, Part, assembler, encode_row
+from resources.looked import NOTHING, Columns, Looked, Part, assembler, encode_row, member
 from resources.lookup_sql import PREVIOUS, SESSION, Pointer, Pointers, bound_types, fields_of, statement, tables_of
 
 UNDEFINED_TABLE = "42P01"
@@ -97,7 +97,9 @@ class LookupStatement:
                 encode_row(dict(zip(names, values(record), strict=True))) if record[place] else NOTHING
                 for record in records
             ]
-            parts[lookup.name] = Part({name: columns[name] for name in lookup.column_names()}, rows)
+            found = {name: columns[name] for name in lookup.column_names()}
+            lost = [at for at, row in enumerate(rows) if row is NOTHING]
+            parts[lookup.name] = Part(found, [member(lookup.name, row) for row in rows], lost)
         return self.assemble(parts, len(records))
 
     def decode_rows(self, rows: Sequence[bytes | str]) -> Looked:

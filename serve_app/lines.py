@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from resources.lookup_sql import SESSION
+from resources.sockets import widen
 from serve_app.decoding import Asked
 from serve_app.problems import Problem, unavailable
 
@@ -19,8 +20,11 @@ TURNS = 2
 """Of the event loop before the first of an idle lane goes: those whose bytes have arrived as well go with it."""
 LONG_LANES = 3
 """Connections for the pieces of long arrays: enough that Python works while Postgres does."""
-PIECE = 250
-"""Rows of one batch: small enough that a replica answers others in between, large enough to share its statement."""
+SHORT = 250
+"""Rows of one batch of the short ones, and of the largest array that goes with them."""
+PIECE = 500
+"""Rows of one batch of a long array: small enough that a replica answers others in between, large enough that what
+every batch costs is little beside its rows."""
 SECONDS = 0.8
 SECONDS_PER_ROW = 0.001
 
@@ -34,7 +38,6 @@ class Waiting(msgspec.Struct, gc=False):
     """A piece of one HTTP request, and where its answers go. `first` is the place of the piece in the array."""
 
     asked: list[Asked]
-    given: list[bytes]
     answers: asyncio.Future[list[bytes]]
     many: bool = False
     first: int = 0
@@ -46,15 +49,19 @@ Work = Callable[[Any, list[Waiting]], Awaitable[None]]
 
 async def connect(url: str, **session: str) -> Any:
     """A connection for the serving side: given up within 0.8 s, statements prepared once and kept."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         url, timeout=SECONDS, max_cached_statement_lifetime=0, server_settings={**SESSION, **session}
     )
+    # The rest of what does not fit goes when the event loop comes round again, and the server would wait for it.
+    widen(connection._transport.get_extra_info("socket").fileno())
+    return connection
 
 
 class Queue:
-    """Who waits for a lane."""
+    """Who waits for a lane. `most` are the rows of a batch."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._waiting: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
 
@@ -72,7 +79,7 @@ class Queue:
                 await asyncio.sleep(0)
         batch: list[Waiting] = []
         rows = 0
-        while self._waiting and (not batch or rows + len(self._waiting[0].asked) <= PIECE):
+        while self._waiting and (not batch or rows + len(self._waiting[0].asked) <= self._most):
             waiting = self._waiting.popleft()
             if not waiting.answers.done():  # the client may have gone
                 batch.append(waiting)
@@ -93,7 +100,7 @@ class Line:
     def __init__(self, url: str, work: Work) -> None:
         self._url = url
         self._work = work
-        self._short, self._long = Queue(), Queue()
+        self._short, self._long = Queue(SHORT), Queue(PIECE)
         self._lanes: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -114,7 +121,7 @@ class Line:
         piece fails the whole fails; what was answered before stays journaled, and is the stored answer when it is
         asked again.
         """
-        if len(asked) <= PIECE:
+        if len(asked) <= SHORT:
             return await _wait(self._short, asked, many, 0)
         given: list[bytes] = []
         under_way: deque[asyncio.Future[list[bytes]]] = deque()
@@ -170,7 +177,7 @@ class Line:
 
 def _wait(queue: Queue, asked: list[Asked], many: bool, first: int) -> asyncio.Future[list[bytes]]:
     answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-    queue.put(Waiting(asked, [b""] * len(asked), answers, many, first))
+    queue.put(Waiting(asked, answers, many, first))
     return answers
 
 
@@ -195,10 +202,3 @@ def _fail(batch: list[Waiting], problem: Problem) -> None:
     for waiting in batch:
         if not waiting.answers.done():
             waiting.answers.set_exception(problem)
-
-
-def give(batch: Sequence[Waiting]) -> None:
-    """Hand the answers to who waits for them."""
-    for waiting in batch:
-        if not waiting.answers.done():
-            waiting.answers.set_result(waiting.given)

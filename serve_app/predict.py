@@ -1,6 +1,7 @@
 """From waiting requests to journaled answers: one lookup, one predict and one journal write for all of a batch."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -15,8 +16,9 @@ from resources.lookup_sql import PREVIOUS, Pointers
 from resources.lookups import UNDEFINED_TABLE, read_pointers
 from serve_app.decoding import Asked
 from serve_app.journal_lag import JournalLag
-from serve_app.lines import Waiting, give
+from serve_app.lines import Waiting
 from serve_app.problems import unavailable
+from serve_app.questions import Questions
 from serve_app.refusals import refusal, without_row
 from serve_app.serving import Serving
 from serve_app.unchanged import Plan, Stored, plan
@@ -24,10 +26,9 @@ from serve_app.unchanged import Plan, Stored, plan
 MOST_ROUNDS = 50
 REMEMBERED = 20_000
 MANY = 100
-"""Rows from which on it pays to predict them in a thread: the kernel lets others run meanwhile."""
-
-Question = tuple[Waiting, int]
-"""Who waits, and for which of the requests."""
+"""Rows from which on predicting them is timed."""
+LONG_SECONDS = 0.005
+"""What the event loop may wait for many. Where that is not enough they go to a thread, which costs more in all."""
 
 
 class Found(NamedTuple):
@@ -69,21 +70,20 @@ class Predictor:
         self.new_ids = Ids()
         self._relaxed = contract.journal == "relaxed"
         self._inputs: dict[bytes, bytes] = {}
+        self._row_seconds = 0.0  # of CPU, as the last prediction of many took
 
     async def __call__(self, connection: Any, batch: list[Waiting]) -> None:
         """Answer all that wait. Where another replica answers first, look again, until all are answered."""
-        questions = [(waiting, index) for waiting in batch for index in range(len(waiting.asked))]
+        questions = Questions(batch)
         for _ in range(MOST_ROUNDS):
-            asked = [waiting.asked[index] for waiting, index in questions]
             serving = self._serving()
-            found = self._in_memory(serving, asked)
+            found = self._in_memory(serving, questions.left)
             if found is None:
-                await self._seen(connection, questions, asked)
+                await self._seen(connection, questions)
             else:
                 await self._at_once(connection, serving, questions, found)
-            questions = [one for one in questions if not one[0].given[one[1]] and not one[0].answers.done()]
-            if not questions:
-                return give(batch)
+            if not questions.go_on():
+                return questions.give()
         raise unavailable("contended", "Other replicas keep answering about the same entities.")
 
     def _in_memory(self, serving: Serving, asked: Sequence[Asked]) -> Found | None:
@@ -100,7 +100,7 @@ class Predictor:
             return None
         return Found(asked, columns, looked, digests, planned)
 
-    async def _at_once(self, connection: Any, serving: Serving, questions: Sequence[Question], found: Found) -> None:
+    async def _at_once(self, connection: Any, serving: Serving, questions: Questions, found: Found) -> None:
         """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
         entries, outcomes = await self._predict(serving, found)
         number = await serving.number(connection)
@@ -110,10 +110,7 @@ class Predictor:
             self._moved(await read_pointers(connection))
             return
         new = found.planned.new
-        given = {
-            position: serving.form.new(id_, outcome)
-            for position, id_, outcome in zip(new, entries.ids, outcomes, strict=True)
-        }
+        given = dict(zip(new, serving.form.new(entries.ids, outcomes), strict=True))
         for place, _, id_, outcome, release, snapshots in records:
             if id_ is None:  # another replica has just answered the same
                 del given[new[place - 1]]
@@ -121,8 +118,9 @@ class Predictor:
                 given[new[place - 1]] = Form(release, snapshots.encode()).unchanged(id_, outcome.encode())
         self._give(questions, found.planned, given)
 
-    async def _seen(self, connection: Any, questions: Sequence[Question], asked: Sequence[Asked]) -> None:
+    async def _seen(self, connection: Any, questions: Questions) -> None:
         """Look up with the stored answers, then predict and journal what is new."""
+        asked = questions.left
         serving, records = await self._look_up(connection, asked)
         requests = [one.request for one in asked]
         columns = request_columns(self._contract, requests)
@@ -136,13 +134,10 @@ class Predictor:
         if not planned.new:
             return
         entries, outcomes = await self._predict(serving, Found(asked, columns, looked, digests, planned))
-        given = {
-            position: serving.form.new(id_, outcome)
-            for position, id_, outcome in zip(planned.new, entries.ids, outcomes, strict=True)
-        }
+        given = dict(zip(planned.new, serving.form.new(entries.ids, outcomes), strict=True))
         if self._relaxed:
             self._give(questions, planned, given)
-            give([waiting for waiting, _ in questions])
+            questions.give()
         before = [one.id if one else None for one in (stored[position] for position in planned.new)]
         last = [position in planned.last for position in planned.new]
         number = await serving.number(connection)
@@ -169,28 +164,31 @@ class Predictor:
             self._moved(await read_pointers(connection))
         raise unavailable("moving", "The replicated tables are being published faster than they can be read.")
 
-    def _refuse(self, questions: Sequence[Question], looked: Looked) -> bool:
+    def _refuse(self, questions: Questions, looked: Looked) -> bool:
         """Refuse who asks about a row that has to be there and is not; whether there was any."""
-        places = without_row(self._contract, looked)
-        by_waiting: dict[int, list[tuple[str, Asked, list[Lookup]]]] = {}
-        for place, lookups in places.items():
-            waiting, index = questions[place]
+        refused: dict[int, tuple[Waiting, list[tuple[str, Asked, list[Lookup]]]]] = {}
+        for position, lookups in without_row(self._contract, looked).items():
+            waiting, index = questions.asked_by(position)
             at = f"$[{waiting.first + index}]" if waiting.many else "$"
-            by_waiting.setdefault(id(waiting), []).append((at, waiting.asked[index], lookups))
-        for place in places:
-            waiting = questions[place][0]
+            refused.setdefault(id(waiting), (waiting, []))[1].append((at, waiting.asked[index], lookups))
+        for waiting, asked in refused.values():
             if not waiting.answers.done():
-                waiting.answers.set_exception(refusal(by_waiting[id(waiting)]))
-        return bool(places)
+                waiting.answers.set_exception(refusal(asked))
+        return bool(refused)
 
     async def _predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
-        """The journal entries of the new predictions, and their outcomes; many are predicted beside the event loop."""
+        """The journal entries of the new predictions, and their outcomes; long ones are made beside the event loop."""
         found = found.of_new()
         vectors = self._contract.vectors(found.columns)
-        predict = serving.release.artifact.predict
-        if len(found.asked) < MANY:
+        predict, rows = serving.release.artifact.predict, len(found.asked)
+        if rows < MANY:
             return self.entries(serving, found, vectors, predict(vectors))
-        return self.entries(serving, found, vectors, await asyncio.to_thread(predict, vectors))
+        if rows * self._row_seconds < LONG_SECONDS:
+            predicted, seconds = _timed(predict, vectors)
+        else:
+            predicted, seconds = await asyncio.to_thread(_timed, predict, vectors)
+        self._row_seconds = seconds / rows
+        return self.entries(serving, found, vectors, predicted)
 
     def entries(
         self, serving: Serving, found: Found, vectors: Columns, predicted: Predicted
@@ -212,13 +210,17 @@ class Predictor:
         )
         return entries, outcomes
 
-    def _give(self, questions: Sequence[Question], planned: Plan, given: dict[int, bytes]) -> None:
+    def _give(self, questions: Questions, planned: Plan, given: dict[int, bytes]) -> None:
         """Fill in answers by position, and those that repeat them."""
         given |= {position: again(given[first]) for position, first in planned.repeats.items() if first in given}
+        questions.answer(given)
         if len(self._inputs) > REMEMBERED:
             self._inputs.clear()
-        for position, answer in given.items():
-            waiting, index = questions[position]
-            waiting.given[index] = answer
-            asked = waiting.asked[index]
-            self._inputs[asked.entity] = asked.input
+        asked = questions.left
+        self._inputs.update([(asked[position].entity, asked[position].input) for position in given])
+
+
+def _timed(predict: Callable[[Columns], Predicted], vectors: Columns) -> tuple[Predicted, float]:
+    """What is predicted, with the seconds of CPU that it took."""
+    began = time.thread_time()
+    return predict(vectors), time.thread_time() - began

@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from serve_app.lines import LANES, Line, Waiting, give
+from serve_app.lines import LANES, Line, Waiting
 from serve_app.problems import Problem
 
 
@@ -19,8 +19,7 @@ def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres:
         if len(used) <= LANES:
             raise asyncpg.InternalClientError("another operation is in progress")
         for waiting in batch:
-            waiting.given[:] = [b"answer"] * len(waiting.given)
-        give(batch)
+            waiting.answers.set_result([b"answer"] * len(waiting.asked))
 
     async def ask() -> None:
         line = Line(postgres, work)

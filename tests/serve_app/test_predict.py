@@ -142,16 +142,17 @@ def test_an_array_of_which_a_piece_fails_is_refused_whole_and_answered_when_aske
 
     monkeypatch.setattr(journal, "write", third_fails)
     service.wait_for_tables()
+    rows = 4 * PIECE
     many = [
-        {"tank": f"t{n % 50}", "valve": n // 50, "inflow": 1, "asked_at": "2026-01-01T05:30:00Z"} for n in range(1000)
+        {"tank": f"t{n % 50}", "valve": n // 50, "inflow": 1, "asked_at": "2026-01-01T05:30:00Z"} for n in range(rows)
     ]
     assert service.http.post("/models/overflow/predict", json=many).status_code == 503
     kept = service.journal()
-    assert kept < 1000
+    assert kept < rows
     answers = service.http.post("/models/overflow/predict", json=many).json()
-    assert len({answer["id"] for answer in answers}) == 1000
+    assert len({answer["id"] for answer in answers}) == rows
     assert sum(answer["unchanged"] for answer in answers) >= kept, "what was journaled is given again"
-    assert service.journal() == 1000
+    assert service.journal() == rows
 
 
 def test_a_publish_is_seen_whether_its_table_is_in_memory_yet_or_not(service: Service) -> None:

@@ -1,0 +1,53 @@
+"""The questions of those who wait together as one row of them, and whose answers are whose."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+from serve_app.decoding import Asked
+from serve_app.lines import Waiting
+
+
+class Questions:
+    """The questions of a batch, and their answers so far. Positions are those among the questions that are `left`."""
+
+    def __init__(self, batch: Sequence[Waiting]) -> None:
+        self._batch = batch
+        self.left: Sequence[Asked] = [one for waiting in batch for one in waiting.asked]
+        self._places: Sequence[int] = range(len(self.left))
+        self._answers = [b""] * len(self.left)
+
+    def answer(self, given: Mapping[int, bytes]) -> None:
+        """Fill in answers by position."""
+        places, answers = self._places, self._answers
+        for position, answer in given.items():
+            answers[places[position]] = answer
+
+    def asked_by(self, position: int) -> tuple[Waiting, int]:
+        """Who asked a question, and as which of its own."""
+        ends = list(accumulate(len(waiting.asked) for waiting in self._batch))
+        place = self._places[position]
+        at = bisect_right(ends, place)
+        return self._batch[at], place - ends[at] + len(self._batch[at].asked)
+
+    def give(self) -> None:
+        """Hand the answers to who waits for them."""
+        end = 0
+        for waiting in self._batch:
+            begin, end = end, end + len(waiting.asked)
+            if not waiting.answers.done():
+                waiting.answers.set_result(self._answers[begin:end])
+
+    def go_on(self) -> bool:
+        """Leave out what is answered, and who waits no more; whether anything is left."""
+        if all(self._answers):
+            self.left = []
+        else:
+            waits = [not waiting.answers.done() for waiting in self._batch for _ in waiting.asked]
+            left = [
+                (place, one)
+                for place, one in zip(self._places, self.left, strict=True)
+                if not self._answers[place] and waits[place]
+            ]
+            self._places, self.left = [place for place, _ in left], [one for _, one in left]
+        return bool(self.left)
