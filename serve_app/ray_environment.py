@@ -122,7 +122,9 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
-        "RAY_SERVE_HAPROXY_RETRIES": "3",
+        # A killed replica has the fewest connections, so HAProxy tries it again: the one that broke off, three refused,
+        # after which it is given up, then another replica's.
+        "RAY_SERVE_HAPROXY_RETRIES": "5",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_RISE": "1",
         # A replica that is to end says so to its checks at once and answers for 30 s more: it is given up only when
