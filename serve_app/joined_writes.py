@@ -30,12 +30,14 @@ class _Joined:
         self._held: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Send `data` soon."""
+        """Send `data` soon; what is long at once, rather than copied to what is held."""
+        if len(data) > MOST_HELD_BYTES:
+            self._send()
+            self._transport.write(data)
+            return
         if not self._held:
             self._call_soon(self._send)
         self._held.append(data)
-        if len(data) > MOST_HELD_BYTES:
-            self._send()
 
     def close(self) -> None:
         """Send what is held, then close."""

@@ -101,7 +101,7 @@ class Routes:
                 count.refused(problem.status)
                 raise
             count.answered(time.perf_counter() - began, answers)
-            return Response(b"[" + b",".join(answers) + b"]" if many else answers[0])
+            return Response(b"[%b]" % b",".join(answers) if many else answers[0])
 
         return predict
 
