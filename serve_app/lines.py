@@ -53,7 +53,8 @@ async def connect(url: str, **session: str) -> Any:
         url, timeout=SECONDS, max_cached_statement_lifetime=0, server_settings={**SESSION, **session}
     )
     # The rest of what does not fit goes when the event loop comes round again, and the server would wait for it.
-    widen(connection._transport.get_extra_info("socket").fileno())
+    if (own := connection._transport.get_extra_info("socket")) is not None:
+        widen(own.fileno())
     return connection
 
 

@@ -1,11 +1,12 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 import pytest
 
-from model_tools.columns import column, request_columns
+from model_tools.columns import column, instant, request_columns
 from model_tools.contract import Column, Contract, Feature, Lookup, Output, kind_of
 from model_tools.errors import ContractError
 from model_tools.flight_delay import CONTRACT
@@ -99,6 +100,29 @@ def test_columns_hold_missing_values_and_instants_in_utc() -> None:
     assert times[0] == times[2] == np.datetime64("2026-01-01T12:00:00", "us")
     assert np.isnat(times[1])
     assert texts.tolist() == ["a", None]
+
+
+def test_times_that_look_alike_are_each_the_instant_that_they_are() -> None:
+    zurich = ZoneInfo("Europe/Zurich")
+    noon, again = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 1, 12, tzinfo=UTC)
+    late = datetime(2026, 10, 25, 2, 30, tzinfo=zurich)
+    times = [
+        noon,
+        again,
+        noon.replace(tzinfo=None),
+        None,
+        None,
+        noon,
+        noon.astimezone(zurich),
+        late,
+        late.replace(fold=1),
+    ]
+    times += [noon, noon.date(), date(2026, 1, 1)]
+
+    found = column(times, "time").view(np.int64).tolist()
+
+    assert found == [np.iinfo(np.int64).min if time is None else instant(time) for time in times]
+    assert found[8] - found[7] == 3_600_000_000
 
 
 def test_requests_become_one_column_per_field() -> None:

@@ -2,12 +2,13 @@
 
 import time
 import uuid
+from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 
 from resources.book import Book
 from resources.ids import Ids
-from resources.journal import journaled
+from resources.journal import Entries, journaled
 from resources.journal_sql import READ
 
 EARLIER = """
@@ -77,3 +78,16 @@ def test_ids_are_of_version_7_different_and_in_the_order_of_time(book: Book) -> 
     with psycopg.connect(book.url) as connection:
         ordered = connection.execute("SELECT id::text FROM unnest(%s::uuid[]) AS a(id) ORDER BY id", (made,)).fetchall()
     assert [row[0] for row in ordered] == made
+
+
+def test_instants_of_a_batch_are_bound_as_texts_in_utc() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    far = timezone(timedelta(hours=23, minutes=59))
+    asked_at = [noon, noon, noon.astimezone(far), noon + timedelta(microseconds=1), noon]
+    nothing = [b""] * len(asked_at)
+
+    joined = Entries([], [], asked_at, nothing, nothing, nothing, []).joined()
+
+    texts = ["2026-01-01T12:00:00+00:00"] * 5
+    texts[3] = "2026-01-01T12:00:00.000001+00:00"
+    assert joined[2].split(",") == texts

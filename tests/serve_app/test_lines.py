@@ -1,12 +1,14 @@
 """A line of waiting requests keeps going when a connection breaks."""
 
 import asyncio
+import socket
 from typing import Any
 
 import asyncpg
 import pytest
 
-from serve_app.lines import LANES, Line, Waiting
+from resources.sockets import SEND_BYTES
+from serve_app.lines import LANES, Line, Waiting, connect
 from serve_app.problems import Problem
 
 
@@ -35,3 +37,19 @@ def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres:
 
     asyncio.run(ask())
     assert all(connection.is_closed() for connection in used[:LANES])
+
+
+def test_a_piece_of_a_long_array_fits_into_the_socket(postgres: str) -> None:
+    async def held() -> int:
+        connection = await connect(postgres)
+        own = connection._transport.get_extra_info("socket")
+        try:
+            assert own.family == socket.AF_UNIX
+            return int(own.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+        finally:
+            await connection.close()
+
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        allowed = plain.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert asyncio.run(held()) == allowed
