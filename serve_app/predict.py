@@ -183,10 +183,8 @@ class Predictor:
         predict, rows = serving.release.artifact.predict, len(found.asked)
         if rows < MANY:
             return self.entries(serving, found, vectors, predict(vectors))
-        await asyncio.sleep(0)  # single requests go in between
         if rows * self._row_seconds < LONG_SECONDS:
             predicted, seconds = _timed(predict, vectors)
-            await asyncio.sleep(0)
         else:
             predicted, seconds = await asyncio.to_thread(_timed, predict, vectors)
         self._row_seconds = seconds / rows
