@@ -26,6 +26,7 @@ RUN = """query($run: ID!, $after: String) {
     ... on MessageEvent { message stepKey }
     ... on ExecutionStepFailureEvent { error { ...cause } }
     ... on RunFailureEvent { error { ...cause } }
+    ... on EngineEvent { error { ...cause } }
   } } }
 }
 fragment cause on PythonError { message className causes { message className } }"""

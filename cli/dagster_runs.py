@@ -48,6 +48,7 @@ def follow(api: GraphQL, run: str, progress: Progress) -> None:
     plan = api.ask(PLAN, run=run)["runOrError"].get("executionPlan") or {}
     steps = len(plan.get("steps", ()))
     cursor, step, done, failures = None, "waiting for a place in the queue", 0, list[str]()
+    trouble = ""  # of Dagster itself, which a run's failure does not repeat
     while True:
         asked = api.ask(RUN, run=run, after=cursor)
         found, log = asked["runOrError"], asked["logsForRun"]
@@ -55,10 +56,12 @@ def follow(api: GraphQL, run: str, progress: Progress) -> None:
             if event["__typename"] == "ExecutionStepStartEvent":
                 step = event["stepKey"]
             done += event["__typename"] == "ExecutionStepSuccessEvent"
+            if event["__typename"] == "EngineEvent" and event["error"]:
+                trouble = _reason(event)
             if event["__typename"] == "ExecutionStepFailureEvent" or (
                 event["__typename"] == "RunFailureEvent" and not failures
             ):
-                failures.append(_reason(event))
+                failures.append(_reason(event) if event["error"] else trouble or _reason(event))
         cursor = log.get("cursor", cursor)
         progress(step, done, steps)
         if found["status"] in ENDED and not log.get("hasMore"):

@@ -1,10 +1,14 @@
+import os
+import signal
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from cli import dagster_system
-from cli.dagster_graphql import DagsterError, GraphQL
-from cli.dagster_runs import RunFailed, materialize, missing_jobs
+from cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from cli.dagster_runs import RunFailed, follow, materialize, missing_jobs
 from resources import postgres
 from resources.book import Book
 from resources.processes import Processes, free_port
@@ -71,6 +75,44 @@ def test_a_lost_part_is_started_again_and_the_others_keep_running(settings: Sett
     assert dagster_system.start(settings, "tests.cli.tiny_definitions")
     assert processes.running(dagster_system.DAEMON)
     assert processes.running(dagster_system.WEB) == web
+
+
+def test_a_run_waits_for_a_code_server_that_starts_anew(api: GraphQL, settings: Settings) -> None:
+    processes = Processes(settings.state)
+    daemon = processes.running(dagster_system.DAEMON)
+    assert daemon
+    os.kill(daemon.pid, signal.SIGSTOP)
+    run = api.launch("good", "2026-01-01")
+    assert processes.stop(dagster_system.CODE, grace=1)
+    os.kill(daemon.pid, signal.SIGCONT)
+
+    def refused() -> bool:
+        events = api.ask(RUN, run=run, after=None)["logsForRun"]["events"]
+        return any(event["__typename"] == "EngineEvent" and event["error"] for event in events)
+
+    end = time.monotonic() + 60
+    while not refused():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert dagster_system.start(settings, "tests.cli.tiny_definitions")
+    follow(api, run, lambda *_: None)
+
+
+def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
+    class GivenUp(GraphQL):
+        def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+            if query == PLAN:
+                return {"runOrError": {}}
+            unreachable = {"message": "Could not reach user code server", "causes": []}
+            events = [
+                {"__typename": "EngineEvent", "message": "dequeued", "stepKey": None, "error": None},
+                {"__typename": "EngineEvent", "message": "not launched", "stepKey": None, "error": unreachable},
+                {"__typename": "RunFailureEvent", "message": "from outside", "stepKey": None, "error": None},
+            ]
+            return {"runOrError": {"status": "FAILURE"}, "logsForRun": {"events": events, "hasMore": False}}
+
+    with pytest.raises(RunFailed, match="Could not reach user code server"):
+        follow(GivenUp("http://127.0.0.1:1"), "0123456789", lambda *_: None)
 
 
 def test_a_webserver_that_is_away_is_a_refusal() -> None:
