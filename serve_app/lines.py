@@ -96,7 +96,7 @@ class Queue:
 
 class Line:
     """Two queues, each before its lanes, one of which is a connection. While all are busy arrivals wait; a free lane
-    takes all that wait. Long arrays have lanes of their own, so that nobody waits behind one."""
+    takes all that wait. Long arrays have lanes of their own, so that nobody waits for the whole of one."""
 
     def __init__(self, url: str, work: Work) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""The questions of those who wait together as one row of them, and whose answers are whose."""
+"""The questions of those who wait together as one list, and whose answers are whose."""
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
