@@ -49,7 +49,7 @@ def wheel_figure(folder: Path) -> Figure:
     """The size of the wheel, built from a copy of the sources."""
     copy = folder / "model_tools"
     copy.mkdir()
-    for file in [*PACKAGE.glob("*.py"), *PACKAGE.glob("*.pyi"), PACKAGE / "_kernel.c", PACKAGE / "pyproject.toml"]:
+    for file in [*PACKAGE.glob("*.py"), *PACKAGE.glob("*.pyi"), *PACKAGE.glob("*.c"), PACKAGE / "pyproject.toml"]:
         (copy / file.name).write_bytes(file.read_bytes())
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     subprocess.run([*build, str(copy)], check=True)

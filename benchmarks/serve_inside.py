@@ -95,7 +95,7 @@ async def _measure(settings: Settings) -> list[Step]:
         number = await serving.number(connection)
 
         def written(entries: Any = entries, number: int = number, size: int = size) -> list[Any]:
-            fresh = [(os.urandom(16), *digests[1:]) for digests in entries.digests]
+            fresh = ([os.urandom(16) for _ in range(size)], *entries.digests[1:])
             new = entries._replace(ids=predictor.new_ids(size), digests=fresh)
             return ["flight_delay", serving.release.version, number, journal.now(), *new.joined()]
 

@@ -1,4 +1,4 @@
-"""Builds the C kernel where a compiler is there; the package works without it."""
+"""Builds what is in C where a compiler is there; the package works without it."""
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -17,13 +17,14 @@ setup(
     cmdclass={"bdist_wheel": Abi3Wheel},
     ext_modules=[
         Extension(
-            "model_tools._kernel",
-            ["_kernel.c"],
+            f"model_tools.{name}",
+            [f"{name}.c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             # No fused multiply-add: the numpy fallback and scikit-learn round after every operation.
             extra_compile_args=["-O3", "-g0", "-std=c11", "-ffp-contract=off", "-fno-math-errno"],
             py_limited_api=True,
             optional=True,
         )
+        for name in ("_kernel", "_digests")
     ],
 )

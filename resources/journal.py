@@ -1,14 +1,15 @@
 """The journal at serving time: what a batch of answers writes, and reading answers back."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from model_tools.contract import Columns, Contract
+from model_tools.digests import digests
 from resources.answers import Form
 from resources.journal_sql import JOINT, READ, REGISTER
 
@@ -28,8 +29,8 @@ class Entries(NamedTuple):
     """n answers to be journaled. Requests, looked-up rows and outcomes are JSON."""
 
     ids: Sequence[str]
-    digests: Sequence[Sequence[bytes]]
-    """Of the entity, the input, the looked-up rows and the features, 16 bytes each."""
+    digests: tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes], Sequence[bytes]]
+    """Of the entities, the inputs, the looked-up rows and the features, 16 bytes each."""
     asked_at: Sequence[datetime]
     requests: Sequence[bytes]
     looked_up: Sequence[bytes]
@@ -40,7 +41,7 @@ class Entries(NamedTuple):
         """The values that the statements of `journal_sql` take."""
         return (
             ",".join(self.ids),
-            b"".join(map(b"".join, self.digests)),
+            b"".join(chain.from_iterable(zip(*self.digests, strict=True))),
             ",".join(_texts(self.asked_at)),
             JOINT.join(self.requests),
             JOINT.join(self.looked_up),
@@ -69,7 +70,7 @@ class Journaled(msgspec.Struct, frozen=True):
 async def register(connection: Any, origin: Origin) -> int:
     """The number of an origin, which its answers name; it is given one if it has none."""
     values = (origin.model, origin.release, origin.artifact, origin.snapshots)
-    digest = hashlib.blake2b(msgspec.json.encode(values), digest_size=16).digest()
+    [digest] = digests([msgspec.json.encode(values)])
     while (number := await connection.fetchval(REGISTER, digest, *values)) is None:
         pass  # another replica registers it at this moment
     return int(number)
@@ -128,12 +129,8 @@ def feature_digests(contract: Contract, vectors: Columns) -> list[bytes]:
     texts = [vectors[feature.name].tolist() for feature in contract.features if feature.kind == "text"]
     rows = len(next(iter(vectors.values())))
     bits = np.concatenate(numbers, dtype=np.float64).reshape(-1, rows).T.tobytes() if numbers else b""
-    width = 8 * len(numbers)
     words = map(_encode, zip(*texts, strict=True)) if texts else [b"[]"] * rows
-    return [
-        hashlib.blake2b(bits[start : start + width] + word, digest_size=16).digest()
-        for start, word in zip(range(0, rows * width, width) if width else [0] * rows, words, strict=True)
-    ]
+    return digests(words, bits)
 
 
 def _texts(times: Sequence[datetime]) -> list[str]:

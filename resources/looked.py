@@ -1,6 +1,5 @@
 """What requests find in their lookups: columns for the features, JSON rows for the journal, what is missing."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,6 +7,7 @@ import msgspec
 import numpy as np
 
 from model_tools.contract import Contract
+from model_tools.digests import digests
 
 NOTHING = b"null"
 
@@ -32,7 +32,7 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 
     def digests(self) -> list[bytes]:
         """The 16-byte digest of each request's rows."""
-        return [hashlib.blake2b(row, digest_size=16).digest() for row in self.rows]
+        return digests(self.rows)
 
 
 def assembler(contract: Contract) -> Callable[[Mapping[str, Part], int], Looked]:

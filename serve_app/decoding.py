@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from hashlib import blake2b
+from itertools import repeat
 from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 
 from model_tools.contract import Contract
+from model_tools.digests import digests
 from resources.lookup_sql import plain_types
 from serve_app.problems import Fault, Problem, invalid, refused
 
@@ -65,22 +66,19 @@ class Decoder:
             for index, value in enumerate(map(of_field, posted)):
                 if value is not None and (fault := check(value)):
                     raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", *fault))
-        name, entity_of, now = self._contract.asked_at, self._entity_of, self._now()
-        made = []
-        for request in posted:
-            asked_at = getattr(request, name)
-            text = _encode(request)
-            input_ = blake2b(text, digest_size=16).digest()
-            entity = blake2b(_encode(entity_of(request)), digest_size=16).digest() if entity_of else input_
-            filled = request
+        texts = [_encode(request) for request in posted]
+        inputs = digests(texts)
+        entities = digests(map(_encode, map(self._entity_of, posted))) if self._entity_of else inputs
+        times = [getattr(request, self._contract.asked_at) for request in posted]
+        requests, now = list(posted), self._now()
+        for place, asked_at in enumerate(times):
             if asked_at is None:
-                asked_at = now
-                filled = msgspec.structs.replace(request, **{name: asked_at})
-                text = _encode(filled)
-            if asked_at.tzinfo is None:
-                asked_at = asked_at.replace(tzinfo=UTC)
-            made.append(Asked(filled, asked_at, text, input_, entity, request_id))
-        return made
+                times[place] = now
+                requests[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: now})
+                texts[place] = _encode(requests[place])
+            elif asked_at.tzinfo is None:
+                times[place] = asked_at.replace(tzinfo=UTC)
+        return list(map(Asked, requests, times, texts, inputs, entities, repeat(request_id)))
 
 
 def _text(value: str) -> tuple[str, str] | None:

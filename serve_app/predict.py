@@ -199,9 +199,7 @@ class Predictor:
         features = journal.feature_digests(self._contract, vectors)
         entries = Entries(
             ids=self.new_ids(len(asked)),
-            digests=list(
-                zip([one.entity for one in asked], [one.input for one in asked], digests, features, strict=True)
-            ),
+            digests=([one.entity for one in asked], [one.input for one in asked], digests, features),
             asked_at=[one.asked_at for one in asked],
             requests=[one.text for one in asked],
             looked_up=looked.rows,

@@ -51,7 +51,7 @@ def built(folder: Path, **environment: str) -> Path:
     """The built wheel, from a copy of the sources, so that nothing is left among them."""
     copy = folder / "model_tools"
     copy.mkdir()
-    for file in [*SOURCE.glob("*.py"), *SOURCE.glob("*.pyi"), SOURCE / "_kernel.c", SOURCE / "pyproject.toml"]:
+    for file in [*SOURCE.glob("*.py"), *SOURCE.glob("*.pyi"), *SOURCE.glob("*.c"), SOURCE / "pyproject.toml"]:
         (copy / file.name).write_bytes(file.read_bytes())
     wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, copy]
     run(*wheel, **environment)
