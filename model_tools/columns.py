@@ -29,9 +29,9 @@ def column(values: Sequence[Any], kind: Kind) -> np.ndarray[Any, Any]:
 
 def request_columns(contract: Contract, requests: Sequence[msgspec.Struct]) -> dict[str, np.ndarray[Any, Any]]:
     """n decoded requests as columns, one per request field."""
-    return {
-        name: column([getattr(request, name) for request in requests], kind) for name, kind in _kinds(contract.request)
-    }
+    kinds = _kinds(contract.request)
+    values = zip(*map(msgspec.structs.astuple, requests), strict=True) if requests else [()] * len(kinds)
+    return {name: column(each, kind) for (name, kind), each in zip(kinds, values, strict=True)}
 
 
 def instant(value: datetime | date) -> int:
@@ -43,13 +43,15 @@ def instant(value: datetime | date) -> int:
 
 
 def _instants(values: Sequence[datetime | date | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """n times as `instant` has them. In most arrays all are asked at one instant: it is worked out once."""
+    """n times as `instant` has them. Most arrays repeat theirs: each is worked out once."""
+    known: dict[datetime | date | None, int] = {None: _NAT}
     made: list[int] = []
-    before: datetime | None = None  # only in UTC: equal times of other zones may be two instants
     for value in values:
-        if before is None or value != before:
-            at = _NAT if value is None else instant(value)
-            before = value if isinstance(value, datetime) and value.tzinfo is UTC else None
+        at = known.get(value)
+        if at is None:
+            at = instant(value)
+            if isinstance(value, datetime) and value.tzinfo in (None, UTC):  # equal times of others may be two instants
+                known[value] = at
         made.append(at)
     return np.array(made, np.int64)
 

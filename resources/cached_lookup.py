@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,19 +72,19 @@ class CachedLookup:
     def find(self, asked: "AskedFields") -> Part:
         """What n requests find."""
         wanted = keys_of([asked.of(key.field, time=key.is_time) for key in self._keys], asked.count)
-        get = self._groups.get
-        places = [get(key, -1) for key in wanted]
         if asked.count == 1:
-            return self._find_one(places[0], asked)
-        at = np.array(places, dtype=np.int64)
+            return self._find_one(self._groups.get(wanted[0], -1), asked)
+        at = np.fromiter(map(self._groups.get, wanted, repeat(-1)), np.int64, asked.count)
         if self._newest is not None and self.lookup.as_of is not None:
             at = self._newest.of_many(at, asked.instants(self.lookup.as_of[1]))
-            places = at.tolist()
         columns: Columns = dict(zip(self._numbers, self._matrix[at].T.copy(), strict=True))
         for name, values in self._others:
             columns[name] = values[at]
-        kept = self._rows
-        return Part(columns, [kept.get(place) or self._row(place) for place in places], np.flatnonzero(at < 0).tolist())
+        places = at.tolist()
+        rows = list(map(self._rows.get, places))
+        if not all(rows):
+            rows = [row or self._row(place) for row, place in zip(rows, places, strict=True)]
+        return Part(columns, rows, np.flatnonzero(at < 0).tolist())
 
     def _find_one(self, place: int, asked: "AskedFields") -> Part:
         """What one request finds, without the arrays that only pay for many. `place` is that of its key."""

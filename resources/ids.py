@@ -12,28 +12,26 @@ class Ids:
 
     def __init__(self) -> None:
         self._last = 0
-        self._noise = ""
+        self._noise = b""
 
     def __call__(self, count: int) -> list[str]:
-        """New ids: 48 bits of milliseconds, 12 bits that count within one, 60 random bits."""
+        """New ids: 48 bits of milliseconds, 12 that count within one, 12 random ones for all and 48 for each."""
         first = max(self._last + 1, time.time_ns() // 1_000_000 << 12)
         self._last = first + count - 1
-        random = self._random(16 * count)
+        common, random = self._random(2).hex()[:3], self._random(6 * count).hex(",", 6).split(",")
         made: list[str] = []
         while (done := len(made)) < count:
             milliseconds, begin = divmod(first + done, 1 << 12)
             end = min(1 << 12, begin + count - done)
             digits = f"{milliseconds:012x}"
-            same = f"{digits[:8]}-{digits[8:]}-7"
-            made += [
-                f"{same}{place:03x}-8{random[at : at + 3]}-{random[at + 3 : at + 15]}"
-                for place, at in zip(range(begin, end), range(16 * done, 16 * count, 16), strict=False)
-            ]
+            same = f"{digits[:8]}-{digits[8:]}"
+            places = [f"{place:x}" for place in range(0x7000 | begin, 0x7000 + end)]
+            made += [f"{same}-{place}-8{common}-{own}" for place, own in zip(places, random[done:], strict=False)]
         return made
 
-    def _random(self, digits: int) -> str:
-        """Random hex digits, drawn for many ids at a time."""
-        if len(self._noise) < digits:
-            self._noise = os.urandom(max(digits // 2, DRAWN)).hex()
-        taken, self._noise = self._noise[:digits], self._noise[digits:]
+    def _random(self, size: int) -> bytes:
+        """Random bytes, drawn for many ids at a time."""
+        if len(self._noise) < size:
+            self._noise = os.urandom(max(size, DRAWN))
+        taken, self._noise = self._noise[:size], self._noise[size:]
         return taken

@@ -15,6 +15,7 @@ from serve_app.served_model import ServedModel
 
 BOUNDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 KEPT = 2000
+UNCHANGED, NOTHING_MISSING = b'"unchanged":true}', b'"missing":[]'
 WINDOW_SECONDS = 10.0
 JOURNAL: tuple[tuple[str, str, str, Callable[[JournalLag], float]], ...] = (
     ("lag_seconds", "gauge", "Time since the oldest answer was made that is not yet committed.", lambda one: one.lag),
@@ -37,19 +38,18 @@ class ModelCounts:
         self.missing = 0
         self.last: deque[tuple[float, float, int]] = deque(maxlen=KEPT)
 
-    def answered(self, seconds: float, answers: list[bytes]) -> None:
-        """Count one answered HTTP request of any number of predictions."""
+    def answered(self, seconds: float, count: int, answers: bytes) -> None:
+        """Count one answered HTTP request of some predictions, whose answers stand one after the other."""
         release = self._model.release.version if self._model.release else 0
         buckets = self.buckets.get(release)
         if buckets is None:
             buckets = self.buckets[release] = [0] * (len(BOUNDS) + 1)
         buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds[release] = self.seconds.get(release, 0.0) + seconds
-        self.predictions += len(answers)
-        for answer in answers:
-            self.unchanged += answer.endswith(b"true}")
-            self.missing += b'"missing":[]' not in answer
-        self.last.append((time.monotonic(), seconds, len(answers)))
+        self.predictions += count
+        self.unchanged += answers.count(UNCHANGED)
+        self.missing += count - answers.count(NOTHING_MISSING)
+        self.last.append((time.monotonic(), seconds, count))
 
     def refused(self, status: int) -> None:
         """Count one HTTP request that got a problem."""

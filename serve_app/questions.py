@@ -15,13 +15,13 @@ class Questions:
         self._batch = batch
         self.left: Sequence[Asked] = [one for waiting in batch for one in waiting.asked]
         self._places: Sequence[int] = range(len(self.left))
-        self._answers = [b""] * len(self.left)
+        self._count = len(self.left)
+        self._answers: dict[int, bytes] = {}
 
     def answer(self, given: Mapping[int, bytes]) -> None:
         """Fill in answers by position."""
-        places, answers = self._places, self._answers
-        for position, answer in given.items():
-            answers[places[position]] = answer
+        places = self._places
+        self._answers |= given if isinstance(places, range) else {places[at]: one for at, one in given.items()}
 
     def asked_by(self, position: int) -> tuple[Waiting, int]:
         """Who asked a question, and as which of its own."""
@@ -36,18 +36,18 @@ class Questions:
         for waiting in self._batch:
             begin, end = end, end + len(waiting.asked)
             if not waiting.answers.done():
-                waiting.answers.set_result(self._answers[begin:end])
+                waiting.answers.set_result([self._answers[place] for place in range(begin, end)])
 
     def go_on(self) -> bool:
         """Leave out what is answered, and who waits no more; whether anything is left."""
-        if all(self._answers):
+        if len(self._answers) == self._count:
             self.left = []
         else:
             waits = [not waiting.answers.done() for waiting in self._batch for _ in waiting.asked]
             left = [
                 (place, one)
                 for place, one in zip(self._places, self.left, strict=True)
-                if not self._answers[place] and waits[place]
+                if place not in self._answers and waits[place]
             ]
             self._places, self.left = [place for place, _ in left], [one for _, one in left]
         return bool(self.left)

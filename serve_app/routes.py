@@ -100,8 +100,9 @@ class Routes:
             except Problem as problem:
                 count.refused(problem.status)
                 raise
-            count.answered(time.perf_counter() - began, answers)
-            return Response(b"[%b]" % b",".join(answers) if many else answers[0])
+            body = b"[%b]" % b",".join(answers) if many else answers[0]
+            count.answered(time.perf_counter() - began, len(answers), body)
+            return Response(body)
 
         return predict
 
@@ -114,7 +115,7 @@ class Routes:
         except Problem as problem:
             count.refused(problem.status)
             raise
-        count.answered(time.perf_counter() - began, answers)
+        count.answered(time.perf_counter() - began, len(answers), b"".join(answers))
         return answers
 
     def _model(self, name: str) -> ServedModel:
