@@ -44,12 +44,12 @@ def instant(value: datetime | date) -> int:
 
 def _instants(values: Sequence[datetime | date | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """n times as `instant` has them. Most arrays repeat theirs: each is worked out once."""
-    known: dict[datetime | date | None, int] = {None: _NAT}
+    known: dict[Any, int] = {None: _NAT}
     made: list[int] = []
     for value in values:
         at = known.get(value)
         if at is None:
-            at = instant(value)
+            at = instant(value)  # type: ignore[arg-type]  # None is known
             if isinstance(value, datetime) and value.tzinfo in (None, UTC):  # equal times of others may be two instants
                 known[value] = at
         made.append(at)

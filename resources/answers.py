@@ -20,7 +20,7 @@ class Maker:
     def __init__(self, classes: Sequence[str]) -> None:
         names = [_encode(name) for name in classes]
         self._heads = [b'{"prediction":%b,"missing":' % name for name in names]
-        self._labels = [b'%b%b:' % (b"," if at else b',"probabilities":{', name) for at, name in enumerate(names)]
+        self._labels = [b"%b%b:" % (b"," if at else b',"probabilities":{', name) for at, name in enumerate(names)]
 
     def __call__(self, predicted: Predicted, missing: Sequence[tuple[str, ...]]) -> list[bytes]:
         """The outcomes of n rows."""

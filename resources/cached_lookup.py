@@ -81,7 +81,7 @@ class CachedLookup:
         for name, values in self._others:
             columns[name] = values[at]
         places = at.tolist()
-        rows = list(map(self._rows.get, places))
+        rows: list[Any] = list(map(self._rows.get, places))
         if not all(rows):
             rows = [row or self._row(place) for row, place in zip(rows, places, strict=True)]
         return Part(columns, rows, np.flatnonzero(at < 0).tolist())
