@@ -27,11 +27,10 @@ class Predictions:
         request_log.to_stderr()
         found = settings.load()
         self._app = App(found, book_url(found, book), contracts)
-        await self._app.start()
         fast_lane.serve(self._app)
 
     def __serve_build_asgi_app__(self) -> App:
-        """The ASGI application that Ray Serve calls, with its own lifespan switched off."""
+        """The ASGI application that Ray Serve calls, and starts and stops by its lifespan."""
         return self._app
 
     async def check_health(self) -> None:

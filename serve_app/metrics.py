@@ -38,18 +38,18 @@ class ModelCounts:
         self.missing = 0
         self.last: deque[tuple[float, float, int]] = deque(maxlen=KEPT)
 
-    def answered(self, seconds: float, count: int, answers: bytes) -> None:
-        """Count one answered HTTP request of some predictions, whose answers stand one after the other."""
+    def answered(self, seconds: float, answers: list[bytes]) -> None:
+        """Count one answered HTTP request of any number of predictions."""
         release = self._model.release.version if self._model.release else 0
         buckets = self.buckets.get(release)
         if buckets is None:
             buckets = self.buckets[release] = [0] * (len(BOUNDS) + 1)
         buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds[release] = self.seconds.get(release, 0.0) + seconds
-        self.predictions += count
-        self.unchanged += answers.count(UNCHANGED)
-        self.missing += count - answers.count(NOTHING_MISSING)
-        self.last.append((time.monotonic(), seconds, count))
+        self.predictions += len(answers)
+        self.unchanged += sum([answer.endswith(UNCHANGED) for answer in answers])
+        self.missing += sum([NOTHING_MISSING not in answer for answer in answers])
+        self.last.append((time.monotonic(), seconds, len(answers)))
 
     def refused(self, status: int) -> None:
         """Count one HTTP request that got a problem."""

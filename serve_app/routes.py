@@ -100,9 +100,8 @@ class Routes:
             except Problem as problem:
                 count.refused(problem.status)
                 raise
-            body = b"[%b]" % b",".join(answers) if many else answers[0]
-            count.answered(time.perf_counter() - began, len(answers), body)
-            return Response(body)
+            count.answered(time.perf_counter() - began, answers)
+            return Response(b"[%b]" % b",".join(answers) if many else answers[0])
 
         return predict
 
@@ -115,7 +114,7 @@ class Routes:
         except Problem as problem:
             count.refused(problem.status)
             raise
-        count.answered(time.perf_counter() - began, len(answers), b"".join(answers))
+        count.answered(time.perf_counter() - began, answers)
         return answers
 
     def _model(self, name: str) -> ServedModel:

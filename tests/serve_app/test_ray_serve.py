@@ -98,6 +98,16 @@ def test_it_predicts_through_haproxy_and_takes_a_release_without_a_restart(ray_s
     assert ray_service.ask(valve="x").status_code == 422
 
 
+def test_a_replica_is_one_application(ray_service: RayService) -> None:
+    """Ray Serve runs the application's own start: what also started it had every lane and watcher twice."""
+    assert ray_service.ask().status_code == 200
+    with psycopg.connect(ray_service.book.url) as connection:
+        query = "SELECT application_name, count(*) FROM pg_stat_activity WHERE application_name LIKE 'penstock %' GROUP BY 1"
+        opened = dict(connection.execute(query).fetchall())
+    assert len(replicas(ray_service.settings)) == 1
+    assert (opened["penstock watcher"], opened["penstock lookups"]) == (1, 1)
+
+
 def test_requests_take_the_short_way_and_rays_own_paths_do_not(ray_service: RayService) -> None:
     """Ray's way would add its own X-Request-ID to the one of the application."""
     answer = ray_service.http.get("/healthz", headers={"x-request-id": "one"})
