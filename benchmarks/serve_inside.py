@@ -70,7 +70,7 @@ async def _measure(settings: Settings) -> list[Step]:
         moment = f"2026-11-22T11:00:00.{time.time_ns() // 1000 % 1_000_000:06d}Z"
         body = msgspec.json.encode([one | {"asked_at": moment} for one in posted[:size]])
         asked, _ = model.decode(body, "benchmark")
-        requests = [one.request for one in asked]
+        requests = asked.requests
         columns = request_columns(model.contract, requests)
         looked = serving.look_up(requests, columns)
         digests = looked.digests()
@@ -90,7 +90,7 @@ async def _measure(settings: Settings) -> list[Step]:
         steps += [Step(step, size, _least(run, max(3, 500 // size)) / size) for step, run in runs.items()]
         entries, _ = predictor.entries(serving, found, vectors, predict(vectors))
         statement = serving.in_postgres()
-        asking = partial(statement.arguments, requests, [one.entity for one in asked])
+        asking = partial(statement.arguments, requests, asked.entities)
         steps.append(await _statement("look up in Postgres", size, connection, statement.sql, asking))
         number = await serving.number(connection)
 

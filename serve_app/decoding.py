@@ -1,10 +1,10 @@
 """Posted JSON to decoded requests of one contract; what cannot be accepted becomes a problem that names the field."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from itertools import repeat
+from itertools import chain
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -17,15 +17,34 @@ MOST_REQUESTS = 10_000
 LARGEST_INTEGER = 2**63
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """One request with its `asked_at` filled in, also as JSON, and the digests of what was posted."""
+class Asked(NamedTuple):
+    """n questions by column: requests with their `asked_at` filled in, also as JSON, the digests of what was posted and
+    of what is asked about, and the id of the HTTP request of each."""
 
-    request: Any
-    asked_at: datetime
-    text: bytes
-    input: bytes
-    entity: bytes
-    request_id: str
+    requests: list[Any]
+    asked_at: list[datetime]
+    texts: list[bytes]
+    inputs: list[bytes]
+    entities: list[bytes]
+    request_ids: list[str]
+
+    @property
+    def size(self) -> int:
+        """How many questions these are."""
+        return len(self.requests)
+
+    def part(self, first: int, end: int) -> "Asked":
+        """Those from `first` up to `end`."""
+        return Asked._make(column[first:end] for column in self)
+
+    def at(self, places: Sequence[int]) -> "Asked":
+        """Those at some places."""
+        return Asked._make([column[place] for place in places] for column in self)
+
+
+def together(asked: Sequence[Asked]) -> Asked:
+    """The questions of all, one after the other."""
+    return asked[0] if len(asked) == 1 else Asked._make(list(chain(*columns)) for columns in zip(*asked, strict=True))
 
 
 class Decoder:
@@ -43,7 +62,7 @@ class Decoder:
         self._checks = [*((_text, attrgetter(name), name) for name in texts), *self._numeric_checks]
         self._entity_of = _fields_of_entity(contract)
 
-    def __call__(self, body: bytes, request_id: str) -> tuple[list[Asked], bool]:
+    def __call__(self, body: bytes, request_id: str) -> tuple[Asked, bool]:
         """The requests of a body, and whether it was an array; Problem (400, 422) for what is no such body."""
         if not body:
             raise Problem(400, "empty-body", "body: expected a JSON object or an array of objects, found nothing")
@@ -60,7 +79,7 @@ class Decoder:
             raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
         return self.asked(posted, request_id, many=many, odd=b"\\u0000" in body), many
 
-    def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> list[Asked]:
+    def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> Asked:
         """Decoded requests as Asked; Problem 422 for values that no database column could hold."""
         for check, of_field, name in self._checks if odd else self._numeric_checks:
             for index, value in enumerate(map(of_field, posted)):
@@ -78,7 +97,7 @@ class Decoder:
                 texts[place] = _encode(requests[place])
             elif asked_at.tzinfo is None:
                 times[place] = asked_at.replace(tzinfo=UTC)
-        return list(map(Asked, requests, times, texts, inputs, entities, repeat(request_id)))
+        return Asked(requests, times, texts, inputs, entities, [request_id] * len(posted))
 
 
 def _text(value: str) -> tuple[str, str] | None:

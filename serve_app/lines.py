@@ -37,7 +37,7 @@ log = logging.getLogger("penstock.serve")
 class Waiting(msgspec.Struct, gc=False):
     """A piece of one HTTP request, and where its answers go. `first` is the place of the piece in the array."""
 
-    asked: list[Asked]
+    asked: Asked
     answers: asyncio.Future[list[bytes]]
     many: bool = False
     first: int = 0
@@ -80,11 +80,11 @@ class Queue:
                 await asyncio.sleep(0)
         batch: list[Waiting] = []
         rows = 0
-        while self._waiting and (not batch or rows + len(self._waiting[0].asked) <= self._most):
+        while self._waiting and (not batch or rows + self._waiting[0].asked.size <= self._most):
             waiting = self._waiting.popleft()
             if not waiting.answers.done():  # the client may have gone
                 batch.append(waiting)
-                rows += len(waiting.asked)
+                rows += waiting.asked.size
         return batch
 
     def clear(self) -> list[Waiting]:
@@ -115,22 +115,22 @@ class Line:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
 
-    async def ask(self, asked: list[Asked], *, many: bool = False) -> list[bytes]:
+    async def ask(self, asked: Asked, *, many: bool = False) -> list[bytes]:
         """The answers to one HTTP request, in order; Problem where it is refused or cannot be answered now.
 
         A long array goes in pieces, LONG_LANES at a time, so that other arrays get their turn between them. Where a
         piece fails the whole fails; what was answered before stays journaled, and is the stored answer when it is
         asked again.
         """
-        if len(asked) <= SHORT:
+        if asked.size <= SHORT:
             return await _wait(self._short, asked, many, 0)
         given: list[bytes] = []
         under_way: deque[asyncio.Future[list[bytes]]] = deque()
         try:
-            for first in range(0, len(asked), PIECE):
+            for first in range(0, asked.size, PIECE):
                 if len(under_way) == LONG_LANES:
                     given += await under_way.popleft()
-                under_way.append(_wait(self._long, asked[first : first + PIECE], many, first))
+                under_way.append(_wait(self._long, asked.part(first, first + PIECE), many, first))
             for piece in under_way:
                 given += await piece
         finally:
@@ -150,7 +150,7 @@ class Line:
                 connection.terminate()
 
     async def _go(self, connection: Any, batch: list[Waiting]) -> Any:
-        rows = sum(len(waiting.asked) for waiting in batch)
+        rows = sum(waiting.asked.size for waiting in batch)
         try:
             async with asyncio.timeout(SECONDS + rows * SECONDS_PER_ROW):
                 if connection is None or connection.is_closed():
@@ -176,7 +176,7 @@ class Line:
         return connection
 
 
-def _wait(queue: Queue, asked: list[Asked], many: bool, first: int) -> asyncio.Future[list[bytes]]:
+def _wait(queue: Queue, asked: Asked, many: bool, first: int) -> asyncio.Future[list[bytes]]:
     answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
     queue.put(Waiting(asked, answers, many, first))
     return answers

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from operator import eq
 from typing import Any, NamedTuple, Self
 
 from model_tools.columns import request_columns
@@ -34,7 +35,7 @@ LONG_SECONDS = 0.005
 class Found(NamedTuple):
     """What is known about n questions before they are predicted."""
 
-    asked: Sequence[Asked]
+    asked: Asked
     columns: Columns
     looked: Looked
     digests: Sequence[bytes]
@@ -45,8 +46,8 @@ class Found(NamedTuple):
         asked, columns, looked, digests, planned = self
         columns = columns | looked.columns
         new = planned.new
-        if len(new) != len(asked):
-            asked, digests = [asked[place] for place in new], [digests[place] for place in new]
+        if len(new) != asked.size:
+            asked, digests = asked.at(new), [digests[place] for place in new]
             rows, missing = [looked.rows[place] for place in new], [looked.missing[place] for place in new]
             columns = {name: values[new] for name, values in columns.items()}
             looked = Looked({}, rows, missing)
@@ -86,16 +87,14 @@ class Predictor:
                 return questions.give()
         raise unavailable("contended", "Other replicas keep answering about the same entities.")
 
-    def _in_memory(self, serving: Serving, asked: Sequence[Asked]) -> Found | None:
+    def _in_memory(self, serving: Serving, asked: Asked) -> Found | None:
         """What is known without asking Postgres, where that is enough to go on."""
-        inputs = self._inputs
-        if not serving.in_memory or self._relaxed or any(inputs.get(one.entity) == one.input for one in asked):
+        if not serving.in_memory or self._relaxed or any(map(eq, map(self._inputs.get, asked.entities), asked.inputs)):
             return None
-        requests = [one.request for one in asked]
-        columns = request_columns(self._contract, requests)
-        looked = serving.look_up(requests, columns)
+        columns = request_columns(self._contract, asked.requests)
+        looked = serving.look_up(asked.requests, columns)
         digests = looked.digests()
-        planned = plan(asked, [None] * len(asked), digests, serving.release.version, self._contract.unchanged)
+        planned = plan(asked, [None] * asked.size, digests, serving.release.version, self._contract.unchanged)
         if len(planned.new) != len(planned.last) or without_row(self._contract, looked):
             return None
         return Found(asked, columns, looked, digests, planned)
@@ -122,9 +121,8 @@ class Predictor:
         """Look up with the stored answers, then predict and journal what is new."""
         asked = questions.left
         serving, records = await self._look_up(connection, asked)
-        requests = [one.request for one in asked]
-        columns = request_columns(self._contract, requests)
-        looked = serving.statement.decode(records, serving.known(requests, columns))
+        columns = request_columns(self._contract, asked.requests)
+        looked = serving.statement.decode(records, serving.known(asked.requests, columns))
         if self._refuse(questions, looked):
             return
         stored = [Stored(*record[1 : 1 + len(PREVIOUS)]) if record[1] is not None else None for record in records]
@@ -145,17 +143,16 @@ class Predictor:
             counts = await journal.write(connection, serving.write_seen, serving.origin, number, entries, before, last)
         if not self._relaxed:
             entities = {record[0] for record in counts}
-            counting = {position: answer for position, answer in given.items() if asked[position].entity in entities}
+            counting = {position: answer for position, answer in given.items() if asked.entities[position] in entities}
             self._give(questions, planned, counting)
 
-    async def _look_up(self, connection: Any, asked: Sequence[Asked]) -> tuple[Serving, list[Any]]:
+    async def _look_up(self, connection: Any, asked: Asked) -> tuple[Serving, list[Any]]:
         """What the statement finds, with what is served from; once more where a pointer has moved."""
-        requests, entities = [one.request for one in asked], [one.entity for one in asked]
         for _ in range(MOST_ROUNDS):
             serving = self._serving()
             statement = serving.statement
             try:
-                records = await connection.fetch(statement.sql, *statement.arguments(requests, entities))
+                records = await connection.fetch(statement.sql, *statement.arguments(asked.requests, asked.entities))
                 if records[0][0]:
                     return serving, records
             except Exception as error:
@@ -166,11 +163,11 @@ class Predictor:
 
     def _refuse(self, questions: Questions, looked: Looked) -> bool:
         """Refuse who asks about a row that has to be there and is not; whether there was any."""
-        refused: dict[int, tuple[Waiting, list[tuple[str, Asked, list[Lookup]]]]] = {}
+        refused: dict[int, tuple[Waiting, list[tuple[str, Any, list[Lookup]]]]] = {}
         for position, lookups in without_row(self._contract, looked).items():
             waiting, index = questions.asked_by(position)
             at = f"$[{waiting.first + index}]" if waiting.many else "$"
-            refused.setdefault(id(waiting), (waiting, []))[1].append((at, waiting.asked[index], lookups))
+            refused.setdefault(id(waiting), (waiting, []))[1].append((at, waiting.asked.requests[index], lookups))
         for waiting, asked in refused.values():
             if not waiting.answers.done():
                 waiting.answers.set_exception(refusal(asked))
@@ -180,7 +177,7 @@ class Predictor:
         """The journal entries of the new predictions, and their outcomes; long ones are made beside the event loop."""
         found = found.of_new()
         vectors = self._contract.vectors(found.columns)
-        predict, rows = serving.release.artifact.predict, len(found.asked)
+        predict, rows = serving.release.artifact.predict, found.asked.size
         if rows < MANY:
             return self.entries(serving, found, vectors, predict(vectors))
         if rows * self._row_seconds < LONG_SECONDS:
@@ -198,13 +195,13 @@ class Predictor:
         outcomes = serving.outcomes(predicted, looked.missing)
         features = journal.feature_digests(self._contract, vectors)
         entries = Entries(
-            ids=self.new_ids(len(asked)),
-            digests=([one.entity for one in asked], [one.input for one in asked], digests, features),
-            asked_at=[one.asked_at for one in asked],
-            requests=[one.text for one in asked],
+            ids=self.new_ids(asked.size),
+            digests=(asked.entities, asked.inputs, digests, features),
+            asked_at=asked.asked_at,
+            requests=asked.texts,
             looked_up=looked.rows,
             outcomes=outcomes,
-            request_ids=[one.request_id for one in asked],
+            request_ids=asked.request_ids,
         )
         return entries, outcomes
 
@@ -214,8 +211,11 @@ class Predictor:
         questions.answer(given)
         if len(self._inputs) > REMEMBERED:
             self._inputs.clear()
-        asked = questions.left
-        self._inputs.update([(asked[position].entity, asked[position].input) for position in given])
+        entities, inputs = questions.left.entities, questions.left.inputs
+        everything = len(given) == len(entities)
+        self._inputs.update(
+            zip(entities, inputs, strict=True) if everything else [(entities[at], inputs[at]) for at in given]
+        )
 
 
 def _timed(predict: Callable[[Columns], Predicted], vectors: Columns) -> tuple[Predicted, float]:

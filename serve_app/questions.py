@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from serve_app.decoding import Asked
+from serve_app.decoding import together
 from serve_app.lines import Waiting
 
 
@@ -13,9 +13,9 @@ class Questions:
 
     def __init__(self, batch: Sequence[Waiting]) -> None:
         self._batch = batch
-        self.left: Sequence[Asked] = [one for waiting in batch for one in waiting.asked]
-        self._places: Sequence[int] = range(len(self.left))
-        self._count = len(self.left)
+        self.left = together([waiting.asked for waiting in batch])
+        self._count = self.left.size
+        self._places: Sequence[int] = range(self._count)
         self._answers: dict[int, bytes] = {}
 
     def answer(self, given: Mapping[int, bytes]) -> None:
@@ -25,29 +25,24 @@ class Questions:
 
     def asked_by(self, position: int) -> tuple[Waiting, int]:
         """Who asked a question, and as which of its own."""
-        ends = list(accumulate(len(waiting.asked) for waiting in self._batch))
+        ends = list(accumulate(waiting.asked.size for waiting in self._batch))
         place = self._places[position]
         at = bisect_right(ends, place)
-        return self._batch[at], place - ends[at] + len(self._batch[at].asked)
+        return self._batch[at], place - ends[at] + self._batch[at].asked.size
 
     def give(self) -> None:
         """Hand the answers to who waits for them."""
         end = 0
         for waiting in self._batch:
-            begin, end = end, end + len(waiting.asked)
+            begin, end = end, end + waiting.asked.size
             if not waiting.answers.done():
                 waiting.answers.set_result([self._answers[place] for place in range(begin, end)])
 
     def go_on(self) -> bool:
         """Leave out what is answered, and who waits no more; whether anything is left."""
         if len(self._answers) == self._count:
-            self.left = []
-        else:
-            waits = [not waiting.answers.done() for waiting in self._batch for _ in waiting.asked]
-            left = [
-                (place, one)
-                for place, one in zip(self._places, self.left, strict=True)
-                if place not in self._answers and waits[place]
-            ]
-            self._places, self.left = [place for place, _ in left], [one for _, one in left]
-        return bool(self.left)
+            return False
+        waits = [not waiting.answers.done() for waiting in self._batch for _ in range(waiting.asked.size)]
+        left = [at for at, place in enumerate(self._places) if place not in self._answers and waits[place]]
+        self._places, self.left = [self._places[at] for at in left], self.left.at(left)
+        return bool(left)

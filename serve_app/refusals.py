@@ -6,7 +6,6 @@ import msgspec
 
 from model_tools.contract import Contract, Lookup
 from resources.looked import Looked
-from serve_app.decoding import Asked
 from serve_app.problems import Fault, refused
 
 
@@ -21,12 +20,12 @@ def without_row(contract: Contract, looked: Looked) -> dict[int, list[Lookup]]:
     return {place: lookups for place, lookups in places.items() if lookups}
 
 
-def refusal(asked: Sequence[tuple[str, Asked, Sequence[Lookup]]]) -> Exception:
+def refusal(asked: Sequence[tuple[str, msgspec.Struct, Sequence[Lookup]]]) -> Exception:
     """The problem of one HTTP request: its requests that find no row, each by its JSON path."""
     faults = []
-    for at, one, lookups in asked:
+    for at, request, lookups in asked:
         for lookup in lookups:
-            key = {field: getattr(one.request, field) for field in lookup.key.values()}
+            key = {field: getattr(request, field) for field in lookup.key.values()}
             fields = ", ".join(f"{at}.{field}" for field in key)
             found = f"none for {msgspec.json.encode(key).decode()}"
             faults.append(Fault(fields, f"a row in table {lookup.table!r}", found))

@@ -33,7 +33,7 @@ class Plan(NamedTuple):
 
 
 def plan(
-    asked: Sequence[Asked],
+    asked: Asked,
     stored: Sequence[Stored | None],
     rows: Sequence[bytes],
     release: int,
@@ -44,15 +44,15 @@ def plan(
     `stored` are the answers that the book held, `rows` the digests of the looked-up rows. `last` in the plan are
     those of `new` that become their entity's stored answer.
     """
-    everything = range(len(asked))
-    if not any(stored) and len({one.entity for one in asked}) == len(asked):
+    everything = range(asked.size)
+    if not any(stored) and len(set(asked.entities)) == asked.size:
         return Plan(list(everything), {}, {}, set(everything))
     made = Plan([], {}, {}, set())
     newest: dict[bytes, int] = {}
-    for index, one in enumerate(asked):
-        before = newest.get(one.entity)
+    for index, (entity, input_) in enumerate(zip(asked.entities, asked.inputs, strict=True)):
+        before = newest.get(entity)
         if before is not None:
-            if asked[before].input == one.input and (policy == "input" or rows[before] == rows[index]):
+            if asked.inputs[before] == input_ and (policy == "input" or rows[before] == rows[index]):
                 made.repeats[index] = before
                 continue
             made.last.discard(before)
@@ -60,12 +60,12 @@ def plan(
             held = stored[index]
             if (
                 held is not None
-                and held.input == one.input
+                and held.input == input_
                 and (policy == "input" or (held.release == release and held.rows == rows[index]))
             ):
                 made.stored[index] = held
                 continue
-        newest[one.entity] = index
+        newest[entity] = index
         made.new.append(index)
         made.last.add(index)
     return made

@@ -2,14 +2,18 @@
 
 import asyncio
 import socket
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
 from resources.sockets import SEND_BYTES
+from serve_app.decoding import Asked
 from serve_app.lines import LANES, Line, Waiting, connect
 from serve_app.problems import Problem
+
+ONE = Asked([None], [datetime(2026, 1, 1, tzinfo=UTC)], [b""], [b""], [b""], [""])
 
 
 def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres: str) -> None:
@@ -21,7 +25,7 @@ def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres:
         if len(used) <= LANES:
             raise asyncpg.InternalClientError("another operation is in progress")
         for waiting in batch:
-            waiting.answers.set_result([b"answer"] * len(waiting.asked))
+            waiting.answers.set_result([b"answer"] * waiting.asked.size)
 
     async def ask() -> None:
         line = Line(postgres, work)
@@ -29,9 +33,9 @@ def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres:
         try:
             for _ in range(LANES):
                 with pytest.raises(Problem) as refused:
-                    await line.ask([None])  # type: ignore[list-item]
+                    await line.ask(ONE)
                 assert refused.value.status == 503
-            assert await line.ask([None]) == [b"answer"]  # type: ignore[list-item]
+            assert await line.ask(ONE) == [b"answer"]
         finally:
             await line.stop()
 

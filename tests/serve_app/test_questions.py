@@ -11,7 +11,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def waiting(*names: str) -> Waiting:
-    asked = [Asked(name, NOW, name.encode(), b"", b"", "") for name in names]
+    count = len(names)
+    texts = [name.encode() for name in names]
+    asked = Asked(list(names), [NOW] * count, texts, texts, texts, [""] * count)
     return Waiting(asked, asyncio.get_running_loop().create_future())
 
 
@@ -19,10 +21,10 @@ def test_answers_reach_who_asked_in_the_order_of_their_questions() -> None:
     async def run() -> None:
         one, two = waiting("a", "b", "c"), waiting("d", "e")
         questions = Questions([one, two])
-        assert [asked.request for asked in questions.left] == ["a", "b", "c", "d", "e"]
+        assert questions.left.requests == ["a", "b", "c", "d", "e"]
         questions.answer({4: b"E", 0: b"A", 2: b"C"})
         assert questions.go_on()
-        assert [asked.request for asked in questions.left] == ["b", "d"]
+        assert questions.left.requests == ["b", "d"]
         assert questions.asked_by(0) == (one, 1)
         assert questions.asked_by(1) == (two, 0)
         questions.answer({1: b"D"})
@@ -43,7 +45,7 @@ def test_who_waits_no_more_is_left_out() -> None:
         gone.answers.cancel()
         refused.answers.set_exception(ValueError("refused"))
         assert questions.go_on()
-        assert [asked.request for asked in questions.left] == ["d"]
+        assert questions.left.requests == ["d"]
         assert questions.asked_by(0) == (left, 0)
         questions.answer({0: b"D"})
         assert not questions.go_on()
