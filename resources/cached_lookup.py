@@ -174,8 +174,6 @@ class AskedFields:
         if found is None:
             if time:
                 found = [None if at == NOTHING_ASKED else at for at in self.instants(field).tolist()]
-            elif self._columns[field].dtype == object:
-                found = self._columns[field].tolist()
             else:
                 found = [getattr(request, field) for request in self._requests]
             self._listed[field] = found
