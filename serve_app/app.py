@@ -1,6 +1,7 @@
 """The ASGI application: routes to models, starts and stops what works behind them."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -20,6 +21,9 @@ from serve_app.served_model import ServedModel
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
+YOUNG = 50_000
+"""Objects from which on Python looks for cycles among the new ones: more than a batch makes, so that those of a batch
+are freed before they are ever looked at."""
 
 log = logging.getLogger("penstock.serve")
 
@@ -38,6 +42,8 @@ class App:
 
     async def start(self) -> None:
         """Start watching, and wait a little for the first look at the book."""
+        gc.freeze()
+        gc.set_threshold(YOUNG)
         self._tasks = [asyncio.create_task(self.watcher.run())]
         for model in self.models.values():
             model.line.start()
