@@ -37,7 +37,9 @@ _JOURNALED = """journaled AS (
 )"""
 # As a truth value and not as a condition, so that it is answered by hashing and never planned as a join. Where all
 # count, as nearly always, none is looked for.
-_COUNTING = "((SELECT count(*) FROM counts) = (SELECT count(*) FROM new) OR new.entity IN (SELECT entity FROM counts)) IS"
+_COUNTING = (
+    "((SELECT count(*) FROM counts) = (SELECT count(*) FROM new) OR new.entity IN (SELECT entity FROM counts)) IS"
+)
 _SAME = {
     "exact": "stored.input = {0}.input AND stored.release = {1} AND stored.looked_up = {0}.{2}",
     "input": "stored.input = {0}.input",
