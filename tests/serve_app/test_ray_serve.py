@@ -23,6 +23,9 @@ from serve_app import cluster
 
 pytestmark = pytest.mark.stack
 
+CONNECTIONS = """
+SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY 1
+"""
 QUESTION = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}
 
 
@@ -102,8 +105,7 @@ def test_a_replica_is_one_application(ray_service: RayService) -> None:
     """Ray Serve runs the application's own start: what also started it had every lane and watcher twice."""
     assert ray_service.ask().status_code == 200
     with psycopg.connect(ray_service.book.url) as connection:
-        query = "SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1"
-        opened = dict(connection.execute(query).fetchall())
+        opened = dict(connection.execute(CONNECTIONS).fetchall())
     assert len(replicas(ray_service.settings)) == 1
     assert (opened["penstock watcher"], opened["penstock lookups"]) == (1, 1)
 
