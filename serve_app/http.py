@@ -1,5 +1,6 @@
 """Raw ASGI: reading a bounded body, sending a response."""
 
+import asyncio
 import gzip
 import os
 import re
@@ -9,6 +10,8 @@ from typing import Any
 from serve_app.problems import Problem
 
 LARGEST_BODY = 8 * 1024 * 1024
+BODY_SECONDS = 30.0
+"""From the first piece of a body to its last: a client that is slower holds a slot of the replica for nothing."""
 SMALLEST_GZIPPED = 1024
 
 Message = MutableMapping[str, Any]
@@ -38,7 +41,13 @@ class Request:
         self.id = given.decode() if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
     async def json_body(self, *, also: bytes = JSON) -> bytes:
-        """The body; Problem 413 over 8 MiB, 415 for a content type that is not JSON or `also`, or an encoding."""
+        """The body.
+
+        Raises:
+            Problem: 408 for a body that does not come to its end, 413 over 8 MiB, 415 for a content type that is not
+                JSON or `also`, or an encoding.
+            Gone: the client hung up.
+        """
         kind = self.headers.get(b"content-type", JSON).split(b";")[0].strip().lower()
         if kind not in (JSON, also) and not kind.endswith(b"+json"):
             raise Problem(
@@ -54,20 +63,32 @@ class Request:
         length = self.headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > LARGEST_BODY:
             raise _too_large()
-        body = b""
+        body, more = await self._piece()
+        if len(body) > LARGEST_BODY:
+            raise _too_large()
+        return b"".join([body, *await self._further_pieces(len(body))]) if more else body
+
+    async def _further_pieces(self, size: int) -> list[bytes]:
         parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Gone
-            body = message.get("body", b"")
-            size += len(body)
-            if size > LARGEST_BODY:
-                raise _too_large()
-            if not message.get("more_body", False):
-                return body if not parts else b"".join([*parts, body])
-            parts.append(body)
+        more = True
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while more:
+                    part, more = await self._piece()
+                    parts.append(part)
+                    size += len(part)
+                    if size > LARGEST_BODY:
+                        raise _too_large()
+        except TimeoutError:
+            detail = f"body: expected the whole body within {BODY_SECONDS:g} s, found {size} bytes. Send it again."
+            raise Problem(408, "request-timeout", detail) from None
+        return parts
+
+    async def _piece(self) -> tuple[bytes, bool]:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        return message.get("body", b""), message.get("more_body", False)
 
 
 class Response:

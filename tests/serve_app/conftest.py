@@ -1,5 +1,6 @@
 """A service of the toy model under bare uvicorn, on a book of its own."""
 
+import resource
 import socket
 import threading
 import time
@@ -19,6 +20,9 @@ from model_tools.contract import Contract
 from resources.book import Book
 from resources.settings import Settings
 from serve_app.app import App
+
+CONNECTIONS = 10_000
+SPARE_FILES = 500
 
 
 @dataclass
@@ -122,6 +126,15 @@ def shared(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
         yield Service(book, made, toy.CONTRACT, folder, client, app)
+
+
+@pytest.fixture
+def many() -> Iterator[int]:
+    """How many connections this process and its children may hold open each, up to CONNECTIONS."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield min(CONNECTIONS, hard - SPARE_FILES if hard != resource.RLIM_INFINITY else CONNECTIONS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

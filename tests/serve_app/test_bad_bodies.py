@@ -83,3 +83,16 @@ def test_a_body_that_comes_byte_by_byte_is_answered_once_it_is_whole(shared: Ser
             connection.sendall(bytes([byte]))
             assert shared.http.get("/healthz").status_code == 200
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(
+    shared: Service, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_app.http.BODY_SECONDS", 0.3)
+    url = httpx.URL(shared.http.base_url)
+    with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
+        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{" % route.encode())
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b"body: expected the whole body within 0.3 s, found 1 bytes." in answer

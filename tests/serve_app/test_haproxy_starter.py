@@ -1,5 +1,6 @@
 """The starter turns the configuration that Ray writes for HAProxy into the one that Penstock wants."""
 
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,17 +9,17 @@ from ray.serve._private.constants import RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_P
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from resources.settings import Settings
-from serve_app.ray_environment import HAPROXY, folder, ray_switches
+from serve_app.haproxy import most_connections, starter
+from serve_app.ray_environment import folder, ray_switches
 
 
 def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> None:
-    starter, config = tmp_path / "haproxy", tmp_path / "haproxy.cfg"
-    (tmp_path / "503.http").write_text("HTTP/1.1 503 Service Unavailable\r\n\r\n")
-    starter.write_text(HAPROXY.format(folder=tmp_path, binary="echo", metrics_port=9101, stats_port=8404))
+    script, config = tmp_path / "haproxy", tmp_path / "haproxy.cfg"
+    script.write_text(starter(tmp_path, metrics_port=9101, stats_port=8404, binary="echo"))
     config.write_text(HAPROXY_CONFIG_TEMPLATE)
     assert "return status 404 content-type text/plain" in config.read_text()
     assert "mode 666 level admin" in config.read_text()
-    command = ["sh", starter, "-db", "-f", config, "-sf", "7"]
+    command = ["sh", script, "-db", "-f", config, "-sf", "7"]
     started = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert started.split() == ["-db", "-f", str(config), "-sf", "7"]
     made = config.read_text()
@@ -28,6 +29,11 @@ def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> No
     assert " check backup disabled\n" in made
     assert " check backup\n" not in made
     assert "x-request-disconnect-disabled" in made
+    assert "global\n    no strict-limits\n" in made
+    assert "\ndefaults\n    option http-buffer-request\n" in made
+    assert f"    timeout http-request 10s\n    errorfile 408 {tmp_path}/408.http\n" in made
+    refused = (tmp_path / "408.http").read_bytes()
+    assert refused.startswith(b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n")
     assert (tmp_path / "500.http").read_text() == (tmp_path / "503.http").read_text()
 
 
@@ -42,3 +48,8 @@ def test_a_replica_that_is_to_end_is_given_up_long_after_its_successor_is_known_
     checks = {name.rsplit("_", 1)[-1]: value for name, value in switches.items() if "HAPROXY_HEALTH_CHECK" in name}
     patience = (int(checks["FALL"]) - 1) * float(checks["FASTINTER"].removesuffix("s"))
     assert 10 <= patience <= DRAINS - 10
+
+
+def test_haproxy_leaves_files_for_the_replicas_connections() -> None:
+    files = (1024, 4096, 20_000, 1_048_576, resource.RLIM_INFINITY)
+    assert [most_connections(most) for most in files] == [512, 2048, 17_000, 20_000, 20_000]

