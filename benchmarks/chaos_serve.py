@@ -84,7 +84,7 @@ def _kill(stood: Stand, what: str, moments: random.Random) -> int:
 
 
 def keeps_answering(
-    stood: Stand, settings: Settings, requests: list[dict[str, Any]], *, clients: int, only: tuple[str, ...]
+    stood: Stand, settings: Settings, requests: list[dict[str, Any]], *, clients: int, only: tuple[str, ...], times: int
 ) -> list[Happened]:
     """Change and kill one thing after the other under constant load by clients that never ask again."""
     made, book = changes(settings), Book("prod", settings.prod_url)
@@ -95,8 +95,9 @@ def keeps_answering(
         for event in events(stood, made, replicas=REPLICAS):
             if only and event.name not in only:
                 continue
-            happened.append(event.run(asking, book))
-            click.echo(happened[-1].line(), err=True)
+            for _ in range(times):
+                happened.append(event.run(asking, book))
+                click.echo(happened[-1].line(), err=True)
     return happened
 
 
@@ -106,10 +107,19 @@ def keeps_answering(
 @click.option("--minutes", default=10.0, show_default=True, help="Most minutes of killing.")
 @click.option("--part", type=click.Choice(["both", "durability", "answering"]), default="both", show_default=True)
 @click.option("--event", "only", multiple=True, help="Only these events, by name.")
+@click.option("--times", default=1, show_default=True, help="How often each of --event happens.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @serve_home.keep
 def main(
-    *, answers: int, clients: int, minutes: float, part: str, only: tuple[str, ...], as_json: bool, home: Path | None
+    *,
+    answers: int,
+    clients: int,
+    minutes: float,
+    part: str,
+    only: tuple[str, ...],
+    times: int,
+    as_json: bool,
+    home: Path | None,
 ) -> None:
     """Kill and change the parts of a service made for it; ends with 1 if an answer was lost or a request failed.
 
@@ -122,7 +132,10 @@ def main(
             report["durability"] = durability(stood, requests, answers=answers, clients=clients, minutes=minutes)
             click.echo(f"durability: {report['durability']}", err=True)
         if part != "durability":
-            report["answering"] = keeps_answering(stood, settings, requests, clients=clients, only=only)
+            happened = keeps_answering(
+                stood, settings, requests, clients=clients, only=only, times=times if only else 1
+            )
+            report["answering"] = happened
     if as_json:
         click.echo(msgspec.json.encode(report).decode())
     if _bad(report):
