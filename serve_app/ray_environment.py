@@ -108,6 +108,7 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "12",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": "1s",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "120",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",  # else who asks a replica that hangs waits for ever
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + REPLICA_PORTS - 1),
     }
