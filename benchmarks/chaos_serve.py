@@ -28,10 +28,15 @@ LEAST_BETWEEN = 200
 
 
 class Questions:
-    """The nth question of each client: a real flight, at an instant that no other question has."""
+    """The nth question of each client: a real flight, at an instant that no other question has.
 
-    def __init__(self, requests: list[dict[str, Any]], *, hour: int) -> None:
-        self._bodies = [msgspec.json.encode(request)[:-1] for request in requests]
+    No two clients ask about the same flight: else one could ask between another's question and its repetition, which
+    is then no unchanged one and rightly journaled again.
+    """
+
+    def __init__(self, requests: list[dict[str, Any]], *, clients: int, hour: int) -> None:
+        bodies = [msgspec.json.encode(request)[:-1] for request in requests]
+        self._bodies = [bodies[client::clients] for client in range(clients)]
         self._hour = hour
         self._run = time.time_ns() // 1000 % 50_000_000
 
@@ -39,7 +44,8 @@ class Questions:
         """The body of one question."""
         seconds, micros = divmod(self._run + n, 1_000_000)
         at = f"2026-11-22T{self._hour:02d}:{client:02d}:{seconds:02d}.{micros:06d}Z"
-        return self._bodies[(client * 97 + n) % len(self._bodies)] + b',"asked_at":"%s"}' % at.encode()
+        own = self._bodies[client]
+        return own[n % len(own)] + b',"asked_at":"%s"}' % at.encode()
 
 
 def durability(
@@ -51,7 +57,8 @@ def durability(
     waiting: list[str] = []
     end = time.monotonic() + minutes * 60
     settings = stood.settings
-    with Clients(lambda: settings.http_port, PATH, Questions(requests, hour=10), count=clients, patient=True) as asking:
+    questions = Questions(requests, clients=clients, hour=10)
+    with Clients(lambda: settings.http_port, PATH, questions, count=clients, patient=True) as asking:
         while len(asking.answers.given) < answers and time.monotonic() < end:
             time.sleep(moments.uniform(LEAST_PAUSE, MOST_PAUSE))
             waiting = waiting or moments.sample(KILLS, len(KILLS))
@@ -88,9 +95,8 @@ def keeps_answering(
 ) -> list[Happened]:
     """Change and kill one thing after the other under constant load by clients that never ask again."""
     made, book = changes(settings), Book("prod", settings.prod_url)
-    with Clients(
-        lambda: settings.http_port, PATH, Questions(requests, hour=11), count=clients, patient=False
-    ) as asking:
+    questions = Questions(requests, clients=clients, hour=11)
+    with Clients(lambda: settings.http_port, PATH, questions, count=clients, patient=False) as asking:
         happened = []
         for event in events(stood, made, replicas=REPLICAS):
             if only and event.name not in only:
