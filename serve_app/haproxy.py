@@ -42,6 +42,8 @@ It copies a buffer of that size for every request: 16 and 64 KB cost the same, 2
 """
 MOST_CONNECTIONS = 20_000
 FILES_FOR_REPLICAS = 3000
+"""Open files that are left for connections to replicas. HAProxy itself wants two for each that it takes, however few of
+those ask something, and does not start without (`strict-limits`)."""
 REFUSALS = {
     HTTPStatus.REQUEST_TIMEOUT: (
         "request-timeout",
