@@ -100,6 +100,24 @@ def test_rows_in_blocks_predict_as_rows_alone(tmp_path: Path) -> None:
             assert same(np.concatenate(alone), together[::50])
 
 
+@pytest.mark.parametrize("leaves", [2, 5, 63, 64, 65, 200])
+def test_many_rows_reach_the_leaves_that_each_reaches_alone(leaves: int, tmp_path: Path) -> None:
+    """Trees of few leaves are asked otherwise where rows are many; the kernels agree on which leaf is reached."""
+    rng = np.random.default_rng(leaves)
+    matrix = rng.normal(size=(3000, 3)).round(1)
+    matrix[rng.random(matrix.shape) < 0.1] = np.nan
+    model = RandomForestRegressor(5, max_leaf_nodes=leaves, random_state=0).fit(matrix, rng.normal(size=3000))
+    assert max(tree.get_n_leaves() for tree in model.estimators_) == leaves
+    asked = matrix[:300]
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        alone = np.concatenate([artifact.leaves(matrix_columns(asked[at : at + 1])) for at in range(300)])
+        assert np.array_equal(alone, model.apply(asked))
+        for count in (*range(2, 70), 255, 256, 257, 300):
+            columns = matrix_columns(asked[:count])
+            assert np.array_equal(artifact.leaves(columns), alone[:count])
+            assert same(artifact.predict(columns)[-1:], artifact.predict(matrix_columns(asked[count - 1 : count])))
+
+
 @pytest.mark.skipif(not compiled(), reason="the C kernel was not built")
 def test_large_batches_let_other_threads_run(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

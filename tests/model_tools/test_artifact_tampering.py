@@ -130,6 +130,34 @@ def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(model_file: bytes,
             outcome(tmp_path / "a", bytes(damaged), engine)
 
 
+def test_damaged_nodes_lead_many_rows_where_they_lead_each_alone(model_file: bytes, tmp_path: Path) -> None:
+    header, start = header_of(model_file)
+    if "nodes" not in header["arrays"]:
+        pytest.skip("this model has no nodes")
+    rng = np.random.default_rng(4)
+    spec = header["arrays"]["nodes"]
+    answered = 0
+    for _ in range(60):
+        damaged = bytearray(model_file)
+        node = start + spec["offset"] + 16 * int(rng.integers(spec["shape"][0]))
+        value = rng.choice([float("nan"), float("inf"), 0.0, 1.0])
+        link, feature = struct.unpack_from("<II", damaged, node + 8)
+        feature ^= int(rng.choice([0, 2**30, 2**29, 2**31, 1]))
+        struct.pack_into("<dII", damaged, node, value, link + int(rng.integers(-1, 2)) & 0xFFFFFFFF, feature)
+        path = tmp_path / "a"
+        path.write_bytes(damaged)
+        for engine in ENGINES:
+            try:
+                artifact = load(path, engine=engine)
+                together = artifact.predict(COLUMNS)
+            except (ArtifactError, ContractError):
+                continue
+            each = [{name: column[at : at + 1] for name, column in COLUMNS.items()} for at in range(60)]
+            assert np.array_equal(np.concatenate([artifact.predict(one) for one in each]), together, equal_nan=True)
+            answered += 1
+    assert answered > 20
+
+
 def test_a_header_with_a_right_checksum_and_wrong_content_is_refused(model_file: bytes, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     header, _ = header_of(model_file)
