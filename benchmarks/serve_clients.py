@@ -130,7 +130,7 @@ def lost(book: Book, given: Mapping[str, bytes], *, since: datetime) -> dict[str
             found = connection.execute(STORED, (ids[start : start + 5000],)).fetchall()
             stored.update((entry.id, bytes(entry.answer)) for entry in map(journaled, found))
         doubled = connection.execute(
-            "SELECT count(*) - count(DISTINCT (entity, asked_at, request::text)) FROM app.prediction"
+            "SELECT count(*) - count(DISTINCT (entity, asked_at, request)) FROM app.prediction"
             " WHERE id >= app.first_id(%s)",
             (since,),
         ).fetchone()

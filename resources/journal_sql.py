@@ -13,8 +13,8 @@ _NEW = """new AS MATERIALIZED (
            substring($6 FROM (n * 64 - 15)::int FOR 16) AS features,
            asked_at, request, looked_up, outcome, request_id{also}
     FROM unnest(string_to_array($5::text, ',')::uuid[], string_to_array($7::text, ',')::timestamptz[],
-                string_to_array(convert_from($8::bytea, 'UTF8'), chr(31))::json[],
-                string_to_array(convert_from($9::bytea, 'UTF8'), chr(31))::json[],
+                string_to_array(convert_from($8::bytea, 'UTF8'), chr(31)),
+                string_to_array(convert_from($9::bytea, 'UTF8'), chr(31)),
                 string_to_array(convert_from($10::bytea, 'UTF8'), chr(31)),
                 string_to_array($11::text, chr(31)){more})
         WITH ORDINALITY AS a(id, asked_at, request, looked_up, outcome, request_id{also}, n)
@@ -37,9 +37,7 @@ _JOURNALED = """journaled AS (
 )"""
 # As a truth value and not as a condition, so that it is answered by hashing and never planned as a join. Where all
 # count, as nearly always, none is looked for.
-_COUNTING = (
-    "((SELECT count(*) FROM counts) = (SELECT count(*) FROM new) OR new.entity IN (SELECT entity FROM counts)) IS"
-)
+_COUNTING = "((SELECT count(*) FROM counts) = length($6) / 64 OR new.entity IN (SELECT entity FROM counts)) IS"
 _SAME = {
     "exact": "stored.input = {0}.input AND stored.release = {1} AND stored.looked_up = {0}.{2}",
     "input": "stored.input = {0}.input",
@@ -54,8 +52,8 @@ SELECT id FROM made UNION ALL SELECT id FROM app.origin WHERE digest = $1
 """
 
 READ = """
-SELECT p.id::text, p.model, asked_at, answered_at, request::text, looked_up::text, features, outcome, o.release,
-       o.artifact, o.snapshots, request_id
+SELECT p.id::text, p.model, asked_at, answered_at, request, looked_up, features, outcome, o.release, o.artifact,
+       o.snapshots, request_id
 FROM app.prediction p JOIN app.origin o ON o.id = p.origin
 """
 

@@ -10,15 +10,16 @@ CREATE TABLE IF NOT EXISTS app.origin (
 );
 
 -- The journal: every answered prediction with what it was made from, in one partition per day of its id.
--- Ids are UUIDs of version 7, so their order is that of time. `outcome` is the JSON of what was predicted.
+-- Ids are UUIDs of version 7, so their order is that of time. `request`, `looked_up` and `outcome` (what was predicted)
+-- are JSON that the service made; as text, because to be checked once more would cost a tenth of writing them.
 CREATE TABLE IF NOT EXISTS app.prediction (
     id          uuid PRIMARY KEY,
     model       text NOT NULL,
     entity      bytea NOT NULL,
     asked_at    timestamptz NOT NULL,
     answered_at timestamptz NOT NULL,
-    request     json NOT NULL,
-    looked_up   json NOT NULL,
+    request     text NOT NULL,
+    looked_up   text NOT NULL,
     features    bytea NOT NULL,
     outcome     text NOT NULL,
     origin      integer NOT NULL,
@@ -66,6 +67,23 @@ BEGIN
     ALTER TABLE app.latest_answer ALTER COLUMN outcome SET NOT NULL, ALTER COLUMN origin SET NOT NULL,
         DROP COLUMN answer;
 END $$;
+
+-- A book of an earlier version had these two as json: rewritten once.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'app.prediction'::regclass AND attname = 'request' AND atttypid = 'json'::regtype)
+    THEN
+        ALTER TABLE app.prediction ALTER COLUMN request TYPE text, ALTER COLUMN looked_up TYPE text;
+    END IF;
+END $$;
+
+-- The journal for who reads it: its JSON as json, with what each answer was made from.
+CREATE OR REPLACE VIEW app.journal AS
+SELECT p.id, p.model, p.asked_at, p.answered_at, p.request::json AS request, p.looked_up::json AS looked_up,
+       p.outcome::json AS outcome, o.release, o.artifact, o.snapshots::json AS snapshots, p.request_id
+FROM app.prediction p JOIN app.origin o ON o.id = p.origin;
 
 -- The smallest version 7 id of an instant: the border between two partitions.
 CREATE OR REPLACE FUNCTION app.first_id(instant timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$

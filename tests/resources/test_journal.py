@@ -12,7 +12,7 @@ from resources.journal import Entries, journaled
 from resources.journal_sql import READ
 
 EARLIER = """
-DROP TABLE app.prediction, app.latest_answer, app.origin;
+DROP TABLE app.prediction, app.latest_answer, app.origin CASCADE;
 CREATE TABLE app.prediction (
     id uuid PRIMARY KEY, model text NOT NULL, entity bytea NOT NULL, asked_at timestamptz NOT NULL,
     answered_at timestamptz NOT NULL, request json NOT NULL, looked_up json NOT NULL, features bytea NOT NULL,
@@ -56,6 +56,11 @@ def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(book: 
             "SELECT l.id::text, o.snapshots, outcome FROM app.latest_answer l JOIN app.origin o ON o.id = l.origin"
         ).fetchall()
         assert connection.execute("SELECT count(*) FROM app.origin").fetchone() == (2,)
+        told = connection.execute(
+            "SELECT request->>'a', looked_up, outcome->'probabilities'->>'late', release, snapshots->>'t'"
+            " FROM app.journal ORDER BY id LIMIT 1"
+        ).fetchone()
+    assert told == ("1", {"x": None}, "0.9", 2, "a")
     assert [one.id for one in found] == ids
     assert [one.release for one in found] == [2] * 4
     assert bytes(found[0].answer).decode() == (

@@ -102,7 +102,7 @@ def test_replicas_that_answer_at_once_give_what_some_order_of_the_questions_give
     assert len(refusals) <= 16, "at most one moment in which Postgres takes longer than a request may wait"
     with replicas[0].book.connect() as connection:
         stored = connection.execute(
-            "SELECT id::text, request->>'tank', (request->>'inflow')::float FROM app.prediction ORDER BY id"
+            "SELECT id::text, request->>'tank', (request->>'inflow')::float FROM app.journal ORDER BY id"
         ).fetchall()
         latest = connection.execute("SELECT id::text, replaced::text FROM app.latest_answer").fetchall()
     made = [answer["id"] for answer in answers if not answer["unchanged"]]
