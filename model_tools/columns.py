@@ -44,16 +44,12 @@ def instant(value: datetime | date) -> int:
 
 def _instants(values: Sequence[datetime | date | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
     """n times as `instant` has them. Most arrays repeat theirs: each is worked out once."""
-    known: dict[Any, int] = {None: _NAT}
-    made: list[int] = []
-    for value in values:
-        at = known.get(value)
-        if at is None:
-            at = instant(value)  # type: ignore[arg-type]  # None is known
-            if isinstance(value, datetime) and value.tzinfo in (None, UTC):  # equal times of others may be two instants
-                known[value] = at
-        made.append(at)
-    return np.array(made, np.int64)
+    repeats = len(values) > 0 and values.count(values[0]) == len(values)
+    distinct = set(values[:1] if repeats else values)
+    if any(getattr(value, "tzinfo", None) not in (None, UTC) for value in distinct):  # equal ones may be two instants
+        return np.array([_NAT if value is None else instant(value) for value in values], np.int64)
+    known = {value: _NAT if value is None else instant(value) for value in distinct}
+    return np.array([*known.values()] * len(values) if repeats else [known[value] for value in values], np.int64)
 
 
 @lru_cache

@@ -174,6 +174,8 @@ class AskedFields:
         if found is None:
             if time:
                 found = [None if at == NOTHING_ASKED else at for at in self.instants(field).tolist()]
+            elif (column := self._columns[field]).dtype.hasobject:
+                found = column.tolist()
             else:
                 found = [getattr(request, field) for request in self._requests]
             self._listed[field] = found

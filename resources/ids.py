@@ -5,6 +5,7 @@ import time
 
 DRAWN = 2048
 """Random bytes drawn at a time."""
+_PLACES = [f"7{place:03x}" for place in range(1 << 12)]
 
 
 class Ids:
@@ -25,8 +26,8 @@ class Ids:
             end = min(1 << 12, begin + count - done)
             digits = f"{milliseconds:012x}"
             same = f"{digits[:8]}-{digits[8:]}"
-            places = [f"{place:x}" for place in range(0x7000 | begin, 0x7000 + end)]
-            made += [f"{same}-{place}-8{common}-{own}" for place, own in zip(places, random[done:], strict=False)]
+            places = zip(_PLACES[begin:end], random[done:], strict=False)
+            made += [f"{same}-{place}-8{common}-{own}" for place, own in places]
         return made
 
     def _random(self, size: int) -> bytes:

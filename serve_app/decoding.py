@@ -1,6 +1,6 @@
 """Posted JSON to decoded requests of one contract; what cannot be accepted becomes a problem that names the field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from itertools import chain
 from operator import attrgetter
@@ -61,6 +61,7 @@ class Decoder:
         self._numeric_checks = [(check, attrgetter(name), name) for check, names in numeric for name in names]
         self._checks = [*((_text, attrgetter(name), name) for name in texts), *self._numeric_checks]
         self._entity_of = _fields_of_entity(contract)
+        self._asked_at_of = attrgetter(contract.asked_at)
 
     def __call__(self, body: bytes, request_id: str) -> tuple[Asked, bool]:
         """The requests of a body, and whether it was an array; Problem (400, 422) for what is no such body."""
@@ -82,15 +83,16 @@ class Decoder:
     def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> Asked:
         """Decoded requests as Asked; Problem 422 for values that no database column could hold."""
         for check, of_field, name in self._checks if odd else self._numeric_checks:
-            for index, value in enumerate(map(of_field, posted)):
-                if value is not None and (fault := check(value)):
-                    raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", *fault))
+            if fault := check(map(of_field, posted)):
+                index, expected, found = fault
+                raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", expected, found))
         texts = [_encode(request) for request in posted]
         inputs = digests(texts)
         entities = digests(map(_encode, map(self._entity_of, posted))) if self._entity_of else inputs
-        times = [getattr(request, self._contract.asked_at) for request in posted]
+        times = list(map(self._asked_at_of, posted))
         requests, now = list(posted), self._now()
-        for place, asked_at in enumerate(times):
+        same = times[0] is not None and times[0].tzinfo is not None and times.count(times[0]) == len(times)
+        for place, asked_at in () if same else enumerate(times):
             if asked_at is None:
                 times[place] = now
                 requests[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: now})
@@ -100,17 +102,26 @@ class Decoder:
         return Asked(requests, times, texts, inputs, entities, [request_id] * len(posted))
 
 
-def _text(value: str) -> tuple[str, str] | None:
-    return ("text without the character U+0000", "it") if "\0" in value else None
+def _text(values: Iterable[str | None]) -> tuple[int, str, str] | None:
+    """The first that no column holds: its place, what was expected and what was found."""
+    for place, value in enumerate(values):
+        if value is not None and "\0" in value:
+            return place, "text without the character U+0000", "it"
+    return None
 
 
-def _integer(value: int) -> tuple[str, str] | None:
-    fits = -LARGEST_INTEGER <= value < LARGEST_INTEGER
-    return None if fits else ("an integer of 64 bits", f"{len(str(value))} digits")
+def _integer(values: Iterable[int | None]) -> tuple[int, str, str] | None:
+    for place, value in enumerate(values):
+        if value is not None and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
+            return place, "an integer of 64 bits", f"{len(str(value))} digits"
+    return None
 
 
-def _time(value: date) -> tuple[str, str] | None:
-    return None if 1 < value.year < 9999 else ("a year from 2 to 9998", str(value.year))
+def _time(values: Iterable[date | None]) -> tuple[int, str, str] | None:
+    for place, value in enumerate(values):
+        if value is not None and not 1 < value.year < 9999:
+            return place, "a year from 2 to 9998", str(value.year)
+    return None
 
 
 def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
