@@ -15,6 +15,7 @@ CODE, WEB, DAEMON = "dagster-code", "dagster-webserver", "dagster-daemon"
 PARTS = (CODE, WEB, DAEMON)
 HOST = "127.0.0.1"
 START_SECONDS = 120
+RUN_NICENESS = 10  # of the code server, and so of the runs that it starts: who asks for a prediction comes first
 STOP_SECONDS = 4.0  # for runs to say that they were ended; the code server itself never heeds TERM
 
 
@@ -55,7 +56,8 @@ def start(settings: Settings, module: str = "assets.definitions") -> bool:
         if not processes.running(part):
             log = log_file(settings, part)
             run = [sys.executable, "-m", *command]
-            processes.start(part, run, log=log, env=environment, cwd=ROOT, port=ports[part])
+            niceness = RUN_NICENESS if part == CODE else 0
+            processes.start(part, run, log=log, env=environment, cwd=ROOT, port=ports[part], niceness=niceness)
     _wait(settings, processes)
     return True
 

@@ -63,9 +63,20 @@ class Processes:
         return [record for name in names if (record := self.find(name))]
 
     def start(
-        self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path, port: int = 0
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path,
+        port: int = 0,
+        niceness: int = 0,
     ) -> Record:
-        """Start a command detached, its output appended to `log`, and record it."""
+        """Start a command detached, its output appended to `log`, and record it.
+
+        `niceness` is how far it and its children come after what started it, where the CPU is short.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             child = subprocess.Popen(  # noqa: S603
@@ -77,6 +88,8 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        if niceness:
+            give_way(niceness, child.pid)
         return self.record(name, child.pid, port=port, command=command, log=log)
 
     def record(self, name: str, pid: int, *, port: int, command: Sequence[str], log: Path) -> Record:
@@ -107,6 +120,11 @@ class Processes:
 
     def _file(self, name: str) -> Path:
         return self.state / f"{name}.process.json"
+
+
+def give_way(niceness: int, pid: int = 0) -> None:
+    """Let a process, this one by default, be at least so nice; its children will be as well."""
+    os.setpriority(os.PRIO_PROCESS, pid, max(niceness, os.getpriority(os.PRIO_PROCESS, pid)))
 
 
 def tree(process: psutil.Process) -> list[psutil.Process]:

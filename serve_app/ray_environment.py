@@ -18,6 +18,7 @@ from serve_app import haproxy
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
 # Tasks of ours get the real ones.
 WITHOUT = Path(__file__).parent / "without"
+NICENESS = "0"
 REPLICA_PORTS = 50
 FIRST_REPLICA_PORT = 20_000
 REPLICA_PORT_RANGES = 200
@@ -77,6 +78,8 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_num_workers_soft_limit": "0",
         "RAY_enable_metrics_collection": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
+        # With Ray's own, 15, replicas and HAProxy come after all else that wants the machine's CPU.
+        "RAY_worker_niceness": NICENESS,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_lane:middlewares",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from model_tools.errors import PenstockError
+from resources.processes import give_way
 from training.job import Job, Say, work
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
+NICENESS = 10
 _SWITCHES = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray turns 127.0.0.1 into the machine's outer address
@@ -96,7 +98,8 @@ def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Refused |
 
 
 def _task(job: bytes, threads: int) -> Iterator[bytes]:
-    """Runs on a node of Ray: works in a thread, and gives on what that says until it ends."""
+    """Runs on a node of Ray, where replicas come first: works in a thread, and gives on what that says until it ends."""
+    give_way(NICENESS)
     if "sklearn" not in sys.modules:
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     said: SimpleQueue[Progress | Refused | Done | None] = SimpleQueue()

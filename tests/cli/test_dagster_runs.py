@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from cli import dagster_system
@@ -43,6 +44,13 @@ def test_what_runs_already_is_not_started_again(settings: Settings) -> None:
     assert not dagster_system.start(settings, "tests.cli.tiny_definitions")
     assert Processes(settings.state).all() == before
     assert {record.name for record in before} == set(dagster_system.PARTS)
+
+
+def test_runs_come_after_predictions_where_the_cpu_is_short(settings: Settings) -> None:
+    niceness = {part.name: psutil.Process(part.pid).nice() for part in Processes(settings.state).all()}
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert niceness[dagster_system.CODE] == max(ours, 10)
+    assert niceness[dagster_system.WEB] == ours
 
 
 def test_a_job_runs_for_its_newest_partition_and_the_ui_shows_the_run(api: GraphQL) -> None:

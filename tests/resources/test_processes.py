@@ -47,6 +47,21 @@ def test_a_part_runs_in_its_own_session_so_that_ctrl_c_spares_it(processes: Proc
     processes.stop("part")
 
 
+def test_a_part_and_its_children_give_way_where_they_should(processes: Processes, tmp_path: Path) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    record, _ = start(processes, tmp_path)
+    assert psutil.Process(record.pid).nice() == ours
+    processes.stop("part")
+    nicer = processes.start(
+        "nicer", [sys.executable, "-c", PARENT], log=tmp_path / "log", env=os.environ, cwd=tmp_path, niceness=7
+    )
+    while "child" not in (tmp_path / "log").read_text():
+        time.sleep(0.02)
+    child = psutil.Process(int((tmp_path / "log").read_text().split()[1]))
+    assert [psutil.Process(nicer.pid).nice(), child.nice()] == [max(ours, 7)] * 2
+    processes.stop("nicer")
+
+
 @pytest.mark.parametrize("arguments", [(), ("stubborn",)])
 def test_stopping_ends_the_part_and_its_children(
     processes: Processes, tmp_path: Path, arguments: tuple[str, ...]

@@ -140,6 +140,17 @@ def test_a_replica_is_one_application(ray_service: RayService) -> None:
     assert (opened["penstock watcher"], opened["penstock lookups"]) == (1, 1)
 
 
+def test_replicas_and_haproxy_come_no_later_than_other_programs(ray_service: RayService) -> None:
+    """Ray's own niceness of 15 leaves a replica almost nothing of a machine on which anything else works."""
+    head = cluster.find(ray_service.settings)
+    raylet = head.parts[-1].process() if head else None
+    assert raylet is not None
+    found = {process.name(): process.nice() for process in raylet.children(recursive=True)}
+    serving = {name: nice for name, nice in found.items() if name.startswith(("ray::ServeReplica", "haproxy"))}
+    assert len(serving) == 2
+    assert set(serving.values()) == {os.getpriority(os.PRIO_PROCESS, 0)}
+
+
 def test_requests_take_the_short_way_and_rays_own_paths_do_not(ray_service: RayService) -> None:
     """Ray's way would add its own X-Request-ID to the one of the application."""
     answer = ray_service.http.get("/healthz", headers={"x-request-id": "one"})
