@@ -98,7 +98,7 @@ def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Refused |
 
 
 def _task(job: bytes, threads: int) -> Iterator[bytes]:
-    """Runs on a node of Ray, where replicas come first: works in a thread, and gives on what that says until it ends."""
+    """Runs on a node of Ray: works in a thread, after replicas there, and gives on what that says until it ends."""
     give_way(NICENESS)
     if "sklearn" not in sys.modules:
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)

@@ -225,10 +225,7 @@ def test_a_second_replica_starts_beside_the_first(ray_service: RayService) -> No
 
 
 def test_of_two_replicas_one_may_be_killed(ray_service: RayService) -> None:
-    """HAProxy repeats what was not answered; an answer that it has begun to pass on may break off, once a connection.
-
-    The client repeats that too, so none of its calls fails.
-    """
+    """HAProxy repeats what was not answered: for who repeats nothing as well as for the client."""
     stop = threading.Event()
     broken: list[str] = []
     failed: list[str] = []
@@ -269,7 +266,7 @@ def test_of_two_replicas_one_may_be_killed(ray_service: RayService) -> None:
         for thread in threads:
             thread.join()
     assert not failed, f"{len(failed)} of {sum(answered)}: {failed[:3]}"
-    assert len(broken) <= 2, broken
+    assert not broken, broken
 
 
 @pytest.mark.parametrize("rows", [1, 500])
