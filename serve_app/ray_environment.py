@@ -80,7 +80,6 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_DISABLE_IMPORT_WARNING": "1",
         # With Ray's own, 15, replicas and HAProxy come after all else that wants the machine's CPU.
         "RAY_worker_niceness": NICENESS,
-        "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.25",  # 0.1 as it comes, which costs 0.03 cores while nothing happens
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_lane:middlewares",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
