@@ -37,6 +37,7 @@ typedef struct { double value; uint32_t link, feature; } Node;
 typedef struct { int64_t op, source, target, start, count, extra; } Instruction;
 typedef struct { const char *data; Py_ssize_t stride; } Column;
 typedef struct { double value; uint64_t right; uint32_t feature; } Split;
+typedef struct { uint16_t *of; char *made; } Codes;  /* the slots as categories, each where it is `made` */
 typedef struct { int splits; Split split[MOST_LEAVES]; const Node *leaf[MOST_LEAVES]; } Sieve;
 
 typedef struct {
@@ -221,24 +222,25 @@ static int lay_out(const Kernel *k, const Node *tree, uint32_t size, Sieve *siev
 /* For each of n rows the bits of the leaves that no split on its way excludes: the lowest is the one that it reaches.
  * Every split asks every row, side by side and without a branch, which costs less than to walk where rows are many. */
 FASTEST static void sift(const Kernel *k, const Sieve *sieve, const double *slots, Py_ssize_t stride, Py_ssize_t n,
-                         uint64_t *candidates) {
+                         const Codes *codes, uint64_t *candidates) {
     for (Py_ssize_t r = 0; r < n; r++) candidates[r] = ~(uint64_t)0;
     for (int at = 0; at < sieve->splits; at++) {
         const Split split = sieve->split[at];
-        const double *x = slots + (Py_ssize_t)(split.feature & FEATURE) * stride;
+        Py_ssize_t slot = split.feature & FEATURE;
+        const double *x = slots + slot * stride;
         if (split.feature & CATEGORY) {
-            const uint32_t *set = (const uint32_t *)k->bitsets.buf + bits(split.value) * BITSET_WORDS;
-            int32_t code[BLOCK], most = 0;
-            for (Py_ssize_t r = 0; r < n; r++) {
-                code[r] = (int32_t)(x[r] >= 0.0 && x[r] < MISSING_CODE ? x[r] : MISSING_CODE);
-                most = code[r] > most ? code[r] : most;
+            const uint32_t *stored = (const uint32_t *)k->bitsets.buf + bits(split.value) * BITSET_WORDS;
+            uint32_t set[BITSET_WORDS + 1];
+            memcpy(set, stored, BITSET_WORDS * sizeof *set);
+            set[BITSET_WORDS] = (split.feature & MISSING_LEFT) != 0;
+            uint16_t *code = codes->of + slot * stride;
+            if (!codes->made[slot]) {
+                for (Py_ssize_t r = 0; r < n; r++)
+                    code[r] = (uint16_t)(int32_t)(x[r] >= 0.0 && x[r] < MISSING_CODE ? x[r] : MISSING_CODE);
+                codes->made[slot] = 1;
             }
-            uint64_t of[MISSING_CODE + 1];
-            for (int word = 0; word <= most >> 5 && word < BITSET_WORDS; word++)
-                for (int bit = 0; bit < 32; bit++)
-                    of[word << 5 | bit] = -(uint64_t)(set[word] >> bit & 1) | split.right;
-            of[MISSING_CODE] = split.feature & MISSING_LEFT ? ~(uint64_t)0 : split.right;
-            for (Py_ssize_t r = 0; r < n; r++) candidates[r] &= of[code[r]];
+            for (Py_ssize_t r = 0; r < n; r++)
+                candidates[r] &= -(uint64_t)(set[code[r] >> 5] >> (code[r] & 31) & 1) | split.right;
         } else if (split.feature & MISSING_LEFT)
             for (Py_ssize_t r = 0; r < n; r++) candidates[r] &= x[r] > split.value ? split.right : ~(uint64_t)0;
         else
@@ -246,14 +248,15 @@ FASTEST static void sift(const Kernel *k, const Sieve *sieve, const double *slot
     }
 }
 
-static Py_ssize_t walk_trees(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssize_t n, double *raw,
-                             int64_t *leaves) {
+static Py_ssize_t walk_trees(const Kernel *k, const double *slots, Py_ssize_t stride, Py_ssize_t n,
+                             const Codes *codes, double *raw, int64_t *leaves) {
     const int64_t *roots = k->roots.buf;
     const double *leaf_values = k->leaf_values.buf;
     Py_ssize_t outputs = k->outputs;
     uint64_t rows_of_values = k->vector ? (uint64_t)items(&k->leaf_values, sizeof(double)) / (uint64_t)outputs : 0;
     uint64_t candidates[BLOCK];
     Sieve sieve;
+    if (codes->made) memset(codes->made, 0, (size_t)k->slots);
     for (Py_ssize_t r = 0; r < n; r++) memcpy(raw + r * outputs, k->base.buf, (size_t)outputs * sizeof *raw);
     for (Py_ssize_t tree = 0; tree < k->trees; tree++) {
         const Node *root = (const Node *)k->nodes.buf + roots[tree];
@@ -261,7 +264,7 @@ static Py_ssize_t walk_trees(const Kernel *k, const double *slots, Py_ssize_t st
         double *scores = raw;
         Py_ssize_t output = tree % outputs;
         int sifted = n >= MANY && lay_out(k, root, size, &sieve);
-        if (sifted) sift(k, &sieve, slots, stride, n, candidates);
+        if (sifted) sift(k, &sieve, slots, stride, n, codes, candidates);
         if (sifted && !leaves && !k->vector) {
             double value[MOST_LEAVES];
             for (int at = 0; at <= sieve.splits; at++) value[at] = sieve.leaf[at]->value;
@@ -305,7 +308,12 @@ static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const
     if (block < 1) block = 1;
     double *slots = calloc((size_t)(block * k->slots), sizeof *slots);
     double *raw = malloc((size_t)(block * k->outputs) * sizeof *raw);
-    if (!slots || !raw) status = NO_MEMORY;
+    Codes categories = {NULL, NULL};
+    if (k->sets && block >= MANY) {
+        categories.of = malloc((size_t)(block * k->slots) * sizeof *categories.of);
+        categories.made = malloc((size_t)k->slots);
+    }
+    if (!slots || !raw || (k->sets && block >= MANY && (!categories.of || !categories.made))) status = NO_MEMORY;
     for (Py_ssize_t first = 0; first < rows && !status; first += block) {
         Py_ssize_t n = rows - first < block ? rows - first : block;
         status = prepare(k, columns, codes, first, n, slots, block);
@@ -317,7 +325,8 @@ static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const
             continue;
         }
         if (k->linear) dot(k, slots, block, n, raw);
-        else status = walk_trees(k, slots, block, n, raw, mode == LEAVES ? (int64_t *)out + first * k->trees : NULL);
+        else status = walk_trees(k, slots, block, n, &categories, raw,
+                                 mode == LEAVES ? (int64_t *)out + first * k->trees : NULL);
         if (status || mode == LEAVES) continue;
         for (Py_ssize_t r = 0; r < n; r++)
             finish(mode == RAW ? IDENTITY : k->link, raw + r * k->outputs, k->outputs,
@@ -325,6 +334,8 @@ static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const
     }
     free(slots);
     free(raw);
+    free(categories.of);
+    free(categories.made);
     return status;
 }
 

@@ -120,8 +120,8 @@ def test_categories_of_a_matrix_give_the_same_raw_scores(tmp_path: Path) -> None
         matrix[:, 1] = rng.choice(np.arange(-1.0, 200.0, 11.0), size=120)
         matrix[:, 1][rng.random(120) < 0.1] = np.nan
         model = fitted(rng, matrix, matrix[:, 0] + (matrix[:, 1] % 3 == 0), categorical_features=[1])
-        asked = near(rng, matrix, thresholds_of(model), 50)
-        asked[:, 1] = rng.choice([*matrix[:, 1], 0.5, -3.0, 300.0, np.nan], size=50)
+        asked = near(rng, matrix, thresholds_of(model), 600)
+        asked[:, 1] = rng.choice([*matrix[:, 1], 0.5, -3.0, 300.0, np.nan], size=600)
         for artifact in packed(model, tmp_path, matrix_features(matrix)):
             assert_same(model, artifact, asked, matrix_columns(asked))
             none = artifact.predict(matrix_columns(asked[:0]))
