@@ -114,15 +114,23 @@ def test_damaged_arrays_are_refused_or_walked_within_their_bounds(model_file: by
     assert refused > 0
 
 
-def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(model_file: bytes, tmp_path: Path) -> None:
+@pytest.fixture
+def nodes(model_file: bytes) -> list[int]:
+    """Where each node lies in the file."""
     header, start = header_of(model_file)
     if "nodes" not in header["arrays"]:
         pytest.skip("this model has no nodes")
-    rng = np.random.default_rng(2)
     spec = header["arrays"]["nodes"]
+    return [start + spec["offset"] + 16 * at for at in range(spec["shape"][0])]
+
+
+def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(
+    model_file: bytes, nodes: list[int], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(2)
     for _ in range(250):
         damaged = bytearray(model_file)
-        node = start + spec["offset"] + 16 * int(rng.integers(spec["shape"][0]))
+        node = int(rng.choice(nodes))
         field, size = [(0, 8), (8, 4), (12, 4)][rng.integers(3)]
         strange = [0, 1, 2**31, 2**32 - 1, 2**29, 2**29 + 2**30, int(rng.integers(2**32)), int(rng.integers(40))]
         damaged[node + field : node + field + size] = int(rng.choice(strange)).to_bytes(size, "little")
@@ -130,16 +138,14 @@ def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(model_file: bytes,
             outcome(tmp_path / "a", bytes(damaged), engine)
 
 
-def test_damaged_nodes_lead_many_rows_where_they_lead_each_alone(model_file: bytes, tmp_path: Path) -> None:
-    header, start = header_of(model_file)
-    if "nodes" not in header["arrays"]:
-        pytest.skip("this model has no nodes")
+def test_damaged_nodes_lead_many_rows_where_they_lead_each_alone(
+    model_file: bytes, nodes: list[int], tmp_path: Path
+) -> None:
     rng = np.random.default_rng(4)
-    spec = header["arrays"]["nodes"]
     answered = 0
     for _ in range(60):
         damaged = bytearray(model_file)
-        node = start + spec["offset"] + 16 * int(rng.integers(spec["shape"][0]))
+        node = int(rng.choice(nodes))
         value = rng.choice([float("nan"), float("inf"), 0.0, 1.0])
         link, feature = struct.unpack_from("<II", damaged, node + 8)
         feature ^= int(rng.choice([0, 2**30, 2**29, 2**31, 1]))

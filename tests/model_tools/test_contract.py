@@ -119,10 +119,11 @@ def test_times_that_look_alike_are_each_the_instant_that_they_are() -> None:
     ]
     times += [noon, noon.date(), date(2026, 1, 1)]
 
-    found = column(times, "time").view(np.int64).tolist()
-
-    assert found == [np.iinfo(np.int64).min if time is None else instant(time) for time in times]
-    assert found[8] - found[7] == 3_600_000_000
+    alike = ([noon, again], times[7:9], [None, None], [noon, None, noon.date(), again, noon.replace(tzinfo=None)], [])
+    for some in (times, *alike):
+        found = column(some, "time").view(np.int64).tolist()
+        assert found == [np.iinfo(np.int64).min if time is None else instant(time) for time in some]
+    assert np.diff(column(times[7:9], "time")) == np.timedelta64(1, "h")
 
 
 def test_requests_become_one_column_per_field() -> None:
