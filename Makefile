@@ -1,11 +1,14 @@
 # Every task of this repository; `make` alone explains them.
 
 PYTHON ?= python3
-VENV := .venv
+# What a shell, another environment or conda has set for another Python.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH PYTHONNOUSERSITE VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
+VENV := $(shell sh requirements/venv.sh)
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-PIP := env -u PYTHONDONTWRITEBYTECODE -u PYTHONPATH $(BIN)/python -m pip --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+INSTALL_OWN = $(PIP) install --quiet --no-deps --no-build-isolation
 PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
@@ -25,6 +28,26 @@ help: ## Explain every target
 setup: $(STAMP) ## Create .venv/ from the pinned requirements
 
 $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildcard model_tools/setup.py model_tools/*.c)
+	@$(PYTHON) requirements/check_machine.py $(VENV)
+	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
+	@rm -f $@
+	@# What an interrupted installation has left may be half a package that pip takes for whole.
+	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear $(VENV); fi
+	@touch $(VENV)/.installing
+	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
+	@test -e $@.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
+	@rm $@.part
+	@if test -w .; then $(INSTALL_OWN) -e ./model_tools -e .; \
+	else rm -rf $(VENV)/source && mkdir $(VENV)/source && tar -c --exclude=./.git . | tar -x -C $(VENV)/source && \
+	  $(INSTALL_OWN) $(VENV)/source/model_tools $(VENV)/source; fi
+	@rm $(VENV)/.installing
+	@test -e .venv || ! test -w . || ln -s $(VENV) .venv
+	@touch $@
+	@echo "$(VENV)/ is ready."
+
+up: $(STAMP) ## Create .venv/ from the pinned requirements
+
+$(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildcard model_tools/setup.py model_tools/*.c)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  f"Penstock needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks the module venv or ensurepip (Debian: apt-get install python3-venv)." >&2; exit 1; }
@@ -39,13 +62,13 @@ $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildc
 	@echo "$(VENV)/ is ready."
 
 up: $(STAMP) ## Start everything, up to the first answered prediction
-	@$(BIN)/penstock up
+	@$(BIN)/python -m cli.main up
 
 down: ## Stop exactly what `make up` started
-	@test ! -x $(BIN)/penstock || $(BIN)/penstock down
+	@test ! -e $(STAMP) || $(BIN)/python -m cli.main down
 
 status: $(STAMP) ## Show what runs: pid, port, memory, health
-	@$(BIN)/penstock status
+	@$(BIN)/python -m cli.main status
 
 test: $(STAMP) ## Run the tests (TESTS=tests/resources runs a part)
 	@$(BIN)/python -m pytest $(TESTS)

@@ -11,7 +11,7 @@ import psycopg
 from cli.parts import parts
 from cli.ports import check_ports
 from model_tools.errors import PenstockError
-from resources import postgres
+from resources import postgres, postgres_data
 from resources.book import Book
 from resources.settings import ROOT, Settings
 
@@ -29,7 +29,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def diagnose(settings: Settings) -> list[Finding]:
     """Every check, in the order in which one depends on another."""
-    machine = [_python(), _packages(), _home(settings), _disk(settings), _ports(settings)]
+    machine = [_python(), _packages(), _home(settings), _disk(settings), _ports(settings), *_abandoned()]
     running = [
         Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
         for part in parts(settings)
@@ -77,6 +77,14 @@ def _ports(settings: Settings) -> Finding:
         return Finding("ports", True, check_ports(settings))
     except PenstockError as error:
         return Finding("ports", False, f"{error.thing} is {error.found}", error.todo)
+
+
+def _abandoned() -> list[Finding]:
+    """Data of embedded servers that no home knows any more; only root has such."""
+    return [
+        Finding("abandoned data", False, str(folder), f"If no home was moved, remove it: rm -r {folder}")
+        for folder in postgres_data.abandoned()
+    ]
 
 
 def _books(settings: Settings) -> list[Finding]:

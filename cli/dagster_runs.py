@@ -6,6 +6,7 @@ from typing import Any
 
 from cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
 from resources.book import Book
+from resources.log_text import cause
 
 POLL_SECONDS = 0.5
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -88,4 +89,4 @@ def _reason(event: dict[str, Any]) -> str:
         return str(event["message"])
     innermost = error["causes"][-1] if error.get("causes") else error
     where = f"step {event['stepKey']}: " if event.get("stepKey") else ""
-    return where + str(innermost["message"]).strip()
+    return where + cause(str(innermost["message"]))

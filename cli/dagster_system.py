@@ -8,6 +8,7 @@ from pathlib import Path
 from cli.dagster_graphql import GraphQL
 from cli.environment import child_environment
 from model_tools.errors import PenstockError
+from resources.log_text import cause
 from resources.processes import Processes, Record, free_port
 from resources.settings import ROOT, Settings
 
@@ -86,7 +87,7 @@ def _wait(settings: Settings, processes: Processes) -> None:
             if stopped:
                 raise StartError(stopped, expected="running", found="it ended", todo=_tail(processes.find(stopped)))
             if time.monotonic() > deadline:
-                found = api.load_error() if part == CODE else None
+                found = cause(api.load_error() or "") if part == CODE else ""
                 raise StartError(
                     part,
                     expected=f"ready within {START_SECONDS} s",
@@ -99,5 +100,4 @@ def _wait(settings: Settings, processes: Processes) -> None:
 def _tail(record: Record | None) -> str:
     if record is None:
         return ""
-    lines = Path(record.log).read_text(errors="replace").splitlines()[-15:]
-    return "\n".join([f"The end of its log {record.log}:", *lines])
+    return f"Its log {record.log} ends with:\n{cause(Path(record.log).read_text(errors='replace'))}"

@@ -2,8 +2,12 @@
 
 import errno
 import importlib
+import os
 import sys
+import traceback
+from datetime import UTC, datetime
 from importlib.util import find_spec
+from typing import NoReturn
 
 import click
 
@@ -61,22 +65,43 @@ def penstock() -> None:
 
 
 def main() -> None:
-    """The entry point: an expected refusal becomes one message on stderr and exit code 1, never a traceback."""
+    """The entry point: a failure becomes one message on stderr and exit code 1, never a traceback.
+
+    What nobody expected is one sentence too, with the log that holds the traceback; PENSTOCK_DEBUG=1 shows it at once.
+    """
     try:
         penstock(prog_name="penstock")
     except PenstockError as error:
         _refuse(str(error))
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC}:
-            raise
+            _unexpected(error)
         _refuse(f"{error.filename or 'the disk'}: {error.strerror}. See `penstock doctor`.")
     except Exception as error:
         if not _database_is_away(error):
-            raise
+            _unexpected(error)
         _refuse(f"Postgres: {str(error).strip().splitlines()[0]}. See `penstock status`.")
 
 
-def _refuse(message: str) -> None:
+def _unexpected(error: Exception) -> NoReturn:
+    """Say an error that no command foresaw, and keep its traceback where it can be read."""
+    if os.environ.get("PENSTOCK_DEBUG"):
+        raise error
+    text = "".join(traceback.format_exception(error))
+    words = f"{type(error).__name__}: {str(error).strip()}"[:1000]
+    try:
+        from resources.settings import load
+
+        log = load().home / "logs" / "penstock.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as file:
+            file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {' '.join(sys.argv[1:2])}\n{text}\n")
+    except (PenstockError, OSError):
+        _refuse(f"{words}. PENSTOCK_DEBUG=1 shows where.")
+    _refuse(f"{words}. {log} says where.")
+
+
+def _refuse(message: str) -> NoReturn:
     click.secho("penstock: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     sys.exit(1)

@@ -43,7 +43,9 @@ def _postgres(settings: Settings) -> Part:
         return _part("postgres", None, 0, lambda: _answers(settings.prod_url), elsewhere="by URL")
     server = postgres.server(settings)
     pid = server.pid()
-    return _part("postgres", psutil.Process(pid) if pid else None, 0, lambda: _answers(server.url("penstock_prod")))
+    elsewhere = f", data in {server.folder}" if server.folder != server.data else ""
+    process = psutil.Process(pid) if pid else None
+    return _part("postgres", process, 0, lambda: _answers(server.url("penstock_prod")) + elsewhere)
 
 
 def _dagster(settings: Settings) -> list[Part]:

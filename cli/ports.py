@@ -1,27 +1,58 @@
-"""The two ports that a user chooses: are they free, or held by Penstock itself?"""
+"""The two ports that a user chooses: are they free, held by Penstock itself, or does it have to take others?"""
+
+import os
+
+import msgspec
 
 from cli import dagster_system
 from model_tools.errors import PenstockError
-from resources.processes import Processes, is_free
-from resources.settings import Settings
+from resources.processes import Processes, free_port, is_free
+from resources.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, remember_ports
 
 
 class PortTaken(PenstockError):
     """Another program holds a port that Penstock was told to use."""
 
 
+def choose_ports(settings: Settings) -> Settings:
+    """The settings with ports that can be used, which every later command of this home finds again.
+
+    A port that the environment names is used or refused. The default is left for a free port where it is taken.
+    """
+    web, serving = _running(settings)
+    dagster, http = settings.dagster_port, settings.http_port
+    if not web and not os.environ.get("PENSTOCK_DAGSTER_PORT"):
+        dagster = _first_free(dagster_system.HOST, DAGSTER_PORT, dagster)
+    if not serving and not os.environ.get("PENSTOCK_HTTP_PORT"):
+        http = _first_free(settings.http_host, HTTP_PORT, http)
+    chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
+    check_ports(chosen)
+    remember_ports(settings.home, Ports(http=http, dagster=dagster))
+    return chosen
+
+
 def check_ports(settings: Settings) -> str:
     """What the ports are; PortTaken naming the setting where another program holds one."""
-    processes = Processes(settings.state)
-    web = processes.running(dagster_system.WEB)
-    serving = any(record.name.startswith("ray-") and record.process() for record in processes.all())
-    if web and web.port != settings.dagster_port:
-        raise _moved("PENSTOCK_DAGSTER_PORT", web.port, settings.dagster_port)
+    web, serving = _running(settings)
+    if web and web != settings.dagster_port:
+        raise _moved("PENSTOCK_DAGSTER_PORT", web, settings.dagster_port)
     if not web and not is_free(dagster_system.HOST, settings.dagster_port):
         raise _taken("PENSTOCK_DAGSTER_PORT", settings.dagster_port)
     if not serving and not is_free(settings.http_host, settings.http_port):
         raise _taken("PENSTOCK_HTTP_PORT", settings.http_port)
     return f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
+
+
+def _running(settings: Settings) -> tuple[int, bool]:
+    """The port of the running webserver, or 0, and whether the service runs."""
+    processes = Processes(settings.state)
+    web = processes.running(dagster_system.WEB)
+    serving = any(record.name.startswith("ray-") and record.process() for record in processes.all())
+    return web.port if web else 0, serving
+
+
+def _first_free(host: str, *wanted: int) -> int:
+    return next((port for port in wanted if is_free(host, port)), 0) or free_port(host)
 
 
 def _taken(name: str, port: int) -> PortTaken:

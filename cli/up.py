@@ -21,11 +21,15 @@ def up(key: str) -> None:
 
     Run again, it does only what is missing. Everything keeps running until `penstock down`.
     """
+    from cli.ports import choose_ports
     from resources.settings import load
 
     settings, console = load(), Console(highlight=False)
     with _alone(settings, console), Steps(console) as steps:
         try:
+            with steps.step("Ports") as step:
+                settings = choose_ports(settings)
+                step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
             asked = bring_up(settings, steps, key)
         except KeyboardInterrupt:
             console.print(
@@ -43,11 +47,8 @@ def up(key: str) -> None:
 
 def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
-    from cli.ports import check_ports
     from resources import postgres
 
-    with steps.step("Ports") as step:
-        step.done = check_ports(settings)
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
         _, prod = postgres.open_books(settings)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from model_tools.errors import ArtifactError
+from resources.store_url import open_store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -94,9 +95,7 @@ class ArtifactStore:
             yield source
 
     def _files(self) -> Any:
-        import fsspec
-
-        return fsspec.core.url_to_fs(self.url)[0]
+        return open_store(self.url)[0]
 
 
 def sha256_of(path: Path) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from model_tools.contract import Lookup, Output
 from model_tools.errors import ArtifactError
 from resources.measures import Task
+from resources.store_url import open_store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -148,6 +149,4 @@ class CardStore:
         return f"{self.url}/{artifact}.json"
 
     def _files(self) -> Any:
-        import fsspec
-
-        return fsspec.core.url_to_fs(self.url)[0]
+        return open_store(self.url)[0]

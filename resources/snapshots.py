@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
-import fsspec
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from resources.column_types import postgres_columns, stored_schema
 from resources.snapshot import CHANGES, SKIPPED, Manifest, Snapshot, SnapshotError
 from resources.snapshot_file import SnapshotFile, remove_leftovers
+from resources.store_url import open_store
 
 __all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore"]
 _WRITER_PATIENCE = timedelta(hours=1)
@@ -27,7 +27,7 @@ class SnapshotStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._fs, self._root = open_store(url)
 
     def write(
         self,

@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from model_tools.errors import PenstockError
+from resources.log_text import cause
 from resources.processes import Processes, Record, end_tree, free_port
 from resources.settings import ROOT, Settings
 from serve_app.ray_environment import folder, ray_environment, ray_switches
@@ -61,7 +62,7 @@ def _start(settings: Settings, http: str) -> Cluster:
     log = settings.home / "logs" / "ray.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        *(str(Path(sys.executable).parent / "ray"), "start", "--head", "--node-ip-address=127.0.0.1"),
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--node-ip-address=127.0.0.1"),
         *(f"--port={port}", f"--object-manager-port={free_port()}", f"--node-manager-port={free_port()}"),
         *("--min-worker-port=0", "--max-worker-port=0", f"--ray-client-server-port={free_port()}"),
         *(f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"),
@@ -73,6 +74,7 @@ def _start(settings: Settings, http: str) -> Cluster:
         *("--include-dashboard=false", "--include-log-monitor=false", "--no-monitor", "--disable-usage-stats"),
         *(f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder(settings) / 'ray'}"),
     ]
+    before = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
         starter = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)  # noqa: S603
     while starter.poll() is None:
@@ -81,9 +83,10 @@ def _start(settings: Settings, http: str) -> Cluster:
     parts = _record(settings, log)
     if starter.returncode or len(parts) != len(PARTS):
         stop(settings)
-        raise PenstockError(
-            "Ray head", expected="to start", found=f"exit status {starter.returncode}", todo=f"See {log}."
-        )
+        with log.open("rb") as written:
+            written.seek(before)
+            found = cause(written.read().decode(errors="replace")) or f"exit status {starter.returncode}"
+        raise PenstockError("Ray head", expected="to start", found=found, todo=f"See {log}.")
     cluster = Cluster(f"127.0.0.1:{port}", http, switches, parts)
     _file(settings).write_bytes(msgspec.json.encode(cluster))
     _file(settings).chmod(0o600)
@@ -98,8 +101,15 @@ def apply(settings: Settings, config: Path = CONFIG) -> None:
     environment = ray_environment(settings, cluster.switches)
     command = [sys.executable, "-m", "serve_app.apply", cluster.address, str(config)]
     done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603
+    log = settings.home / "logs" / "serve-apply.log"
+    log.write_text(done.stdout + done.stderr)
     if done.returncode:
-        raise PenstockError(config.name, expected="to be applied", found=done.stderr.strip()[-2000:])
+        raise PenstockError(
+            config.name,
+            expected="to be applied",
+            found=cause(done.stderr) or f"exit status {done.returncode}",
+            todo=f"See {log}, and the logs of the replicas in {folder(settings) / 'ray' / 'session_latest' / 'logs'}.",
+        )
 
 
 def stop(settings: Settings) -> bool:

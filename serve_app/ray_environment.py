@@ -42,7 +42,7 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     resolved = postgres.resolve(settings)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(WITHOUT), str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": os.pathsep.join(_python_path(settings)),
         "PYTHONUNBUFFERED": "1",
         "PENSTOCK_HOME": str(resolved.home),
         "PENSTOCK_HTTP_HOST": resolved.http_host,
@@ -57,6 +57,18 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),
         **switches,
     }
+
+
+def _python_path(settings: Settings) -> list[str]:
+    """Where Ray's processes look for code first. A path that holds the separator is reached through a link."""
+    entries = []
+    for name, path in {"without": WITHOUT, "project": ROOT}.items():
+        link = folder(settings) / name
+        if os.pathsep in str(path):
+            link.unlink(missing_ok=True)
+            link.symlink_to(path)
+        entries.append(str(link if os.pathsep in str(path) else path))
+    return [*entries, *filter(None, [os.environ.get("PYTHONPATH")])]
 
 
 def ray_switches(settings: Settings) -> dict[str, str]:

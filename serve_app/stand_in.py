@@ -1,13 +1,14 @@
 """What the modules in `without/` do: refuse Ray's own imports of a package, or put a package off until it is used."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent / "without"
+HERE = Path(__file__).resolve().parent / "without"
 REFUSED = {"ray.serve._private.utils", "ray._private.arrow_serialization"}
 
 
@@ -39,11 +40,16 @@ def put_off(name: str) -> Callable[[str], Any]:
 def _real() -> Iterator[None]:
     """Look for packages where the stand-ins are not."""
     path = sys.path[:]
-    sys.path[:] = [entry for entry in path if entry != str(HERE)]
+    sys.path[:] = [entry for entry in path if not _is_here(entry)]
     try:
         yield
     finally:
         sys.path[:] = path
+
+
+def _is_here(entry: str) -> bool:
+    """Whether an entry of sys.path is the folder of the stand-ins, which may be reached through a link."""
+    return Path(entry).name == HERE.name and os.path.realpath(entry) == str(HERE)
 
 
 def _importer() -> str:

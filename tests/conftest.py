@@ -33,7 +33,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield server.url("postgres")
     finally:
-        server.stop()
+        server.remove()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -76,6 +77,18 @@ def test_a_full_disk_is_a_refusal_that_names_the_file(
     assert capsys.readouterr().err == "penstock: /x/y: No space left on device. See `penstock doctor`.\n"
 
 
-def test_a_bug_keeps_its_traceback(command_that: Callable[[Exception], None]) -> None:
+def test_a_bug_is_one_sentence_and_its_traceback_is_in_the_log(
+    command_that: Callable[[Exception], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path))
+    with pytest.raises(SystemExit):
+        command_that(ZeroDivisionError("by zero"))
+    log = tmp_path / "logs" / "penstock.log"
+    assert capsys.readouterr().err == f"penstock: ZeroDivisionError: by zero. {log} says where.\n"
+    assert "Traceback" in log.read_text()
+    monkeypatch.setenv("PENSTOCK_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
-        command_that(ZeroDivisionError())
+        command_that(ZeroDivisionError("by zero"))

@@ -19,7 +19,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     made = Settings(home=tmp_path / "a home")
     postgres.server(made, {"fsync": "off"}).start()
     yield made
-    postgres.stop(made)
+    postgres.server(made).remove()
 
 
 def test_books_and_dagster_storage_live_in_one_server_below_the_home(settings: Settings) -> None:
@@ -63,7 +63,7 @@ def test_processes_that_ensure_the_server_at_once_share_one(tmp_path: Path) -> N
         pids = {child.communicate()[0].strip() for child in children}
         assert pids == {str(postgres.server(settings).pid())}
     finally:
-        postgres.stop(settings)
+        postgres.server(settings).remove()
 
 
 def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None:
@@ -88,7 +88,7 @@ def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_priv
         assert not Path(sockets).is_relative_to(tmp_path)
         assert Path(sockets).stat().st_mode & 0o077 == 0
     finally:
-        postgres.stop(settings)
+        postgres.server(settings).remove()
 
 
 def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book) -> None:

