@@ -2,19 +2,20 @@
 
 import shlex
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 
 import msgspec
 
+from model_tools.client import Client, ServiceError
 from model_tools.errors import PenstockError
 from resources.coming_requests import coming
 from resources.model import Model
 from resources.settings import Settings
 
 WAIT_SECONDS = 60.0
-HEADERS = {"Content-Type": "application/json"}
+ASK_SECONDS = 30.0
+READY_SECONDS = 2.0
+NOT_YET = frozenset({0, 404, 500, 502, 503, 504})
 
 
 class NoPrediction(PenstockError):
@@ -45,11 +46,8 @@ class FirstPrediction:
 
 def is_ready(settings: Settings) -> bool:
     """Whether the service says that it can answer."""
-    try:
-        with urllib.request.urlopen(f"{_root(settings)}/readyz", timeout=2) as response:  # noqa: S310
-            return bool(response.status == 200)
-    except OSError:
-        return False
+    with Client(settings.service_url, "", timeout=READY_SECONDS) as client:
+        return client.ready()
 
 
 def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
@@ -65,32 +63,20 @@ def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
             found="none",
             todo="Look at its requests query.",
         )
-    url = f"{_root(settings)}/models/{model.contract.model}/predict"
-    body = msgspec.json.encode(requests[0])
+    name = model.contract.model
+    url = f"{settings.service_url}/models/{name}/predict"
     deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        started = time.monotonic()
-        status, answer = _post(url, body, key)
-        if status == 200:
+    with Client(settings.service_url, name, key=key, timeout=ASK_SECONDS, repeat=False) as client:
+        while True:
+            started = time.monotonic()
+            try:
+                answer = client.predict(requests[0])
+            except ServiceError as refused:
+                if refused.status not in NOT_YET or time.monotonic() > deadline:
+                    todo = "Set PENSTOCK_API_KEY." if refused.status == 401 else f"See {settings.home / 'logs'}."
+                    raise NoPrediction(url, expected="an answer", found=refused.found, todo=todo) from None
+                time.sleep(0.1)
+                continue
             took = (time.monotonic() - started) * 1e3
-            return FirstPrediction(model.contract.model, url, body, answer, took, keyed=bool(key))
-        if status not in {0, 404, 500, 502, 503, 504} or time.monotonic() > deadline:
-            found = f"status {status}: {answer.decode(errors='replace')[:500]}"
-            todo = "Set PENSTOCK_API_KEY." if status == 401 else f"See {settings.home / 'logs'}."
-            raise NoPrediction(url, expected="status 200", found=found, todo=todo)
-        time.sleep(0.1)
-
-
-def _root(settings: Settings) -> str:
-    return f"http://{settings.http_host}:{settings.http_port}"
-
-
-def _post(url: str, body: bytes, key: str) -> tuple[int, bytes]:
-    headers = HEADERS | ({"X-API-Key": key} if key else {})
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as response:  # noqa: S310
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
-    except OSError as error:
-        return 0, str(error).encode()
+            body = msgspec.json.encode(requests[0])
+            return FirstPrediction(name, url, body, msgspec.json.encode(answer), took, keyed=bool(key))

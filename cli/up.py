@@ -39,7 +39,7 @@ def up(key: str) -> None:
     for first in asked:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
     click.echo(
-        f"\nService   http://{settings.http_host}:{settings.http_port}/"
+        f"\nService   {settings.service_url}/"
         f"\nDagster   http://127.0.0.1:{settings.dagster_port}/"
         f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them."
     )
@@ -92,7 +92,7 @@ def _service(settings: Settings, steps: Steps) -> None:
         cluster.start(settings)
         step.show("HAProxy and replicas")
         cluster.apply(settings)
-        step.done = f"http://{settings.http_host}:{settings.http_port}"
+        step.done = settings.service_url
 
 
 def _materialize(settings: Settings, steps: Steps) -> None:

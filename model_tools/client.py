@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -16,6 +16,9 @@ from model_tools.errors import PenstockError
 AGAIN = frozenset({502, 503, 504})
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0
+SHOWN = 200  # bytes of an answer that is no problem document
+
+Answer = TypeVar("Answer")
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -63,10 +66,11 @@ class Client:
     """Asks one service about one model; may be used by several threads, each with a connection of its own.
 
     Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 502, 503
-    and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call.
+    and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
+    `repeat=False` everything is asked once.
     """
 
-    def __init__(self, url: str, model: str, *, key: str = "", timeout: float = 5.0) -> None:
+    def __init__(self, url: str, model: str, *, key: str = "", timeout: float = 5.0, repeat: bool = True) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise PenstockError("url of the service", expected="http(s)://host[:port]", found=repr(url))
@@ -76,19 +80,23 @@ class Client:
         self._route = f"{self._base}/models/{quote(model, safe='')}"
         self._headers = {"content-type": "application/json"} | ({"x-api-key": key} if key else {})
         self._timeout = timeout
+        self._repeat = repeat
         self._own = threading.local()
 
     def predict(self, request: Any) -> Prediction:
-        """The answer to one request (the contract's Struct, or a dict of its fields); ServiceError if there is none."""
-        return _ONE.decode(self._call("POST", f"{self._route}/predict", msgspec.json.encode(request)))
+        """The answer to one request; ServiceError if there is none.
+
+        The request is the contract's Struct, a dict of its fields, or its JSON as msgspec.Raw.
+        """
+        return self._ask(_ONE, "POST", "predict", msgspec.json.encode(request))
 
     def predict_many(self, requests: Iterable[Any]) -> list[Prediction]:
         """The answers to 1 to 10,000 requests, in their order."""
-        return _MANY.decode(self._call("POST", f"{self._route}/predict", msgspec.json.encode(list(requests))))
+        return self._ask(_MANY, "POST", "predict", msgspec.json.encode(list(requests)))
 
     def prediction(self, id_: str) -> JournaledPrediction:
         """What was journaled of an answer, by its id."""
-        return _JOURNALED.decode(self._call("GET", f"{self._route}/predictions/{quote(id_, safe='')}"))
+        return self._ask(_JOURNALED, "GET", f"predictions/{quote(id_, safe='')}")
 
     def ready(self) -> bool:
         """Whether the service can answer now; asked once."""
@@ -111,6 +119,15 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _ask(self, decoder: msgspec.json.Decoder[Answer], method: str, route: str, body: bytes = b"") -> Answer:
+        path = f"{self._route}/{route}"
+        answer = self._call(method, path, body)
+        try:
+            return decoder.decode(answer)
+        except (msgspec.DecodeError, ValueError) as error:
+            found = f"an answer of another shape: {error}"
+            raise ServiceError(f"{method} {path}", status=200, document={}, found=found) from None
+
     def _call(self, method: str, path: str, body: bytes = b"") -> bytes:
         end = time.monotonic() + self._timeout
         wait = FIRST_WAIT
@@ -127,7 +144,7 @@ class Client:
                 refusal = ServiceError(f"{method} {path}", status=0, document={}, found=repr(error))
             pause = max(retry_after, wait * random.uniform(0.5, 1.0))  # noqa: S311  spreads clients, hides nothing
             wait = min(wait * 2, LONGEST_WAIT)
-            if (status and status not in AGAIN) or time.monotonic() + pause >= end:
+            if not self._repeat or (status and status not in AGAIN) or time.monotonic() + pause >= end:
                 raise refusal
             time.sleep(pause)
 
@@ -155,7 +172,8 @@ def _refused(thing: str, status: int, answer: bytes) -> ServiceError:
         document = msgspec.json.decode(answer, type=dict[str, Any])
     except (msgspec.DecodeError, ValueError):
         document = {}
-    return ServiceError(thing, status=status, document=document, found=f"{status} {document.get('detail', '')}".strip())
+    detail = document.get("detail") or answer[:SHOWN].decode(errors="replace")
+    return ServiceError(thing, status=status, document=document, found=f"{status} {detail}".strip())
 
 
 _ONE = msgspec.json.Decoder(Prediction)

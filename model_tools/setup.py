@@ -17,14 +17,13 @@ setup(
     cmdclass={"bdist_wheel": Abi3Wheel},
     ext_modules=[
         Extension(
-            f"model_tools.{name}",
-            [f"{name}.c"],
+            "model_tools._kernel",
+            ["_kernel.c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             # No fused multiply-add: the numpy fallback and scikit-learn round after every operation.
             extra_compile_args=["-O3", "-g0", "-std=c11", "-ffp-contract=off", "-fno-math-errno"],
             py_limited_api=True,
             optional=True,
         )
-        for name in ("_kernel", "_digests")
     ],
 )

@@ -40,6 +40,11 @@ class Settings(msgspec.Struct, frozen=True):
         return self.now_override or datetime.now(UTC)
 
     @property
+    def service_url(self) -> str:
+        """Where the prediction service answers."""
+        return f"http://{self.http_host}:{self.http_port}"
+
+    @property
     def state(self) -> Path:
         """The folder of pids, ports and logs of what `penstock up` started."""
         return self.home / "state"

@@ -5,7 +5,13 @@ import time
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any
+
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from resources.settings import Settings
 from serve_app.describing import model_state
@@ -13,15 +19,28 @@ from serve_app.journal_lag import JournalLag
 from serve_app.releases import Watcher
 from serve_app.served_model import ServedModel
 
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 BOUNDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 KEPT = 2000
 UNCHANGED, NOTHING_MISSING = b'"unchanged":true}', b'"missing":[]'
 WINDOW_SECONDS = 10.0
-JOURNAL: tuple[tuple[str, str, str, Callable[[JournalLag], float]], ...] = (
-    ("lag_seconds", "gauge", "Time since the oldest answer was made that is not yet committed.", lambda one: one.lag),
-    ("rows_waiting", "gauge", "Answers that are made and not yet committed.", lambda one: one.rows_waiting),
-    ("writes_total", "counter", "Committed writes to the journal.", lambda one: one.writes),
-    ("write_seconds_total", "counter", "Time from answers made to their commit.", lambda one: one.seconds),
+MODEL = ("model",)
+COUNTERS = (
+    ("predictions", "Predictions given."),
+    ("unchanged", "Predictions that were stored answers."),
+    ("missing", "Predictions of which a lookup found no row."),
+)
+Family = type[CounterMetricFamily] | type[GaugeMetricFamily]
+JOURNAL: tuple[tuple[str, Family, str, Callable[[JournalLag], float]], ...] = (
+    (
+        "lag_seconds",
+        GaugeMetricFamily,
+        "Time since the oldest answer was made that is not yet committed.",
+        lambda one: one.lag,
+    ),
+    ("rows_waiting", GaugeMetricFamily, "Answers that are made and not yet committed.", lambda one: one.rows_waiting),
+    ("writes_total", CounterMetricFamily, "Committed writes to the journal.", lambda one: one.writes),
+    ("write_seconds_total", CounterMetricFamily, "Time from answers made to their commit.", lambda one: one.seconds),
 )
 
 
@@ -56,8 +75,8 @@ class ModelCounts:
         self.refusals[status] += 1
 
 
-class Metrics:
-    """All that this replica measures."""
+class Metrics(Collector):
+    """All that this replica measures. A request adds to plain numbers; `collect` makes metrics of them for a scrape."""
 
     def __init__(self, models: Mapping[str, ServedModel], watcher: Watcher, settings: Settings) -> None:
         self._models = models
@@ -92,65 +111,66 @@ class Metrics:
 
     def text(self) -> bytes:
         """The Prometheus text format, version 0.0.4."""
-        return ("\n".join(self._lines()) + "\n").encode()
+        return generate_latest(self)
 
-    def _lines(self) -> Iterator[str]:
-        yield "# HELP penstock_request_seconds Time of answered predict requests."
-        yield "# TYPE penstock_request_seconds histogram"
-        for name, counts in self._counts.items():
-            for release, buckets in counts.buckets.items():
-                labels = f'model="{name}",release="{release}"'
-                total = 0
-                for bound, count in zip([*map(str, BOUNDS), "+Inf"], buckets, strict=True):
-                    total += count
-                    yield f'penstock_request_seconds_bucket{{{labels},le="{bound}"}} {total}'
-                yield f"penstock_request_seconds_sum{{{labels}}} {counts.seconds[release]:.6f}"
-                yield f"penstock_request_seconds_count{{{labels}}} {total}"
-        for metric, help_, attribute in (
-            ("predictions", "Predictions given.", "predictions"),
-            ("unchanged", "Predictions that were stored answers.", "unchanged"),
-            ("missing", "Predictions of which a lookup found no row.", "missing"),
-        ):
-            yield f"# HELP penstock_{metric}_total {help_}"
-            yield f"# TYPE penstock_{metric}_total counter"
-            for name, counts in self._counts.items():
-                yield f'penstock_{metric}_total{{model="{name}"}} {getattr(counts, attribute)}'
-        yield from self._journal()
-        yield "# HELP penstock_refused_total Predict requests that got a problem."
-        yield "# TYPE penstock_refused_total counter"
-        for name, counts in self._counts.items():
+    def collect(self) -> Iterator[Metric]:
+        """Every metric with its samples, as they are now."""
+        yield self._request_seconds()
+        for name, meaning in COUNTERS:
+            family = CounterMetricFamily(f"penstock_{name}", meaning, labels=MODEL)
+            for model, counts in self._counts.items():
+                family.add_metric((model,), getattr(counts, name))
+            yield family
+        for name, kind, meaning, lag in JOURNAL:
+            of_journal = kind(f"penstock_journal_{name}", meaning, labels=MODEL)
+            for model, served in self._models.items():
+                of_journal.add_metric((model,), lag(served.journal))
+            yield of_journal
+        refused = CounterMetricFamily(
+            "penstock_refused", "Predict requests that got a problem.", labels=("model", "status")
+        )
+        for model, counts in self._counts.items():
             for status, count in counts.refusals.items():
-                yield f'penstock_refused_total{{model="{name}",status="{status}"}} {count}'
-        yield "# HELP penstock_book_connected Whether the book's Postgres answers."
-        yield "# TYPE penstock_book_connected gauge"
-        yield f"penstock_book_connected {int(self._watcher.connected)}"
+                refused.add_metric((model, str(status)), count)
+        yield refused
+        connected = int(self._watcher.connected)
+        yield GaugeMetricFamily("penstock_book_connected", "Whether the book's Postgres answers.", connected)
         yield from self._states()
 
-    def _journal(self) -> Iterator[str]:
-        for metric, kind, help_, value in JOURNAL:
-            yield f"# HELP penstock_journal_{metric} {help_}"
-            yield f"# TYPE penstock_journal_{metric} {kind}"
-            for name, model in self._models.items():
-                yield f'penstock_journal_{metric}{{model="{name}"}} {value(model.journal):g}'
+    def _request_seconds(self) -> Metric:
+        family = HistogramMetricFamily(
+            "penstock_request_seconds", "Time of answered predict requests.", labels=("model", "release")
+        )
+        bounds = [*map(str, BOUNDS), "+Inf"]
+        for model, counts in self._counts.items():
+            for release, buckets in counts.buckets.items():
+                up_to = list(zip(bounds, accumulate(buckets), strict=True))
+                family.add_metric((model, str(release)), up_to, counts.seconds[release])
+        return family
 
-    def _states(self) -> Iterator[str]:
-        states = [model_state(model, self._settings) for model in self._models.values()]
-        yield "# HELP penstock_release The release that is served."
-        yield "# TYPE penstock_release gauge"
-        yield from (f'penstock_release{{model="{state.model}"}} {state.release or 0}' for state in states)
-        yield "# HELP penstock_release_refused The current release of the book where it cannot be served, else 0."
-        yield "# TYPE penstock_release_refused gauge"
-        for state in states:
-            yield f'penstock_release_refused{{model="{state.model}"}} {state.refused.get("release", 0)}'
-        yield "# HELP penstock_snapshot_age_seconds Time since a replicated table's content was extracted."
-        yield "# TYPE penstock_snapshot_age_seconds gauge"
-        tables = {table.table: table for state in states for table in state.tables}
-        for table in tables.values():
-            if table.age_s is not None:
-                yield f'penstock_snapshot_age_seconds{{table="{table.table}"}} {table.age_s:.0f}'
-        yield "# HELP penstock_table_in_memory Whether a model's table is looked up in memory (1) or in Postgres (0)."
-        yield "# TYPE penstock_table_in_memory gauge"
-        for state in states:
+    def _states(self) -> Iterator[Metric]:
+        release = GaugeMetricFamily("penstock_release", "The release that is served.", labels=MODEL)
+        refused = GaugeMetricFamily(
+            "penstock_release_refused",
+            "The current release of the book where it cannot be served, else 0.",
+            labels=MODEL,
+        )
+        age = GaugeMetricFamily(
+            "penstock_snapshot_age_seconds", "Time since a replicated table's content was extracted.", labels=("table",)
+        )
+        in_memory = GaugeMetricFamily(
+            "penstock_table_in_memory",
+            "Whether a model's table is looked up in memory (1) or in Postgres (0).",
+            labels=("model", "table"),
+        )
+        ages: dict[str, float] = {}
+        for state in [model_state(model, self._settings) for model in self._models.values()]:
+            release.add_metric((state.model,), state.release or 0)
+            refused.add_metric((state.model,), state.refused.get("release", 0))
             for table in state.tables:
-                labels = f'model="{state.model}",table="{table.table}"'
-                yield f"penstock_table_in_memory{{{labels}}} {int(table.in_memory)}"
+                in_memory.add_metric((state.model, table.table), int(table.in_memory))
+                if table.age_s is not None:
+                    ages[table.table] = table.age_s
+        for name, seconds in ages.items():
+            age.add_metric((name,), round(seconds))
+        yield from (release, refused, age, in_memory)

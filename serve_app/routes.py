@@ -15,7 +15,7 @@ from resources.settings import Settings
 from serve_app.describing import contract_document, model_state, readiness
 from serve_app.http import Request, Response
 from serve_app.keys import Keys
-from serve_app.metrics import Metrics
+from serve_app.metrics import CONTENT_TYPE, Metrics
 from serve_app.open_inference import OpenInference
 from serve_app.openapi import openapi
 from serve_app.problems import Problem
@@ -146,7 +146,7 @@ class Routes:
         return Response(_encode(state), status=200 if state.ready else 503, headers=retry)
 
     async def _measured(self, _: Request) -> Response:
-        return Response(self._metrics.text(), kind=b"text/plain; version=0.0.4; charset=utf-8")
+        return Response(self._metrics.text(), kind=CONTENT_TYPE)
 
     async def _state(self, _: Request) -> Response:
         return Response(_encode(self._metrics.summary()))

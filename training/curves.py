@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from training.evaluation import Evaluation
 from training.metrics import METRICS, Values
 from training.plots import FAINT, INK, SECOND, png
 
 BINS = 10
-POINTS = 400
 SCATTERED = 2_000
 
 
@@ -31,10 +32,14 @@ def _binary(evaluation: Evaluation) -> bytes:
     middle.axhline(float(outcome.mean()), color=FAINT, linewidth=1)
     for label, scores, color in sides:
         area = METRICS["roc_auc"](outcome, scores)
-        left.plot(*_roc(outcome, scores), color=color, label=f"{label} {area:.3f}")
-        middle.plot(*_precision(outcome, scores), color=color)
+        if not np.isnan(area):  # there is no curve of outcomes that are all alike
+            false_positive, true_positive, _ = roc_curve(outcome, scores)
+            left.plot(false_positive, true_positive, color=color, label=f"{label} {area:.3f}")
+            precision, recall, _ = precision_recall_curve(outcome, scores, drop_intermediate=True)
+            middle.plot(recall, precision, color=color, drawstyle="steps-post")
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC on the held-out month")
-    left.legend(loc="lower right", frameon=False)
+    if left.get_legend_handles_labels()[0]:
+        left.legend(loc="lower right", frameon=False)
     middle.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1))
     predicted, observed, count = _calibration(outcome, score)
     right.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
@@ -55,8 +60,7 @@ def _multiclass(evaluation: Evaluation) -> bytes:
     classes = evaluation.score.shape[1]
     best = evaluation.score.argmax(axis=1)
     actual = evaluation.outcome.astype(int)
-    counts = np.zeros((classes, classes))
-    np.add.at(counts, (actual, best), 1)
+    counts = confusion_matrix(actual, best, labels=range(classes))
     left.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         left.annotate(f"{count:,.0f}", (column, row), ha="center", va="center", fontsize=8)
@@ -98,32 +102,10 @@ def _figure() -> Figure:
     return figure
 
 
-def _thinned(*curve: Values) -> tuple[Values, ...]:
-    """At most 400 points of a curve, first and last among them: more do not show."""
-    places = np.unique(np.linspace(0, len(curve[0]) - 1, POINTS).astype(int))
-    return tuple(values[places] for values in curve)
-
-
-def _roc(outcome: Values, score: Values) -> tuple[Values, ...]:
-    order = np.argsort(-score, kind="stable")
-    hits = np.concatenate([[0.0], np.cumsum(outcome[order])])
-    misses = np.concatenate([[0.0], np.cumsum(1 - outcome[order])])
-    return _thinned(misses / max(misses[-1], 1), hits / max(hits[-1], 1))
-
-
-def _precision(outcome: Values, score: Values) -> tuple[Values, ...]:
-    """Recall and precision at every number of rows called positive; the noise of the first few is left out."""
-    hits = np.cumsum(outcome[np.argsort(-score, kind="stable")])
-    called = np.arange(1, len(outcome) + 1)
-    first = min(len(outcome) // 200, len(outcome) - 1)
-    return _thinned((hits / max(hits[-1], 1))[first:], (hits / called)[first:])
-
-
 def _calibration(outcome: Values, score: Values) -> tuple[Values, Values, Values]:
     """Mean score, share of positive outcomes and count per occupied bin of equal width."""
-    place = np.minimum((score * BINS).astype(int), BINS - 1)
-    count = np.bincount(place, minlength=BINS)
-    kept = count > 0
-    predicted = np.bincount(place, weights=score, minlength=BINS)[kept] / count[kept]
-    observed = np.bincount(place, weights=outcome, minlength=BINS)[kept] / count[kept]
-    return predicted, observed, count[kept].astype(np.float64)
+    score = np.clip(score, 0.0, 1.0)  # a mean of trees may be above 1 by a rounding
+    observed, predicted = calibration_curve(outcome, score, pos_label=1, n_bins=BINS)
+    inner = np.linspace(0.0, 1.0, BINS + 1)[1:-1]
+    count = np.bincount(np.searchsorted(inner, score))  # as calibration_curve does, which does not return it
+    return predicted, observed, count[count > 0].astype(np.float64)

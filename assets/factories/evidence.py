@@ -1,7 +1,8 @@
 """What a step shows of itself in the Dagster UI: schemas, queries, tables of rows, plots."""
 
 import base64
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,14 +22,18 @@ def image(png: bytes) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Rows of the same columns as a table."""
-    if not rows:
-        return dg.MetadataValue.md("(none)")
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
-    return dg.MetadataValue.md("\n".join(lines))
+def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:
+    """Rows as Dagster's own table, whose cells stand in the order of the columns.
+
+    - A float is shown with six significant digits.
+    - NaN and infinity are empty cells, because the UI shows no row that is not JSON.
+    - What Dagster has no type for is shown as text.
+    - A column has the type of all its filled cells, or is text.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    types = [_type([row[place] for row in cells]) for place in range(len(columns))]
+    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in zip(columns, types, strict=True)])
+    return dg.MetadataValue.table([dg.TableRecord(dict(zip(columns, row, strict=True))) for row in cells], schema)
 
 
 def column_schema(shape: pa.DataFrameSchema) -> dg.TableSchema:
@@ -64,10 +69,10 @@ def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str
 
 def failing_rows(error: ShapeError) -> dict[str, dg.MetadataValue[Any]]:
     """How many values fail the shape, and the first of them."""
-    rows = error.failures.head(FAILURES_SHOWN).to_dict("records")
+    shown = error.failures.head(FAILURES_SHOWN)
     return {
         "failing_values": dg.MetadataValue.int(len(error.failures)),
-        "failing_rows": markdown_table([{str(name): value for name, value in row.items()} for row in rows]),
+        "failing_rows": as_table([str(name) for name in shown], shown.itertuples(index=False, name=None)),
     }
 
 
@@ -104,6 +109,14 @@ def past_numbers(context: dg.AssetExecutionContext, key: dg.AssetKey, name: str)
     return numbers
 
 
-def _cell(value: Any) -> str:
-    text = f"{value:.4f}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+def _cell(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int | bool) else str(value)
+
+
+def _type(cells: Sequence[str | int | float | bool | None]) -> str:
+    kinds = {dg.TableMetadataValue.infer_column_type(cell) for cell in cells if cell is not None}
+    if kinds == {"int", "float"}:
+        return "float"
+    return kinds.pop() if len(kinds) == 1 else "string"

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.factories.environment import Environment
-from assets.factories.evidence import markdown_table
+from assets.factories.evidence import as_table
 from assets.factories.faults import faults
 from assets.factories.retention import GROUP, OWNER, RetentionConfig
 from resources.model_retention import ModelRetention, StoredFile, drop, droppable
@@ -50,13 +50,8 @@ def model_retention(policy: ModelRetention) -> dg.AssetsDefinition:
 
 def _evidence(found: Sequence[StoredFile]) -> dict[str, Any]:
     """The files as a table, with their size."""
-    rows = [
-        {
-            "kind": file.kind,
-            "artifact or estimator": file.digest[:12],
-            "bytes": file.bytes,
-            "written": f"{file.written:%Y-%m-%d %H:%M}",
-        }
-        for file in found
-    ]
-    return {"files": markdown_table(rows), "may_go_bytes": sum(file.bytes for file in found)}
+    files = as_table(
+        ("kind", "artifact or estimator", "bytes", "written"),
+        [(file.kind, file.digest[:12], file.bytes, f"{file.written:%Y-%m-%d %H:%M}") for file in found],
+    )
+    return {"files": files, "may_go_bytes": sum(file.bytes for file in found)}

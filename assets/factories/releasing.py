@@ -1,18 +1,22 @@
 """A model's releases as monthly assets: into TEST, then into PROD, each through the gate."""
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import dagster as dg
 
 from assets.factories.environment import Environment
-from assets.factories.evidence import markdown_table
+from assets.factories.evidence import as_table
 from assets.factories.faults import faults
 from assets.factories.training import TrainingAssets, month_of
 from model_tools.errors import PenstockError
 from resources.code_version import code_version
 from resources.measures import judged_by
 from resources.releases import LedgerEntry, Proposal, ReleaseError, ledger
+
+LEDGER = ("version", "action", "month", "at", "who", "why")
+FINDING = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
 
 
 class ReleaseConfig(dg.Config):
@@ -102,7 +106,9 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
             except GateRefused as refused:
                 found: dict[str, Any] = {
                     "decision": refused.decision.summary,
-                    "findings": markdown_table([_row(one) for one in (refused.decision, *refused.decision.also)]),
+                    "findings": as_table(
+                        FINDING, map(attrgetter(*FINDING), (refused.decision, *refused.decision.also))
+                    ),
                 }
                 yield dg.AssetCheckResult(passed=False, check_name="gate", asset_key=key, metadata=found)
                 raise dg.Failure(str(refused), metadata=found, allow_retries=False) from refused
@@ -145,9 +151,7 @@ def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResu
             "decision": f"{'OVERRIDDEN: ' if overridden else ''}{summary_of(entry.gate)}",
             judged: float(entry.metrics.get(judged) or float("nan")),
             "gate": dg.MetadataValue.json(dict(entry.gate)),
-            "ledger": markdown_table(
-                [{n: getattr(e, n) for n in ("version", "action", "month", "at", "who", "why")} for e in listed]
-            ),
+            "ledger": as_table(LEDGER, map(attrgetter(*LEDGER), listed)),
         },
         check_results=[
             dg.AssetCheckResult(
@@ -162,8 +166,3 @@ def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResu
             )
         ],
     )
-
-
-def _row(finding: Any) -> dict[str, Any]:
-    names = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
-    return {name: getattr(finding, name) for name in names}

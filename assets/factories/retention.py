@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.factories.environment import Environment
-from assets.factories.evidence import markdown_table
+from assets.factories.evidence import as_table
 from assets.factories.faults import faults
 from resources.retention_policy import Droppable, RetentionPolicy, drop, droppable
 
@@ -69,23 +69,13 @@ def job_and_schedule() -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDe
 def _evidence(found: Droppable) -> dict[str, Any]:
     """The snapshots and physical tables as tables, with their sizes."""
     return {
-        "snapshots": markdown_table(
-            [
-                {
-                    "table": one.name,
-                    "snapshot": one.id[:12],
-                    "rows": one.rows,
-                    "bytes": one.bytes,
-                    "written": f"{one.created:%Y-%m-%d %H:%M}",
-                }
-                for one in found.snapshots
-            ]
+        "snapshots": as_table(
+            ("table", "snapshot", "rows", "bytes", "written"),
+            [(one.name, one.id[:12], one.rows, one.bytes, f"{one.created:%Y-%m-%d %H:%M}") for one in found.snapshots],
         ),
-        "physical_tables": markdown_table(
-            [
-                {"book": one.book.upper(), "table": one.table, "physical": one.physical, "bytes": one.bytes}
-                for one in found.tables
-            ]
+        "physical_tables": as_table(
+            ("book", "table", "physical", "bytes"),
+            [(one.book.upper(), one.table, one.physical, one.bytes) for one in found.tables],
         ),
         "may_go_bytes": found.bytes,
     }

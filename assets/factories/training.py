@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.factories.environment import Environment
-from assets.factories.evidence import image, markdown_table, snapshot_evidence
+from assets.factories.evidence import as_table, image, snapshot_evidence
 from assets.factories.faults import faults
 from assets.factories.warehouse import POOL
 from model_tools.errors import PenstockError
@@ -139,7 +139,7 @@ class TrainingAssets:
                     judged: metrics[judged],
                     f"{judged}_base_rate": metrics.get(f"{judged}_base_rate", float("nan")),
                     "gate_would_say": decision.summary,
-                    "metrics": markdown_table([{"metric": name, "value": value} for name, value in metrics.items()]),
+                    "metrics": as_table(("metric", "value"), metrics.items()),
                     PLOTS[made.card.task]: image(made.card.plot),
                     "card": dg.MetadataValue.md(markdown(made.card)),
                     "training_rows": made.training_rows,

@@ -59,6 +59,9 @@ def test_the_candidate_shows_its_curve_and_beats_the_base_rate_clearly(
     assert shown["roc_and_calibration"].startswith("![plot](data:image/png;base64,")
     assert shown["card"].startswith(f"# {MODEL}")
     assert shown["training_rows"] > 100_000
+    metrics = {record.data["metric"]: record.data["value"] for record in shown["metrics"].records}
+    assert metrics["roc_auc"] == pytest.approx(shown["roc_auc"], abs=1e-6)
+    assert metrics["judged_by"] == "roc_auc"
     assert shown["gate_would_say"].startswith(f"roc_auc {shown['roc_auc']:.4f} (floor 0.64): passed")
 
 
@@ -81,6 +84,9 @@ def test_both_books_serve_the_same_release_made_by_the_run(
     assert (test.version, test.artifact) == (prod.version, prod.artifact)
     assert materialized.run_id in prod.who
     assert prod.month == MONTH
+    shown = metadata(materialized, MODEL, "prod_release")["ledger"]
+    assert [(record.data["version"], record.data["month"]) for record in shown.records] == [(prod.version, MONTH)]
+    assert next(column.type for column in shown.schema.columns if column.name == "version") == "int"
 
 
 def test_a_second_run_loads_nothing_and_releases_nothing_anew(

@@ -38,8 +38,11 @@ def test_a_dry_run_shows_and_the_next_run_drops(
         return shown.asset_observation_data.asset_observation.metadata, made.materialization.metadata
 
     shown, made = run(dry_run=True)
-    assert shown["physical_tables"].value.count("| numbers |") == 2
-    assert shown["snapshots"].value.count("| numbers |") == 2
+    assert [record.data["table"] for record in shown["physical_tables"].records] == ["numbers"] * 2
+    assert [(record.data["table"], record.data["rows"]) for record in shown["snapshots"].records] == [
+        ("numbers", 1),
+        ("numbers", 2),
+    ]
     assert (made["dropped_snapshots"].value, made["dropped_physical_tables"].value) == (0, 0)
     assert len(store.history("numbers")) == 3
 
@@ -49,4 +52,5 @@ def test_a_dry_run_shows_and_the_next_run_drops(
     assert [one.rows for one in store.history("numbers")] == [3]
 
     shown, _ = run(dry_run=False)
-    assert shown["snapshots"].value == shown["physical_tables"].value == "(none)"
+    assert (shown["snapshots"].records, shown["physical_tables"].records) == ([], [])
+    assert [column.name for column in shown["physical_tables"].schema.columns] == ["book", "table", "physical", "bytes"]

@@ -14,12 +14,14 @@ from cli.first_prediction import NoPrediction, ask, is_ready
 from resources.settings import Settings
 
 REQUEST = {"name": "O'Hare"}
+ANSWER = {"id": "a", "prediction": 1.5, "release": 1, "snapshots": {}, "missing": [], "unchanged": False}
 
 
 class Service(BaseHTTPRequestHandler):
     """Answers as told, in order; what is last is said again."""
 
     statuses: list[int]
+    answer: bytes
     seen: list[Any]
 
     def do_POST(self) -> None:
@@ -28,7 +30,7 @@ class Service(BaseHTTPRequestHandler):
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         self.send_response(status)
         self.end_headers()
-        self.wfile.write(b'{"release": 1}')
+        self.wfile.write(self.answer)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -37,7 +39,7 @@ class Service(BaseHTTPRequestHandler):
 @pytest.fixture
 def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Settings, type[Service]]]:
     class Told(Service):
-        statuses, seen = [200], []
+        statuses, answer, seen = [200], json.dumps(ANSWER).encode(), []
 
     server = HTTPServer(("127.0.0.1", 0), Told)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -54,7 +56,7 @@ def test_the_answer_comes_with_a_curl_that_asks_the_same(service: tuple[Settings
     settings, told = service
     first = ask(settings, MODEL)
     assert told.seen == [(f"/models/{MODEL.contract.model}/predict", REQUEST, None)]
-    assert json.loads(first.answer) == {"release": 1}
+    assert json.loads(first.answer) == ANSWER
     assert json.loads(shlex.split(first.curl)[-1]) == REQUEST
 
 
@@ -79,8 +81,16 @@ def test_a_refused_request_is_an_error_that_says_what_to_do(
 ) -> None:
     settings, told = service
     told.statuses = [status]
-    with pytest.raises(NoPrediction, match=f"status {status}.*{todo}"):
+    with pytest.raises(NoPrediction, match=f"expected an answer, found {status}.*{todo}"):
         ask(settings, MODEL)
+
+
+def test_what_is_no_prediction_service_is_not_asked_again(service: tuple[Settings, type[Service]]) -> None:
+    settings, told = service
+    told.answer = b"<html>"
+    with pytest.raises(NoPrediction, match=r"found an answer of another shape.*logs"):
+        ask(settings, MODEL)
+    assert len(told.seen) == 1
 
 
 def test_where_nothing_listens_nothing_is_ready(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from model_tools.errors import ArtifactError
-from resources.card_text import html, markdown
+from resources.card_text import html, markdown, sections
 from resources.cards import CardStore, Released
 from tests.cards import card
 
@@ -22,17 +23,35 @@ RELEASED = Released(
 
 
 class Loads(HTMLParser):
-    """Collects everything that a page would load, and all tags."""
+    """Collects everything that a page would load, all tags, and the text of each element."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.loaded: list[str] = []
         self.tags: set[str] = set()
+        self.text = ""
+        self._elements: list[tuple[str, str]] = []
+        self._open = False
         self.feed(page)
+
+    def of(self, tag: str) -> list[str]:
+        """The text of each element of a tag, in the page's order."""
+        return [text for name, text in self._elements if name == tag]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.loaded += [str(value) for name, value in attrs if name in {"src", "href"}]
+        self._elements.append((tag, ""))
+        self._open = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._open:
+            tag, text = self._elements.pop()
+            self._elements.append((tag, text + data))
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
@@ -74,6 +93,34 @@ def test_the_page_loads_nothing_and_shows_text_as_text() -> None:
     assert all(source.startswith("data:") for source in seen.loaded)
     assert not seen.tags & {"script", "b"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt; $model" in page
+
+
+def test_whatever_a_card_says_is_shown_as_text_in_every_part_of_the_page() -> None:
+    evil = "<img src='x' onerror=\"alert(1)\">&amp;"
+    plain = card(ARTIFACT)
+    made = msgspec.structs.replace(
+        plain,
+        model=evil,
+        purpose=evil,
+        owner=evil,
+        slice_by=evil,
+        request=(msgspec.structs.replace(plain.request[0], meaning=evil),),
+    )
+    seen = Loads(html(made, msgspec.structs.replace(RELEASED, why=evil)))
+
+    assert seen.text.count(evil) >= 7
+    assert [source for source in seen.loaded if not source.startswith("data:")] == []
+    assert seen.tags == Loads(html(plain, RELEASED)).tags
+
+
+def test_every_section_of_the_card_is_on_the_page_in_order() -> None:
+    expected = list(sections(card(ARTIFACT), RELEASED))
+    page = Loads(html(card(ARTIFACT), RELEASED))
+    cells = [cell for section in expected for line in section.table for cell in line]
+
+    assert len(expected) >= 9
+    assert page.of("h2") == [section.title for section in expected]
+    assert sorted(page.of("td") + page.of("th")) == sorted(cells)
 
 
 def test_markdown_tells_release_metrics_slices_and_the_most_important_feature_first() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import toy
 from conftest import Service, Start
@@ -73,6 +74,40 @@ def test_lost_connections_and_503_are_tried_again(client: Client) -> None:
     assert answer.id
 
 
+def test_without_repeat_everything_is_asked_once() -> None:
+    with failing_first([503, 200]) as (url, asked), pytest.raises(ServiceError, match="503 away"):
+        Client(url, "overflow", repeat=False).predict(ASKED)
+    assert asked() == 1
+    began = time.monotonic()
+    with pytest.raises(ServiceError, match="refused") as caught:
+        Client(f"http://127.0.0.1:{free_port()}", "overflow", repeat=False).predict(ASKED)
+    assert caught.value.status == 0
+    assert time.monotonic() - began < 1
+
+
+def test_json_is_sent_as_it_is(client: Client) -> None:
+    asked = msgspec.Raw(b'{"tank":"t9", "valve":4, "inflow":35e-1, "asked_at":"2026-01-01T05:30:00Z"}')
+    assert client.predict(asked).prediction == client.predict(ASKED).prediction
+    assert client.predict_many([asked])[0].prediction == client.predict(ASKED).prediction
+
+
+@pytest.mark.parametrize("answer", [b'{"detail":"away"}', b"<html>", b"\xff"])
+def test_an_answer_of_another_shape_is_an_error_of_the_service(answer: bytes) -> None:
+    with (
+        failing_first([200], answer) as (url, _),
+        pytest.raises(ServiceError, match="an answer of another shape") as caught,
+    ):
+        Client(url, "overflow").predict(ASKED)
+    assert caught.value.status == 200
+
+
+def test_a_refusal_that_is_no_problem_document_shows_its_beginning() -> None:
+    with failing_first([400], b"<html>of a proxy " + b"x" * 1000) as (url, _), pytest.raises(ServiceError) as caught:
+        Client(url, "overflow").predict(ASKED)
+    assert caught.value.found.startswith("400 <html>of a proxy xxx")
+    assert len(caught.value.found) < 250
+
+
 def test_patience_ends_with_the_timeout() -> None:
     began = time.monotonic()
     with failing_first([503] * 100) as (url, asked), pytest.raises(ServiceError, match="503") as caught:
@@ -88,7 +123,7 @@ def test_patience_ends_with_the_timeout() -> None:
 
 
 @contextmanager
-def failing_first(script: list[object]) -> Iterator[tuple[str, object]]:
+def failing_first(script: list[object], answer: bytes = b"") -> Iterator[tuple[str, object]]:
     """A server that goes through a script of failures; gives its URL and how often it was asked."""
     asked: list[object] = []
 
@@ -104,6 +139,7 @@ def failing_first(script: list[object]) -> Iterator[tuple[str, object]]:
             body = b'{"detail":"away"}'
             if step == 200:
                 body = b'{"id":"","prediction":1.0,"release":1,"snapshots":{},"missing":[],"unchanged":false}'
+            body = answer or body
             self.send_response(step)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
