@@ -13,9 +13,9 @@ PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
 # Those that other measurements start in an interpreter of their own are left out.
-MEASUREMENTS = $(patsubst benchmarks/%.py,%,$(filter-out %_onnx.py %_foreign_model.py benchmarks/chaos%, \
-  $(shell grep -l __main__ benchmarks/*.py)))
-SOURCES := model_tools schemas resources training assets serve_app cli benchmarks tests
+MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py \
+  %/mlflow_model.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
+SOURCES := penstock model_tools schemas resources assets serve_app benchmarks tests docs setup.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -27,7 +27,7 @@ help: ## Explain every target
 
 setup: $(STAMP) ## Create .venv/ from the pinned requirements
 
-$(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildcard model_tools/setup.py model_tools/*.c)
+$(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c)
 	@$(PYTHON) requirements/check_machine.py $(VENV)
 	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
 	@rm -f $@
@@ -37,9 +37,9 @@ $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildc
 	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
 	@test -e $@.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
 	@rm $@.part
-	@if test -w .; then $(INSTALL_OWN) -e ./model_tools -e .; \
+	@if test -w .; then $(INSTALL_OWN) -e .; \
 	else rm -rf $(VENV)/source && mkdir $(VENV)/source && tar -c --exclude=./.git . | tar -x -C $(VENV)/source && \
-	  $(INSTALL_OWN) $(VENV)/source/model_tools $(VENV)/source; fi
+	  $(INSTALL_OWN) $(VENV)/source; fi
 	@rm $(VENV)/.installing
 	@test -e .venv || ! test -w . || ln -s $(VENV) .venv
 	@touch $@
@@ -47,7 +47,7 @@ $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildc
 
 up: $(STAMP) ## Create .venv/ from the pinned requirements
 
-$(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildcard model_tools/setup.py model_tools/*.c)
+$(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  f"Penstock needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) lacks the module venv or ensurepip (Debian: apt-get install python3-venv)." >&2; exit 1; }
@@ -57,26 +57,27 @@ $(STAMP): requirements/dev.txt pyproject.toml model_tools/pyproject.toml $(wildc
 	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
 	@test -e $@.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
 	@rm $@.part
-	@$(PIP) install --quiet --no-deps --no-build-isolation -e ./model_tools -e .
+	@$(PIP) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "$(VENV)/ is ready."
 
 up: $(STAMP) ## Start everything, up to the first answered prediction
-	@$(BIN)/python -m cli.main up
+	@$(BIN)/python -m penstock up
 
 down: ## Stop exactly what `make up` started
-	@test ! -e $(STAMP) || $(BIN)/python -m cli.main down
+	@test ! -e $(STAMP) || $(BIN)/python -m penstock down
 
 status: $(STAMP) ## Show what runs: pid, port, memory, health
-	@$(BIN)/python -m cli.main status
+	@$(BIN)/python -m penstock status
 
-test: $(STAMP) ## Run the tests (TESTS=tests/resources runs a part)
+test: $(STAMP) ## Run the tests (TESTS=tests/engine/publish runs a part)
 	@$(BIN)/python -m pytest $(TESTS)
 
 check: $(STAMP) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >/dev/null || { $(BIN)/lint-imports; exit 1; }
 	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py
 
 format: $(STAMP) ## Format the code and sort its imports
@@ -97,10 +98,10 @@ bench: $(STAMP) ## Every measurement behind the figures in the docs
 	@for name in $(MEASUREMENTS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 chaos-publish: $(STAMP) ## Kill publishers at random and count what readers see
-	@$(BIN)/python -m benchmarks.chaos_publish
+	@$(BIN)/python -m benchmarks.chaos.publish
 
 chaos-serve: $(STAMP) ## Kill the service's parts at random under load and count what was lost
-	@$(BIN)/python -m benchmarks.chaos_serve
+	@$(BIN)/python -m benchmarks.chaos.serve
 
 pictures: $(STAMP) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

@@ -17,7 +17,7 @@ setup(
     cmdclass={"bdist_wheel": Abi3Wheel},
     ext_modules=[
         Extension(
-            "model_tools._kernel",
+            "penstock.artifact._kernel",
             ["_kernel.c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             # No fused multiply-add: the numpy fallback and scikit-learn round after every operation.

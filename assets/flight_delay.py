@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.contract import Columns
 from model_tools.flight_delay import CONTRACT
-from resources import settings
-from resources.example_warehouse import first_trainable_month
-from resources.model import GateRule, Model
-from resources.preparation import Preparation
-from resources.table import ReplicatedTable
+from penstock import settings
+from penstock.contract.contract import Columns
+from penstock.declare.model import GateRule, Model
+from penstock.declare.preparation import Preparation
+from penstock.declare.table import ReplicatedTable
+from resources.example import first_trainable_month
 from schemas import flight_delay as shapes
 
 SQL = Path(__file__).parent / "flight_delay_sql"

@@ -51,3 +51,26 @@ def medians(repeats: int, *calls: Callable[[], object], before: Callable[[], obj
         for call, times in zip(calls, taken, strict=True):
             times.append(seconds(call))
     return [median(times) for times in taken]
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """One figure beside its aim; `least` says whether more is better."""
+
+    what: str
+    found: float
+    aim: float
+    least: bool
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the aim is reached."""
+        return self.found >= self.aim if self.least else self.found <= self.aim
+
+    def line(self) -> str:
+        """The figure as a line of the report."""
+        sign = "≥" if self.least else "≤"
+        return (
+            f"{'met   ' if self.met else 'MISSED'} {self.what:<62} {self.found:>10,.2f} {self.unit:<6}"
+            f" {sign} {self.aim:,g}"
+        )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from model_tools.errors import PenstockError
-from resources import settings as environment
+from penstock import settings as environment
+from penstock.errors import PenstockError
 
 FOLDER = Path(__file__).parent / "pictures"
 MOST_BYTES = 300_000

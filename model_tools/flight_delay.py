@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from model_tools.contract import Column, Columns, Contract, Feature, Lookup, Output
+from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
 
 Code = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{2,4}$", min_length=2, max_length=4)]
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 AGAIN = frozenset({502, 503, 504})
 FIRST_WAIT = 0.05

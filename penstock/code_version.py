@@ -4,7 +4,7 @@ import subprocess
 from functools import cache
 from importlib.metadata import version
 
-from resources.settings import ROOT
+from penstock.project import ROOT
 
 
 @cache

@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
+from penstock.project import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
 BookName = Literal["test", "prod"]
 
@@ -125,3 +125,12 @@ def _instant(name: str) -> datetime | None:
             name, expected="an ISO 8601 time such as 2026-11-22T12:00:00Z", found=repr(text), todo=f"Set {name}."
         ) from None
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def book_url(settings: Settings, book: BookName) -> str:
+    """The book's URL; a replica never starts a server, so SettingError where none is set."""
+    url = settings.test_url if book == "test" else settings.prod_url
+    if not url:
+        name = f"PENSTOCK_{book.upper()}_URL"
+        raise SettingError(name, expected="a Postgres URL", found="nothing", todo=f"Set {name}, or run `penstock up`.")
+    return url

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from model_tools.errors import PenstockError
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.settings import Settings
-from resources.warehouse import open_warehouse
+from penstock.errors import PenstockError
+from penstock.settings import Settings
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.opening import open_warehouse
 
 SQL = Path(__file__).parent / "sql" / "example_warehouse"
 FIRST_DAY = date(2013, 1, 1)

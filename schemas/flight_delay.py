@@ -2,7 +2,7 @@
 
 import pandera.pandas as pa
 
-from schemas.shape import INSTANT, REAL, TEXT, WALL_CLOCK, WHOLE
+from penstock.declare.shape import INSTANT, REAL, TEXT, WALL_CLOCK, WHOLE
 
 SHARE = pa.Check.in_range(0, 1)
 MINUTES = pa.Check.in_range(-24 * 60, 48 * 60)

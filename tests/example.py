@@ -9,12 +9,12 @@ import dagster as dg
 import psycopg
 import pytest
 
-from assets.declarations import declared
-from resources import settings as environment
-from resources.book import Book
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.example_warehouse import seed, shift_days
-from resources.settings import Settings
+from penstock import settings as environment
+from penstock.declare.discovery import declared
+from penstock.postgres.book import Book
+from penstock.settings import Settings
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from resources.example import seed, shift_days
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MONTH = "2026-10"

@@ -10,7 +10,7 @@
 set -uo pipefail
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 CACHE=${CACHE:-/var/cache/penstock-places}
-TESTS=${TESTS:-tests/resources/test_postgres_places.py tests/cli/test_ports.py}
+TESTS=${TESTS:-tests/engine/postgres/test_postgres_places.py tests/engine/cli/test_ports.py}
 SCRATCH=$(mktemp -d)
 ACCOUNT=penstock-places
 unset PENSTOCK_HOME PENSTOCK_HTTP_PORT PENSTOCK_DAGSTER_PORT VIRTUAL_ENV

@@ -15,8 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.main import COMMANDS, penstock
-from resources.settings import ROOT
+from penstock.cli.main import COMMANDS, penstock
+from penstock.project import ROOT
 
 ROOMS = {
     "model_tools": set[str](),
@@ -28,7 +28,7 @@ ROOMS = {
     "cli": {"model_tools", "schemas", "resources", "training", "assets", "serve_app"},
 }
 LONGEST_FILE = 300
-SKOPS_FILE = "model_tools/skops_artifact.py"  # the one estimator format that needs scikit-learn, loaded on demand
+SKOPS_FILE = "penstock/artifact/skops_artifact.py"  # the one estimator format that needs scikit-learn, loaded on demand
 EXAMPLE_WORDS = re.compile(r"flight|carrier|airport|airline|weather|tailnum|nyc|\bplanes?\b|\bjfk\b|\bewr\b", re.I)
 EXAMPLE_PATHS = re.compile(r"flight_delay|resources/(sql/)?example_warehouse|^(docs|tests|benchmarks)/|^[A-Z]+\.md$")
 EXAMPLE_COMMANDS = re.compile(r"epilog=.*$")  # the example of a command's --help names a model

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from benchmarks.artifact_figures import Figure, at_most
-from benchmarks.artifact_forest import forest_figures, import_figures
-from benchmarks.artifact_rows import row_figures
-from model_tools.artifact import compiled
+from benchmarks.artifact.forest import forest_figures, import_figures
+from benchmarks.artifact.rows import row_figures
+from benchmarks.figures import Figure, at_most
+from penstock.artifact.native import compiled
 
 PACKAGE = Path(__file__).resolve().parent.parent / "model_tools"
 

@@ -1,6 +1,6 @@
 """ONNX Runtime beside the packed models: run by an interpreter that has skl2onnx and onnxruntime, and nothing of ours.
 
-`PYTHON benchmarks/artifact_onnx.py FOLDER` reads the estimators and rows that the benchmark left there, and prints a
+`PYTHON benchmarks/artifact/by_onnx.py FOLDER` reads the estimators and rows that the benchmark left there, and prints a
 JSON list of [name, value, unit].
 """
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
-from benchmarks.artifact_figures import Figure, at_most, medians, seconds
-from model_tools.artifact import load
-from model_tools.contract import Feature
-from model_tools.packing import pack
+from benchmarks.figures import Figure, at_most, medians, seconds
+from penstock.artifact.load import load
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
 
 PROCESSES = 4
 WIDTH = 8
 PACKED = """
 import numpy as np
-from model_tools.artifact import load
+from penstock.artifact.load import load
 model = load(sys.argv[1])
 rows = np.random.default_rng(int(sys.argv[2])).normal(size=(5_000, 8))
 model.predict({f"x{at}": np.ascontiguousarray(rows[:, at]) for at in range(8)})
@@ -119,7 +119,7 @@ def _pss_of(pid: int) -> float:
 
 def import_figures(repeats: int) -> list[Figure]:
     """What the imports cost, each in fresh processes, in turns."""
-    taken: dict[str, list[float]] = {"numpy": [], "model_tools": [], "model_tools.artifact": []}
+    taken: dict[str, list[float]] = {"numpy": [], "model_tools": [], "penstock.artifact.load": []}
     for _ in range(repeats):
         for name, times in taken.items():
             code = f"import time; begun = time.perf_counter(); import {name}; print(time.perf_counter() - begun)"
@@ -129,7 +129,10 @@ def import_figures(repeats: int) -> list[Figure]:
     return [
         at_most("import model_tools: times import numpy", median(taken["model_tools"]) / base, "x", 1.3),
         at_most(
-            "import model_tools.artifact: times import numpy", median(taken["model_tools.artifact"]) / base, "x", 1.3
+            "import penstock.artifact.load: times import numpy",
+            median(taken["penstock.artifact.load"]) / base,
+            "x",
+            1.3,
         ),
         Figure("  import numpy", base * 1e3, "ms"),
     ]

@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from benchmarks.artifact_figures import Figure, at_least, at_most, medians
-from model_tools.artifact import Artifact, load
-from model_tools.contract import Feature
-from model_tools.packing import pack
+from benchmarks.figures import Figure, at_least, at_most, medians
+from penstock.artifact.load import load
+from penstock.artifact.native import Artifact
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
 
 NUMBERS, CATEGORIES = 15, 5
 FEATURES = [Feature(f"x{at}", "number") for at in range(NUMBERS)] + [

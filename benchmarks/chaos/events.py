@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from benchmarks.serve_changes import Changes
-from benchmarks.serve_clients import Clients, lost
-from benchmarks.serve_stand import Stand
-from resources.book import Book
+from benchmarks.service.changes import Changes
+from benchmarks.service.clients import Clients, lost
+from benchmarks.service.stand import Stand
+from penstock.postgres.book import Book
 
 CALM_SECONDS = 2.0
 MANY = 1_000_000

@@ -17,12 +17,12 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from resources.book import Book
-from resources.postgres_server import DEFAULTS, PostgresServer
-from resources.publish import publish
-from resources.snapshots import Snapshot, SnapshotStore
-from resources.table import ReplicatedTable
-from resources.verify import verify
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.publish.publish import publish
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.verify.verify import verify
 
 TABLE = ReplicatedTable("chaos", "", ("key",), pandera.DataFrameSchema(), indexes=[("part",)], largest_drop=1.0)
 Whole = tuple[int, int, int]
@@ -118,7 +118,7 @@ def _relation(connection: psycopg.Connection, by_view: bool) -> sql.Identifier:
 def kill(count: int, store: SnapshotStore, stored: list[Snapshot], book: Book) -> dict[str, int]:
     """Kill `count` publishers; after each the current table must be whole, and the next publish must clean up."""
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["resources.publish"])
+    context.set_forkserver_preload(["penstock.publish.publish"])
     counts = {"kills": 0, "current tables not whole": 0, "leftovers": 0}
     moments = random.Random()
     for number in range(count):
@@ -176,7 +176,7 @@ def _leftovers(book: Book) -> int:
     return int(row[0]) if row else 0
 
 
-@click.command(epilog="Example: python -m benchmarks.chaos_publish --kills 20 --switches 100 --lookups 20000")
+@click.command(epilog="Example: python -m benchmarks.chaos.publish --kills 20 --switches 100 --lookups 20000")
 @click.option("--kills", default=200, show_default=True, help="Publishers to kill at random moments.")
 @click.option("--switches", default=1000, show_default=True, help="Least switches under readers.")
 @click.option("--lookups", default=200_000, show_default=True, help="Least lookups meanwhile.")

@@ -10,13 +10,13 @@ from typing import Any
 import click
 import msgspec
 
-from benchmarks import serve_home
-from benchmarks.chaos_events import Happened, events
-from benchmarks.serve_changes import changes
-from benchmarks.serve_clients import Clients, lost
-from benchmarks.serve_stand import Stand, stand
-from resources.book import Book
-from resources.settings import Settings
+from benchmarks.chaos.events import Happened, events
+from benchmarks.service import home as serve_home
+from benchmarks.service.changes import changes
+from benchmarks.service.clients import Clients, lost
+from benchmarks.service.stand import Stand, stand
+from penstock.postgres.book import Book
+from penstock.settings import Settings
 
 PATH = "/models/flight_delay/predict"
 REQUESTS = 2000
@@ -107,7 +107,7 @@ def keeps_answering(
     return happened
 
 
-@click.command(epilog="Example: python -m benchmarks.chaos_serve --answers 2000 --minutes 2")
+@click.command(epilog="Example: python -m benchmarks.chaos.serve --answers 2000 --minutes 2")
 @click.option("--answers", default=20_000, show_default=True, help="Least answers while parts are killed.")
 @click.option("--clients", default=12, show_default=True, help="Clients that ask at once.")
 @click.option("--minutes", default=10.0, show_default=True, help="Most minutes of killing.")

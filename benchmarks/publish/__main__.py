@@ -12,11 +12,11 @@ import click
 import pandera.pandas as pa
 from psycopg import sql
 
-from resources.book import Book
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.publish import publish
-from resources.snapshots import SnapshotStore
-from resources.table import ReplicatedTable
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.snapshots.store import SnapshotStore
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
 
 DUCKDB_MEMORY = "64MB"
 """DuckDB sorts beyond this on disk: the extract runs in the process whose memory is measured."""
@@ -123,7 +123,7 @@ def main(
     Without a table, compare publishing with its limit, pandas and dlt.
     """
     if compare or not (file or table or key):
-        from benchmarks.publish_comparison import compare_all
+        from benchmarks.publish.comparison import compare_all
 
         compare_all(rows, larger, rounds, dsn, dlt=dlt, as_json=as_json)
         return

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from benchmarks.publish_contestants import (
+from benchmarks.publish.contestants import (
     Trial,
     dlt_load,
     dlt_python,
@@ -19,10 +19,10 @@ from benchmarks.publish_contestants import (
     to_sql_rows,
     write_ready_made,
 )
-from benchmarks.publish_report import DLT, EXTRACTED, LIMIT, PUBLISHED, TO_SQL, VERIFIED, WHOLE, Compared
-from benchmarks.publish_tables import write_flights, write_synthetic
-from resources.book import Book
-from resources.postgres_server import PostgresServer
+from benchmarks.publish.report import DLT, EXTRACTED, LIMIT, PUBLISHED, TO_SQL, VERIFIED, WHOLE, Compared
+from benchmarks.publish.tables import write_flights, write_synthetic
+from penstock.postgres.book import Book
+from penstock.postgres.server import PostgresServer
 
 
 def compare_all(rows: int, larger: int, rounds: int, dsn: str | None, *, dlt: bool, as_json: bool) -> None:

@@ -15,7 +15,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from benchmarks import publish_dlt
+from benchmarks.publish import by_dlt as publish_dlt
 
 TO_SQL_ROWS, TO_SQL_WHOLE = 250_000, 400_000
 """Of a table with more than the second number of rows pandas loads the first number; its time is multiplied."""

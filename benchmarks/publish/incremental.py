@@ -14,14 +14,14 @@ import pandera.pandas as pandera
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.publish_tables import write_synthetic
-from resources.book import Book
-from resources.extract import extract
-from resources.postgres_server import PostgresServer
-from resources.publish import publish
-from resources.settings import Settings
-from resources.snapshots import SnapshotStore
-from resources.table import ReplicatedTable
+from benchmarks.publish.tables import write_synthetic
+from penstock.declare.table import ReplicatedTable
+from penstock.extract.extract import extract
+from penstock.postgres.book import Book
+from penstock.postgres.server import PostgresServer
+from penstock.publish.publish import publish
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
 
 TABLE = ReplicatedTable(
     "synthetic",
@@ -97,7 +97,7 @@ def _create(url: str, name: str) -> None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-@click.command(epilog="Example: python -m benchmarks.publish_incremental --rows 500000")
+@click.command(epilog="Example: python -m benchmarks.publish.incremental --rows 500000")
 @click.option("--rows", default=5_000_000, show_default=True, help="Rows of the table, of which 1% change per round.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds of which the median counts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

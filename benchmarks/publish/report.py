@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from benchmarks.serve_report import Aim
+from benchmarks.figures import Aim
 
 LIMIT, TO_SQL, DLT = "the limit", "pandas to_sql", "dlt"
 PUBLISHED, VERIFIED = "penstock without verify", "penstock with verify"

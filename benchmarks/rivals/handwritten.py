@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from model_tools import artifact
-from model_tools.columns import column
 from model_tools.flight_delay import CONTRACT
-from resources import settings
-from resources.artifacts import ArtifactStore
-from resources.snapshots import SnapshotStore
-from serve_app.book_url import book_url
+from penstock import settings
+from penstock.artifact import load as artifact
+from penstock.contract.columns import column
+from penstock.releases.artifacts import ArtifactStore
+from penstock.settings import book_url
+from penstock.snapshots.store import SnapshotStore
 
 
 class FlightRequest(BaseModel):
@@ -62,8 +62,8 @@ class Lookups:
 
 def pipeline(path: Path) -> Any:
     """The released model's twin: the same estimator fitted to the same snapshot, through joblib."""
-    from assets.declarations import declared
-    from training.frame import feature_frame, training_rows
+    from penstock.declare.discovery import declared
+    from penstock.training.frame import feature_frame, training_rows
 
     found = settings.load()
     model = declared().model(CONTRACT.model)

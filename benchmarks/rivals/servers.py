@@ -16,16 +16,16 @@ import msgspec
 import numpy as np
 import psycopg
 
-from benchmarks.serve_targets import Target, child, postmaster
-from model_tools import artifact
-from model_tools.columns import request_columns
-from model_tools.contract import Columns
+from benchmarks.service.targets import Target, child, postmaster
 from model_tools.flight_delay import CONTRACT
-from resources.artifacts import ArtifactStore
-from resources.lookups import look_up_now
-from resources.processes import free_port
-from resources.settings import Settings
-from resources.snapshots import SnapshotStore
+from penstock.artifact import load as artifact
+from penstock.contract.columns import request_columns
+from penstock.contract.contract import Columns
+from penstock.lookups.statement import look_up_now
+from penstock.processes import free_port
+from penstock.releases.artifacts import ArtifactStore
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
 
 VENVS = "PENSTOCK_BENCH_VENVS"
 PACKAGES = {
@@ -60,8 +60,8 @@ def environment(name: str) -> Path:
 
 def prepare(settings: Settings, posted: list[dict[str, Any]], moment: str) -> None:
     """Write what the three need: the training rows as feature vectors, and the requests' own feature vectors."""
-    from assets.declarations import declared
-    from training.frame import training_rows
+    from penstock.declare.discovery import declared
+    from penstock.training.frame import training_rows
 
     model = declared().model(CONTRACT.model)
     with psycopg.connect(settings.prod_url) as connection:

@@ -13,12 +13,15 @@ import click
 import httpx
 import msgspec
 
-from benchmarks import serve_files, serve_foreign, serve_home, serve_targets
-from benchmarks.serve_load import Load, measure, middle
-from benchmarks.serve_replica import further_replica
-from benchmarks.serve_report import BARE, COMPARED_AT, HANDWRITTEN, RAY, Report
-from benchmarks.serve_targets import Target
-from resources.settings import Settings
+from benchmarks.rivals import servers as serve_foreign
+from benchmarks.serve.replica import further_replica
+from benchmarks.serve.report import BARE, COMPARED_AT, HANDWRITTEN, RAY, Report
+from benchmarks.service import files as serve_files
+from benchmarks.service import home as serve_home
+from benchmarks.service import targets as serve_targets
+from benchmarks.service.load import Load, measure, middle
+from benchmarks.service.targets import Target
+from penstock.settings import Settings
 
 CONNECTIONS = (1, 8, 64)
 REQUESTS = 2000

@@ -1,4 +1,4 @@
-"""Predictions on a machine on which other programs work as well: `make bench-serve_busy`.
+"""Predictions on a machine on which other programs work as well: `make bench-serve.busy`.
 
 A training run, a compiler, another service: what wants all CPU. The service is measured alone, beside twice as many
 busy processes as there are CPUs, and beside as many that give way as our own Dagster runs do; each with the niceness
@@ -15,20 +15,21 @@ from unittest import mock
 
 import click
 
-from benchmarks import serve_home
-from benchmarks.serve_load import Load, measure, middle
-from benchmarks.serve_targets import on_ray, write_requests
-from cli.dagster_system import RUN_NICENESS
-from resources.processes import give_way
-from resources.settings import Settings
-from serve_app import cluster, ray_environment
+from benchmarks.service import home as serve_home
+from benchmarks.service.load import Load, measure, middle
+from benchmarks.service.targets import on_ray, write_requests
+from penstock.cli.dagster_system import RUN_NICENESS
+from penstock.processes import give_way
+from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray import environment as ray_environment
+from penstock.settings import Settings
 
 CONNECTIONS = 8
 BUSY = "while True: sum(range(10_000))"
 SIDES = {"as Ray has it, 15": "15", "ours, 0": ray_environment.NICENESS}
 
 
-@click.command(epilog="Example: python -m benchmarks.serve_busy --rounds 1 --seconds 2")
+@click.command(epilog="Example: python -m benchmarks.serve.busy --rounds 1 --seconds 2")
 @click.option("--rounds", default=3, show_default=True, help="How often each side is started and measured.")
 @click.option("--seconds", default=4.0, show_default=True, help="Seconds of each measurement.")
 @serve_home.keep

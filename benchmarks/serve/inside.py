@@ -1,4 +1,4 @@
-"""Where a replica's time goes, step by step: `python -m benchmarks.serve_inside [--home FOLDER]`.
+"""Where a replica's time goes, step by step: `python -m benchmarks.serve.inside [--home FOLDER]`.
 
 CPU of one process and of its Postgres backend, per request, for batches of 1 and of 250, without HTTP.
 """
@@ -14,10 +14,10 @@ from typing import Any
 import click
 import msgspec
 
-from benchmarks import serve_home
-from model_tools.columns import request_columns
-from resources import journal
-from resources.settings import Settings
+from benchmarks.service import home as serve_home
+from penstock.contract.columns import request_columns
+from penstock.journal import journal
+from penstock.settings import Settings
 
 SIZES = (1, 250)
 ROUNDS = 7
@@ -35,7 +35,7 @@ class Step(msgspec.Struct, frozen=True):
     wal_bytes: float = 0.0
 
 
-@click.command(epilog="Example: python -m benchmarks.serve_inside --json")
+@click.command(epilog="Example: python -m benchmarks.serve.inside --json")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @serve_home.keep
 def main(*, as_json: bool, home: Path | None) -> None:
@@ -52,10 +52,10 @@ def main(*, as_json: bool, home: Path | None) -> None:
 
 
 async def _measure(settings: Settings) -> list[Step]:
-    from serve_app.app import App
-    from serve_app.lines import connect
-    from serve_app.predict import Found
-    from serve_app.unchanged import plan
+    from penstock.lookups.connection import connect
+    from penstock.serving.answering.predictor import Found
+    from penstock.serving.answering.unchanged import plan
+    from penstock.serving.app import App
 
     app = App(settings, settings.prod_url)
     await app.start()

@@ -1,4 +1,4 @@
-"""Whether a replica's memory grows under load: `python -m benchmarks.serve_memory --minutes 30`."""
+"""Whether a replica's memory grows under load: `python -m benchmarks.serve.memory --minutes 30`."""
 
 import time
 from pathlib import Path
@@ -7,10 +7,11 @@ from statistics import linear_regression, mean
 import click
 import msgspec
 
-from benchmarks import serve_home, serve_targets
-from benchmarks.serve_load import measure
-from benchmarks.serve_targets import Target
-from resources.processes import memory
+from benchmarks.service import home as serve_home
+from benchmarks.service import targets as serve_targets
+from benchmarks.service.load import measure
+from benchmarks.service.targets import Target
+from penstock.processes import memory
 
 CONNECTIONS = 8
 PIECE_SECONDS = 10.0
@@ -29,7 +30,7 @@ class Memory(msgspec.Struct, frozen=True):
     mb: tuple[float, ...]
 
 
-@click.command(epilog="Example: python -m benchmarks.serve_memory --minutes 5 --json")
+@click.command(epilog="Example: python -m benchmarks.serve.memory --minutes 5 --json")
 @click.option("--minutes", default=5.0, show_default=True, help="How long to load the service; 30 for a verdict.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @serve_home.keep

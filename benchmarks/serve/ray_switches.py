@@ -1,4 +1,4 @@
-"""What each switch of Ray Serve gives, one after the other: `make bench-ray_switches`."""
+"""What each switch of Ray Serve gives, one after the other: `make bench-serve.ray_switches`."""
 
 import os
 import re
@@ -15,19 +15,20 @@ import click
 import psutil
 from starlette.middleware import Middleware
 
-from benchmarks import serve_home
-from benchmarks.serve_load import Load, measure, middle
-from benchmarks.serve_targets import PREDICT, Target, on_ray, write_requests
-from resources.processes import tree
-from resources.settings import Settings
-from serve_app import cluster, ray_environment
-from serve_app.fast_lane import FastLane
+from benchmarks.service import home as serve_home
+from benchmarks.service.load import Load, measure, middle
+from benchmarks.service.targets import PREDICT, Target, on_ray, write_requests
+from penstock.processes import tree
+from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray import environment as ray_environment
+from penstock.serving.on_ray.fast_lane import FastLane
+from penstock.settings import Settings
 
 CONNECTIONS = 8
 SERVICE = ("ServeReplica", "ProxyActor", "haproxy")
 THROUGHPUT, HAPROXY = "RAY_SERVE_THROUGHPUT_OPTIMIZED", "RAY_SERVE_ENABLE_HA_PROXY"
 CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-LANE_ALONE = "benchmarks.ray_switches:lane_alone"
+LANE_ALONE = "benchmarks.serve.ray_switches:lane_alone"
 
 
 class Step(NamedTuple):
@@ -46,8 +47,8 @@ STEPS = (
     Step("+ HAProxy before the replica's own port", (CALLBACK,), watch=True, log=True),
     Step("+ no watching for disconnects", (CALLBACK,), log=True),
     Step("+ no log line, no splicing in HAProxy", (CALLBACK,)),
-    Step("+ the short way (`serve_app/fast_lane.py`)", callback=LANE_ALONE),
-    Step("+ joined writes (`serve_app/joined_writes.py`)"),
+    Step("+ the short way (`penstock/serving/on_ray/fast_lane.py`)", callback=LANE_ALONE),
+    Step("+ joined writes (`penstock/serving/on_ray/joined_writes.py`)"),
 )
 
 
@@ -56,7 +57,7 @@ def lane_alone() -> list[Middleware]:
     return [Middleware(FastLane)]
 
 
-@click.command(epilog="Example: python -m benchmarks.ray_switches --rounds 1 --seconds 2")
+@click.command(epilog="Example: python -m benchmarks.serve.ray_switches --rounds 1 --seconds 2")
 @click.option("--rounds", default=3, show_default=True, help="How often each step is started and measured.")
 @click.option("--seconds", default=3.0, show_default=True, help="Seconds of each measurement.")
 @serve_home.keep

@@ -1,4 +1,4 @@
-"""How long making ten thousand predictions again takes: `python -m benchmarks.replay [--predictions 10000]`."""
+"""How long making ten thousand predictions again takes: `python -m benchmarks.serve.replay [--predictions 10000]`."""
 
 import contextlib
 import time
@@ -13,14 +13,14 @@ import click
 import httpx
 import msgspec
 
-from benchmarks import serve_home
-from benchmarks.serve_changes import Changes, changes
-from benchmarks.serve_targets import bare
-from model_tools.registry import contracts
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.replay import Replay
-from resources.settings import Settings
+from benchmarks.service import home as serve_home
+from benchmarks.service.changes import Changes, changes
+from benchmarks.service.targets import bare
+from penstock.contract.registry import contracts
+from penstock.journal.replay import Replay
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.settings import Settings
 
 ARRAY = 200
 MOMENT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -38,7 +38,7 @@ class Replayed(msgspec.Struct, frozen=True):
     seconds: float
 
 
-@click.command(epilog="Example: python -m benchmarks.replay --predictions 2000 --json")
+@click.command(epilog="Example: python -m benchmarks.serve.replay --predictions 2000 --json")
 @click.option("--predictions", default=10_000, show_default=True, help="Least predictions to make and to replay.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @serve_home.keep

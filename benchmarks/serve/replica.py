@@ -8,11 +8,11 @@ import httpx
 import psutil
 import yaml
 
-from benchmarks.serve_load import measure
-from benchmarks.serve_targets import Target
-from resources.processes import memory
-from resources.settings import Settings
-from serve_app import cluster
+from benchmarks.service.load import measure
+from benchmarks.service.targets import Target
+from penstock.processes import memory
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
 
 CONFIG = "serve_config.yaml"
 SETTLE_SECONDS = 3.0

@@ -4,34 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from benchmarks.serve_load import Load
+from benchmarks.figures import Aim
+from benchmarks.service.load import Load
 
 RAY, BARE, HANDWRITTEN = "Penstock on Ray Serve", "Penstock under bare uvicorn", "handwritten FastAPI service"
 FOREIGN = ("MLflow scoring server", "BentoML", "MLServer")
 COMPARED_AT = 8
-
-
-class Aim(msgspec.Struct, frozen=True):
-    """One figure beside its aim; `least` says whether more is better."""
-
-    what: str
-    found: float
-    aim: float
-    least: bool
-    unit: str = ""
-
-    @property
-    def met(self) -> bool:
-        """Whether the aim is reached."""
-        return self.found >= self.aim if self.least else self.found <= self.aim
-
-    def line(self) -> str:
-        """The figure as a line of the report."""
-        sign = "≥" if self.least else "≤"
-        return (
-            f"{'met   ' if self.met else 'MISSED'} {self.what:<62} {self.found:>10,.2f} {self.unit:<6}"
-            f" {sign} {self.aim:,g}"
-        )
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Any
 
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.model import Model
-from resources.publish import publish
-from resources.releases import Proposal, Verdict, current, release, rollback
-from resources.settings import Settings
-from resources.snapshots import Snapshot, SnapshotStore
-from resources.table import ReplicatedTable
+from penstock.declare.model import Model
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import Proposal, Verdict, current, release, rollback
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot, SnapshotStore
 
 MONTH = "2026-10"
 WHO = "chaos"
@@ -45,8 +45,8 @@ class Changes:
 
 def changes(settings: Settings) -> Changes:
     """Train the second release (smaller than the first), and write each table once more without its last row."""
-    from assets.declarations import declared
-    from training.candidate import make_candidate
+    from penstock.declare.discovery import declared
+    from penstock.training.candidate import make_candidate
 
     model = declared().model("flight_delay")
     books = Book("test", settings.test_url), Book("prod", settings.prod_url)

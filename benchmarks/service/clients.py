@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from resources.book import Book
-from resources.journal import journaled
-from resources.journal_sql import READ
+from penstock.journal.journal import journaled
+from penstock.journal.sql import READ
+from penstock.postgres.book import Book
 
 Question = Callable[[int, int], bytes]
 """The body of a client's nth question; no two may be the same question."""

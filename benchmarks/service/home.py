@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from resources.settings import Settings
+from penstock.settings import Settings
 
 NOW = "2026-11-22T12:00:00+00:00"
 MONTH = "2026-10"
@@ -27,8 +27,9 @@ def home(kept: Path | None = None) -> Iterator[Settings]:
 
     It is made for this run and removed, or `kept` for the next, which then starts at once.
     """
-    from resources import postgres, settings
-    from resources.processes import free_port
+    from penstock import settings
+    from penstock.postgres import urls as postgres
+    from penstock.processes import free_port
 
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as temporary:
         folder = kept.resolve() if kept else Path(temporary)
@@ -46,19 +47,19 @@ def home(kept: Path | None = None) -> Iterator[Settings]:
 
 def requests(settings: Settings, count: int) -> list[dict[str, Any]]:
     """Requests about flights that are really coming, without their `asked_at`."""
-    from assets.declarations import declared
-    from resources.coming_requests import coming
+    from penstock.declare.discovery import declared
+    from penstock.extract.coming_requests import coming
 
     return coming(settings, declared().model("flight_delay"), count)
 
 
 def _materialize(settings: Settings) -> None:
     import dagster as dg
-
-    from assets.declarations import declared
     from assets.definitions import defs
-    from resources.duckdb_warehouse import DuckDBWarehouse
-    from resources.example_warehouse import seed, shift_days
+
+    from penstock.declare.discovery import declared
+    from penstock.warehouse.duckdb_file import DuckDBWarehouse
+    from resources.example import seed, shift_days
 
     warehouse = DuckDBWarehouse(str(settings.warehouse_file), now=settings.now())
     seed(warehouse, shift_days(settings.now()))

@@ -7,7 +7,7 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.serve_targets import Target
+from benchmarks.service.targets import Target
 
 SCRIPT = Path(__file__).parent / "serve_load.lua"
 PATIENCE = "20s"

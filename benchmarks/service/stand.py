@@ -10,10 +10,11 @@ import httpx
 import psutil
 import yaml
 
-from resources import postgres
-from resources.processes import tree
-from resources.settings import ROOT, Settings
-from serve_app import cluster
+from penstock.postgres import urls as postgres
+from penstock.processes import tree
+from penstock.project import ROOT
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
 
 PATIENCE_SECONDS = 120.0
 PARTS = {"replica": "ServeReplica", "HAProxy": "/bin/haproxy ", "controller": "ServeController"}

@@ -7,10 +7,11 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from benchmarks.serve_files import UNJOURNALED
-from resources import journal, settings
-from resources.journal import Entries
-from serve_app.deployment import Predictions
+from benchmarks.service.files import UNJOURNALED
+from penstock import settings
+from penstock.journal import journal
+from penstock.journal.journal import Entries
+from penstock.serving.deployment import Predictions
 
 LOOK_SECONDS = 0.2
 

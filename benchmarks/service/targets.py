@@ -15,15 +15,16 @@ import httpx
 import msgspec
 import psutil
 
-from benchmarks.serve_files import ARRAYS, REQUESTS, UNJOURNALED
-from resources import postgres
-from resources.processes import end_tree, free_port, memory, tree
-from resources.settings import ROOT, Settings
-from serve_app import cluster
+from benchmarks.service.files import ARRAYS, REQUESTS, UNJOURNALED
+from penstock.postgres import urls as postgres
+from penstock.processes import end_tree, free_port, memory, tree
+from penstock.project import ROOT
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
 
 READY_SECONDS = 90
 PREDICT = "/models/flight_delay/predict"
-HANDWRITTEN = ("--factory", "benchmarks.serve_handwritten:application", "--log-level", "warning", "--no-access-log")
+HANDWRITTEN = ("--factory", "benchmarks.rivals.handwritten:application", "--log-level", "warning", "--no-access-log")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def on_ray(settings: Settings) -> Iterator[list[Target]]:
     started = cluster.start(settings)
     try:
         config = (ROOT / "serve_app" / "serve_config.yaml").read_text()
-        config = config.replace("serve_app.deployment:build", "benchmarks.serve_switchable:build")
+        config = config.replace("serve_app.deployment:build", "benchmarks.service.switchable:build")
         path = settings.home / "serve_config.yaml"
         path.write_text(config)
         cluster.apply(settings, path)
@@ -127,7 +128,7 @@ def on_ray(settings: Settings) -> Iterator[list[Target]]:
 @contextmanager
 def bare(settings: Settings) -> Iterator[list[Target]]:
     """Ours under bare uvicorn: the limit."""
-    yield from _ours(settings, "Penstock under bare uvicorn", "serve_app.bare")
+    yield from _ours(settings, "Penstock under bare uvicorn", "penstock.serving.bare")
 
 
 @contextmanager

@@ -15,14 +15,14 @@ from time import process_time
 import click
 import msgspec
 
-from assets.declarations import declared
 from assets.flight_delay import MODEL
-from benchmarks.artifact_figures import Figure, at_most, medians
-from benchmarks.train_sides import Monthly, plain, training_memory
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.example_warehouse import seed, shift_days
-from resources.postgres_server import DEFAULTS, PostgresServer
-from resources.settings import Settings
+from benchmarks.figures import Figure, at_most, medians
+from benchmarks.train.sides import Monthly, plain, training_memory
+from penstock.declare.discovery import declared
+from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.settings import Settings
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from resources.example import seed, shift_days
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MONTH = "2026-10"

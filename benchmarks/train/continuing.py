@@ -1,7 +1,7 @@
 """Months that go on from the release before, beside months trained anew: metric and time on the shipped example.
 
 Both sides train on the same snapshots, are judged on the same held-out months, and go through gate and ledger of a
-book of their own. Run as `python -m benchmarks.incremental [--months 6] [--json FILE]`.
+book of their own. Run as `python -m benchmarks.train.continuing [--months 6] [--json FILE]`.
 """
 
 import argparse
@@ -16,23 +16,23 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from assets.declarations import declared
 from assets.flight_delay import MODEL
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.example_warehouse import seed, shift_days
-from resources.model import GateRule, Model
-from resources.postgres_server import DEFAULTS, PostgresServer
-from resources.releases import current
-from resources.settings import Settings
-from resources.snapshots import Snapshot, SnapshotStore
-from training.candidate import make_candidate
-from training.continuing import start_of
-from training.gate import GateRefused
-from training.monthly import take_rows
-from training.months import month_after
-from training.release import artifact_cache, release_to_test
+from penstock.declare.discovery import declared
+from penstock.declare.model import GateRule, Model
+from penstock.postgres.book import Book
+from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import current
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.training.candidate import make_candidate
+from penstock.training.continuing import start_of
+from penstock.training.gate import GateRefused
+from penstock.training.monthly import take_rows
+from penstock.training.months import month_after
+from penstock.training.release import artifact_cache, release_to_test
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from resources.example import seed, shift_days
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LAST = "2026-10"

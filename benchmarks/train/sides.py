@@ -12,30 +12,31 @@ import psycopg
 from psycopg import sql
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from assets.declarations import declared
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.model import Model
-from resources.postgres_server import PostgresServer
-from resources.releases import Proposal, Verdict, current, release
-from resources.settings import ROOT, Settings
-from resources.snapshots import Snapshot
-from resources.training_join import training_query
-from training.candidate import make_candidate
-from training.gate import INTERVALS
-from training.job import train
-from training.monthly import take_rows
-from training.months import windows
-from training.release import SCORED, release_to_prod, release_to_test
+from penstock.declare.discovery import declared
+from penstock.declare.model import Model
+from penstock.extract.training_join import training_query
+from penstock.postgres.book import Book
+from penstock.postgres.server import PostgresServer
+from penstock.project import ROOT
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import Proposal, Verdict, current, release
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot
+from penstock.training.candidate import make_candidate
+from penstock.training.gate import INTERVALS
+from penstock.training.job import train
+from penstock.training.monthly import take_rows
+from penstock.training.months import windows
+from penstock.training.release import SCORED, release_to_prod, release_to_test
 
 MEMORY = """
 import sys
 from dataclasses import replace
 from pathlib import Path
 from assets.flight_delay import MODEL
-from resources.artifacts import ArtifactStore
-from resources.snapshots import SnapshotStore
-from training.candidate import make_candidate
+from penstock.releases.artifacts import ArtifactStore
+from penstock.snapshots.store import SnapshotStore
+from penstock.training.candidate import make_candidate
 snapshots, artifacts, training, holdout, month, most = sys.argv[1:]
 store, model = SnapshotStore(snapshots), replace(MODEL, most_training_rows=int(most) or None)
 make_candidate(model, month, store.open(training), store.open(holdout), ArtifactStore(artifacts), code_version="")
@@ -71,7 +72,7 @@ class Monthly:
             self.month,
             self.training,
             self.holdout,
-            declared_in="assets.declarations",
+            declared_in="penstock.declare.discovery",
             before=before,
             code_version="benchmark",
             say=lambda text: steps.append((text.split(maxsplit=1)[0].rstrip(","), perf_counter())),

@@ -472,7 +472,7 @@ static PyMethodDef kernel_methods[] = {
     {NULL, NULL, 0, NULL}};
 static PyType_Slot kernel_slots[] = {{Py_tp_new, Kernel_new}, {Py_tp_dealloc, Kernel_dealloc},
                                      {Py_tp_methods, kernel_methods}, {0, NULL}};
-static PyType_Spec kernel_spec = {"model_tools._kernel.Kernel", sizeof(Kernel), 0, Py_TPFLAGS_DEFAULT, kernel_slots};
+static PyType_Spec kernel_spec = {"penstock.artifact._kernel.Kernel", sizeof(Kernel), 0, Py_TPFLAGS_DEFAULT, kernel_slots};
 
 static int add_types(PyObject *module) {
     PyObject *type = PyType_FromSpec(&kernel_spec);

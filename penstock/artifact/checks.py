@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from model_tools import program
-from model_tools.artifact_file import NODE, Header
-from model_tools.errors import ArtifactError
-from model_tools.program import BINARY, Link
+from penstock.artifact import program
+from penstock.artifact.file import NODE, Header
+from penstock.artifact.program import BINARY, Link
+from penstock.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
 _EMPTY: dict[str, Array] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.contract import Columns, Feature
-from model_tools.errors import ContractError
+from penstock.contract.contract import Columns, Feature
+from penstock.errors import ContractError
 
 Array = np.ndarray[Any, Any]
 

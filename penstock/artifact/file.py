@@ -11,8 +11,8 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 import numpy as np
 
-from model_tools.contract import Feature
-from model_tools.errors import ArtifactError
+from penstock.contract.contract import Feature
+from penstock.errors import ArtifactError
 
 MAGIC = b"\x89PENSTK\n"
 VERSION = 1

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.links_numpy import finish
-from model_tools.program import CATEGORY, FEATURE, LEAF, MISSING_LEFT, Link
-from model_tools.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, Refused, run_program
+from penstock.artifact.links_numpy import finish
+from penstock.artifact.program import CATEGORY, FEATURE, LEAF, MISSING_LEFT, Link
+from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, Refused, run_program
 
 Array = np.ndarray[Any, Any]
 PREDICTION, RAW, LEAVES, INPUTS = range(4)

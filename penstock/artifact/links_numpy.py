@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.program import Link
+from penstock.artifact.program import Link
 
 Array = np.ndarray[Any, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.errors import ArtifactError
+from penstock.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
 

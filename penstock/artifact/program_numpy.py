@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.program import Op
+from penstock.artifact.program import Op
 
 Array = np.ndarray[Any, Any]
 NOT_CANONICAL, OUT_OF_BOUNDS = -1, -2

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.artifact import Artifact, Engine
-from model_tools.artifact_columns import canonical
-from model_tools.artifact_file import Header
-from model_tools.contract import Columns, Feature
-from model_tools.errors import ArtifactError, ContractError, UnsupportedEstimator
-from model_tools.packing_model import model_classes
-from model_tools.program import Link
+from penstock.artifact.columns import canonical
+from penstock.artifact.file import Header
+from penstock.artifact.native import Artifact, Engine
+from penstock.artifact.packing.model import model_classes
+from penstock.artifact.program import Link
+from penstock.contract.contract import Columns, Feature
+from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 
 Array = np.ndarray[Any, Any]
 ALLOWED = (

@@ -16,11 +16,11 @@ def advise(table: str, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from assets.declarations import declared
-    from resources.advice import advise as measure
-    from resources.postgres import open_books
-    from resources.settings import load
-    from resources.warehouse import open_warehouse
+    from penstock.declare.discovery import declared
+    from penstock.postgres.urls import open_books
+    from penstock.publish.advice import advise as measure
+    from penstock.settings import load
+    from penstock.warehouse.opening import open_warehouse
 
     settings = load()
     known = declared().tables.get(table)

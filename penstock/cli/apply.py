@@ -10,9 +10,9 @@ def apply() -> None:
 
     A change of numbers alone (replicas, limits) restarts nothing; a change of code replaces the replicas one by one.
     """
-    from cli.steps import Steps
-    from resources.settings import load
-    from serve_app import cluster
+    from penstock.cli.steps import Steps
+    from penstock.serving.on_ray import cluster
+    from penstock.settings import load
 
     with Steps(Console(highlight=False)) as steps, steps.step("Ray Serve") as step:
         step.show("waiting until the replicas serve")

@@ -3,8 +3,8 @@
 import click
 import msgspec
 
-from model_tools.errors import PenstockError
-from resources import settings as environment
+from penstock import settings as environment
+from penstock.errors import PenstockError
 
 
 @click.command("card", epilog="Example: penstock card flight_delay --version 3")
@@ -17,11 +17,11 @@ def command(model: str, version: int | None, book: str, as_json: bool, as_html: 
     """Print the card of a release of MODEL as Markdown: what it is for, was made from, and how it did."""
     if as_json and as_html:
         raise click.UsageError("--json and --html exclude each other.")
-    from model_tools.registry import contract
-    from resources.card_text import html, markdown
-    from resources.cards import CardStore, Released
-    from resources.postgres import open_books
-    from resources.releases import current, newest_entry
+    from penstock.contract.registry import contract
+    from penstock.postgres.urls import open_books
+    from penstock.releases.card_text import html, markdown
+    from penstock.releases.cards import CardStore, Released
+    from penstock.releases.ledger import current, newest_entry
 
     contract(model)
     settings = environment.load()

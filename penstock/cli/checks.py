@@ -8,12 +8,14 @@ from importlib import metadata
 import msgspec
 import psycopg
 
-from cli.parts import parts
-from cli.ports import check_ports
-from model_tools.errors import PenstockError
-from resources import postgres, postgres_data
-from resources.book import Book
-from resources.settings import ROOT, Settings
+from penstock.cli.parts import parts
+from penstock.cli.ports import check_ports
+from penstock.errors import PenstockError
+from penstock.postgres import data as postgres_data
+from penstock.postgres import urls as postgres
+from penstock.postgres.book import Book
+from penstock.project import ROOT
+from penstock.settings import Settings
 
 LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few weeks
 
@@ -89,7 +91,7 @@ def _abandoned() -> list[Finding]:
 
 def _books(settings: Settings) -> list[Finding]:
     """Whether PROD has a release of every model, and its tables are as fresh as declared."""
-    from assets.declarations import declared
+    from penstock.declare.discovery import declared
 
     known = declared()
     prod = postgres.open_books(settings)[1]
@@ -109,7 +111,7 @@ def _books(settings: Settings) -> list[Finding]:
 
 
 def _artifact(settings: Settings, prod: Book, model: str, version: int | None) -> Finding:
-    from resources.artifacts import ArtifactStore
+    from penstock.releases.artifacts import ArtifactStore
 
     if version is None:
         return Finding("release", False, f"{model} has no release", f"Run `penstock train {model}`.")

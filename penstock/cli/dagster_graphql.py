@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 LOCATION = "penstock"
 REPOSITORY = "__repository__"

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
-from resources.book import Book
-from resources.log_text import cause
+from penstock.cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from penstock.log_text import cause
+from penstock.postgres.book import Book
 
 POLL_SECONDS = 0.5
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}

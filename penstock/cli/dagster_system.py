@@ -5,12 +5,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.dagster_graphql import GraphQL
-from cli.environment import child_environment
-from model_tools.errors import PenstockError
-from resources.log_text import cause
-from resources.processes import Processes, Record, free_port
-from resources.settings import ROOT, Settings
+from penstock.cli.dagster_graphql import GraphQL
+from penstock.cli.environment import child_environment
+from penstock.errors import PenstockError
+from penstock.log_text import cause
+from penstock.processes import Processes, Record, free_port
+from penstock.project import ROOT
+from penstock.settings import Settings
 
 CODE, WEB, DAEMON = "dagster-code", "dagster-webserver", "dagster-daemon"
 PARTS = (CODE, WEB, DAEMON)

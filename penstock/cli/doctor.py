@@ -14,8 +14,8 @@ def doctor(as_json: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from cli.checks import diagnose
-    from resources.settings import load
+    from penstock.cli.checks import diagnose
+    from penstock.settings import load
 
     findings = diagnose(load())
     if as_json:

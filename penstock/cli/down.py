@@ -12,11 +12,11 @@ def down() -> None:
 
     What was written stays in PENSTOCK_HOME, so that the next `penstock up` goes on from there.
     """
-    from cli import dagster_system
-    from cli.steps import Steps
-    from resources import postgres
-    from resources.settings import load
-    from serve_app import cluster
+    from penstock.cli import dagster_system
+    from penstock.cli.steps import Steps
+    from penstock.postgres import urls as postgres
+    from penstock.serving.on_ray import cluster
+    from penstock.settings import load
 
     settings = load()
     stops: dict[str, Callable[[], bool]] = {

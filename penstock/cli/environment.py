@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from resources import postgres
-from resources.settings import ROOT, Settings
+from penstock.postgres import urls as postgres
+from penstock.project import ROOT
+from penstock.settings import Settings
 
 
 def dagster_home(settings: Settings) -> Path:

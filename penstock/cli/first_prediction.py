@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from model_tools.client import Client, ServiceError
-from model_tools.errors import PenstockError
-from resources.coming_requests import coming
-from resources.model import Model
-from resources.settings import Settings
+from penstock.client import Client, ServiceError
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.extract.coming_requests import coming
+from penstock.settings import Settings
 
 WAIT_SECONDS = 60.0
 ASK_SECONDS = 30.0

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 COMMANDS = {
     "up": "Start everything that does not run yet, up to an answered prediction.",
@@ -90,7 +90,7 @@ def _unexpected(error: Exception) -> NoReturn:
     text = "".join(traceback.format_exception(error))
     words = f"{type(error).__name__}: {str(error).strip()}"[:1000]
     try:
-        from resources.settings import load
+        from penstock.settings import load
 
         log = load().home / "logs" / "penstock.log"
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,13 @@ import msgspec
 import psutil
 import psycopg
 
-from cli import dagster_system
-from cli.first_prediction import is_ready
-from model_tools.errors import PenstockError
-from resources import postgres
-from resources.processes import Processes, memory, tree
-from resources.settings import Settings
-from serve_app import cluster
+from penstock.cli import dagster_system
+from penstock.cli.first_prediction import is_ready
+from penstock.errors import PenstockError
+from penstock.postgres import urls as postgres
+from penstock.processes import Processes, memory, tree
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
 
 STOPPED = "not running"
 HEALTHY = "healthy"

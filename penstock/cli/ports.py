@@ -4,10 +4,10 @@ import os
 
 import msgspec
 
-from cli import dagster_system
-from model_tools.errors import PenstockError
-from resources.processes import Processes, free_port, is_free
-from resources.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, remember_ports
+from penstock.cli import dagster_system
+from penstock.errors import PenstockError
+from penstock.processes import Processes, free_port, is_free
+from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, remember_ports
 
 
 class PortTaken(PenstockError):

@@ -5,9 +5,9 @@ import sys
 import click
 import msgspec
 
-from model_tools.client import Client, ServiceError
-from model_tools.errors import PenstockError
-from resources import settings as environment
+from penstock import settings as environment
+from penstock.client import Client, ServiceError
+from penstock.errors import PenstockError
 
 SECONDS = 30.0
 TODO = {0: "Run `penstock up`.", 401: "Set PENSTOCK_API_KEY."}

@@ -20,13 +20,13 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
     """
     from rich.console import Console
 
-    from assets.declarations import declared
-    from cli.publish_report import publications_table
-    from resources import publish as publishing
-    from resources.extract import extract
-    from resources.postgres import open_books
-    from resources.settings import load
-    from resources.warehouse import open_warehouse
+    from penstock.cli.publish_report import publications_table
+    from penstock.declare.discovery import declared
+    from penstock.extract.extract import extract
+    from penstock.postgres.urls import open_books
+    from penstock.publish import publish as publishing
+    from penstock.settings import load
+    from penstock.warehouse.opening import open_warehouse
 
     if bool(tables) == everything:
         raise click.UsageError("name the tables to publish, or give --all")

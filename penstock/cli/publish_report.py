@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from resources.publication import Publication
+from penstock.publish.publication import Publication
 
 
 def publications_table(publications: Sequence[Publication]) -> Table:

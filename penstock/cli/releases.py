@@ -7,8 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from resources import settings as environment
-from resources.measures import MEASURES, judged_by
+from penstock import settings as environment
+from penstock.declare.metrics import MEASURES, judged_by
 
 
 @click.command("releases", epilog="Example: penstock releases flight_delay --book prod")
@@ -18,9 +18,9 @@ from resources.measures import MEASURES, judged_by
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
 def command(model: str, book: str, limit: int, as_json: bool) -> None:
     """Print who released which version of MODEL when and why, newest first."""
-    from model_tools.registry import contract
-    from resources.postgres import open_books
-    from resources.releases import current, ledger
+    from penstock.contract.registry import contract
+    from penstock.postgres.urls import open_books
+    from penstock.releases.ledger import current, ledger
 
     contract(model)
     chosen = open_books(environment.load())[book == "prod"]

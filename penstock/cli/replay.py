@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import click
 import msgspec
 
-from model_tools.errors import PenstockError
-from resources import settings as environment
+from penstock import settings as environment
+from penstock.errors import PenstockError
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -25,10 +25,10 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
     features or output. Exits with status 1 if any differs.
     """
-    from model_tools.registry import contracts
-    from resources.artifacts import ArtifactStore
-    from resources.postgres import open_books
-    from resources.replay import Replay
+    from penstock.contract.registry import contracts
+    from penstock.journal.replay import Replay
+    from penstock.postgres.urls import open_books
+    from penstock.releases.artifacts import ArtifactStore
 
     if not ids and not since:
         raise click.UsageError("Give prediction ids, or --since.")

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from resources import settings as environment
+from penstock import settings as environment
 
 
 @click.command("requests", epilog="Example: penstock requests flight_delay --count 1000 > requests.jsonl")
@@ -12,8 +12,8 @@ from resources import settings as environment
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of one request a line.")
 def command(model: str, count: int, as_json: bool) -> None:
     """Print COUNT different requests about MODEL that a backend would send next, one JSON a line."""
-    from assets.declarations import declared
-    from resources.coming_requests import coming
+    from penstock.declare.discovery import declared
+    from penstock.extract.coming_requests import coming
 
     requests = coming(environment.load(), declared().model(model), count)
     if as_json:

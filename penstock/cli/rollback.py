@@ -5,7 +5,7 @@ import getpass
 import click
 import msgspec
 
-from resources import settings as environment
+from penstock import settings as environment
 
 
 @click.command("rollback", epilog='Example: penstock rollback flight_delay --why "late share looks off"')
@@ -16,9 +16,9 @@ from resources import settings as environment
 @click.option("--json", "as_json", is_flag=True, help="Print the new ledger entries as JSON.")
 def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> None:
     """Make an earlier release of MODEL current again; replicas serve it within a second."""
-    from model_tools.registry import contract
-    from resources.postgres import open_books
-    from resources.releases import rollback
+    from penstock.contract.registry import contract
+    from penstock.postgres.urls import open_books
+    from penstock.releases.ledger import rollback
 
     contract(model)
     test, prod = open_books(environment.load())

@@ -15,9 +15,9 @@ def status(as_json: bool) -> None:
     """
     import msgspec
 
-    from cli.parts import parts
-    from resources import postgres
-    from resources.settings import load
+    from penstock.cli.parts import parts
+    from penstock.postgres import urls as postgres
+    from penstock.settings import load
 
     settings = load()
     found = parts(settings)

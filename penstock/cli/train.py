@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from resources import settings as environment
+from penstock import settings as environment
 
 
 @click.command("train", epilog="Example: penstock train flight_delay --month 2026-10")
@@ -32,15 +32,15 @@ def command(
     """Train MODEL on the months before one, judge it on that month, and release it through the gate."""
     if override and context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--override needs --why TEXT, which the ledger keeps.")
-    from assets.declarations import declared
-    from resources.code_version import code_version
-    from resources.postgres import open_books
-    from resources.releases import current
-    from training.job import train
-    from training.monthly import missing_tables, prepare, publish_missing, take_rows
-    from training.months import last_complete
-    from training.release import gate, release_to_prod, release_to_test
-    from training.skew import skew
+    from penstock.code_version import code_version
+    from penstock.declare.discovery import declared
+    from penstock.postgres.urls import open_books
+    from penstock.releases.ledger import current
+    from penstock.training.job import train
+    from penstock.training.monthly import missing_tables, prepare, publish_missing, take_rows
+    from penstock.training.months import last_complete
+    from penstock.training.release import gate, release_to_prod, release_to_test
+    from penstock.training.skew import skew
 
     settings, found = environment.load(), declared()
     declaration = found.model(model)
@@ -64,7 +64,7 @@ def command(
             month,
             training,
             holdout,
-            declared_in="assets.declarations",
+            declared_in="penstock.declare.discovery",
             before=before,
             code_version=code_version(),
             say=_told,
@@ -97,7 +97,7 @@ def command(
 
 def _scored(metrics: Mapping[str, Any]) -> str:
     """How the candidate did in the metric that judges it, and how the base rate does."""
-    from resources.measures import MEASURES, judged_by
+    from penstock.declare.metrics import MEASURES, judged_by
 
     judged = judged_by(metrics)
     base = metrics.get(f"{judged}_base_rate")

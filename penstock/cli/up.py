@@ -10,8 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.steps import Steps
-from resources.settings import Settings
+from penstock.cli.steps import Steps
+from penstock.settings import Settings
 
 
 @click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
@@ -21,8 +21,8 @@ def up(key: str) -> None:
 
     Run again, it does only what is missing. Everything keeps running until `penstock down`.
     """
-    from cli.ports import choose_ports
-    from resources.settings import load
+    from penstock.cli.ports import choose_ports
+    from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
     with _alone(settings, console), Steps(console) as steps:
@@ -47,7 +47,7 @@ def up(key: str) -> None:
 
 def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
-    from resources import postgres
+    from penstock.postgres import urls as postgres
 
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
@@ -64,7 +64,7 @@ def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
 
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
-    from resources import example_warehouse
+    from resources import example as example_warehouse
 
     with steps.step("Warehouse") as step:
         step.show("laying a year of real rows around now")
@@ -72,7 +72,7 @@ def _warehouse(settings: Settings, steps: Steps) -> None:
 
 
 def _dagster(settings: Settings, steps: Steps) -> None:
-    from cli import dagster_system
+    from penstock.cli import dagster_system
 
     with steps.step("Dagster") as step:
         step.show("code server, webserver, daemon")
@@ -81,8 +81,8 @@ def _dagster(settings: Settings, steps: Steps) -> None:
 
 
 def _service(settings: Settings, steps: Steps) -> None:
-    from cli.first_prediction import is_ready
-    from serve_app import cluster
+    from penstock.cli.first_prediction import is_ready
+    from penstock.serving.on_ray import cluster
 
     with steps.step("Ray Serve") as step:
         if cluster.find(settings) and is_ready(settings):
@@ -96,9 +96,9 @@ def _service(settings: Settings, steps: Steps) -> None:
 
 
 def _materialize(settings: Settings, steps: Steps) -> None:
-    from assets.declarations import declared
-    from cli import dagster_runs, dagster_system
-    from resources import postgres
+    from penstock.cli import dagster_runs, dagster_system
+    from penstock.declare.discovery import declared
+    from penstock.postgres import urls as postgres
 
     needed = {
         name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in declared().models.items()
@@ -114,8 +114,8 @@ def _materialize(settings: Settings, steps: Steps) -> None:
 
 
 def _predict(settings: Settings, steps: Steps, key: str) -> list[Any]:
-    from assets.declarations import declared
-    from cli.first_prediction import ask
+    from penstock.cli.first_prediction import ask
+    from penstock.declare.discovery import declared
 
     asked = []
     for name, model in declared().models.items():

@@ -15,10 +15,10 @@ def verify(tables: tuple[str, ...], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from resources import verify as verifying
-    from resources.postgres import open_books
-    from resources.settings import load
-    from resources.snapshots import SnapshotStore
+    from penstock.postgres.urls import open_books
+    from penstock.settings import load
+    from penstock.snapshots.store import SnapshotStore
+    from penstock.verify import verify as verifying
 
     settings = load()
     found = verifying.verify(open_books(settings), SnapshotStore(settings.snapshots), tables)

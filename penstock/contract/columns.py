@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from model_tools.contract import Contract, Kind, kind_of
+from penstock.contract.contract import Contract, Kind, kind_of
 
 _NAT = np.iinfo(np.int64).min
 _DAY = 86_400_000_000

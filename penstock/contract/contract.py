@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from model_tools.errors import ContractError
+from penstock.errors import ContractError
 
 Kind = Literal["number", "text", "time"]
 Columns = Mapping[str, np.ndarray[Any, Any]]

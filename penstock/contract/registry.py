@@ -5,8 +5,8 @@ import pkgutil
 from functools import cache
 
 import model_tools
-from model_tools.contract import Contract
-from model_tools.errors import ContractError
+from penstock.contract.contract import Contract
+from penstock.errors import ContractError
 
 
 @cache

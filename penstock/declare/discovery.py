@@ -5,10 +5,10 @@ import pkgutil
 from functools import cache
 
 import assets
-from resources.declared import Declared
-from resources.model import Model
-from resources.preparation import Preparation
-from resources.table import ReplicatedTable
+from penstock.declare.model import Model
+from penstock.declare.preparation import Preparation
+from penstock.declare.project import Declared
+from penstock.declare.table import ReplicatedTable
 
 MACHINERY = frozenset({"declarations", "definitions"})
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from model_tools.contract import Output
+from penstock.contract.contract import Output
 
 Task = Literal["binary", "multiclass", "regression"]
 MetricName = Literal["roc_auc", "log_loss", "brier", "accuracy", "roc_auc_ovr", "rmse", "mae", "r2"]

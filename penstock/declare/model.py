@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import pandera.pandas as pa
 
-from model_tools.contract import Contract
-from model_tools.errors import PenstockError
-from resources.measures import MetricName, Task, measures_for, task_of
+from penstock.contract.contract import Contract
+from penstock.declare.metrics import MetricName, Task, measures_for, task_of
+from penstock.errors import PenstockError
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from model_tools.errors import PenstockError
-from resources.model import Model
-from resources.preparation import Preparation
-from resources.table import ReplicatedTable
+from penstock.declare.model import Model
+from penstock.declare.preparation import Preparation
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
 
 
 @dataclass(frozen=True)

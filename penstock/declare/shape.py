@@ -8,7 +8,7 @@ import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 TEXT = pd.ArrowDtype(pyarrow.string())
 WHOLE = pd.ArrowDtype(pyarrow.int32())

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pandera.pandas as pa
 
-from model_tools.contract import Lookup
+from penstock.contract.contract import Lookup
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from resources.key_places import Ahead, Places, compare, places
-from resources.snapshot import Snapshot
+from penstock.rows.key_places import Ahead, Places, compare, places
+from penstock.snapshots.snapshot import Snapshot
 
 
 class ChangedRows:

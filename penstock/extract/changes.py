@@ -6,16 +6,16 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_tools.errors import PenstockError
-from resources.changed_rows import ChangedRows
-from resources.column_types import stored_schema
-from resources.conform import conform
-from resources.key_order import KeyOrder
-from resources.merge import merged
-from resources.snapshot import Snapshot, SnapshotError
-from resources.snapshot_proof import check_file
-from resources.table import ReplicatedTable
-from schemas.shape import shape_text
+from penstock.declare.shape import shape_text
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
+from penstock.extract.changed_rows import ChangedRows
+from penstock.rows.conform import conform
+from penstock.rows.key_order import KeyOrder
+from penstock.rows.merge import merged
+from penstock.rows.types import stored_schema
+from penstock.snapshots.proof import check_file
+from penstock.snapshots.snapshot import Snapshot, SnapshotError
 
 WATERMARK = "watermark"
 """The name under which the last snapshot's greatest watermark is bound."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from resources.model import Model
-from resources.settings import Settings
-from resources.warehouse import open_warehouse
+from penstock.declare.model import Model
+from penstock.settings import Settings
+from penstock.warehouse.opening import open_warehouse
 
 
 def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from resources.incremental import (
+from penstock.declare.model import Model
+from penstock.declare.shape import shape_check, shape_text
+from penstock.declare.table import ReplicatedTable
+from penstock.extract.changes import (
     WATERMARK,
     changed_rows,
     changes_query,
@@ -11,14 +14,11 @@ from resources.incremental import (
     continued,
     greatest_watermark,
 )
-from resources.model import Model
-from resources.settings import Settings
-from resources.snapshots import Snapshot, SnapshotStore
-from resources.table import ReplicatedTable
-from resources.training_join import training_query
-from resources.warehouse import open_warehouse
-from resources.warehouse_version import holds, version_of
-from schemas.shape import shape_check, shape_text
+from penstock.extract.training_join import training_query
+from penstock.extract.version import holds, version_of
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.warehouse.opening import open_warehouse
 
 
 def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:

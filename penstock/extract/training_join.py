@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from model_tools.contract import Contract, Lookup
-from model_tools.errors import ContractError
+from penstock.contract.contract import Contract, Lookup
+from penstock.errors import ContractError
 
 
 def training_query(contract: Contract, base: str, tables: Mapping[str, str], dialect: str) -> str:

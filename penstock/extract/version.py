@@ -4,10 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
-from resources.warehouse import Warehouse
-from schemas.shape import shape_text
+from penstock.declare.shape import shape_text
+from penstock.declare.table import ReplicatedTable
+from penstock.snapshots.store import Snapshot
+from penstock.warehouse.interface import Warehouse
 
 
 def version_of(warehouse: Warehouse, table: ReplicatedTable) -> str:

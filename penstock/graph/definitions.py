@@ -4,12 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from assets.declarations import declared
-from assets.factories import model_retention, releasing, replication, retention, standing_checks, warehouse
-from assets.factories.environment import Environment
-from assets.factories.training import TrainingAssets
-from resources.model_retention import ModelRetention
-from resources.retention_policy import RetentionPolicy
+from penstock.declare.discovery import declared
+from penstock.graph import model_retention, releasing, replication, retention, standing_checks, warehouse
+from penstock.graph.environment import Environment
+from penstock.graph.training import TrainingAssets
+from penstock.retention.models import ModelRetention
+from penstock.retention.policy import RetentionPolicy
 
 
 def build() -> dg.Definitions:

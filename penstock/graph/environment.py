@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from resources import settings as environment
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.postgres import open_books
-from resources.settings import Settings
-from resources.snapshots import SnapshotStore
+from penstock import settings as environment
+from penstock.postgres.book import Book
+from penstock.postgres.urls import open_books
+from penstock.releases.artifacts import ArtifactStore
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
 
 
 class Environment(dg.ConfigurableResource[None]):

@@ -9,9 +9,9 @@ from typing import Any
 import dagster as dg
 import pandera.pandas as pa
 
-from resources.publication import Publication
-from resources.snapshots import Snapshot
-from schemas.shape import ShapeError, described
+from penstock.declare.shape import ShapeError, described
+from penstock.publish.publication import Publication
+from penstock.snapshots.store import Snapshot
 
 HISTORY = 60
 FAILURES_SHOWN = 50

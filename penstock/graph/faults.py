@@ -7,9 +7,9 @@ import dagster as dg
 import psycopg
 import sqlalchemy as sa
 
-from assets.factories.evidence import failing_rows
-from model_tools.errors import PenstockError
-from schemas.shape import ShapeError
+from penstock.declare.shape import ShapeError
+from penstock.errors import PenstockError
+from penstock.graph.evidence import failing_rows
 
 TRIES = 3
 SECONDS_BETWEEN = 5

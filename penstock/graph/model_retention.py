@@ -5,11 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.evidence import as_table
-from assets.factories.faults import faults
-from assets.factories.retention import GROUP, OWNER, RetentionConfig
-from resources.model_retention import ModelRetention, StoredFile, drop, droppable
+from penstock.graph.environment import Environment
+from penstock.graph.evidence import as_table
+from penstock.graph.faults import faults
+from penstock.graph.retention import GROUP, OWNER, RetentionConfig
+from penstock.retention.models import ModelRetention, StoredFile, drop, droppable
 
 KEY = dg.AssetKey([GROUP, "model_retention"])
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.evidence import as_table
-from assets.factories.faults import faults
-from assets.factories.training import TrainingAssets, month_of
-from model_tools.errors import PenstockError
-from resources.code_version import code_version
-from resources.measures import judged_by
-from resources.releases import LedgerEntry, Proposal, ReleaseError, ledger
+from penstock.code_version import code_version
+from penstock.declare.metrics import judged_by
+from penstock.errors import PenstockError
+from penstock.graph.environment import Environment
+from penstock.graph.evidence import as_table
+from penstock.graph.faults import faults
+from penstock.graph.training import TrainingAssets, month_of
+from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, ledger
 
 LEDGER = ("version", "action", "month", "at", "who", "why")
 FINDING = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
@@ -74,8 +74,8 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
     def move(
         context: dg.AssetExecutionContext, environment: Environment, config: ReleaseConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        from training.gate import GateRefused
-        from training.release import release_to_prod, release_to_test
+        from penstock.training.gate import GateRefused
+        from penstock.training.release import release_to_prod, release_to_test
 
         who = f"dagster run {context.run.run_id}"
         test, prod = environment.books
@@ -120,8 +120,8 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
 
 def _proposal(context: dg.AssetExecutionContext, environment: Environment, training: TrainingAssets) -> Proposal:
     """The candidate of the run's month, by what its newest materialization says."""
-    from training.candidate import proposal_of
-    from training.release import artifact_cache
+    from penstock.training.candidate import proposal_of
+    from penstock.training.release import artifact_cache
 
     records = context.instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=training.key("candidate"), asset_partitions=[context.partition_key]), limit=1
@@ -137,7 +137,7 @@ def _proposal(context: dg.AssetExecutionContext, environment: Environment, train
 
 
 def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResult[None]:
-    from training.gate import summary_of
+    from penstock.training.gate import summary_of
 
     overridden, judged = entry.action == "override", judged_by(entry.metrics)
     return dg.MaterializeResult(

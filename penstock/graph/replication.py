@@ -6,17 +6,17 @@ from itertools import pairwise
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.evidence import failing_rows, image, past_numbers, publication_evidence, snapshot_evidence
-from assets.factories.faults import faults
-from assets.factories.standing_checks import without_standing_checks
-from assets.factories.warehouse import POOL
-from model_tools.errors import PenstockError
-from resources.extract import extract
-from resources.publish import publish_group
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
-from schemas.shape import ShapeError
+from penstock.declare.shape import ShapeError
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
+from penstock.extract.extract import extract
+from penstock.graph.environment import Environment
+from penstock.graph.evidence import failing_rows, image, past_numbers, publication_evidence, snapshot_evidence
+from penstock.graph.faults import faults
+from penstock.graph.standing_checks import without_standing_checks
+from penstock.graph.warehouse import POOL
+from penstock.publish.publish import publish_group
+from penstock.snapshots.store import Snapshot
 
 _BOOKS = ("test", "prod")
 
@@ -145,7 +145,7 @@ def _newest(environment: Environment, table: ReplicatedTable) -> Snapshot:
 
 def _history(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: int) -> dg.MarkdownMetadataValue:
     """Rows and freshness over the last materializations and this one."""
-    from training.plots import history
+    from penstock.graph.table_history import history
 
     counts = [*past_numbers(context, key, "dagster/row_count"), (time.time(), float(rows))]
     gaps = [(later, (later - earlier) / 3600) for (earlier, _), (later, _) in pairwise(counts)]

@@ -5,10 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.evidence import as_table
-from assets.factories.faults import faults
-from resources.retention_policy import Droppable, RetentionPolicy, drop, droppable
+from penstock.graph.environment import Environment
+from penstock.graph.evidence import as_table
+from penstock.graph.faults import faults
+from penstock.retention.policy import Droppable, RetentionPolicy, drop, droppable
 
 GROUP = "maintenance"
 OWNER = "team:operations"

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.faults import faults
-from resources.book import Book
-from resources.publish_guard import Current, current
-from resources.table import ReplicatedTable
-from resources.verify import verify
+from penstock.declare.table import ReplicatedTable
+from penstock.graph.environment import Environment
+from penstock.graph.faults import faults
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Current, current
+from penstock.verify.verify import verify
 
 JOB = "verify_replicated_tables"
 CRON = "20 4 * * *"

@@ -4,20 +4,20 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.evidence import as_table, image, snapshot_evidence
-from assets.factories.faults import faults
-from assets.factories.warehouse import POOL
-from model_tools.errors import PenstockError
-from resources.card_text import markdown
-from resources.code_version import code_version
-from resources.extract import extract_training_rows
-from resources.model import Model
-from resources.releases import current
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
-from training.months import windows
-from training.skew import Skew, skew
+from penstock.code_version import code_version
+from penstock.declare.model import Model
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
+from penstock.extract.extract import extract_training_rows
+from penstock.graph.environment import Environment
+from penstock.graph.evidence import as_table, image, snapshot_evidence
+from penstock.graph.faults import faults
+from penstock.graph.warehouse import POOL
+from penstock.releases.card_text import markdown
+from penstock.releases.ledger import current
+from penstock.snapshots.store import Snapshot
+from penstock.training.months import windows
+from penstock.training.skew import Skew, skew
 
 ROWS_COMPARED = 2_000
 PLOTS = {"binary": "roc_and_calibration", "multiclass": "confusion", "regression": "residuals"}
@@ -107,9 +107,9 @@ class TrainingAssets:
         def trained(
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-            from training.candidate import PARITY
-            from training.job import train
-            from training.release import gate
+            from penstock.training.candidate import PARITY
+            from penstock.training.job import train
+            from penstock.training.release import gate
 
             month, settings = month_of(context), environment.settings
             with faults():
@@ -126,7 +126,7 @@ class TrainingAssets:
                     month,
                     self.stored(environment, "training_set", month),
                     holdout,
-                    declared_in="assets.declarations",
+                    declared_in="penstock.declare.discovery",
                     before=before,
                     code_version=code_version(),
                     say=context.log.info,

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.factories.environment import Environment
-from assets.factories.faults import faults
-from resources.preparation import Preparation
-from resources.warehouse import open_warehouse
+from penstock.declare.preparation import Preparation
+from penstock.graph.environment import Environment
+from penstock.graph.faults import faults
+from penstock.warehouse.opening import open_warehouse
 
 POOL = "warehouse"
 

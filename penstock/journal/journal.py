@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from model_tools.contract import Columns, Contract
-from model_tools.digests import digests
-from resources.answers import Form
-from resources.journal_sql import JOINT, READ, REGISTER
+from penstock.contract.contract import Columns, Contract
+from penstock.digests import digests
+from penstock.journal.answers import Form
+from penstock.journal.sql import JOINT, READ, REGISTER
 
 KEEP_DAYS = 400
 

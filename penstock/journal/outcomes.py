@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_tools.artifact import Artifact
-from model_tools.contract import Contract
+from penstock.artifact.native import Artifact
+from penstock.contract.contract import Contract
 
 
 class Outcome(NamedTuple):

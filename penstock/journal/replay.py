@@ -10,18 +10,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from model_tools import artifact
-from model_tools.columns import request_columns
-from model_tools.contract import Contract
-from model_tools.errors import PenstockError
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.journal import Journaled, feature_digests, journaled
-from resources.journal_sql import READ
-from resources.looked import Looked
-from resources.lookup_sql import Pointer
-from resources.lookups import LookupStatement, look_up_now
-from resources.outcomes import class_names, outcomes
+from penstock.artifact import load as artifact
+from penstock.contract.columns import request_columns
+from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
+from penstock.journal.journal import Journaled, feature_digests, journaled
+from penstock.journal.outcomes import class_names, outcomes
+from penstock.journal.sql import READ
+from penstock.lookups.found import Looked
+from penstock.lookups.statement import LookupStatement, look_up_now
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Pointer
+from penstock.releases.artifacts import ArtifactStore
 
 Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
 BATCH = 2000
@@ -136,8 +136,8 @@ class Replay:
         }
         if all(pointer.physical for pointer in pinned.values()):
             return look_up_now(self.book.url, contract, requests, pinned)[0]
-        from resources.snapshot_lookups import look_up_stored
-        from resources.snapshots import SnapshotStore
+        from penstock.lookups.in_snapshots import look_up_stored
+        from penstock.snapshots.store import SnapshotStore
 
         store = SnapshotStore(self.snapshots)
         opened = {table: store.open(pointer.snapshot) for table, pointer in pinned.items()}

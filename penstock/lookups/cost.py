@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import pq, sql
 
-from model_tools.contract import Lookup
+from penstock.contract.contract import Lookup
 
 TINY_ROWS = 1000
 """Up to here reading the whole table is as quick as an index."""

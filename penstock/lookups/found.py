@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from model_tools.contract import Contract
-from model_tools.digests import digests
+from penstock.contract.contract import Contract
+from penstock.digests import digests
 
 NOTHING = b"null"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from model_tools.contract import Lookup
-from resources.looked import Looked
-from resources.lookups import LookupStatement
-from resources.snapshots import Snapshot
+from penstock.contract.contract import Lookup
+from penstock.lookups.found import Looked
+from penstock.lookups.statement import LookupStatement
+from penstock.snapshots.store import Snapshot
 
 
 def look_up_stored(

@@ -1,12 +1,14 @@
 """The SQL of serving-time lookups: built from a contract and the pointers of its book, values always bound."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from model_tools.contract import Column, Contract, Lookup
+from penstock.contract.contract import Column, Contract, Lookup
+from penstock.contract.request_types import plain_types
+from penstock.postgres.pointer import Pointer, Pointers
+from penstock.postgres.quoting import literal, quoted
 
 # Every lookup must go through an index (the publish proves that it can), and no request pays for planning.
 SESSION = {
@@ -35,20 +37,6 @@ PREVIOUS = {
     "snapshots": "o.snapshots",
 }
 """The columns about the newest stored answer to what they are."""
-
-
-class Pointer(msgspec.Struct, frozen=True):
-    """What `replicated.current` says about one replicated table."""
-
-    table: str
-    snapshot: str
-    physical: str
-    rows: int
-    as_of: datetime | None
-    published_at: datetime | None
-
-
-Pointers = Mapping[str, Pointer]
 
 
 def tables_of(contract: Contract) -> list[str]:
@@ -106,26 +94,6 @@ def statement(
 def bound_types(contract: Contract) -> dict[str, str]:
     """Request field to the Postgres type in which it is bound."""
     return {field.name: _bound_type(field.type) for field in msgspec.structs.fields(contract.request)}
-
-
-def plain_types(annotation: Any) -> list[msgspec.inspect.Type]:
-    """The types that a request field may have, without the notes for the reader around them."""
-
-    def bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
-        return bare(info.type) if isinstance(info, msgspec.inspect.Metadata) else info
-
-    info = bare(msgspec.inspect.type_info(annotation))
-    return [bare(member) for member in info.types] if isinstance(info, msgspec.inspect.UnionType) else [info]
-
-
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal, for names out of declarations and the book; what is posted is bound instead."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _join(lookup: Lookup, pointer: Pointer, alias: str) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from model_tools.columns import column
-from model_tools.contract import Contract
-from model_tools.errors import PenstockError
-from resources.looked import NOTHING, Columns, Looked, Part, assembler, encode_row, member
-from resources.lookup_sql import PREVIOUS, SESSION, Pointer, Pointers, bound_types, fields_of, statement, tables_of
+from penstock.contract.columns import column
+from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
+from penstock.lookups.found import NOTHING, Columns, Looked, Part, assembler, encode_row, member
+from penstock.lookups.sql import PREVIOUS, SESSION, bound_types, fields_of, statement, tables_of
+from penstock.postgres.pointer import Pointers, read_pointers
 
 UNDEFINED_TABLE = "42P01"
 MOST_SWITCHES = 20
@@ -116,14 +117,6 @@ class LookupStatement:
             columns[name] = column(values, kind)
         missing = [tuple(one.name for one in self._lookups if document.get(one.name) is None) for document in documents]
         return Looked(columns, [row.encode() if isinstance(row, str) else row for row in rows], missing)
-
-
-async def read_pointers(connection: Any, timeout: float | None = None) -> dict[str, Pointer]:
-    """Every pointer of the book that an asyncpg connection is connected to."""
-    records = await connection.fetch(
-        "SELECT table_name, snapshot, physical, rows, as_of, published_at FROM replicated.current", timeout=timeout
-    )
-    return {record[0]: Pointer(*record) for record in records}
 
 
 async def look_up(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 SERVER_USER = "nobody"  # whom root becomes, since Postgres refuses to run as root
 LASTING = Path("/var/lib/penstock")

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import sqlalchemy as sa
 
-from resources.settings import BookName
+from penstock.settings import BookName
 
 SQL = Path(__file__).parent / "sql"
 

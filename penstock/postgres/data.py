@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from resources.postgres_account import LASTING, PostgresError, account, make_parent, private_parents
+from penstock.postgres.account import LASTING, PostgresError, account, make_parent, private_parents
 
 
 def find_data(link: Path) -> Path:

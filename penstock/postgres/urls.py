@@ -6,9 +6,9 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from resources.book import Book
-from resources.postgres_server import DEFAULTS, PostgresServer
-from resources.settings import Settings
+from penstock.postgres.book import Book
+from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.settings import Settings
 
 DATABASES = {"test_url": "penstock_test", "prod_url": "penstock_prod", "dagster_url": "penstock_dagster"}
 

@@ -9,15 +9,15 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from model_tools.contract import Column, Lookup
-from model_tools.errors import PenstockError
-from resources.book import Book
-from resources.column_types import postgres_columns, stored_schema
-from resources.conform import conform
-from resources.copy_stream import CopyEncoder
-from resources.lookup_cost import p99_ms, prepared_lookup, sampled_keys
-from resources.physical_table import create_statement
-from resources.warehouse import Warehouse
+from penstock.contract.contract import Column, Lookup
+from penstock.errors import PenstockError
+from penstock.lookups.cost import p99_ms, prepared_lookup, sampled_keys
+from penstock.postgres.book import Book
+from penstock.replicated.physical_table import create_statement
+from penstock.rows.conform import conform
+from penstock.rows.copy_stream import CopyEncoder
+from penstock.rows.types import postgres_columns, stored_schema
+from penstock.warehouse.interface import Warehouse
 
 SAMPLE_ROWS = 50_000
 _MOST_KEY_COLUMNS = 8

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 
-from resources.publish_error import PublishError
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
+from penstock.declare.table import ReplicatedTable
+from penstock.replicated.error import PublishError
+from penstock.snapshots.store import Snapshot
 
 _ROW_BYTES = 28
 """Tuple header and item pointer: https://www.postgresql.org/docs/current/storage-page-layout.html"""

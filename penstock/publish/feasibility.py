@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from model_tools.contract import Lookup
-from resources.lookup_cost import TINY_ROWS, Key, index_columns, p99_ms, prepared_lookup, sampled_keys
-from resources.lookup_sql import SESSION
-from resources.physical_table import PhysicalTable
-from resources.publish_error import PublishError
+from penstock.contract.contract import Lookup
+from penstock.lookups.cost import TINY_ROWS, Key, index_columns, p99_ms, prepared_lookup, sampled_keys
+from penstock.lookups.sql import SESSION
+from penstock.replicated.error import PublishError
+from penstock.replicated.physical_table import PhysicalTable
 
 
 def check_lookups(

@@ -1,35 +1,14 @@
 """What is checked before anything is loaded: shape, bounds, and that PROD follows TEST."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
-import psycopg
-
-from resources.book import Book
-from resources.publish_error import PublishError
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Current, current
+from penstock.replicated.error import PublishError
+from penstock.snapshots.store import Snapshot
 
 OWN_TABLES = frozenset({"current", "publication", "physical_table"})
-
-
-@dataclass(frozen=True)
-class Current:
-    """The pointer of one table in one book."""
-
-    snapshot: str
-    physical: str
-    rows: int
-    as_of: datetime
-
-
-def current(connection: psycopg.Connection, table: str) -> Current | None:
-    """The pointer of `table`, or None before its first publish."""
-    row = connection.execute(
-        "SELECT snapshot, physical, rows, as_of FROM replicated.current WHERE table_name = %s", (table,)
-    ).fetchone()
-    return Current(*row) if row else None
 
 
 def check_declaration(snapshot: Snapshot, table: ReplicatedTable) -> None:

@@ -8,10 +8,10 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from resources.column_types import postgres_columns
-from resources.copy_stream import CopyEncoder
-from resources.physical_table import PhysicalTable, create_statement
-from resources.publish_error import PublishError
+from penstock.replicated.error import PublishError
+from penstock.replicated.physical_table import PhysicalTable, create_statement
+from penstock.rows.copy_stream import CopyEncoder
+from penstock.rows.types import postgres_columns
 
 _REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 

@@ -8,21 +8,21 @@ from typing import Self
 
 import psycopg
 
-from resources.book import Book
-from resources.book_digest import catalog_schema, table_digest
-from resources.book_session import publish_lock, publishing_session
-from resources.column_types import postgres_columns, schema_text
-from resources.disk_space import check_space
-from resources.feasibility import check_lookups
-from resources.layered_table import existing_physical, has_indexes, layers, new_physical
-from resources.load_refusal import explained
-from resources.physical_table import PhysicalTable, total_bytes
-from resources.publication import Publication, Seconds
-from resources.publish_error import PublishError
-from resources.publish_guard import Current, current
-from resources.retention import abandoned, drop_tables, superseded
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Current, current
+from penstock.publish.disk_space import check_space
+from penstock.publish.feasibility import check_lookups
+from penstock.publish.load_refusal import explained
+from penstock.publish.publication import Publication, Seconds
+from penstock.replicated.digest import catalog_schema, table_digest
+from penstock.replicated.error import PublishError
+from penstock.replicated.layered_table import existing_physical, has_indexes, layers, new_physical
+from penstock.replicated.old_tables import abandoned, drop_tables, superseded
+from penstock.replicated.physical_table import PhysicalTable, total_bytes
+from penstock.replicated.session import publish_lock, publishing_session
+from penstock.rows.types import postgres_columns, schema_text
+from penstock.snapshots.store import Snapshot
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from resources.settings import BookName
+from penstock.settings import BookName
 
 
 @dataclass(frozen=True)

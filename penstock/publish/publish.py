@@ -4,15 +4,15 @@ import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from resources.book import Book
-from resources.copy_fan import fan_out
-from resources.loading import Loading
-from resources.publication import Publication
-from resources.publish_guard import check_declaration, check_rows, check_test_first, in_order
-from resources.snapshot import Snapshot
-from resources.snapshot_proof import Proof
-from resources.switch import Switch, switch
-from resources.table import ReplicatedTable
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.publish.copy_fan import fan_out
+from penstock.publish.guard import check_declaration, check_rows, check_test_first, in_order
+from penstock.publish.loading import Loading
+from penstock.publish.publication import Publication
+from penstock.publish.switch import Switch, switch
+from penstock.snapshots.proof import Proof
+from penstock.snapshots.snapshot import Snapshot
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many of its rows are done, and how many there are."""

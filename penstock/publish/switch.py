@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import psycopg
 
-from resources.physical_table import PhysicalTable
-from resources.publish_error import PublishError
-from resources.publish_guard import current
-from resources.replicated_view import replace_view
-from resources.snapshots import Snapshot
+from penstock.postgres.pointer import current
+from penstock.replicated.error import PublishError
+from penstock.replicated.physical_table import PhysicalTable
+from penstock.replicated.view import replace_view
+from penstock.snapshots.store import Snapshot
 
 _LOCK_WAIT_MS = 100
 """Readers that arrive while the switch waits for a lock wait behind it: never longer than this."""

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from model_tools.errors import ArtifactError
-from resources.store_url import open_store
+from penstock.errors import ArtifactError
+from penstock.store_url import open_store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from resources.cards import Card, Measured, Released, Rows
-from resources.measures import MEASURES, Task
+from penstock.declare.metrics import MEASURES, Task
+from penstock.releases.cards import Card, Measured, Released, Rows
 
 PAGE = Path(__file__).parent / "card.html"
 PLOT_ALT: dict[Task, str] = {

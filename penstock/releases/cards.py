@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from model_tools.contract import Lookup, Output
-from model_tools.errors import ArtifactError
-from resources.measures import Task
-from resources.store_url import open_store
+from penstock.contract.contract import Lookup, Output
+from penstock.declare.metrics import Task
+from penstock.errors import ArtifactError
+from penstock.store_url import open_store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 import sqlalchemy as sa
 
-from model_tools.errors import PenstockError
-from resources.book import Book
+from penstock.errors import PenstockError
+from penstock.postgres.book import Book
 
 Action = Literal["release", "rollback", "override"]
 COLUMNS = """entry, model, version, action, artifact, contract, month, training_snapshot, holdout_snapshot,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import psycopg
 from psycopg import sql
 
-from resources.sockets import widen
+from penstock.postgres.sockets import widen
 
 _PIECE = 128 << 10
 

@@ -5,8 +5,8 @@ import select
 import psycopg
 from psycopg import pq, sql
 
-from resources.column_types import schema_text
-from resources.copy_stream import StreamDigest
+from penstock.rows.copy_stream import StreamDigest
+from penstock.rows.types import schema_text
 
 _GATHERED = 1 << 18
 

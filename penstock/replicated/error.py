@@ -1,6 +1,6 @@
 """Why a publish stopped."""
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 
 class PublishError(PenstockError):

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from model_tools.contract import Lookup
-from resources.book_digest import catalog_schema
-from resources.column_types import postgres_columns, schema_text
-from resources.lookup_cost import index_columns
-from resources.physical_table import PhysicalTable, delta_name, existing_indexes, free_name, untouched
-from resources.snapshot import Snapshot
-from resources.table import ReplicatedTable
+from penstock.contract.contract import Lookup
+from penstock.declare.table import ReplicatedTable
+from penstock.lookups.cost import index_columns
+from penstock.replicated.digest import catalog_schema
+from penstock.replicated.physical_table import PhysicalTable, delta_name, existing_indexes, free_name, untouched
+from penstock.rows.types import postgres_columns, schema_text
+from penstock.snapshots.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from resources.column_types import postgres_columns
-from resources.copy_in import copy_in
-from resources.snapshots import Snapshot
+from penstock.replicated.copy_in import copy_in
+from penstock.rows.types import postgres_columns
+from penstock.snapshots.store import Snapshot
 
 _LONGEST_STEM = 36
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 
-from resources.book import Book
-from resources.publish_error import PublishError
+from penstock.postgres.book import Book
+from penstock.replicated.error import PublishError
 
 PATIENCE_SECONDS = 3600
 _SETTINGS = {

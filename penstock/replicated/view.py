@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from resources.column_types import postgres_columns
-from resources.physical_table import PhysicalTable
-from resources.publish_error import PublishError
+from penstock.replicated.error import PublishError
+from penstock.replicated.physical_table import PhysicalTable
+from penstock.rows.types import postgres_columns
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from model_tools.artifact_file import read_header
-from resources.book import Book
-from resources.journal import KEEP_DAYS
-from resources.store_url import open_store
+from penstock.artifact.file import read_header
+from penstock.journal.journal import KEEP_DAYS
+from penstock.postgres.book import Book
+from penstock.store_url import open_store
 
 Kind = Literal["artifact", "estimator", "card"]
 _FOLDERS: tuple[tuple[Kind, str, str], ...] = (

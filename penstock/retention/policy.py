@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from resources import retention, snapshot_retention
-from resources.book import Book
-from resources.book_session import publish_lock
-from resources.journal import KEEP_DAYS
-from resources.layered_table import layers
-from resources.physical_table import total_bytes
-from resources.settings import BookName
-from resources.snapshots import Manifest, SnapshotStore
+from penstock.journal.journal import KEEP_DAYS
+from penstock.postgres.book import Book
+from penstock.replicated import old_tables as retention
+from penstock.replicated.layered_table import layers
+from penstock.replicated.physical_table import total_bytes
+from penstock.replicated.session import publish_lock
+from penstock.retention import snapshots as snapshot_retention
+from penstock.settings import BookName
+from penstock.snapshots.store import Manifest, SnapshotStore
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from resources.book import Book
-from resources.snapshots import Manifest, SnapshotStore
+from penstock.postgres.book import Book
+from penstock.snapshots.store import Manifest, SnapshotStore
 
 KEEP = 5
 YOUNG = timedelta(days=30)

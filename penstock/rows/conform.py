@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 _FIRST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905
 """4714-11-24 BC and 5874897-12-31 in days since 1970: the bounds of Postgres' date."""

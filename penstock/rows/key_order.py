@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 
 class KeyRefused(PenstockError):

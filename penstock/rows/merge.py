@@ -6,7 +6,7 @@ from functools import partial, reduce
 import numpy as np
 import pyarrow as pa
 
-from resources.key_places import Ahead, compare, places
+from penstock.rows.key_places import Ahead, compare, places
 
 
 def merged(

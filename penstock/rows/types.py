@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pyarrow as pa
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 MOST_COLUMNS = 1600
 """https://www.postgresql.org/docs/current/limits.html"""

@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from model_tools import registry
-from model_tools.contract import Contract
-from resources.artifacts import ArtifactStore
-from resources.settings import Settings
-from serve_app import open_inference, request_log
-from serve_app.http import Gone, Receive, Request, Response, Send
-from serve_app.problems import Problem
-from serve_app.releases import Watcher
-from serve_app.routes import Routes
-from serve_app.served_model import ServedModel
+from penstock.contract import registry
+from penstock.contract.contract import Contract
+from penstock.releases.artifacts import ArtifactStore
+from penstock.serving.http.exchange import Gone, Receive, Request, Response, Send
+from penstock.serving.http.problems import Problem
+from penstock.serving.models.served_model import ServedModel
+from penstock.serving.models.watcher import Watcher
+from penstock.serving.routes import open_inference, request_log
+from penstock.serving.routes.routes import Routes
+from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0

@@ -4,10 +4,10 @@ import argparse
 
 import uvicorn
 
-from resources import settings
-from serve_app import request_log
-from serve_app.app import App
-from serve_app.book_url import book_url
+from penstock import settings
+from penstock.serving.app import App
+from penstock.serving.routes import request_log
+from penstock.settings import book_url
 
 
 def main() -> None:

@@ -9,12 +9,12 @@ import ray
 from ray import serve
 from ray.serve import Application
 
-from model_tools.contract import Contract
-from resources import settings
-from resources.settings import BookName
-from serve_app import fast_lane, request_log
-from serve_app.app import App
-from serve_app.book_url import book_url
+from penstock import settings
+from penstock.contract.contract import Contract
+from penstock.serving.app import App
+from penstock.serving.on_ray import fast_lane
+from penstock.serving.routes import request_log
+from penstock.settings import BookName, book_url
 
 
 @serve.deployment

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
-from resources.column_types import postgres_columns, schema_text
-from resources.copy_stream import CopyEncoder, slices
-from resources.merge import merged
-from resources.snapshot import Snapshot, SnapshotError
+from penstock.rows.copy_stream import CopyEncoder, slices
+from penstock.rows.merge import merged
+from penstock.rows.types import postgres_columns, schema_text
+from penstock.snapshots.snapshot import Snapshot, SnapshotError
 
 _READ = 1 << 20
 

@@ -10,8 +10,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model_tools.errors import PenstockError
-from resources.merge import merged
+from penstock.errors import PenstockError
+from penstock.rows.merge import merged
 
 EXTRACTED = "the whole table was extracted"
 CHANGES = "only changes were extracted"

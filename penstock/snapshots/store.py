@@ -9,10 +9,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resources.column_types import postgres_columns, stored_schema
-from resources.snapshot import CHANGES, SKIPPED, Manifest, Snapshot, SnapshotError
-from resources.snapshot_file import SnapshotFile, remove_leftovers
-from resources.store_url import open_store
+from penstock.rows.types import postgres_columns, stored_schema
+from penstock.snapshots.snapshot import CHANGES, SKIPPED, Manifest, Snapshot, SnapshotError
+from penstock.snapshots.writing import SnapshotFile, remove_leftovers
+from penstock.store_url import open_store
 
 __all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore"]
 _WRITER_PATIENCE = timedelta(hours=1)

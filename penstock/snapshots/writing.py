@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from resources.column_types import postgres_columns, schema_text
-from resources.conform import conform
-from resources.copy_stream import CopyEncoder, StreamDigest, slices
-from resources.key_order import KeyOrder
+from penstock.rows.conform import conform
+from penstock.rows.copy_stream import CopyEncoder, StreamDigest, slices
+from penstock.rows.key_order import KeyOrder
+from penstock.rows.types import postgres_columns, schema_text
 
 ROW_GROUP_BYTES = 16 << 20
 CHECKED_BYTES = 8 << 20

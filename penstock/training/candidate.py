@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from model_tools import artifact as artifacts
-from model_tools.errors import PenstockError
-from model_tools.packing import pack
-from resources.artifacts import ArtifactStore
-from resources.cards import Card, CardStore
-from resources.model import Model
-from resources.releases import Proposal
-from resources.snapshots import Snapshot
-from training.card import make_card
-from training.continuing import Start, go_on, keep
-from training.evaluation import evaluate, metrics_of
-from training.frame import OutcomeError, TrainingRows, feature_frame, read_rows
-from training.sample import sample_of
+from penstock.artifact import load as artifacts
+from penstock.artifact.packing.pack import pack
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.cards import Card, CardStore
+from penstock.releases.ledger import Proposal
+from penstock.snapshots.store import Snapshot
+from penstock.training.card import make_card
+from penstock.training.continuing import Start, go_on, keep
+from penstock.training.evaluation import evaluate, metrics_of
+from penstock.training.frame import OutcomeError, TrainingRows, feature_frame, read_rows
+from penstock.training.sample import sample_of
 
 PARITY = 1e-12
 

@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from model_tools.artifact import Artifact
-from model_tools.contract import Contract
-from resources.cards import Card, CardFeature, Measured, RequestField, Rows
-from resources.measures import MEASURES
-from resources.model import Model
-from resources.releases import Proposal
-from resources.snapshots import Snapshot
-from training.continuing import Start
-from training.curves import plot_of
-from training.evaluation import Evaluation, Found
-from training.frame import TrainingRows
-from training.importance import SAMPLE, permutation_importances
-from training.metrics import METRICS
-from training.months import windows
+from penstock.artifact.native import Artifact
+from penstock.contract.contract import Contract
+from penstock.declare.metrics import MEASURES
+from penstock.declare.model import Model
+from penstock.releases.cards import Card, CardFeature, Measured, RequestField, Rows
+from penstock.releases.ledger import Proposal
+from penstock.snapshots.store import Snapshot
+from penstock.training.continuing import Start
+from penstock.training.curves import plot_of
+from penstock.training.evaluation import Evaluation, Found
+from penstock.training.frame import TrainingRows
+from penstock.training.importance import SAMPLE, permutation_importances
+from penstock.training.metrics import METRICS
+from penstock.training.months import windows
 
 BOUNDS = {
     "minimum": "≥",

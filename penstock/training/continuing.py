@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_tools import artifact as artifacts
-from model_tools.errors import PenstockError
-from model_tools.skops_artifact import from_bytes, to_bytes
-from resources.artifacts import ArtifactStore
-from resources.model import Model
-from resources.releases import LedgerEntry
-from resources.snapshots import Snapshot, SnapshotStore
-from training.metrics import Values
-from training.months import month_after
+from penstock.artifact import load as artifacts
+from penstock.artifact.skops_artifact import from_bytes, to_bytes
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import LedgerEntry
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.training.metrics import Values
+from penstock.training.months import month_after
 
 
 @dataclass(frozen=True)

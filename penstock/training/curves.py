@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from training.evaluation import Evaluation
-from training.metrics import METRICS, Values
-from training.plots import FAINT, INK, SECOND, png
+from penstock.training.evaluation import Evaluation
+from penstock.training.metrics import METRICS, Values
+from penstock.training.plots import FAINT, INK, SECOND, png
 
 BINS = 10
 SCATTERED = 2_000

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resources.measures import MetricName, Task, measures_for
-from resources.model import Model
-from training.frame import TrainingRows
-from training.metrics import METRICS, Values, Weighted, intervals
+from penstock.declare.metrics import MetricName, Task, measures_for
+from penstock.declare.model import Model
+from penstock.training.frame import TrainingRows
+from penstock.training.metrics import METRICS, Values, Weighted, intervals
 
 
 @dataclass(frozen=True)

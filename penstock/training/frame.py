@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from model_tools.contract import Columns, Kind
-from model_tools.errors import PenstockError
-from resources.model import Model
-from resources.snapshots import Snapshot
-from training.sample import Sample
+from penstock.contract.contract import Columns, Kind
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.snapshots.store import Snapshot
+from penstock.training.sample import Sample
 
 Array = np.ndarray[Any, Any]
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from model_tools.errors import PenstockError
-from resources.measures import MEASURES, MetricName
-from resources.model import Bound, GateRule
-from training.metrics import METRICS, Metric, Values, difference, intervals
+from penstock.declare.metrics import MEASURES, MetricName
+from penstock.declare.model import Bound, GateRule
+from penstock.errors import PenstockError
+from penstock.training.metrics import METRICS, Metric, Values, difference, intervals
 
 MOST_INTERVALS = 16
 INTERVALS: dict[bytes, tuple[float, float]] = {}

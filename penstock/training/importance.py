@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_tools.artifact import Artifact
-from training.evaluation import score_of
-from training.metrics import Values
+from penstock.artifact.native import Artifact
+from penstock.training.evaluation import score_of
+from penstock.training.metrics import Values
 
 SAMPLE = 2_000
 SHUFFLES = 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from resources.measures import MetricName
+from penstock.declare.metrics import MetricName
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Weighted = Callable[[Values], float]

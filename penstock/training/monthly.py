@@ -5,16 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 
-from resources.book import Book
-from resources.declared import Declared
-from resources.extract import extract, extract_training_rows
-from resources.model import Model
-from resources.publish import publish
-from resources.settings import Settings
-from resources.snapshots import Snapshot
-from resources.table import ReplicatedTable
-from resources.warehouse import open_warehouse
-from training.months import windows
+from penstock.declare.model import Model
+from penstock.declare.project import Declared
+from penstock.declare.table import ReplicatedTable
+from penstock.extract.extract import extract, extract_training_rows
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot
+from penstock.training.months import windows
+from penstock.warehouse.opening import open_warehouse
 
 
 def prepare(settings: Settings, declared: Declared, model: Model) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from model_tools.errors import PenstockError
+from penstock.errors import PenstockError
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from model_tools.errors import PenstockError
-from resources.processes import give_way
-from training.job import Job, Say, work
+from penstock.errors import PenstockError
+from penstock.processes import give_way
+from penstock.training.work import Job, Say, work
 
 if TYPE_CHECKING:
-    from training.candidate import Candidate
+    from penstock.training.candidate import Candidate
 
 QUIET_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -60,7 +60,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
     """The candidate of the job, trained in a task of the cluster; PenstockError with the task's own words if it fails,
     and for a cluster that cannot be reached or a worker that died."""
-    from training.candidate import Candidate
+    from penstock.training.candidate import Candidate
 
     with connected(address) as ray:
         asked = {"num_cpus": 1} | dict(options)

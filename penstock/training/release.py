@@ -6,17 +6,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from model_tools import artifact as artifacts
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.model import Model
-from resources.releases import LedgerEntry, Proposal, ReleaseError, Verdict, current, release
-from resources.settings import Settings
-from resources.snapshots import SnapshotStore
-from training.evaluation import score_of
-from training.frame import TrainingRows, read_rows
-from training.gate import Decision, GateRefused, judge
-from training.metrics import Values
+from penstock.artifact import load as artifacts
+from penstock.declare.model import Model
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, release
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
+from penstock.training.evaluation import score_of
+from penstock.training.frame import TrainingRows, read_rows
+from penstock.training.gate import Decision, GateRefused, judge
+from penstock.training.metrics import Values
 
 MOST_SCORED = 4
 SCORED: dict[tuple[str, str, str], Values] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from resources.snapshots import Snapshot
+from penstock.snapshots.store import Snapshot
 
 Digests = np.ndarray[Any, np.dtype[np.uint64]]
 _GOLDEN = 0x9E3779B97F4A7C15

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from model_tools.columns import request_columns
-from model_tools.errors import PenstockError
-from resources.book import Book
-from resources.lookups import look_up_now
-from resources.model import Model
-from resources.snapshots import Snapshot
-from training.frame import training_rows
+from penstock.contract.columns import request_columns
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.lookups.statement import look_up_now
+from penstock.postgres.book import Book
+from penstock.snapshots.store import Snapshot
+from penstock.training.frame import training_rows
 
 
 class SkewError(PenstockError):

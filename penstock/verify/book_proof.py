@@ -1,30 +1,20 @@
 """Proof that a physical table in a book, and the views over it, are what the pointer says."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import psycopg
 
-from resources.book_digest import catalog_schema, table_digest
-from resources.column_types import described, postgres_columns, schema_text
-from resources.copy_stream import StreamDigest
-from resources.difference import first_difference
-from resources.layered_table import layered_query, layers
-from resources.replicated_view import public_query, view_finding
-from resources.snapshot import Snapshot, SnapshotError
-from resources.snapshots import SnapshotStore
+from penstock.postgres.pointer import Pointed
+from penstock.replicated.digest import catalog_schema, table_digest
+from penstock.replicated.layered_table import layered_query, layers
+from penstock.replicated.view import public_query, view_finding
+from penstock.rows.copy_stream import StreamDigest
+from penstock.rows.types import described, postgres_columns, schema_text
+from penstock.snapshots.snapshot import Snapshot, SnapshotError
+from penstock.snapshots.store import SnapshotStore
+from penstock.verify.difference import first_difference
 
 _GONE = "differs from its digest; the snapshot to compare with cannot be read from the store"
-
-
-@dataclass(frozen=True)
-class Pointed:
-    """What `replicated.current` says about one table."""
-
-    table: str
-    snapshot: str
-    physical: str
-    rows: int
 
 
 def prove(connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, content: str) -> tuple[str, str]:

@@ -7,10 +7,10 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from resources.book_digest import catalog_schema
-from resources.column_types import postgres_columns, schema_text
-from resources.copy_stream import CopyEncoder
-from resources.snapshots import Snapshot
+from penstock.replicated.digest import catalog_schema
+from penstock.rows.copy_stream import CopyEncoder
+from penstock.rows.types import postgres_columns, schema_text
+from penstock.snapshots.store import Snapshot
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resources.book import Book
-from resources.book_proof import Pointed, prove
-from resources.settings import BookName
-from resources.snapshot_proof import Proof
-from resources.snapshots import SnapshotError, SnapshotStore
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Pointed
+from penstock.settings import BookName
+from penstock.snapshots.proof import Proof
+from penstock.snapshots.store import SnapshotError, SnapshotStore
+from penstock.verify.book_proof import prove
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from resources.stored_order import comes_in_order, quoted
-from resources.warehouse import BATCH_ROWS, BOUND, WarehouseError
+from penstock.warehouse.interface import BATCH_ROWS, BOUND, WarehouseError
+from penstock.warehouse.stored_order import comes_in_order, quoted
 
 log = logging.getLogger("penstock.warehouse")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from resources.warehouse import BATCH_ROWS, WarehouseError
+from penstock.warehouse.interface import BATCH_ROWS, WarehouseError
 
 # The type codes of a Postgres cursor (pg_type.oid) that Arrow has a fixed type for.
 POSTGRES_TYPES: dict[int, pa.DataType] = {

@@ -7,8 +7,9 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import chaos_publish, publish
-from resources.book import Book
+from benchmarks.chaos import publish as chaos_publish
+from benchmarks.publish import __main__ as publish
+from penstock.postgres.book import Book
 
 
 @pytest.fixture

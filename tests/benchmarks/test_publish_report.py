@@ -1,6 +1,6 @@
 """What the comparison of publishing says: medians, and each ratio beside its aim."""
 
-from benchmarks.publish_report import DLT, EXTRACTED, LIMIT, PUBLISHED, TO_SQL, VERIFIED, WHOLE, Compared
+from benchmarks.publish.report import DLT, EXTRACTED, LIMIT, PUBLISHED, TO_SQL, VERIFIED, WHOLE, Compared
 
 SECONDS = {
     LIMIT: [10.0, 9.0, 30.0],

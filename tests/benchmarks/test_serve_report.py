@@ -1,7 +1,7 @@
 """The report of the service's measurement compares what has to be compared."""
 
-from benchmarks.serve_load import Load, middle
-from benchmarks.serve_report import BARE, HANDWRITTEN, RAY, Report
+from benchmarks.serve.report import BARE, HANDWRITTEN, RAY, Report
+from benchmarks.service.load import Load, middle
 
 
 def load(target: str, rate: float, *, connections: int = 8, failed: int = 0) -> Load:

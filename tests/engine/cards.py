@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from model_tools.contract import Lookup, Output
-from resources.cards import Card, CardFeature, Measured, RequestField, Rows
+from penstock.contract.contract import Lookup, Output
+from penstock.releases.cards import Card, CardFeature, Measured, RequestField, Rows
 
 JUNE, JULY, AUGUST = (datetime(2026, month, 1, tzinfo=UTC) for month in (6, 7, 8))
 

@@ -8,9 +8,9 @@ import pandera.pandas as pandera
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from resources.book import Book
-from resources.snapshots import Snapshot, SnapshotStore
-from resources.table import ReplicatedTable
+from penstock.declare.table import ReplicatedTable
+from penstock.postgres.book import Book
+from penstock.snapshots.store import Snapshot, SnapshotStore
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_tools.digests import digests
+from penstock.digests import digests
 
 # Blocks have 128 bytes: the ends of blocks are where it can go wrong.
 sizes = st.one_of(st.integers(0, 300), st.sampled_from([0, 1, 127, 128, 129, 255, 256, 257, 1000]))

@@ -1,6 +1,6 @@
 """One screen says what failed."""
 
-from resources.log_text import LINES, cause
+from penstock.log_text import LINES, cause
 
 REPLICA = """The deployment failed to start 3 times in a row. See logs for details. Error:
 ray::ServeReplica:penstock:Predictions.initialize_and_get_metadata() (pid=77, ip=127.0.0.1)
@@ -16,12 +16,12 @@ During handling of the above exception, another exception occurred:
 Traceback (most recent call last):
   File "/x/serve_app/deployment.py", line 12, in build
     raise error
-model_tools.errors.ContractError: model fare: expected a field, found none. Add it.
+penstock.errors.ContractError: model fare: expected a field, found none. Add it.
 """
 
 
 def test_of_a_chain_of_tracebacks_the_innermost_error_remains() -> None:
-    assert cause(REPLICA) == "model_tools.errors.ContractError: model fare: expected a field, found none. Add it."
+    assert cause(REPLICA) == "penstock.errors.ContractError: model fare: expected a field, found none. Add it."
 
 
 def test_of_a_programs_log_the_last_error_and_what_it_says_of_it_remain() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources.processes import Processes, Record, free_port, is_free, memory, tree
+from penstock.processes import Processes, Record, free_port, is_free, memory, tree
 
 PARENT = """
 import signal, subprocess, sys, time

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.settings import ROOT, SettingError, load
+from penstock.project import ROOT
+from penstock.settings import SettingError, load
 
 
 @pytest.fixture(autouse=True)

@@ -12,25 +12,26 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
-from random_models import matrix_columns, matrix_features
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 import model_tools
-from assets.declarations import declared
-from model_tools.artifact import compiled, load
-from model_tools.packing import pack
-from resources.artifacts import ArtifactStore
-from resources.releases import current
-from resources.snapshots import SnapshotStore
+from penstock.artifact.load import load
+from penstock.artifact.native import compiled
+from penstock.artifact.packing.pack import pack
+from penstock.declare.discovery import declared
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import current
+from penstock.snapshots.store import SnapshotStore
+from penstock.training.frame import training_rows
+from tests.engine.artifact.random_models import matrix_columns, matrix_features
 from tests.example import Example
-from training.frame import training_rows
 
 SOURCE = Path(model_tools.__file__).parent
 BANNED = ("pandas", "sklearn", "scipy", "dagster", "ray", "sqlalchemy", "skops", "fsspec")
 ASK = f"""
 import importlib.util, json, sys
 import numpy as np
-from model_tools.artifact import compiled, load
+from penstock.artifact.native import compiled; from penstock.artifact.load import load
 columns = {{name: np.array(values) for name, values in json.load(open(sys.argv[2])).items()}}
 found = [load(sys.argv[1], engine=engine).predict(columns).tolist() for engine in sys.argv[3:]]
 present = [name for name in {BANNED!r} if importlib.util.find_spec(name)]
@@ -124,5 +125,5 @@ def test_a_released_artifact_gives_the_same_numbers_there(
 
 
 def test_packing_and_predicting_import_neither_pandas_nor_scikit_learn() -> None:
-    code = f"import sys, model_tools.artifact, model_tools.packing; print([m for m in {BANNED!r} if m in sys.modules])"
+    code = f"import sys, penstock.artifact.load, penstock.artifact.packing.pack; print([m for m in {BANNED!r} if m in sys.modules])"
     assert run(sys.executable, "-c", code).strip() == "[]"

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.example_warehouse import FIRST_DAY, ensure, first_trainable_month, shift_days
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from resources.example import FIRST_DAY, ensure, first_trainable_month, shift_days
 from tests.example import NOW, Example
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-
 from assets.definitions import defs
 
 PINNED = Path(__file__).with_name("graph.json")
@@ -45,7 +44,7 @@ def test_the_graph_is_as_pinned() -> None:
     if os.environ.get("PENSTOCK_PIN_GRAPH"):
         PINNED.write_text(json.dumps(found, indent=1) + "\n")
 
-    assert found == json.loads(PINNED.read_text()), "Run `PENSTOCK_PIN_GRAPH=1 make test TESTS=tests/assets` if meant."
+    assert found == json.loads(PINNED.read_text()), "Run `PENSTOCK_PIN_GRAPH=1 make test TESTS=tests/project` if meant."
 
 
 def test_every_asset_explains_itself() -> None:

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import psycopg
 import pytest
-
-from assets.declarations import declared
 from assets.definitions import defs
-from resources.lookups import look_up_now
-from resources.postgres import open_books
-from resources.releases import current, ledger, rollback
+
+from penstock.declare.discovery import declared
+from penstock.lookups.statement import look_up_now
+from penstock.postgres.urls import open_books
+from penstock.releases.ledger import current, ledger, rollback
 from tests.example import MONTH, Example
 
 MODEL = "flight_delay"
@@ -141,7 +141,7 @@ def test_an_override_is_recorded_with_its_reason_and_rollback_undoes_it(
 def test_rows_of_a_wrong_shape_fail_the_run_with_the_rows_and_change_nothing_downstream(
     materialized: dg.ExecuteInProcessResult, example: Example, dagster_instance: dg.DagsterInstance
 ) -> None:
-    from resources.duckdb_warehouse import DuckDBWarehouse
+    from penstock.warehouse.duckdb_file import DuckDBWarehouse
 
     warehouse = DuckDBWarehouse(str(example.settings.warehouse_file))
     with example.prod.connect() as connection:
@@ -164,7 +164,7 @@ def test_rows_of_a_wrong_shape_fail_the_run_with_the_rows_and_change_nothing_dow
 def test_training_rows_of_a_wrong_shape_fail_the_run_with_the_rows_too(
     materialized: dg.ExecuteInProcessResult, example: Example, dagster_instance: dg.DagsterInstance
 ) -> None:
-    from resources.duckdb_warehouse import DuckDBWarehouse
+    from penstock.warehouse.duckdb_file import DuckDBWarehouse
 
     warehouse = DuckDBWarehouse(str(example.settings.warehouse_file))
     mistaken = "carrier = 'UA' AND flight = 1545 AND year = 2026 AND month = 10"
@@ -212,8 +212,8 @@ def test_a_lost_database_connection_is_tried_again(
         return books
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assets.factories.environment.open_books", open_then_lose)
-        patch.setattr("assets.factories.faults.SECONDS_BETWEEN", 0)
+        patch.setattr("penstock.graph.environment.open_books", open_then_lose)
+        patch.setattr("penstock.graph.faults.SECONDS_BETWEEN", 0)
         retried = materialize(dagster_instance, [["test", "planes"], ["prod", "planes"]])
 
     assert retried.success

@@ -1,131 +1,19 @@
 """Transformers to instructions: each fitted scikit-learn transformer as operations on single columns."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from model_tools.contract import Feature
-from model_tools.errors import UnsupportedEstimator
-from model_tools.packing_model import sklearn_name
-from model_tools.program import Op
-
-Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Number:
-    """A column of numbers in a slot, made from the feature `origin`."""
-
-    slot: int
-    origin: int
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text feature that is not encoded yet; `fill` stands for missing values once an imputer has been there."""
-
-    origin: int
-    fill: str | None = None
-
-
-Column = Number | Text
-
-
-@dataclass(frozen=True)
-class Block:
-    """The columns between two steps, in order, and whether scikit-learn holds them as a sparse matrix there."""
-
-    columns: list[Column]
-    sparse: bool
-
-
-class ProgramBuilder:
-    """Collects the instructions, constants and dictionaries of one model."""
-
-    def __init__(self, features: Sequence[Feature]) -> None:
-        self._features = tuple(features)
-        self._program: list[tuple[int, int, int, int, int, int]] = []
-        self._constants: list[Array] = []
-        self._count = 0
-        self._texts: list[list[str]] = []
-        self.slots = 0
-
-    def features(self) -> list[Column]:
-        """All features, numbers loaded into a slot each."""
-        return [
-            Number(self.emit(Op.NUMBER, at, self.new()), at) if feature.kind == "number" else Text(at)
-            for at, feature in enumerate(self._features)
-        ]
-
-    def name(self, origin: int) -> str:
-        """The feature's name, for messages."""
-        return self._features[origin].name
-
-    def new(self, width: int = 1) -> int:
-        """The first of `width` new slots."""
-        self.slots += width
-        return self.slots - width
-
-    def emit(self, op: Op, source: int, target: int, *operands: int) -> int:
-        """Append one instruction, with `start`, `count` and `extra` where it has them, and give its target."""
-        start, count, extra = (*operands, 0, 0, 0)[:3]
-        self._program.append((int(op), source, target, start, count, extra))
-        return target
-
-    def constants(self, values: Any) -> int:
-        """Where the values are among the constants."""
-        array = np.asarray(values, dtype=np.float64).ravel()
-        self._constants.append(array)
-        self._count += len(array)
-        return self._count - len(array)
-
-    def copy(self, column: Number) -> Number:
-        """The column in a slot of its own, as instructions on numbers work in place."""
-        return Number(self.emit(Op.COPY, column.slot, self.new()), column.origin)
-
-    def text(self, origin: int, known: list[str]) -> int:
-        """The slot of a text feature's codes."""
-        self._texts.append(known)
-        return self.emit(Op.TEXT, origin, self.new(), len(self._texts) - 1)
-
-    def finite(self, columns: Sequence[Column], *, allow_nan: bool) -> None:
-        """Refuse what scikit-learn's input checks refuse."""
-        for column in columns:
-            if isinstance(column, Number):
-                self.emit(Op.FINITE, column.slot, column.slot, int(allow_nan), 0, column.origin)
-
-    def numbers(self, estimator: Any, block: Block) -> list[Number]:
-        """The block's columns if all are numbers, else UnsupportedEstimator naming the text feature."""
-        made: list[Number] = []
-        for column in block.columns:
-            if isinstance(column, Text):
-                raise unsupported(estimator, f"encoded columns, not the text feature {self.name(column.origin)!r}")
-            made.append(column)
-        return made
-
-    def arrays(self) -> dict[str, Array]:
-        """The arrays of the column program."""
-        encoded = [text.encode("utf-8", "surrogatepass") for known in self._texts for text in known]
-        return {
-            "program": np.array(self._program, dtype=np.int64).reshape(-1, 6),
-            "constants": np.concatenate(self._constants) if self._constants else np.empty(0),
-            "text_sizes": np.array([len(known) for known in self._texts], dtype=np.int64),
-            "text_ends": np.cumsum([len(text) for text in encoded], dtype=np.int64),
-            "text_bytes": np.frombuffer(b"".join(encoded), dtype=np.uint8),
-        }
-
-
-def unsupported(thing: Any, expected: str, found: str = "") -> UnsupportedEstimator:
-    """The error that sends packing to the fallback."""
-    return UnsupportedEstimator(f"{type(thing).__name__}", expected=expected, found=found)
+from penstock.artifact.packing.model import sklearn_name
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
+from penstock.artifact.program import Op
 
 
 def transform(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """The block after one fitted transformer; UnsupportedEstimator for one that is not known."""
-    from model_tools.packing_encoders import one_hot, ordinal, target
+    from penstock.artifact.packing.encoders import one_hot, ordinal, target
 
     known: dict[str, Callable[[ProgramBuilder, Any, Block], Block]] = {
         "Pipeline": _pipeline,

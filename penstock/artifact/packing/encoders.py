@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.packing_columns import Block, Column, Number, ProgramBuilder, Text, unsupported
-from model_tools.program import Op
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
+from penstock.artifact.program import Op
 
 Array = np.ndarray[Any, Any]
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.artifact_file import NODE
-from model_tools.packing_columns import Block, Column, Number, ProgramBuilder, unsupported
-from model_tools.packing_encoders import ordinal
-from model_tools.packing_model import Model
-from model_tools.program import CATEGORY, LEAF, MISSING_LEFT, Link
+from penstock.artifact.file import NODE
+from penstock.artifact.packing.encoders import ordinal
+from penstock.artifact.packing.model import Model
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
+from penstock.artifact.program import CATEGORY, LEAF, MISSING_LEFT, Link
 
 Array = np.ndarray[Any, Any]
 _LINKS = {

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from model_tools.packing_columns import Block, ProgramBuilder, unsupported
-from model_tools.packing_model import Model, sklearn_name
-from model_tools.program import Link
+from penstock.artifact.packing.model import Model, sklearn_name
+from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
+from penstock.artifact.program import Link
 
 _REGRESSORS = ("LinearRegression", "Ridge", "Lasso", "ElasticNet", "SGDRegressor")
 _GLMS = ("PoissonRegressor", "GammaRegressor", "TweedieRegressor")

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from model_tools.artifact_file import Scalar
-from model_tools.errors import UnsupportedEstimator
-from model_tools.program import Link
+from penstock.artifact.file import Scalar
+from penstock.artifact.program import Link
+from penstock.errors import UnsupportedEstimator
 
 
 @dataclass(frozen=True)

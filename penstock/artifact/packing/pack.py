@@ -8,15 +8,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from model_tools import artifact_file
-from model_tools.artifact_file import Header
-from model_tools.contract import Feature
-from model_tools.errors import ContractError, UnsupportedEstimator
-from model_tools.packing_columns import Block, ProgramBuilder, transform
-from model_tools.packing_hist import pack_hist
-from model_tools.packing_linear import LINEAR, pack_linear
-from model_tools.packing_model import Model, model_classes, sklearn_name
-from model_tools.packing_trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+from penstock.artifact import file as artifact_file
+from penstock.artifact.file import Header
+from penstock.artifact.packing.columns import transform
+from penstock.artifact.packing.hist import pack_hist
+from penstock.artifact.packing.linear import LINEAR, pack_linear
+from penstock.artifact.packing.model import Model, model_classes, sklearn_name
+from penstock.artifact.packing.program import Block, ProgramBuilder
+from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+from penstock.contract.contract import Feature
+from penstock.errors import ContractError, UnsupportedEstimator
 
 _HIST = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
@@ -43,7 +44,7 @@ def pack(
     except UnsupportedEstimator:
         if not fallback:
             raise
-        from model_tools.skops_artifact import dump
+        from penstock.artifact.skops_artifact import dump
 
         header, arrays = dump(estimator, features)
     header = msgspec.structs.replace(header, metadata=dict(metadata))

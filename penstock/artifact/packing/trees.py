@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.artifact_file import NODE
-from model_tools.packing_columns import Block, ProgramBuilder, unsupported
-from model_tools.packing_model import Model, sklearn_name
-from model_tools.program import FEATURE, LEAF, MISSING_LEFT, Link, Op
+from penstock.artifact.file import NODE
+from penstock.artifact.packing.model import Model, sklearn_name
+from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
+from penstock.artifact.program import FEATURE, LEAF, MISSING_LEFT, Link, Op
 
 Array = np.ndarray[Any, Any]
 TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")

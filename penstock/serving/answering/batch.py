@@ -4,8 +4,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from serve_app.decoding import together
-from serve_app.lines import Waiting
+from penstock.serving.answering.batching import Waiting
+from penstock.serving.answering.decoding import together
 
 
 class Questions:

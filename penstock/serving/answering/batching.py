@@ -9,10 +9,9 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from resources.lookup_sql import SESSION
-from resources.sockets import widen
-from serve_app.decoding import Asked
-from serve_app.problems import Problem, unavailable
+from penstock.lookups.connection import SECONDS, connect
+from penstock.serving.answering.decoding import Asked
+from penstock.serving.http.problems import Problem, unavailable
 
 LANES = 1
 """Connections for what fits into one batch: with two, fewer share a statement and a commit, and all get slower."""
@@ -25,7 +24,6 @@ SHORT = 250
 PIECE = 500
 """Rows of one batch of a long array: small enough that a replica answers others in between, large enough that what
 every batch costs is little beside its rows."""
-SECONDS = 0.8
 SECONDS_PER_ROW = 0.001
 
 # The last is what asyncpg says where a server dies in the middle of an operation: the connection is of no more use.
@@ -45,17 +43,6 @@ class Waiting(msgspec.Struct, gc=False):
 
 Work = Callable[[Any, list[Waiting]], Awaitable[None]]
 """Answers all that wait, through a connection: sets the result or exception of each `answers`."""
-
-
-async def connect(url: str, **session: str) -> Any:
-    """A connection for the serving side: given up within 0.8 s, statements prepared once and kept."""
-    connection = await asyncpg.connect(
-        url, timeout=SECONDS, max_cached_statement_lifetime=0, server_settings={**SESSION, **session}
-    )
-    # The rest of what does not fit goes when the event loop comes round again, and the server would wait for it.
-    if (own := connection._transport.get_extra_info("socket")) is not None:
-        widen(own.fileno())
-    return connection
 
 
 class Queue:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from model_tools.contract import Contract
-from model_tools.digests import digests
-from resources.lookup_sql import plain_types
-from serve_app.problems import Fault, Problem, invalid, refused
+from penstock.contract.contract import Contract
+from penstock.contract.request_types import plain_types
+from penstock.digests import digests
+from penstock.serving.http.problems import Fault, Problem, invalid, refused
 
 MOST_REQUESTS = 10_000
 LARGEST_INTEGER = 2**63

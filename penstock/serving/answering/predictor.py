@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 from operator import eq
 from typing import Any, NamedTuple, Self
 
-from model_tools.columns import request_columns
-from model_tools.contract import Contract, Lookup
-from resources import journal
-from resources.answers import Form, Predicted, again
-from resources.ids import Ids
-from resources.journal import Entries
-from resources.looked import Columns, Looked
-from resources.lookup_sql import PREVIOUS, Pointers
-from resources.lookups import UNDEFINED_TABLE, read_pointers
-from serve_app.decoding import Asked
-from serve_app.journal_lag import JournalLag
-from serve_app.lines import Waiting
-from serve_app.problems import unavailable
-from serve_app.questions import Questions
-from serve_app.refusals import refusal, without_row
-from serve_app.serving import Serving
-from serve_app.unchanged import Plan, Stored, plan
+from penstock.contract.columns import request_columns
+from penstock.contract.contract import Contract, Lookup
+from penstock.journal import journal
+from penstock.journal.answers import Form, Predicted, again
+from penstock.journal.journal import Entries
+from penstock.lookups.found import Columns, Looked
+from penstock.lookups.sql import PREVIOUS
+from penstock.lookups.statement import UNDEFINED_TABLE
+from penstock.postgres.pointer import Pointers, read_pointers
+from penstock.serving.answering.batch import Questions
+from penstock.serving.answering.batching import Waiting
+from penstock.serving.answering.decoding import Asked
+from penstock.serving.answering.ids import Ids
+from penstock.serving.answering.journal_lag import JournalLag
+from penstock.serving.answering.refusals import refusal, without_row
+from penstock.serving.answering.serving import Serving
+from penstock.serving.answering.unchanged import Plan, Stored, plan
+from penstock.serving.http.problems import unavailable
 
 MOST_ROUNDS = 50
 REMEMBERED = 20_000

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from model_tools.contract import Contract, Lookup
-from resources.looked import Looked
-from serve_app.problems import Fault, refused
+from penstock.contract.contract import Contract, Lookup
+from penstock.lookups.found import Looked
+from penstock.serving.http.problems import Fault, refused
 
 
 def without_row(contract: Contract, looked: Looked) -> dict[int, list[Lookup]]:

@@ -5,16 +5,17 @@ from typing import Any
 
 import msgspec
 
-from model_tools.artifact import Artifact
-from model_tools.contract import Contract
-from resources import answers, journal
-from resources.cached_lookup import AskedFields, CachedLookup
-from resources.journal import Origin
-from resources.journal_sql import write_at_once, write_seen
-from resources.looked import Columns, Looked, Part
-from resources.lookup_sql import Pointers, tables_of, unmoved
-from resources.lookups import LookupStatement
-from resources.outcomes import class_names
+from penstock.artifact.native import Artifact
+from penstock.contract.contract import Contract
+from penstock.journal import answers, journal
+from penstock.journal.journal import Origin
+from penstock.journal.outcomes import class_names
+from penstock.journal.sql import write_at_once, write_seen
+from penstock.lookups.found import Columns, Looked, Part
+from penstock.lookups.sql import tables_of, unmoved
+from penstock.lookups.statement import LookupStatement
+from penstock.postgres.pointer import Pointers
+from penstock.serving.tables.in_memory import AskedFields, CachedLookup
 
 
 class Release(msgspec.Struct, frozen=True):

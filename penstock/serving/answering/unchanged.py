@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from resources.answers import Form
-from serve_app.decoding import Asked
+from penstock.journal.answers import Form
+from penstock.serving.answering.decoding import Asked
 
 
 class Stored(NamedTuple):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from serve_app.problems import Problem
+from penstock.serving.http.problems import Problem
 
 LARGEST_BODY = 8 * 1024 * 1024
 BODY_SECONDS = 30.0

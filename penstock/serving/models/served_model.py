@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from model_tools.contract import Contract
-from model_tools.errors import PenstockError
-from resources.lookup_sql import Pointers, tables_of
-from serve_app.decoding import Decoder
-from serve_app.lines import Line
-from serve_app.predict import Predictor
-from serve_app.problems import unavailable
-from serve_app.serving import Release, Serving
-from serve_app.table_cache import TableCache
+from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
+from penstock.lookups.sql import tables_of
+from penstock.postgres.pointer import Pointers
+from penstock.serving.answering.batching import Line
+from penstock.serving.answering.decoding import Decoder
+from penstock.serving.answering.predictor import Predictor
+from penstock.serving.answering.serving import Release, Serving
+from penstock.serving.http.problems import unavailable
+from penstock.serving.tables.cache import TableCache
 
 
 class ServedModel:

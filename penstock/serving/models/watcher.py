@@ -7,15 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from model_tools import artifact
-from model_tools.errors import PenstockError
-from resources import journal
-from resources.artifacts import ArtifactStore
-from resources.lookups import read_pointers
-from resources.outcomes import class_names
-from serve_app.lines import connect
-from serve_app.served_model import ServedModel
-from serve_app.serving import Release
+from penstock.artifact import load as artifact
+from penstock.errors import PenstockError
+from penstock.journal import journal
+from penstock.journal.outcomes import class_names
+from penstock.lookups.connection import connect
+from penstock.postgres.pointer import read_pointers
+from penstock.releases.artifacts import ArtifactStore
+from penstock.serving.answering.serving import Release
+from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
 POLL_SECONDS = 1.0

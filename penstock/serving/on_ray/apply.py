@@ -1,4 +1,4 @@
-"""Deploy a Serve config on a running Ray: `python -m serve_app.apply ADDRESS FILE`."""
+"""Deploy a Serve config on a running Ray: `python -m penstock.serving.on_ray.apply ADDRESS FILE`."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ from ray.serve.config import HTTPOptions, ProxyLocation
 from ray.serve.context import _get_global_client  # serve.run restarts replicas; only this applies a config
 from ray.serve.schema import ApplicationStatus, LoggingConfig, ServeDeploySchema
 
-from resources import settings
+from penstock import settings
 
 SECONDS = 90.0
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from model_tools.errors import PenstockError
-from resources.log_text import cause
-from resources.processes import Processes, Record, end_tree, free_port
-from resources.settings import ROOT, Settings
-from serve_app.ray_environment import folder, ray_environment, ray_switches
+from penstock.errors import PenstockError
+from penstock.log_text import cause
+from penstock.processes import Processes, Record, end_tree, free_port
+from penstock.project import ROOT
+from penstock.serving.on_ray.environment import folder, ray_environment, ray_switches
+from penstock.settings import Settings
 
 CONFIG = Path(__file__).parent / "serve_config.yaml"
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -99,7 +100,7 @@ def apply(settings: Settings, config: Path = CONFIG) -> None:
     if cluster is None:
         raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
     environment = ray_environment(settings, cluster.switches)
-    command = [sys.executable, "-m", "serve_app.apply", cluster.address, str(config)]
+    command = [sys.executable, "-m", "penstock.serving.on_ray.apply", cluster.address, str(config)]
     done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603
     log = settings.home / "logs" / "serve-apply.log"
     log.write_text(done.stdout + done.stderr)

@@ -8,11 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from model_tools.errors import PenstockError
-from resources import postgres
-from resources.processes import free_port
-from resources.settings import ROOT, Settings
-from serve_app import haproxy
+from penstock.errors import PenstockError
+from penstock.postgres import urls as postgres
+from penstock.processes import free_port
+from penstock.project import ROOT
+from penstock.serving.on_ray import haproxy
+from penstock.settings import Settings
 
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
@@ -93,7 +94,7 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         # With Ray's own, 15, replicas and HAProxy come after all else that wants the machine's CPU.
         "RAY_worker_niceness": NICENESS,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.fast_lane:middlewares",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "penstock.serving.on_ray.fast_lane:middlewares",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(place / "haproxy.cfg"),

@@ -16,9 +16,9 @@ import uvicorn.config
 from ray.serve._private.common import RequestMetadata, RequestProtocol
 from starlette.middleware import Middleware
 
-from serve_app import joined_writes
-from serve_app.app import App
-from serve_app.http import Message, Receive, Send
+from penstock.serving.app import App
+from penstock.serving.http.exchange import Message, Receive, Send
+from penstock.serving.on_ray import joined_writes
 
 RAYS_OWN = "/-/"
 NEEDED = ("_can_accept_request", "_track_queued_request", "_start_request", "_route_prefix")

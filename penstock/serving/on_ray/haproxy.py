@@ -5,7 +5,7 @@ import shlex
 from http import HTTPStatus
 from pathlib import Path
 
-from serve_app.problems import Problem
+from penstock.serving.http.problems import Problem
 
 # HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
 # statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the

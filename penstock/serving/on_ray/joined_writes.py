@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-IMPORT_PATH = "serve_app.joined_writes:JoinedWrites"
+IMPORT_PATH = "penstock.serving.on_ray.joined_writes:JoinedWrites"
 MOST_HELD_BYTES = 64 * 1024
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from resources.settings import Settings
-from serve_app.releases import Watcher
-from serve_app.served_model import ServedModel
+from penstock.serving.models.served_model import ServedModel
+from penstock.serving.models.watcher import Watcher
+from penstock.settings import Settings
 
 
 class TableState(msgspec.Struct, frozen=True):

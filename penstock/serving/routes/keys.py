@@ -4,9 +4,9 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from resources.settings import SettingError, Settings
-from serve_app.http import Request
-from serve_app.problems import Problem
+from penstock.serving.http.exchange import Request
+from penstock.serving.http.problems import Problem
+from penstock.settings import SettingError, Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")

@@ -13,11 +13,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from resources.settings import Settings
-from serve_app.describing import model_state
-from serve_app.journal_lag import JournalLag
-from serve_app.releases import Watcher
-from serve_app.served_model import ServedModel
+from penstock.serving.answering.journal_lag import JournalLag
+from penstock.serving.models.served_model import ServedModel
+from penstock.serving.models.watcher import Watcher
+from penstock.serving.routes.describing import model_state
+from penstock.settings import Settings
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 BOUNDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)

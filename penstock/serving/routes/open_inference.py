@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from model_tools.client import Prediction
-from model_tools.contract import Contract
-from resources.lookup_sql import plain_types
-from serve_app.decoding import MOST_REQUESTS
-from serve_app.http import JSON, Request, Response
-from serve_app.problems import Problem, invalid, unavailable
-from serve_app.served_model import ServedModel
-from serve_app.tensors import ACCEPTED, Tensor, bad, read, written
+from penstock.client import Prediction
+from penstock.contract.contract import Contract
+from penstock.contract.request_types import plain_types
+from penstock.serving.answering.decoding import MOST_REQUESTS
+from penstock.serving.http.exchange import JSON, Request, Response
+from penstock.serving.http.problems import Problem, invalid, unavailable
+from penstock.serving.models.served_model import ServedModel
+from penstock.serving.routes.tensors import ACCEPTED, Tensor, bad, read, written
 
 PREFIX = "/v2"
 BINARY = b"application/octet-stream"

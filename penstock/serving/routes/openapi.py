@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from model_tools.client import Prediction
-from model_tools.contract import Contract
-from resources.journal import Journaled
-from serve_app.decoding import MOST_REQUESTS
-from serve_app.describing import ModelState, Readiness
-from serve_app.problems import ProblemDocument
+from penstock.client import Prediction
+from penstock.contract.contract import Contract
+from penstock.journal.journal import Journaled
+from penstock.serving.answering.decoding import MOST_REQUESTS
+from penstock.serving.http.problems import ProblemDocument
+from penstock.serving.routes.describing import ModelState, Readiness
 
 NO_NUL = "^[^\\u0000]*$"
 LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"

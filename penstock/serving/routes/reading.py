@@ -8,11 +8,11 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from resources import journal
-from resources.cards import Released
-from resources.journal import Journaled
-from serve_app.lines import SECONDS, connect
-from serve_app.problems import unavailable
+from penstock.journal import journal
+from penstock.journal.journal import Journaled
+from penstock.lookups.connection import SECONDS, connect
+from penstock.releases.cards import Released
+from penstock.serving.http.problems import unavailable
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

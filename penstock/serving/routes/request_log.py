@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from serve_app.http import Request
+from penstock.serving.http.exchange import Request
 
 SHARE = 0.01
 

@@ -9,19 +9,19 @@ from typing import Any
 
 import msgspec
 
-from resources.card_text import html
-from resources.cards import CardStore
-from resources.settings import Settings
-from serve_app.describing import contract_document, model_state, readiness
-from serve_app.http import Request, Response
-from serve_app.keys import Keys
-from serve_app.metrics import CONTENT_TYPE, Metrics
-from serve_app.open_inference import OpenInference
-from serve_app.openapi import openapi
-from serve_app.problems import Problem
-from serve_app.reading import Reader
-from serve_app.releases import Watcher
-from serve_app.served_model import ServedModel
+from penstock.releases.card_text import html
+from penstock.releases.cards import CardStore
+from penstock.serving.http.exchange import Request, Response
+from penstock.serving.http.problems import Problem
+from penstock.serving.models.served_model import ServedModel
+from penstock.serving.models.watcher import Watcher
+from penstock.serving.routes.describing import contract_document, model_state, readiness
+from penstock.serving.routes.keys import Keys
+from penstock.serving.routes.metrics import CONTENT_TYPE, Metrics
+from penstock.serving.routes.open_inference import OpenInference
+from penstock.serving.routes.openapi import openapi
+from penstock.serving.routes.reading import Reader
+from penstock.settings import Settings
 
 Handler = Callable[..., Awaitable[Response]]
 

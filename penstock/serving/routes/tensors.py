@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from serve_app.problems import Problem
+from penstock.serving.http.problems import Problem
 
 NUMBERS = {
     "BOOL": "?",

@@ -9,11 +9,12 @@ from typing import Any
 
 import asyncpg
 
-from model_tools.contract import Contract, Lookup
-from resources.cached_loading import load
-from resources.cached_lookup import CachedLookup, Uncacheable
-from resources.lookup_sql import Pointer, Pointers, bound_types
-from serve_app.lines import connect
+from penstock.contract.contract import Contract, Lookup
+from penstock.lookups.connection import connect
+from penstock.lookups.sql import bound_types
+from penstock.postgres.pointer import Pointer, Pointers
+from penstock.serving.tables.in_memory import CachedLookup, Uncacheable
+from penstock.serving.tables.loading import load
 
 RETRY_SECONDS = 1.0
 

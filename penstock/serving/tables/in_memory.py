@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from model_tools.columns import instant
-from model_tools.contract import Lookup
-from resources.looked import NOTHING, Columns, Part, encode_row, member
+from penstock.contract.columns import instant
+from penstock.contract.contract import Lookup
+from penstock.lookups.found import NOTHING, Columns, Part, encode_row, member
 
 Array = np.ndarray[Any, Any]
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from model_tools.columns import column, instant
-from model_tools.contract import Lookup
-from resources.cached_lookup import CachedLookup, Stored, Uncacheable, comparison, instants, kept_as, keys_of
-from resources.lookup_sql import Pointer, quoted
+from penstock.contract.columns import column, instant
+from penstock.contract.contract import Lookup
+from penstock.postgres.pointer import Pointer
+from penstock.postgres.quoting import quoted
+from penstock.serving.tables.in_memory import CachedLookup, Stored, Uncacheable, comparison, instants, kept_as, keys_of
 
 MOST_ROWS = 400_000
 MOST_BYTES = 48_000_000

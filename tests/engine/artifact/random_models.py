@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model_tools.artifact import Artifact, compiled, load
-from model_tools.contract import Feature
-from model_tools.packing import pack
+from penstock.artifact.load import load
+from penstock.artifact.native import Artifact, compiled
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
 
 ENGINES = ("c", "numpy") if compiled() else ("numpy",)
 

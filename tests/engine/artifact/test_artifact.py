@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_models import ENGINES, matrix_columns, matrix_features, packed, same
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from model_tools.artifact import compiled, load
-from model_tools.contract import Feature
-from model_tools.errors import ContractError, UnsupportedEstimator
-from model_tools.packing import pack
+from penstock.artifact.load import load
+from penstock.artifact.native import compiled
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
+from penstock.errors import ContractError, UnsupportedEstimator
+from tests.engine.artifact.random_models import ENGINES, matrix_columns, matrix_features, packed, same
 
 STORED = Path(__file__).parent / "stored"
 MATRIX = np.random.default_rng(0).normal(size=(80, 3))

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from random_models import ENGINES, frame_columns, frame_features
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from model_tools.artifact import load
-from model_tools.artifact_file import ALIGNMENT, MAGIC
-from model_tools.errors import ArtifactError, ContractError
-from model_tools.packing import pack
+from penstock.artifact.file import ALIGNMENT, MAGIC
+from penstock.artifact.load import load
+from penstock.artifact.packing.pack import pack
+from penstock.errors import ArtifactError, ContractError
+from tests.engine.artifact.random_models import ENGINES, frame_columns, frame_features
 
 PREFIX = 48
 FRAME = pd.DataFrame({"n": np.linspace(-2, 2, 60), "word": ["a", "bb", "ccc"] * 20, "m": np.arange(60.0) % 7})

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from random_models import (
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from penstock.contract.contract import Feature
+from penstock.errors import ContractError
+from tests.engine.artifact.random_models import (
     frame_columns,
     frame_features,
     matrix_columns,
@@ -17,10 +21,6 @@ from random_models import (
     same,
     ulps,
 )
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-from model_tools.contract import Feature
-from model_tools.errors import ContractError
 
 LOSSES = ["squared_error", "absolute_error", "poisson", "gamma", "quantile"]
 NAMES = ["", "a", "b", "ä", "snow", "B", "a ", "日本"]

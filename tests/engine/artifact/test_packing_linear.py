@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_models import matrix_columns, matrix_features, packed
 from sklearn.linear_model import (
     ElasticNet,
     GammaRegressor,
@@ -19,7 +18,8 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 
-from model_tools.errors import ContractError, UnsupportedEstimator
+from penstock.errors import ContractError, UnsupportedEstimator
+from tests.engine.artifact.random_models import matrix_columns, matrix_features, packed
 
 MODELS: list[Any] = [
     LinearRegression(),

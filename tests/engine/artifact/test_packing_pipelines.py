@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from random_models import frame_columns, frame_features, numbers, packed, same
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -16,7 +15,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.tree import DecisionTreeRegressor
 
-from model_tools.errors import ContractError
+from penstock.errors import ContractError
+from tests.engine.artifact.random_models import frame_columns, frame_features, numbers, packed, same
 
 TEXTS = ["a", "b", "c", "ä", "", "zz"]
 NUMBERS, WORDS, CODES = ["n0", "n1", "n2"], ["t0", "t1"], ["k0"]

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_models import matrix_columns, matrix_features, near, numbers, packed, same, ulps
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -16,7 +15,8 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
-from model_tools.errors import ContractError
+from penstock.errors import ContractError
+from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, numbers, packed, same, ulps
 
 AVERAGED = [
     DecisionTreeClassifier,

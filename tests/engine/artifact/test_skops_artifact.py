@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from random_models import frame_columns, frame_features, matrix_columns, matrix_features
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
@@ -25,10 +24,12 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
 
-from model_tools import artifact_file, skops_artifact
-from model_tools.artifact import load
-from model_tools.errors import ArtifactError, ContractError, UnsupportedEstimator
-from model_tools.packing import pack
+from penstock.artifact import file as artifact_file
+from penstock.artifact import skops_artifact
+from penstock.artifact.load import load
+from penstock.artifact.packing.pack import pack
+from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
+from tests.engine.artifact.random_models import frame_columns, frame_features, matrix_columns, matrix_features
 
 MATRIX = np.random.default_rng(0).normal(size=(80, 3))
 LATE = MATRIX[:, 0] > 0

@@ -2,9 +2,9 @@ import dagster as dg
 import msgspec
 from click.testing import CliRunner, Result
 
-from cli.main import penstock
-from resources.cards import CardStore
-from resources.releases import current
+from penstock.cli.main import penstock
+from penstock.releases.cards import CardStore
+from penstock.releases.ledger import current
 from tests.example import MONTH, Example
 
 MODEL = "flight_delay"

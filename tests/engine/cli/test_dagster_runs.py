@@ -7,13 +7,13 @@ from typing import Any
 import psutil
 import pytest
 
-from cli import dagster_system
-from cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
-from cli.dagster_runs import RunFailed, follow, materialize, missing_jobs
-from resources import postgres
-from resources.book import Book
-from resources.processes import Processes, free_port
-from resources.settings import Settings
+from penstock.cli import dagster_system
+from penstock.cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from penstock.cli.dagster_runs import RunFailed, follow, materialize, missing_jobs
+from penstock.postgres import urls as postgres
+from penstock.postgres.book import Book
+from penstock.processes import Processes, free_port
+from penstock.settings import Settings
 
 RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, month,
         training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
@@ -27,7 +27,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     made = Settings(home=tmp_path_factory.mktemp("home"), dagster_port=free_port())
     postgres.server(made, {"fsync": "off"}).start()
     try:
-        assert dagster_system.start(made, "tests.cli.tiny_definitions")
+        assert dagster_system.start(made, "tests.engine.cli.tiny_definitions")
         yield made
     finally:
         dagster_system.stop(made)
@@ -41,7 +41,7 @@ def api(settings: Settings) -> GraphQL:
 
 def test_what_runs_already_is_not_started_again(settings: Settings) -> None:
     before = Processes(settings.state).all()
-    assert not dagster_system.start(settings, "tests.cli.tiny_definitions")
+    assert not dagster_system.start(settings, "tests.engine.cli.tiny_definitions")
     assert Processes(settings.state).all() == before
     assert {record.name for record in before} == set(dagster_system.PARTS)
 
@@ -80,7 +80,7 @@ def test_a_lost_part_is_started_again_and_the_others_keep_running(settings: Sett
     processes = Processes(settings.state)
     web = processes.running(dagster_system.WEB)
     assert processes.stop(dagster_system.DAEMON, grace=2)
-    assert dagster_system.start(settings, "tests.cli.tiny_definitions")
+    assert dagster_system.start(settings, "tests.engine.cli.tiny_definitions")
     assert processes.running(dagster_system.DAEMON)
     assert processes.running(dagster_system.WEB) == web
 
@@ -102,7 +102,7 @@ def test_a_run_waits_for_a_code_server_that_starts_anew(api: GraphQL, settings: 
     while not refused():
         assert time.monotonic() < end
         time.sleep(0.2)
-    assert dagster_system.start(settings, "tests.cli.tiny_definitions")
+    assert dagster_system.start(settings, "tests.engine.cli.tiny_definitions")
     follow(api, run, lambda *_: None)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from assets.declarations import declared
-from cli import first_prediction
-from cli.first_prediction import NoPrediction, ask, is_ready
-from resources.settings import Settings
+from penstock.cli import first_prediction
+from penstock.cli.first_prediction import NoPrediction, ask, is_ready
+from penstock.declare.discovery import declared
+from penstock.settings import Settings
 
 REQUEST = {"name": "O'Hare"}
 ANSWER = {"id": "a", "prediction": 1.5, "release": 1, "snapshots": {}, "missing": [], "unchanged": False}

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from cli import releases, requests, rollback, train
 from model_tools.flight_delay import FlightDelayRequest
-from resources.releases import current, ledger
+from penstock.cli import releases, requests, rollback, train
+from penstock.releases.ledger import current, ledger
+from penstock.training.gate import GateRefused
 from tests.example import MONTH, Example
-from training.gate import GateRefused
 
 MODEL = "flight_delay"
 

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from cli import main
-from model_tools.errors import PenstockError
-from resources.settings import ROOT
+from penstock.cli import main
+from penstock.errors import PenstockError
+from penstock.project import ROOT
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def test_help_lists_the_commands_in_the_order_a_newcomer_meets_them() -> None:
 
 
 def test_help_is_fast_because_no_command_is_loaded() -> None:
-    code = "import sys; from cli.main import penstock; penstock(['--help'], standalone_mode=False); print(*sys.modules)"
+    code = "import sys; from penstock.cli.main import penstock; penstock(['--help'], standalone_mode=False); print(*sys.modules)"
     started = time.monotonic()
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert time.monotonic() - started < 5
-    assert not {"dagster", "ray", "pandas", "sqlalchemy", "cli.up"} & set(shown.split())
+    assert not {"dagster", "ray", "pandas", "sqlalchemy", "penstock.cli.up"} & set(shown.split())
 
 
 def test_an_unknown_command_is_refused() -> None:

@@ -8,11 +8,11 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from assets import declarations
-from cli.publish import publish
-from resources.book import Book
-from resources.declared import Declared
-from tests.resources.publishing import declared
+from penstock.cli.publish import publish
+from penstock.declare import discovery as declarations
+from penstock.declare.project import Declared
+from penstock.postgres.book import Book
+from tests.engine.publishing import declared
 
 
 def test_a_table_is_published_with_those_of_its_group(

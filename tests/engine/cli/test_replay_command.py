@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.replay import instant
-from model_tools.errors import PenstockError
+from penstock.cli.replay import instant
+from penstock.errors import PenstockError
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

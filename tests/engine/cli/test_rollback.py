@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.main import penstock
-from resources.book import Book
-from resources.releases import Proposal, Verdict, current, ledger, release
+from penstock.cli.main import penstock
+from penstock.postgres.book import Book
+from penstock.releases.ledger import Proposal, Verdict, current, ledger, release
 
 MODEL = "flight_delay"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import penstock
-from resources import postgres
-from resources.processes import free_port
-from resources.settings import Settings
+from penstock.cli.main import penstock
+from penstock.postgres import urls as postgres
+from penstock.processes import free_port
+from penstock.settings import Settings
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_doctor_says_what_to_do_about_each_part_that_does_not_run(home: Path) ->
 
 
 def test_doctor_notices_a_package_that_is_not_as_pinned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.checks.metadata.version", lambda name: "0.0.1")
+    monkeypatch.setattr("penstock.cli.checks.metadata.version", lambda name: "0.0.1")
     findings = {finding["name"]: finding for finding in json.loads(run("doctor", "--json").output)}
     assert not findings["packages"]["ok"]
     assert findings["packages"]["todo"] == "Run `make setup`."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.steps import Steps
+from penstock.cli.steps import Steps
 
 
 @pytest.mark.parametrize("terminal", [False, True])

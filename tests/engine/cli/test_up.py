@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from resources.processes import free_port
-from tests.cli.conftest import Penstock
+from penstock.processes import free_port
+from tests.engine.cli.conftest import Penstock
 
 pytestmark = pytest.mark.stack
 MOST_MEMORY = 3.5e9

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from model_tools.columns import column, instant, request_columns
-from model_tools.contract import Column, Contract, Feature, Lookup, Output, kind_of
-from model_tools.errors import ContractError
 from model_tools.flight_delay import CONTRACT
-from model_tools.registry import contract, contracts
+from penstock.contract.columns import column, instant, request_columns
+from penstock.contract.contract import Column, Contract, Feature, Lookup, Output, kind_of
+from penstock.contract.registry import contract, contracts
+from penstock.errors import ContractError
 
 
 class Ask(msgspec.Struct, forbid_unknown_fields=True):

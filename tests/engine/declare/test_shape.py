@@ -2,7 +2,7 @@ import pandera.pandas as pa
 import pyarrow
 import pytest
 
-from schemas.shape import REAL, TEXT, WHOLE, ShapeError, described, shape_check
+from penstock.declare.shape import REAL, TEXT, WHOLE, ShapeError, described, shape_check
 
 SHAPE = pa.DataFrameSchema(
     {"id": pa.Column(TEXT), "n": pa.Column(WHOLE, pa.Check.ge(0), nullable=True), "x": pa.Column(REAL)}, strict=True

@@ -14,18 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from publishing import declared, write
 
-from model_tools.errors import PenstockError
-from resources.book import Book
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.extract import extract
-from resources.key_order import KeyRefused
-from resources.publish import publish
-from resources.settings import Settings
-from resources.snapshots import SnapshotError, SnapshotStore
-from resources.table import ReplicatedTable
-from resources.verify import verify
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
+from penstock.extract.extract import extract
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.rows.key_order import KeyRefused
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotError, SnapshotStore
+from penstock.verify.verify import verify
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from tests.engine.publishing import declared, write
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,13 +7,13 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from assets.declarations import declared
-from model_tools.contract import Column, Contract, Feature, Lookup, Output
-from model_tools.errors import ContractError
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.sql_warehouse import SqlWarehouse
-from resources.training_join import training_query
-from resources.warehouse import Warehouse
+from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
+from penstock.declare.discovery import declared
+from penstock.errors import ContractError
+from penstock.extract.training_join import training_query
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 from tests.example import Example
 
 MODEL = declared().models["flight_delay"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.book import Book
-from tests.resources.publishing import NOON
+from penstock.postgres.book import Book
+from tests.engine.publishing import NOON
 
 
 @pytest.fixture

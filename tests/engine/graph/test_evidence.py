@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from assets.factories.evidence import as_table, failing_rows
-from schemas.shape import ShapeError
+from penstock.declare.shape import ShapeError
+from penstock.graph.evidence import as_table, failing_rows
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,16 +9,16 @@ import dagster as dg
 import pytest
 from sklearn.linear_model import Ridge
 
-from assets.factories.environment import Environment
-from assets.factories.model_retention import KEY, model_retention
-from model_tools.contract import Feature
-from model_tools.packing import pack
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.cards import CardStore
-from resources.model_retention import ModelRetention
-from resources.releases import Proposal, Verdict, release
-from tests.cards import card
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
+from penstock.graph.environment import Environment
+from penstock.graph.model_retention import KEY, model_retention
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.cards import CardStore
+from penstock.releases.ledger import Proposal, Verdict, release
+from penstock.retention.models import ModelRetention
+from tests.engine.cards import card
 
 POLICY = ModelRetention()
 HUNDRED_DAYS = 100 * 86_400.0

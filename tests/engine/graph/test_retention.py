@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.factories import retention
-from assets.factories.environment import Environment
-from resources.book import Book
-from resources.publish import publish
-from resources.retention_policy import RetentionPolicy
-from resources.snapshots import SnapshotStore
-from tests.resources.publishing import declared, numbered, write
+from penstock.graph import retention
+from penstock.graph.environment import Environment
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.retention.policy import RetentionPolicy
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.publishing import declared, numbered, write
 
 STRICT = RetentionPolicy(snapshots=1, young=timedelta(0), grace=timedelta(0))
 

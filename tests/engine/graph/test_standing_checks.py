@@ -5,15 +5,15 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-
-from assets.declarations import declared as declarations
 from assets.definitions import defs
-from assets.factories.environment import Environment
-from assets.factories.standing_checks import JOB, job_and_schedule, standing_checks
-from resources.book import Book
-from resources.publish import publish
-from resources.snapshots import SnapshotStore
-from tests.resources.publishing import NOON, declared, numbered, write
+
+from penstock.declare.discovery import declared as declarations
+from penstock.graph.environment import Environment
+from penstock.graph.standing_checks import JOB, job_and_schedule, standing_checks
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.publishing import NOON, declared, numbered, write
 
 TABLE = declared(fresh_within=timedelta(hours=2))
 

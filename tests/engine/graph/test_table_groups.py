@@ -9,12 +9,12 @@ import duckdb
 import pandera.pandas as pandera
 import pytest
 
-from assets.factories.environment import Environment
-from assets.factories.replication import jobs, publication, schedule, snapshot
-from assets.factories.standing_checks import standing_checks
-from resources.book import Book
-from resources.declared import Declared
-from tests.resources.publishing import declared
+from penstock.declare.project import Declared
+from penstock.graph.environment import Environment
+from penstock.graph.replication import jobs, publication, schedule, snapshot
+from penstock.graph.standing_checks import standing_checks
+from penstock.postgres.book import Book
+from tests.engine.publishing import declared
 
 SHAPE = pandera.DataFrameSchema({"key": pandera.Column("int64[pyarrow]"), "value": pandera.Column("int64[pyarrow]")})
 ORDERS, LINES = (

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.answers import Maker
-from resources.outcomes import outcomes
+from penstock.journal.answers import Maker
+from penstock.journal.outcomes import outcomes
 
 NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 1e-7, 5e-324, 1e22, 0.1 + 0.2])
 NAMES = st.lists(st.text(max_size=6), min_size=2, max_size=4, unique=True)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 
-from resources.book import Book
-from resources.ids import Ids
-from resources.journal import Entries, journaled
-from resources.journal_sql import READ
+from penstock.journal.journal import Entries, journaled
+from penstock.journal.sql import READ
+from penstock.postgres.book import Book
+from penstock.serving.answering.ids import Ids
 
 EARLIER = """
 DROP TABLE app.prediction, app.latest_answer, app.origin CASCADE;

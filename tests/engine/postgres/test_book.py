@@ -1,4 +1,4 @@
-from resources.book import Book
+from penstock.postgres.book import Book
 
 LEDGER = "SELECT count(*) FROM app.release"
 

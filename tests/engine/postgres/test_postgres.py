@@ -8,10 +8,11 @@ import msgspec
 import psycopg
 import pytest
 
-from resources import postgres
-from resources.book import Book
-from resources.postgres_server import PostgresError
-from resources.settings import ROOT, Settings
+from penstock.postgres import urls as postgres
+from penstock.postgres.book import Book
+from penstock.postgres.server import PostgresError
+from penstock.project import ROOT
+from penstock.settings import Settings
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_resolved_settings_open_the_same_books(settings: Settings) -> None:
 
 def _start_in_child(settings: Settings) -> subprocess.Popen[str]:
     code = (
-        "from resources import postgres, settings; s = settings.load();"
+        "from penstock.postgres import urls as postgres; from penstock import settings; s = settings.load();"
         "postgres.server(s, {'fsync': 'off'}).start(); postgres.open_books(s); print(postgres.server(s).pid())"
     )
     environment = {**os.environ, "PENSTOCK_HOME": str(settings.home)}

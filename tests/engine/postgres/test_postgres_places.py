@@ -10,11 +10,12 @@ import psutil
 import psycopg
 import pytest
 
-from resources import postgres_account, postgres_programs
-from resources.postgres_account import PLAIN, PostgresError, account
-from resources.postgres_data import find_data, place_data
-from resources.postgres_programs import programs
-from resources.postgres_server import DEFAULTS, PostgresServer
+from penstock.postgres import account as postgres_account
+from penstock.postgres import programs as postgres_programs
+from penstock.postgres.account import PLAIN, PostgresError, account
+from penstock.postgres.data import find_data, place_data
+from penstock.postgres.programs import programs
+from penstock.postgres.server import DEFAULTS, PostgresServer
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another account")
 Make = Callable[[Path], PostgresServer]

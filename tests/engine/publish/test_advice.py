@@ -4,11 +4,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from publishing import relations
 
-from resources.advice import advise
-from resources.book import Book
-from resources.duckdb_warehouse import DuckDBWarehouse
+from penstock.postgres.book import Book
+from penstock.publish.advice import advise
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from tests.engine.publishing import relations
 
 
 @pytest.fixture

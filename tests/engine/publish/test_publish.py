@@ -13,14 +13,14 @@ import psycopg
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
-from publishing import declared, numbered, relations, rows_of, typed_tables, write
 
-from resources import disk_space
-from resources.book import Book
-from resources.publish import publish, publish_group
-from resources.publish_error import PublishError
-from resources.snapshots import SnapshotStore
-from resources.verify import verify
+from penstock.postgres.book import Book
+from penstock.publish import disk_space
+from penstock.publish.publish import publish, publish_group
+from penstock.replicated.error import PublishError
+from penstock.snapshots.store import SnapshotStore
+from penstock.verify.verify import verify
+from tests.engine.publishing import declared, numbered, relations, rows_of, typed_tables, write
 
 Books = tuple[Book, Book]
 
@@ -216,7 +216,7 @@ def test_several_tables_become_current_in_one_transaction(store: SnapshotStore, 
 
 
 def test_two_physical_tables_stay_and_older_ones_go_after_a_grace(store: SnapshotStore, book: Book) -> None:
-    from resources import retention
+    from penstock.replicated import old_tables as retention
 
     for rows in range(4):
         publish(write(store, numbered(rows)), declared(), [book], who="me")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from publishing import declared, numbered, relations, rows_of, write
 
-from resources.book import Book
-from resources.postgres_server import DEFAULTS, PostgresServer
-from resources.publish import publish
-from resources.snapshots import SnapshotStore
-from resources.verify import verify
+from penstock.postgres.book import Book
+from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.publish.publish import publish
+from penstock.snapshots.store import SnapshotStore
+from penstock.verify.verify import verify
+from tests.engine.publishing import declared, numbered, relations, rows_of, write
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
-from publishing import NOON, declared, numbered, relations, rows_of, write
 
-from resources.book import Book
-from resources.publish import publish
-from resources.publish_error import PublishError
-from resources.snapshots import Snapshot, SnapshotError, SnapshotStore
-from resources.verify import verify
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.replicated.error import PublishError
+from penstock.snapshots.store import Snapshot, SnapshotError, SnapshotStore
+from penstock.verify.verify import verify
+from tests.engine.publishing import NOON, declared, numbered, relations, rows_of, write
 
 ROWS = 20_000
 
@@ -53,10 +53,10 @@ def publisher(store: SnapshotStore, book: Book, snapshot: Snapshot) -> "subproce
     script = f"""
         import sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
-        from publishing import declared
-        from resources.book import Book
-        from resources.publish import publish
-        from resources.snapshots import SnapshotStore
+        from tests.engine.publishing import declared
+        from penstock.postgres.book import Book
+        from penstock.publish.publish import publish
+        from penstock.snapshots.store import SnapshotStore
         snapshot = SnapshotStore({store.url!r}).open({snapshot.id!r})
         print("ready", flush=True)
         publish(snapshot, declared(indexes=[("part",)]), [Book("test", {book.url!r})], who="other")
@@ -166,7 +166,7 @@ def test_two_publishers_of_one_table_at_once(store: SnapshotStore, book: Book) -
 def test_a_publisher_that_verifies_wrong_bytes_stops(
     store: SnapshotStore, book: Book, current: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from resources.physical_table import PhysicalTable
+    from penstock.replicated.physical_table import PhysicalTable
 
     finish = PhysicalTable.finish
 

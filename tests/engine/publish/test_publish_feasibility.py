@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from publishing import declared, numbered, relations, rows_of, write
 
-from model_tools.contract import Column, Lookup
-from resources.book import Book
-from resources.publish import publish
-from resources.publish_error import PublishError
-from resources.snapshots import SnapshotStore
+from penstock.contract.contract import Column, Lookup
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.replicated.error import PublishError
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.publishing import declared, numbered, relations, rows_of, write
 
 BY_KEY = Lookup("by_key", "numbers", {"key": "id"}, (Column("value", "number"),))
 BY_VALUE = Lookup("by_value", "numbers", {"value": "v"}, (Column("text", "text"),))

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
-from publishing import declared, numbered, write
 
-from resources.book import Book
-from resources.publish import publish
-from resources.snapshots import SnapshotStore
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.publishing import declared, numbered, write
 
 ROWS, SWITCHES = 300, 40
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
-from publishing import declared, numbered, relations, rows_of, write
 
-from resources.book import Book
-from resources.publish import publish
-from resources.publish_error import PublishError
-from resources.snapshots import SnapshotStore
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.replicated.error import PublishError
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.publishing import declared, numbered, relations, rows_of, write
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from model_tools.errors import ArtifactError
-from resources.artifacts import ArtifactStore
+from penstock.errors import ArtifactError
+from penstock.releases.artifacts import ArtifactStore
 
 CONTENT = b"a model" * 100_000
 
@@ -68,7 +68,7 @@ def test_what_is_not_stored_or_not_a_digest_is_named(store: ArtifactStore, tmp_p
 
 def test_many_processes_may_store_and_fetch_at_once(model: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from resources.artifacts import ArtifactStore\n"
+        "import sys; from pathlib import Path; from penstock.releases.artifacts import ArtifactStore\n"
         "s = ArtifactStore(sys.argv[1]); d = s.put(sys.argv[2])\n"
         "assert s.fetch(d, Path(sys.argv[3])).stat().st_size == 700_000"
     )
@@ -79,7 +79,9 @@ def test_many_processes_may_store_and_fetch_at_once(model: Path, tmp_path: Path)
 
 
 def test_a_folder_needs_no_fsspec() -> None:
-    code = "import sys, resources.artifacts as a; a.ArtifactStore('/tmp/x').exists('0' * 64); print(*sys.modules)"
+    code = (
+        "import sys, penstock.releases.artifacts as a; a.ArtifactStore('/tmp/x').exists('0' * 64); print(*sys.modules)"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "fsspec" not in loaded
     assert "sqlalchemy" not in loaded

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from model_tools.errors import ArtifactError
-from resources.card_text import html, markdown, sections
-from resources.cards import CardStore, Released
-from tests.cards import card
+from penstock.errors import ArtifactError
+from penstock.releases.card_text import html, markdown, sections
+from penstock.releases.cards import CardStore, Released
+from tests.engine.cards import card
 
 ARTIFACT = "a" * 64
 RELEASED = Released(

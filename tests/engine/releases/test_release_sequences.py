@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from resources.book import Book
-from resources.releases import LedgerEntry, Proposal, ReleaseError, Verdict, current, ledger, release, rollback
+from penstock.postgres.book import Book
+from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, ledger, release, rollback
 
 QUALITIES = st.integers(0, 9)
 KILL = """SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -22,8 +22,8 @@ KILL = """SELECT pg_terminate_backend(pid) FROM pg_locks
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 HANGS_MIDWAY = """
 import sys, time
-from resources import releases
-from resources.book import Book
+from penstock.releases import ledger as releases
+from penstock.postgres.book import Book
 where, url, model = sys.argv[1:]
 move = releases._move
 def hang(entry):

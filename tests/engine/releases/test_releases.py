@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from resources.book import Book
-from resources.releases import LedgerEntry, Proposal, ReleaseError, Verdict, current, ledger, release, rollback
+from penstock.postgres.book import Book
+from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, ledger, release, rollback
 
 
 def proposal(artifact: str, month: str = "2026-10") -> Proposal:

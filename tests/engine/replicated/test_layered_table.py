@@ -7,17 +7,17 @@ from pathlib import Path
 import psycopg
 import pyarrow as pa
 import pytest
-from publishing import NOON, declared, numbered, relations, rows_of, write
-from publishing import changed as changed_from
 
-from model_tools.contract import Column, Lookup
-from resources.book import Book
-from resources.physical_table import PhysicalTable
-from resources.publish import publish, publish_group
-from resources.publish_error import PublishError
-from resources.retention_policy import RetentionPolicy, drop, droppable
-from resources.snapshots import Snapshot, SnapshotStore
-from resources.verify import verify
+from penstock.contract.contract import Column, Lookup
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish, publish_group
+from penstock.replicated.error import PublishError
+from penstock.replicated.physical_table import PhysicalTable
+from penstock.retention.policy import RetentionPolicy, drop, droppable
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.verify.verify import verify
+from tests.engine.publishing import NOON, declared, numbered, relations, rows_of, write
+from tests.engine.publishing import changed as changed_from
 
 ROWS = 3000
 STRICT = RetentionPolicy(snapshots=1, young=dt.timedelta(0), tables=1, grace=dt.timedelta(0))
@@ -196,9 +196,9 @@ def test_a_delta_that_does_not_verify_never_becomes_current(
 def test_what_a_dead_publisher_left_is_cleaned_by_the_next(
     store: SnapshotStore, base: Snapshot, book: Book, step: str
 ) -> None:
-    from resources.book_session import publishing_session
-    from resources.layered_table import new_physical
-    from resources.snapshot_proof import Proof
+    from penstock.replicated.layered_table import new_physical
+    from penstock.replicated.session import publishing_session
+    from penstock.snapshots.proof import Proof
 
     publish(base, declared(), [book], who="me")
     with publishing_session(book, "numbers", lambda: None) as dead:

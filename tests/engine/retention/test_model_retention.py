@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from model_tools.contract import Feature
-from model_tools.packing import pack
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.cards import CardStore
-from resources.model_retention import ModelRetention, drop, droppable
-from resources.releases import Proposal, Verdict, release, rollback
-from tests.cards import card
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.cards import CardStore
+from penstock.releases.ledger import Proposal, Verdict, release, rollback
+from penstock.retention.models import ModelRetention, drop, droppable
+from tests.engine.cards import card
 
 DAY = 86_400.0
 STRICT = ModelRetention(previous=1, young=timedelta(days=30), replayable=timedelta(0))

@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from publishing import declared, numbered, relations, write
 
-from resources.book import Book
-from resources.publish import publish
-from resources.retention_policy import RetentionPolicy, drop, droppable
-from resources.snapshot_retention import replayed_from
-from resources.snapshots import SnapshotStore
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.retention.policy import RetentionPolicy, drop, droppable
+from penstock.retention.snapshots import replayed_from
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.publishing import declared, numbered, relations, write
 
 STRICT = RetentionPolicy(snapshots=1, young=timedelta(0), grace=timedelta(0))
 

@@ -4,12 +4,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from publishing import declared, numbered, write
 
-from resources.book import Book
-from resources.publish import publish
-from resources.snapshot_retention import drop, needed_by, superseded
-from resources.snapshots import SnapshotError, SnapshotStore
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.retention.snapshots import drop, needed_by, superseded
+from penstock.snapshots.store import SnapshotError, SnapshotStore
+from tests.engine.publishing import declared, numbered, write
 
 OLD = timedelta(0)
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.merge import merged
+from penstock.rows.merge import merged
 
 SCHEMA = pa.schema([("part", pa.string()), ("fine", pa.bool_()), ("number", pa.int64()), ("value", pa.int32())])
 KEY = ("part", "fine", "number")

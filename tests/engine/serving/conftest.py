@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import toy
 import uvicorn
 
-from model_tools.contract import Contract
-from resources.book import Book
-from resources.settings import Settings
-from serve_app.app import App
+from penstock.contract.contract import Contract
+from penstock.postgres.book import Book
+from penstock.serving.app import App
+from penstock.settings import Settings
+from tests.engine.serving import toy
 
 CONNECTIONS = 10_000
 SPARE_FILES = 500

@@ -5,9 +5,10 @@ import socket
 
 import httpx
 import pytest
-from conftest import Service
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.engine.serving.conftest import Service
 
 ROUTES = ("/models/overflow/predict", "/v2/models/overflow/infer")
 GOOD = b'{"tank":"t7","valve":3,"inflow":%s,"asked_at":"2026-01-01T05:30:00Z"}'
@@ -89,7 +90,7 @@ def test_a_body_that_comes_byte_by_byte_is_answered_once_it_is_whole(shared: Ser
 def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(
     shared: Service, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serve_app.http.BODY_SECONDS", 0.3)
+    monkeypatch.setattr("penstock.serving.http.exchange.BODY_SECONDS", 0.3)
     url = httpx.URL(shared.http.base_url)
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 900\r\n\r\n{" % route.encode())

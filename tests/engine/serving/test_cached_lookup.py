@@ -11,14 +11,15 @@ import numpy as np
 import psycopg
 import pytest
 
-from model_tools.columns import request_columns
-from model_tools.contract import Column, Contract, Feature, Lookup, Output
-from resources import cached_loading
-from resources.book import Book
-from resources.cached_lookup import AskedFields, Uncacheable
-from resources.looked import Looked
-from resources.lookup_sql import SESSION, Pointer, bound_types
-from resources.lookups import LookupStatement, look_up
+from penstock.contract.columns import request_columns
+from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
+from penstock.lookups.found import Looked
+from penstock.lookups.sql import SESSION, bound_types
+from penstock.lookups.statement import LookupStatement, look_up
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Pointer
+from penstock.serving.tables import loading as cached_loading
+from penstock.serving.tables.in_memory import AskedFields, Uncacheable
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NUMBERS = [None, 0.0, -0.0, 1.5, 0.1 + 0.2, 5e-324, float("nan"), float("inf"), float("-inf"), -1e300]

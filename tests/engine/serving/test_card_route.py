@@ -1,12 +1,11 @@
 """The card of the release that is served."""
 
-import toy
-from conftest import Service, Start
-
-from resources.book import Book
-from resources.cards import CardStore
-from serve_app.routes import SAFE
-from tests.cards import card
+from penstock.postgres.book import Book
+from penstock.releases.cards import CardStore
+from penstock.serving.routes.routes import SAFE
+from tests.engine.cards import card
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start
 
 
 def test_the_card_of_the_served_release_is_one_safe_page(service: Service) -> None:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-import toy
-from conftest import Service, Start
 
-from model_tools.client import Client, ServiceError
-from model_tools.errors import PenstockError
-from resources.processes import free_port
+from penstock.client import Client, ServiceError
+from penstock.errors import PenstockError
+from penstock.processes import free_port
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start
 
 ASKED = toy.TankRequest(tank="t9", valve=4, inflow=3.5, asked_at=datetime(2026, 1, 1, 5, 30, tzinfo=UTC))
 

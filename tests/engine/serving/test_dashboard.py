@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import msgspec
 import prometheus_client
-import toy
-from conftest import Service, Start
 from prometheus_client.parser import text_string_to_metric_families
 
-from resources.book import Book
-from resources.settings import ROOT
+from penstock.postgres.book import Book
+from penstock.project import ROOT
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-import toy
-from conftest import wait_for
 
-from benchmarks.serve_clients import Clients, lost
-from resources.book import Book
-from resources.postgres_server import PostgresServer
-from resources.processes import free_port
-from resources.settings import ROOT, Settings
+from benchmarks.service.clients import Clients, lost
+from penstock.postgres.book import Book
+from penstock.postgres.server import PostgresServer
+from penstock.processes import free_port
+from penstock.project import ROOT
+from penstock.settings import Settings
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import wait_for
 
 ANSWERS = 600
 KILLS = 6

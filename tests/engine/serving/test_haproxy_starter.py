@@ -8,9 +8,9 @@ from pathlib import Path
 from ray.serve._private.constants import RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S as DRAINS
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
-from resources.settings import Settings
-from serve_app.haproxy import most_connections, starter
-from serve_app.ray_environment import folder, ray_switches
+from penstock.serving.on_ray.environment import folder, ray_switches
+from penstock.serving.on_ray.haproxy import most_connections, starter
+from penstock.settings import Settings
 
 
 def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from serve_app.joined_writes import MOST_HELD_BYTES, JoinedWrites
+from penstock.serving.on_ray.joined_writes import MOST_HELD_BYTES, JoinedWrites
 
 LARGE = b"x" * (MOST_HELD_BYTES + 1)
 

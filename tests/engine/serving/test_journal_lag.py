@@ -4,9 +4,9 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Service, wait_for
 
-from serve_app.journal_lag import JournalLag
+from penstock.serving.answering.journal_lag import JournalLag
+from tests.engine.serving.conftest import Service, wait_for
 
 
 def test_rows_wait_from_the_answer_to_its_commit() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from resources.sockets import SEND_BYTES
-from serve_app.decoding import Asked
-from serve_app.lines import LANES, Line, Waiting, connect
-from serve_app.problems import Problem
+from penstock.lookups.connection import connect
+from penstock.postgres.sockets import SEND_BYTES
+from penstock.serving.answering.batching import LANES, Line, Waiting
+from penstock.serving.answering.decoding import Asked
+from penstock.serving.http.problems import Problem
 
 ONE = Asked([None], [datetime(2026, 1, 1, tzinfo=UTC)], [b""], [b""], [b""], [""])
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-import toy
-from toy import TankRequest
 
-from model_tools.columns import column
-from resources.book import Book
-from resources.lookup_sql import Pointer
-from resources.lookups import LookupFailed, LookupStatement, look_up_now
+from penstock.contract.columns import column
+from penstock.lookups.statement import LookupFailed, LookupStatement, look_up_now
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import Pointer
+from tests.engine.serving import toy
+from tests.engine.serving.toy import TankRequest
 
 
 def request(tank: str, hours: float) -> TankRequest:

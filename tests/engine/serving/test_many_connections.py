@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import SPARE_FILES, Service, wait_for
 
-from resources.processes import free_port
-from resources.settings import ROOT
+from penstock.processes import free_port
+from penstock.project import ROOT
+from tests.engine.serving.conftest import SPARE_FILES, Service, wait_for
 
 MOST_BYTES_EACH = 30_000
 QUESTION = {"tank": "t7", "valve": 3, "inflow": 40.0, "asked_at": "2026-01-01T05:30:00Z"}

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from conftest import Service, Start
 from tritonclient.utils import InferenceServerException
+
+from tests.engine.serving.conftest import Service, Start
 
 ROUTE = "/v2/models/overflow/infer"
 

@@ -3,11 +3,12 @@
 from typing import Any
 
 import schemathesis
-from conftest import Service
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
+
+from tests.engine.serving.conftest import Service
 
 # JSON Schema cannot say all that a calendar can: a well-formed 30th of February is a 422.
 CHECKS = {"positive_data_acceptance": {"expected-statuses": ["200", "404", "422"]}}

@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-import toy
-from conftest import Service, Start, wait_for
 
-from resources.book import Book
-from resources.postgres_server import DEFAULTS, PostgresServer
+from penstock.postgres.book import Book
+from penstock.postgres.server import DEFAULTS, PostgresServer
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-import toy
-from conftest import Service, Start, wait_for
 
-from model_tools import artifact
-from resources import journal
-from resources.artifacts import ArtifactStore
-from serve_app.lines import LANES, PIECE
+from penstock.artifact import load as artifact
+from penstock.journal import journal
+from penstock.releases.artifacts import ArtifactStore
+from penstock.serving.answering.batching import LANES, PIECE
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 
 def test_an_answer_is_what_the_artifact_says_of_the_looked_up_rows(service: Service) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Service
 
-from cli import predict
-from model_tools.errors import PenstockError
-from resources.processes import free_port
+from penstock.cli import predict
+from penstock.errors import PenstockError
+from penstock.processes import free_port
+from tests.engine.serving.conftest import Service
 
 ASKED = {"tank": "t7", "valve": 3, "inflow": 40.0, "asked_at": "2026-01-01T05:30:00Z"}
 Environment = dict[str, str]

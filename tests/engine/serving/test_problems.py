@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 import pytest
-import toy
-from conftest import Service, Start
+
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start
 
 ROUTE = "/models/overflow/predict"
 GOOD = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import UTC, datetime
 
-from serve_app.decoding import Asked
-from serve_app.lines import Waiting
-from serve_app.questions import Questions
+from penstock.serving.answering.batch import Questions
+from penstock.serving.answering.batching import Waiting
+from penstock.serving.answering.decoding import Asked
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,14 +17,15 @@ import httpx
 import psutil
 import psycopg
 import pytest
-import toy
-from conftest import SPARE_FILES, wait_for
 
-from model_tools.client import Client, ServiceError
-from resources.book import Book
-from resources.processes import free_port
-from resources.settings import ROOT, Settings
-from serve_app import cluster
+from penstock.client import Client, ServiceError
+from penstock.postgres.book import Book
+from penstock.processes import free_port
+from penstock.project import ROOT
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import SPARE_FILES, wait_for
 
 pytestmark = pytest.mark.stack
 

@@ -7,13 +7,13 @@ import msgspec
 import psycopg
 import pyarrow as pa
 import pytest
-import toy
-from conftest import Service, wait_for
 
-from model_tools.contract import Contract
-from resources.artifacts import ArtifactStore
-from resources.replay import Replay, Verdict
-from resources.snapshots import SnapshotStore
+from penstock.contract.contract import Contract
+from penstock.journal.replay import Replay, Verdict
+from penstock.releases.artifacts import ArtifactStore
+from penstock.snapshots.store import SnapshotStore
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, wait_for
 
 
 def replay(service: Service, contracts: Mapping[str, Contract] | None = None, snapshots: str = "") -> list[Verdict]:

@@ -4,9 +4,9 @@ import json
 import logging
 
 import pytest
-from conftest import Service
 
-from serve_app import request_log
+from penstock.serving.routes import request_log
+from tests.engine.serving.conftest import Service
 
 
 def test_a_logged_line_is_json_without_the_payload(

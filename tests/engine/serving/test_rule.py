@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-import toy
-from conftest import Service, Start, wait_for
 
-from resources import cached_loading
+from penstock.serving.tables import loading as cached_loading
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 ASKED_AT = "2026-01-01T05:30:00Z"
 

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-from resources.settings import ROOT
-from serve_app.ray_environment import WITHOUT
+from penstock.project import ROOT
+from penstock.serving.on_ray.environment import WITHOUT
 
 
 def run(program: str) -> str:

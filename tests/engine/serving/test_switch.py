@@ -3,10 +3,10 @@
 import threading
 
 import msgspec
-import toy
-from conftest import Service, Start, wait_for
 
-from resources.book import Book
+from penstock.postgres.book import Book
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 
 def test_each_answer_fits_the_snapshot_that_it_names_while_tables_switch(service: Service) -> None:

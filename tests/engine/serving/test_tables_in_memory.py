@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Service, Start, wait_for
 
-from resources import cached_loading
+from penstock.serving.tables import loading as cached_loading
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 TABLES = {"tanks", "levels", "valves"}
 

@@ -1,8 +1,9 @@
 """An unchanged question gets its stored answer, alone, in a batch, and across replicas."""
 
 import msgspec
-import toy
-from conftest import Service, Start, wait_for
+
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 
 def test_the_same_question_again_gets_the_stored_answer(service: Service) -> None:

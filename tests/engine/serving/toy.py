@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from model_tools.contract import Column, Columns, Contract, Feature, Lookup, Output
-from model_tools.packing import pack
-from resources.artifacts import ArtifactStore
-from resources.book import Book
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import toy
 from ray.serve import Application
 
-from serve_app import deployment
+from penstock.serving import deployment
+from tests.engine.serving import toy
 
 
 def build(args: dict[str, Any]) -> Application:

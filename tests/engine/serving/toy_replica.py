@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-import toy
 import uvicorn
 
-from resources.settings import Settings
-from serve_app.app import App
+from penstock.serving.app import App
+from penstock.settings import Settings
+from tests.engine.serving import toy
 
 if __name__ == "__main__":
     app = App(Settings(home=Path(sys.argv[3])), sys.argv[2], {"overflow": toy.CONTRACT})

@@ -9,14 +9,14 @@ import fsspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
-from publishing import NOON, numbered, typed_tables, write
 
-from model_tools.errors import PenstockError
-from resources.column_types import TypeRefused
-from resources.conform import ValueRefused
-from resources.key_order import KeyRefused
-from resources.snapshot_proof import Proof, check_file
-from resources.snapshots import SnapshotError, SnapshotStore
+from penstock.errors import PenstockError
+from penstock.rows.conform import ValueRefused
+from penstock.rows.key_order import KeyRefused
+from penstock.rows.types import TypeRefused
+from penstock.snapshots.proof import Proof, check_file
+from penstock.snapshots.store import SnapshotError, SnapshotStore
+from tests.engine.publishing import NOON, numbered, typed_tables, write
 
 
 @pytest.fixture
@@ -175,8 +175,8 @@ def test_a_source_that_fails_midway_leaves_nothing(store: SnapshotStore) -> None
 def test_what_a_killed_writer_left_goes_with_the_next_write(store: SnapshotStore) -> None:
     script = f"""
 import os, signal, pyarrow as pa, datetime as dt
-from resources.snapshot_proof import Proof, check_file
-from resources.snapshots import SnapshotStore
+from penstock.snapshots.proof import Proof, check_file
+from penstock.snapshots.store import SnapshotStore
 def dying():
     yield pa.record_batch({{"key": [1]}})
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Declares the tank's model, as `assets.declarations` does the shipped ones: for workers that import it by name."""
+"""Declares the tank's model, as `penstock.declare.discovery` does the shipped ones: for workers that import it by name."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from resources.declared import Declared
-from tests.training.tanks import tank_model
+from penstock.declare.project import Declared
+from tests.engine.training.tanks import tank_model
 
 
 def boosting() -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 import pandera.pandas as pa
 import pyarrow
 
-from model_tools.contract import Columns, Contract, Feature, Output
-from resources.model import GateRule, Model
-from resources.settings import Settings
-from resources.snapshots import Snapshot, SnapshotStore
+from penstock.contract.contract import Columns, Contract, Feature, Output
+from penstock.declare.model import GateRule, Model
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot, SnapshotStore
 
 
 class TankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from model_tools import artifact as artifacts
-from model_tools.contract import Contract, Feature, Output
-from model_tools.packing import pack
-from training.card import request_fields
-from training.importance import permutation_importances
-from training.metrics import brier, roc_auc
+from penstock.artifact import load as artifacts
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Contract, Feature, Output
+from penstock.training.card import request_fields
+from penstock.training.importance import permutation_importances
+from penstock.training.metrics import brier, roc_auc
 
 FEATURES = tuple(Feature(name, "number") for name in ("strong", "weak", "noise"))
 

@@ -11,17 +11,17 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from model_tools import artifact as artifacts
-from model_tools.errors import PenstockError
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.releases import LedgerEntry, current, rollback
-from resources.settings import Settings
-from resources.snapshots import SnapshotStore
-from tests.training.tanks import CONTRACT, rows_of, settings_in, tank_model
-from training.candidate import Candidate, make_candidate
-from training.continuing import start_of
-from training.release import release_to_test
+from penstock.artifact import load as artifacts
+from penstock.errors import PenstockError
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import LedgerEntry, current, rollback
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
+from penstock.training.candidate import Candidate, make_candidate
+from penstock.training.continuing import start_of
+from penstock.training.release import release_to_test
+from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 How = Literal["", "partial_fit", "warm_start"]
 
@@ -105,7 +105,7 @@ def test_going_on_gives_what_scikit_learn_gives_without_the_store(settings: Sett
     months.release(months.train("2026-01"))
     made = months.train("2026-02")
 
-    from training.frame import feature_frame, training_rows
+    from penstock.training.frame import feature_frame, training_rows
 
     snapshots = (rows_of(settings, "2025-12", rows=3_000, step="window"), rows_of(settings, "2026-01"))
     window, january = (training_rows(months.model, s.batches().read_all()) for s in snapshots)

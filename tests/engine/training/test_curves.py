@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from training import curves
-from training.curves import plot_of
-from training.evaluation import Evaluation
-from training.metrics import Values, roc_auc
-from training.plots import png
+from penstock.training import curves
+from penstock.training.curves import plot_of
+from penstock.training.evaluation import Evaluation
+from penstock.training.metrics import Values, roc_auc
+from penstock.training.plots import png
 
 Draw = Callable[[Evaluation], Figure]
 

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from model_tools.contract import Output
-from resources.snapshots import Snapshot, SnapshotStore
-from tests.training.tanks import CONTRACT, rows_of, settings_in, tank_model
-from training.frame import OutcomeError, read_rows, training_rows
-from training.sample import Sample, key_digests, sample_of
+from penstock.contract.contract import Output
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.training.frame import OutcomeError, read_rows, training_rows
+from penstock.training.sample import Sample, key_digests, sample_of
+from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 MODEL = replace(tank_model(lambda: None), base_rate_by=lambda columns: columns["site"].astype(str))
 

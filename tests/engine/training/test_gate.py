@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.measures import MEASURES
-from resources.model import Bound, GateRule
-from training.gate import INTERVALS, judge, summary_of
+from penstock.declare.metrics import MEASURES
+from penstock.declare.model import Bound, GateRule
+from penstock.training.gate import INTERVALS, judge, summary_of
 
 RANDOM = np.random.default_rng(0)
 OUTCOME = (RANDOM.random(400) < 0.3).astype(float)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from model_tools.artifact import load
-from model_tools.contract import Feature
-from model_tools.packing import pack
-from training.importance import SHUFFLES, permutation_importances
-from training.metrics import METRICS
+from penstock.artifact.load import load
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
+from penstock.training.importance import SHUFFLES, permutation_importances
+from penstock.training.metrics import METRICS
 
 NAMES = ("strong", "rare", "constant", "missing")
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from resources.measures import MEASURES
-from training.metrics import METRICS, brier, difference, intervals, log_loss, roc_auc
+from penstock.declare.metrics import MEASURES
+from penstock.training.metrics import METRICS, brier, difference, intervals, log_loss, roc_auc
 
 
 @given(seed=st.integers(0, 10_000), rows=st.integers(4, 200), levels=st.integers(1, 50))

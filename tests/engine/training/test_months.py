@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from model_tools.errors import PenstockError
-from training.months import last_complete, windows
+from penstock.errors import PenstockError
+from penstock.training.months import last_complete, windows
 
 
 def test_the_named_month_is_held_out_and_the_months_before_are_trained_on() -> None:

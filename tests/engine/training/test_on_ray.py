@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from model_tools.errors import PenstockError
-from resources.model import Model
-from resources.processes import free_port
-from resources.settings import Settings
-from resources.snapshots import Snapshot
-from serve_app import cluster
-from tests.training.tank_declarations import declared
-from tests.training.tanks import CONTRACT, rows_of
-from training.candidate import Candidate
-from training.job import train
-from training.on_ray import connected
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.processes import free_port
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot
+from penstock.training.candidate import Candidate
+from penstock.training.job import train
+from penstock.training.on_ray import connected
+from tests.engine.training.tank_declarations import declared
+from tests.engine.training.tanks import CONTRACT, rows_of
 
 pytestmark = pytest.mark.stack
 
@@ -52,7 +52,7 @@ def made(settings: Settings, model: Model, said: list[str], holdout: Snapshot | 
         "2026-03",
         training,
         holdout or rows_of(settings, "2026-03"),
-        declared_in="tests.training.tank_declarations",
+        declared_in="tests.engine.training.tank_declarations",
         before=None,
         code_version="test",
         say=said.append,

@@ -8,16 +8,16 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.preprocessing import OrdinalEncoder
 
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.cards import CardStore
-from resources.model import Model
-from resources.releases import Proposal, ReleaseError, current, ledger, rollback
-from resources.settings import Settings
-from tests.training.tanks import CONTRACT, rows_of, settings_in, tank_model
-from training.candidate import Candidate, make_candidate
-from training.gate import GateRefused
-from training.release import release_to_prod, release_to_test
+from penstock.declare.model import Model
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.cards import CardStore
+from penstock.releases.ledger import Proposal, ReleaseError, current, ledger, rollback
+from penstock.settings import Settings
+from penstock.training.candidate import Candidate, make_candidate
+from penstock.training.gate import GateRefused
+from penstock.training.release import release_to_prod, release_to_test
+from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 Train = Callable[..., Candidate]
 

@@ -13,20 +13,20 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from model_tools.contract import Output
-from model_tools.errors import PenstockError
-from resources.artifacts import ArtifactStore
-from resources.book import Book
-from resources.card_text import html, markdown
-from resources.model import Bound, GateRule, Model
-from resources.releases import current
-from resources.settings import Settings
-from resources.snapshots import Snapshot, SnapshotStore
-from tests.training.tanks import CONTRACT, rows_of, settings_in, tank_model
-from training.candidate import Candidate, make_candidate
-from training.frame import OutcomeError
-from training.gate import GateRefused
-from training.release import gate, release_to_test
+from penstock.contract.contract import Output
+from penstock.declare.model import Bound, GateRule, Model
+from penstock.errors import PenstockError
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.card_text import html, markdown
+from penstock.releases.ledger import current
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.training.candidate import Candidate, make_candidate
+from penstock.training.frame import OutcomeError
+from penstock.training.gate import GateRefused
+from penstock.training.release import gate, release_to_test
+from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 LEVELS = ("low", "fine", "high")
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from publishing import declared, numbered, write
 
-from resources.book import Book
-from resources.publish import publish
-from resources.snapshots import SnapshotStore
-from resources.verify import Verification, verify
+from penstock.postgres.book import Book
+from penstock.publish.publish import publish
+from penstock.snapshots.store import SnapshotStore
+from penstock.verify.verify import Verification, verify
+from tests.engine.publishing import declared, numbered, write
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from publishing import declared
 
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.extract import extract
-from resources.key_order import KeyRefused
-from resources.settings import Settings
-from resources.snapshots import SnapshotStore
-from resources.warehouse import WarehouseError
+from penstock.extract.extract import extract
+from penstock.rows.key_order import KeyRefused
+from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.interface import WarehouseError
+from tests.engine.publishing import declared
 
 ROWS = 300_000
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

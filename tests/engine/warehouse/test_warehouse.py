@@ -9,10 +9,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from resources.duckdb_warehouse import DuckDBWarehouse
-from resources.settings import Settings
-from resources.sql_warehouse import SqlWarehouse
-from resources.warehouse import Warehouse, WarehouseError, open_warehouse
+from penstock.settings import Settings
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.interface import Warehouse, WarehouseError
+from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 
 ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
 TABLE = f"CREATE TABLE t AS {ROWS}"

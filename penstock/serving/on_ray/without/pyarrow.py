@@ -1,5 +1,5 @@
-"""Found before pyarrow in the processes of a local Ray head, see `serve_app.ray_environment`."""
+"""Found before pyarrow in the processes of a local Ray head, see `penstock.serving.on_ray.environment`."""
 
-from serve_app.stand_in import stand_in
+from penstock.serving.on_ray.stand_in import stand_in
 
 stand_in("pyarrow")

@@ -1,0 +1,1 @@
+"""How fast and how shared model files are."""

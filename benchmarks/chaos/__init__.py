@@ -1,0 +1,1 @@
+"""Parts killed at random, and what that costs."""

@@ -1,0 +1,1 @@
+"""What measurements of a service share: its home, its clients, its load."""

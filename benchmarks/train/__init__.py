@@ -1,0 +1,1 @@
+"""How long a monthly run takes, beside a plain script."""

@@ -1,0 +1,1 @@
+"""The engine: everything that no project should have to write."""

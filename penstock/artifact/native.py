@@ -1,0 +1,136 @@
+"""A packed model that the C kernel or numpy walks."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from penstock.artifact import kernel_numpy, program
+from penstock.artifact.checks import checked
+from penstock.artifact.columns import canonical
+from penstock.artifact.file import Header, Scalar
+from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
+from penstock.artifact.program import BINARY, Link, Op
+from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS
+from penstock.contract.contract import Columns, Feature
+from penstock.errors import ArtifactError, ContractError
+
+try:
+    from penstock.artifact import _kernel
+except ImportError:
+    _kernel = None  # type: ignore[assignment]  # no compiler was there
+
+
+Array = np.ndarray[Any, Any]
+Engine = Literal["auto", "c", "numpy"]
+
+
+def compiled() -> bool:
+    """Whether the C kernel is there."""
+    return _kernel is not None
+
+
+class Artifact:
+    """A loaded model. `features`, `metadata`, `kind`, `classes` and `estimator` (its class name) are as packed."""
+
+    def __init__(self, path: Path, header: Header, arrays: Mapping[str, Array], engine: Engine = "auto") -> None:
+        self.path = path
+        self.features: tuple[Feature, ...] = header.features
+        self.metadata: dict[str, Any] = header.metadata
+        self.kind: Literal["classifier", "regressor"] = header.kind
+        self.classes: tuple[Scalar, ...] = header.classes
+        self.estimator = header.estimator
+        names = tuple(feature.name for feature in header.features)
+        if not names or len(set(names)) != len(names):
+            raise ArtifactError(f"artifact {path}", expected="features with different names", found=str(names))
+        self._start(header, arrays, engine)
+
+    def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:
+        name = str(self.path)
+        parts = checked(name, header, arrays)
+        self._program, self._constants = parts["program"], parts["constants"]
+        self._dictionaries = program.dictionaries(name, parts)
+        link = Link[header.link]
+        self._columns = 2 if link in BINARY else header.outputs
+        self._outputs, self._trees, self._slots = header.outputs, max(len(parts["roots"]) - 1, 0), header.slots
+        self._first = header.features[0].name
+        in_numpy = engine == "numpy" or (engine == "auto" and not compiled())
+        kernel: Any = kernel_numpy.Kernel if in_numpy else _kernel.Kernel
+        self._kernel = kernel(
+            names=tuple(feature.name for feature in header.features),
+            dictionaries=self._dictionaries,
+            **{key: array for key, array in parts.items() if not key.startswith("text_")},
+            slots=header.slots,
+            outputs=header.outputs,
+            columns=self._columns,
+            link=int(link),
+            divisor=header.divisor,
+            linear=header.engine == "linear",
+        )
+
+    def predict(self, columns: Columns) -> Array:
+        """What scikit-learn's `predict_proba` (n, classes) or `predict` (n,) gives for the same n rows.
+
+        `columns` holds one 1-d array per feature: float64 (NaN where missing), or text (None or NaN where
+        missing). ContractError names a missing, extra or wrongly shaped column, and one with a value that
+        scikit-learn would refuse.
+        """
+        rows = self._rows(columns)
+        shape = (rows,) if self.kind == "regressor" else (rows, self._columns)
+        return self._run(columns, np.empty(shape), PREDICTION, rows)
+
+    def raw(self, columns: Columns) -> Array:
+        """The scores (n, outputs) before the link function; for forests the averaged leaf values."""
+        rows = self._rows(columns)
+        return self._run(columns, np.empty((rows, self._outputs)), RAW, rows)
+
+    def leaves(self, columns: Columns) -> Array:
+        """The node numbers (n, trees) of the reached leaves, as scikit-learn's `apply` numbers them."""
+        rows = self._rows(columns)
+        return self._run(columns, np.empty((rows, self._trees), np.int64), LEAVES, rows)
+
+    def inputs(self, columns: Columns) -> Array:
+        """All slots (n, slots) after the column program: what the estimator reads, and what led to it."""
+        rows = self._rows(columns)
+        return self._run(columns, np.empty((rows, self._slots)), INPUTS, rows)
+
+    def _rows(self, columns: Columns) -> int:
+        try:
+            return len(columns[self._first])
+        except (KeyError, TypeError):
+            return 0
+
+    def _run(self, columns: Columns, out: Array, mode: int, rows: int) -> Array:
+        status = self._kernel.run(columns, out, mode, rows)
+        if status == 0:
+            return out
+        if status == NOT_CANONICAL:
+            columns = canonical(self.features, columns)
+            status = self._kernel.run(columns, out, mode, rows)
+        if status > 0:
+            raise self._refusal(status - 1, columns)
+        if status == OUT_OF_BOUNDS:
+            raise ArtifactError(f"artifact {self.path}", expected="nodes inside their tree", found="a damaged tree")
+        if status:
+            raise ArtifactError(f"artifact {self.path}", expected="columns that its kernel takes", found=str(status))
+        return out
+
+    def _refusal(self, at: int, columns: Columns) -> ContractError:
+        """The error of a refusing instruction, naming the feature and the first value that it refuses."""
+        op, slot, _, start, _, feature = self._program[at].tolist()
+        values = columns[self.features[feature].name].tolist()
+        thing = f"column {self.features[feature].name!r}"
+        if op == Op.KNOWN:
+            known = self._known(slot)
+            strange = [value for value in values if value not in known]
+            return ContractError(thing, expected="a category seen in training", found=repr((strange or [None])[0]))
+        strange = [v for v in values if isinstance(v, float) and (math.isinf(v) or (start != 1 and math.isnan(v)))]
+        expected = "a finite number or NaN" if start == 1 else "a finite number"
+        return ContractError(thing, expected=expected, found=repr(strange[0]) if strange else "one that is too large")
+
+    def _known(self, slot: int) -> set[Any]:
+        """The categories of the dictionary or of the constants that the codes in `slot` were made with."""
+        op, _, _, start, count, _ = next(row for row in self._program.tolist() if row[2] == slot)
+        return set(self._dictionaries[start]) if op == Op.TEXT else set(self._constants[start : start + count].tolist())

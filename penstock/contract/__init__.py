@@ -1,0 +1,1 @@
+"""What training and serving share about one model: request, lookups, features, output."""

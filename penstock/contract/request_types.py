@@ -1,0 +1,15 @@
+"""The plain Python types of a request's fields."""
+
+from typing import Any
+
+import msgspec
+
+
+def plain_types(annotation: Any) -> list[msgspec.inspect.Type]:
+    """The types that a request field may have, without the notes for the reader around them."""
+
+    def bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
+        return bare(info.type) if isinstance(info, msgspec.inspect.Metadata) else info
+
+    info = bare(msgspec.inspect.type_info(annotation))
+    return [bare(member) for member in info.types] if isinstance(info, msgspec.inspect.UnionType) else [info]

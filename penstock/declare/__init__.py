@@ -1,0 +1,1 @@
+"""What a project declares: tables, models, gate rules, metrics, shapes."""

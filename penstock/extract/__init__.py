@@ -1,0 +1,1 @@
+"""From a declaration to a snapshot: one query run inside the warehouse."""

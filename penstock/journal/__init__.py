@@ -1,0 +1,1 @@
+"""Every answered prediction, its outcome, and making it again."""

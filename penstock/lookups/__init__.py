@@ -1,0 +1,1 @@
+"""The declared joins of requests with replicated tables."""

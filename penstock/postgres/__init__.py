@@ -1,0 +1,1 @@
+"""Books: their schema, pointers, quoting, URLs, and the embedded server."""

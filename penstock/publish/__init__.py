@@ -1,0 +1,1 @@
+"""Loading a snapshot into a book, verifying it, and moving the pointer."""

@@ -1,0 +1,1 @@
+"""The release ledger, the artifact store, and the model cards."""

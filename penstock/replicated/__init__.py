@@ -1,0 +1,1 @@
+"""Physical and layered tables of a book, and the views over them."""

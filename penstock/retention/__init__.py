@@ -1,0 +1,1 @@
+"""Which snapshots, tables and models are kept, and for how long."""

@@ -1,0 +1,1 @@
+"""Arrow rows: types, order, merging, and the binary COPY stream."""

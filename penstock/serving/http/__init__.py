@@ -1,0 +1,1 @@
+"""One HTTP exchange, and errors as problem+json."""

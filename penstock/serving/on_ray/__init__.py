@@ -1,0 +1,1 @@
+"""All that touches private names of Ray, uvicorn or HAProxy's configuration."""

@@ -1,0 +1,1 @@
+"""Replicated tables in a replica's memory."""

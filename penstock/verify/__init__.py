@@ -1,0 +1,1 @@
+"""Whether a book holds exactly what its pointers say."""

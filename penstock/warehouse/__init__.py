@@ -1,0 +1,1 @@
+"""The warehouse: one interface, one file per kind."""

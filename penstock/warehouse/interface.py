@@ -1,0 +1,33 @@
+"""What every kind of warehouse does."""
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from penstock.errors import PenstockError
+
+BATCH_ROWS = 65_536
+BOUND = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+
+
+class WarehouseError(PenstockError):
+    """The warehouse cannot be reached, is busy for too long, or refuses a query."""
+
+
+class Warehouse(Protocol):
+    """Where the data lives. Queries bind values as `:name`."""
+
+    @property
+    def dialect(self) -> str:
+        """`duckdb`, or the name that SQLAlchemy gives the dialect."""
+
+    def batches(
+        self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()
+    ) -> AbstractContextManager[pa.RecordBatchReader]:
+        """The rows of `query`, in binary order of `key` if given, streamed while the context is open."""
+
+    def prepare(self, script: str) -> None:
+        """Run statements that create tables inside the warehouse, all or nothing."""
