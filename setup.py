@@ -1,4 +1,6 @@
-"""Builds what is in C where a compiler is there; the package works without it."""
+"""Builds what is in C where a compiler is there; the engine works without it."""
+
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
@@ -17,13 +19,14 @@ setup(
     cmdclass={"bdist_wheel": Abi3Wheel},
     ext_modules=[
         Extension(
-            "penstock.artifact._kernel",
-            ["_kernel.c"],
+            ".".join(source.with_suffix("").parts),
+            [str(source)],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             # No fused multiply-add: the numpy fallback and scikit-learn round after every operation.
             extra_compile_args=["-O3", "-g0", "-std=c11", "-ffp-contract=off", "-fno-math-errno"],
             py_limited_api=True,
             optional=True,
         )
+        for source in sorted(Path("penstock").rglob("*.c"))
     ],
 )

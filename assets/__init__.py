@@ -1,1 +1,1 @@
-"""The Dagster graph."""
+"""What this project declares, and the Dagster graph of it."""

@@ -1,1 +1,1 @@
-"""The part that training and serving share: contract, features, artifact reading, prediction."""
+"""What training and serving share about each model of this project: its contract and its features."""

@@ -1,1 +1,1 @@
-"""The edges: warehouse, snapshots, books, releases, embedded Postgres, settings."""
+"""What this project reads from: the example's warehouse."""

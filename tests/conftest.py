@@ -11,10 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
 
-# Read by OpenMP when scikit-learn loads it, which a test file may do before `training` says the same.
+# Read by OpenMP when scikit-learn loads it, which a test file may do before `penstock.training` says the same.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Read by Ray when it is imported, which a test file may do before `penstock.training.on_ray` says the same: without it Ray
-# looks for a head on 127.0.0.1 at the machine's outer address.
+# Read by Ray when it is imported, which a test file may do before `penstock.training.on_ray` says the same: without it
+# Ray looks for a head on 127.0.0.1 at the machine's outer address.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 pytest_plugins = ["tests.example"]

@@ -119,7 +119,7 @@ def _pss_of(pid: int) -> float:
 
 def import_figures(repeats: int) -> list[Figure]:
     """What the imports cost, each in fresh processes, in turns."""
-    taken: dict[str, list[float]] = {"numpy": [], "model_tools": [], "penstock.artifact.load": []}
+    taken: dict[str, list[float]] = {"numpy": [], "penstock.contract.contract": [], "penstock.artifact.load": []}
     for _ in range(repeats):
         for name, times in taken.items():
             code = f"import time; begun = time.perf_counter(); import {name}; print(time.perf_counter() - begun)"
@@ -127,7 +127,12 @@ def import_figures(repeats: int) -> list[Figure]:
             times.append(float(done.stdout))
     base = median(taken["numpy"])
     return [
-        at_most("import model_tools: times import numpy", median(taken["model_tools"]) / base, "x", 1.3),
+        at_most(
+            "import penstock.contract.contract: times import numpy",
+            median(taken["penstock.contract.contract"]) / base,
+            "x",
+            1.3,
+        ),
         at_most(
             "import penstock.artifact.load: times import numpy",
             median(taken["penstock.artifact.load"]) / base,

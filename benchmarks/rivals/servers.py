@@ -100,7 +100,7 @@ def bentoml(settings: Settings) -> AbstractContextManager[list[Target]]:
 
     def command(bin_: Path, _: Path, port: int) -> list[str]:
         place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(HERE)]
-        return [str(bin_ / "bentoml"), "serve", "serve_foreign_bento:FlightDelay", *place]
+        return [str(bin_ / "bentoml"), "serve", "bento:FlightDelay", *place]
 
     silent = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(settings.home / "bentoml-home")}
     return _serve(settings, "bentoml", "BentoML", command, "/readyz", "/predict", silent)
@@ -133,7 +133,7 @@ def _serve(
     bin_ = environment(name) / "bin"
     folder = settings.home / name
     folder.mkdir(exist_ok=True)
-    fit = [str(bin_ / "python"), str(HERE / "serve_foreign_model.py"), name, str(settings.home), str(folder)]
+    fit = [str(bin_ / "python"), str(HERE / "mlflow_model.py"), name, str(settings.home), str(folder)]
     made = subprocess.run(fit, check=False, capture_output=True, text=True)
     if made.returncode:
         raise RuntimeError(f"{title} cannot save its model: {made.stderr[-2000:]}")

@@ -55,8 +55,8 @@ def requests(settings: Settings, count: int) -> list[dict[str, Any]]:
 
 def _materialize(settings: Settings) -> None:
     import dagster as dg
-    from assets.definitions import defs
 
+    from assets.definitions import defs
     from penstock.declare.discovery import declared
     from penstock.warehouse.duckdb_file import DuckDBWarehouse
     from resources.example import seed, shift_days

@@ -1,4 +1,4 @@
--- Sends the bodies of a file in turn: wrk … -s serve_load.lua URL -- FILE
+-- Sends the bodies of a file in turn: wrk … -s load.lua URL -- FILE
 -- Every @ in a body becomes an instant of its own, so that none is an unchanged question.
 local bodies, n = {}, 0
 

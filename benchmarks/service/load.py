@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.service.targets import Target
 
-SCRIPT = Path(__file__).parent / "serve_load.lua"
+SCRIPT = Path(__file__).parent / "load.lua"
 PATIENCE = "20s"
 
 

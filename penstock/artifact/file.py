@@ -103,7 +103,7 @@ def read_header(file: BinaryIO | mmap.mmap, path: str | Path) -> Header:
     if magic != MAGIC:
         raise _refused(path, f"a model file that starts with {MAGIC!r}", repr(magic))
     if version != VERSION:
-        raise _refused(path, f"format version {VERSION}", str(version), "Pack the model again, or update model_tools.")
+        raise _refused(path, f"format version {VERSION}", str(version), "Pack the model again, or update penstock.")
     text = file.read(length)
     if len(text) < length:
         raise _refused(path, f"a header of {length} bytes", f"a file of {_PREFIX.size + len(text)} bytes")

@@ -70,7 +70,7 @@ def to_bytes(estimator: Any) -> bytes:
         import skops.io
     except ImportError:
         raise UnsupportedEstimator(
-            f"estimator {name}", expected="skops", found="no such package", todo="pip install 'model_tools[skops]'."
+            f"estimator {name}", expected="skops", found="no such package", todo="pip install 'penstock[skops]'."
         ) from None
     try:
         data = _same_bytes(skops.io.dumps(estimator))
@@ -87,9 +87,7 @@ def from_bytes(data: bytes, name: str) -> Any:
     try:
         import skops.io
     except ImportError:
-        raise ArtifactError(
-            name, expected="skops", found="no such package", todo="Install model_tools[skops]."
-        ) from None
+        raise ArtifactError(name, expected="skops", found="no such package", todo="Install penstock[skops].") from None
     try:
         refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
         estimator = None if refused else skops.io.loads(data, trusted=list(ALLOWED))

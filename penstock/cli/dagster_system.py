@@ -10,7 +10,7 @@ from penstock.cli.environment import child_environment
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, free_port
-from penstock.project import ROOT
+from penstock.project import DEFINITIONS, ROOT
 from penstock.settings import Settings
 
 CODE, WEB, DAEMON = "dagster-code", "dagster-webserver", "dagster-daemon"
@@ -35,7 +35,7 @@ def graphql(settings: Settings) -> GraphQL:
     return GraphQL(url(settings))
 
 
-def start(settings: Settings, module: str = "assets.definitions") -> bool:
+def start(settings: Settings, module: str = DEFINITIONS) -> bool:
     """Start what does not run, and wait until the code is loaded and the daemon beats; False when all ran."""
     processes = Processes(settings.state)
     code = processes.running(CODE)

@@ -37,13 +37,13 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands in the order in which a newcomer meets them."""
-        return [name for name in COMMANDS if find_spec(f"cli.{name}")]
+        return [name for name in COMMANDS if find_spec(f"penstock.cli.{name}")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The one command that the module of that name declares."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        declared = vars(importlib.import_module(f"cli.{cmd_name}")).values()
+        declared = vars(importlib.import_module(f"penstock.cli.{cmd_name}")).values()
         command = next(value for value in declared if isinstance(value, click.Command))
         command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
         return command

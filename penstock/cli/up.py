@@ -64,11 +64,11 @@ def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
 
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
-    from resources import example as example_warehouse
+    from penstock.project import example
 
     with steps.step("Warehouse") as step:
         step.show("laying a year of real rows around now")
-        step.done = example_warehouse.ensure(settings)
+        step.done = example().ensure(settings)
 
 
 def _dagster(settings: Settings, steps: Steps) -> None:

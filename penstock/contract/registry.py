@@ -1,22 +1,18 @@
-"""The contracts that this package ships: every module of it that declares CONTRACT."""
+"""The contracts of the project: of every module of its `model_tools` that declares CONTRACT."""
 
-import importlib
-import pkgutil
 from functools import cache
 
-import model_tools
 from penstock.contract.contract import Contract
 from penstock.errors import ContractError
+from penstock.project import contract_modules
 
 
 @cache
 def contracts() -> dict[str, Contract]:
     """Model name to contract, in name order."""
     found: dict[str, Contract] = {}
-    for module in sorted(pkgutil.iter_modules(model_tools.__path__), key=lambda m: m.name):
-        if module.ispkg or module.name.startswith("_") or module.name == "setup":
-            continue
-        declared = getattr(importlib.import_module(f"model_tools.{module.name}"), "CONTRACT", None)
+    for module in contract_modules():
+        declared = getattr(module, "CONTRACT", None)
         if isinstance(declared, Contract):
             found[declared.model] = declared
     return found

@@ -1,4 +1,4 @@
-"""The one `Definitions` of Penstock: everything that the declaration files of this folder declare."""
+"""The one `Definitions` of a project: everything that its declaration files declare."""
 
 from typing import Any
 
@@ -62,6 +62,3 @@ def build() -> dg.Definitions:
         resources={"environment": Environment()},
         executor=dg.in_process_executor,
     )
-
-
-defs = build()

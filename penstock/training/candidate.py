@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact import load as artifacts
+from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
@@ -161,7 +162,7 @@ def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray
     return np.asarray(answered, dtype=np.float64)
 
 
-def _parity(packed: artifacts.Artifact, rows: TrainingRows, expected: np.ndarray[Any, Any]) -> float:
+def _parity(packed: Artifact, rows: TrainingRows, expected: np.ndarray[Any, Any]) -> float:
     """The largest absolute difference between the packed model and scikit-learn over all rows."""
     found = packed.predict(rows.vectors)
     difference = float(np.max(np.abs(found - expected))) if len(expected) else 0.0

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+
 from assets.definitions import defs
 
 PINNED = Path(__file__).with_name("graph.json")

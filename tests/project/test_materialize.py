@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import psycopg
 import pytest
-from assets.definitions import defs
 
+from assets.definitions import defs
 from penstock.declare.discovery import declared
 from penstock.lookups.statement import look_up_now
 from penstock.postgres.urls import open_books

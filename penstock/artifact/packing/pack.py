@@ -93,7 +93,7 @@ def _model(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     raise UnsupportedEstimator(
         f"estimator {type(estimator).__name__}",
         expected="a tree, forest, gradient boosting, linear model or pipeline of scikit-learn",
-        todo="Let it be packed with skops (pip install 'model_tools[skops]').",
+        todo="Let it be packed with skops (pip install 'penstock[skops]').",
     )
 
 

@@ -14,11 +14,10 @@ import psutil
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, end_tree, free_port
-from penstock.project import ROOT
+from penstock.project import ROOT, SERVE_CONFIG
 from penstock.serving.on_ray.environment import folder, ray_environment, ray_switches
 from penstock.settings import Settings
 
-CONFIG = Path(__file__).parent / "serve_config.yaml"
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 PARTS = ("gcs_server", "raylet")
 UNNEEDED = ("dashboard/dashboard.py", "ray.util.client.server")
@@ -94,7 +93,7 @@ def _start(settings: Settings, http: str) -> Cluster:
     return cluster
 
 
-def apply(settings: Settings, config: Path = CONFIG) -> None:
+def apply(settings: Settings, config: Path = SERVE_CONFIG) -> None:
     """Bring the running head to a Serve config and wait until it serves; what did not change keeps running."""
     cluster = find(settings)
     if cluster is None:

@@ -15,8 +15,8 @@ from typing import Any
 import uvicorn.config
 from ray.serve._private.common import RequestMetadata, RequestProtocol
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
-from penstock.serving.app import App
 from penstock.serving.http.exchange import Message, Receive, Send
 from penstock.serving.on_ray import joined_writes
 
@@ -26,7 +26,7 @@ NEEDED = ("_can_accept_request", "_track_queued_request", "_start_request", "_ro
 log = logging.getLogger("penstock.serve")
 
 _slot = RequestMetadata("", "", _request_protocol=RequestProtocol.HTTP, is_direct_ingress=True)
-_served: list[App] = []
+_served: list[ASGIApp] = []
 
 
 def middlewares() -> list[Middleware]:
@@ -35,7 +35,7 @@ def middlewares() -> list[Middleware]:
     return [Middleware(FastLane)]
 
 
-def serve(app: App) -> None:
+def serve(app: ASGIApp) -> None:
     """Say which application this process' requests go to."""
     _served[:] = [app]
 

@@ -33,7 +33,7 @@ def penstock(home: Path, ports: tuple[int, int]) -> Iterator[Penstock]:
     environment = kept | {name: str(value) for name, value in own.items()}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "penstock.cli.main", *arguments]
+        command = [sys.executable, "-m", "penstock", *arguments]
         done = subprocess.run(command, check=False, cwd=ROOT, env=environment | more, capture_output=True, text=True)
         print(done.stdout, done.stderr, sep="\n")
         return done

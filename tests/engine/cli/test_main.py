@@ -37,7 +37,10 @@ def test_help_lists_the_commands_in_the_order_a_newcomer_meets_them() -> None:
 
 
 def test_help_is_fast_because_no_command_is_loaded() -> None:
-    code = "import sys; from penstock.cli.main import penstock; penstock(['--help'], standalone_mode=False); print(*sys.modules)"
+    code = (
+        "import sys; from penstock.cli.main import penstock;"
+        "penstock(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
     started = time.monotonic()
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert time.monotonic() - started < 5

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from assets.definitions import defs
 
+from assets.definitions import defs
 from penstock.declare.discovery import declared as declarations
 from penstock.graph.environment import Environment
 from penstock.graph.standing_checks import JOB, job_and_schedule, standing_checks

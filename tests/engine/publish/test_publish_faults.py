@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.postgres.book import Book
+from penstock.project import ROOT
 from penstock.publish.publish import publish
 from penstock.replicated.error import PublishError
 from penstock.snapshots.store import Snapshot, SnapshotError, SnapshotStore
@@ -51,8 +52,6 @@ def assert_whole_and_publishable(store: SnapshotStore, book: Book, current: Snap
 def publisher(store: SnapshotStore, book: Book, snapshot: Snapshot) -> "subprocess.Popen[bytes]":
     """Another process that publishes the snapshot and says when it starts to."""
     script = f"""
-        import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
         from tests.engine.publishing import declared
         from penstock.postgres.book import Book
         from penstock.publish.publish import publish
@@ -61,7 +60,7 @@ def publisher(store: SnapshotStore, book: Book, snapshot: Snapshot) -> "subproce
         print("ready", flush=True)
         publish(snapshot, declared(indexes=[("part",)]), [Book("test", {book.url!r})], who="other")
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
     return process

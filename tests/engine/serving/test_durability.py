@@ -51,9 +51,8 @@ class Replicas:
             process.wait()
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
-        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
-        command = [sys.executable, str(Path(__file__).parent / "toy_replica.py"), str(port), self._url, str(self._home)]
-        return subprocess.Popen(command, env=environment)
+        command = [sys.executable, "-m", "tests.engine.serving.toy_replica", str(port), self._url, str(self._home)]
+        return subprocess.Popen(command, cwd=ROOT)
 
 
 @pytest.fixture

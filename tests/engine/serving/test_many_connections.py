@@ -1,12 +1,10 @@
 """Connections that only wait: bounded memory, and everybody else is answered."""
 
-import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import httpx
 import psutil
@@ -25,10 +23,10 @@ UNFINISHED = b"POST /models/overflow/predict HTTP/1.1\r\nhost: x\r\ncontent-leng
 def replica(shared: Service, many: int) -> Iterator[tuple[int, psutil.Process]]:
     """A replica as a process of its own: its port, and itself."""
     port = free_port()
-    program = Path(__file__).parent / "toy_replica.py"
+    program = "tests.engine.serving.toy_replica"
     process = subprocess.Popen(
-        [sys.executable, str(program), str(port), shared.book.url, str(shared.settings.home)],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{program.parent}"},
+        [sys.executable, "-m", program, str(port), shared.book.url, str(shared.settings.home)],
+        cwd=ROOT,
     )
     try:
         wait_for(lambda: answers(port), 30)

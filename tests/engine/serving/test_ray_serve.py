@@ -66,17 +66,16 @@ def ray_service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     toy.publish_all(book)
     toy.release(book, settings.artifacts, folder)
     os.environ["PENSTOCK_ARTIFACTS_URL"] = settings.artifacts
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     config = folder / "serve.yaml"
     text = (ROOT / "serve_app" / "serve_config.yaml").read_text()
-    config.write_text(text.replace("serve_app.deployment:build", "toy_deployment:build"))
+    config.write_text(text.replace("serve_app.deployment:build", "tests.engine.serving.toy_deployment:build"))
     try:
         cluster.start(settings)
         cluster.apply(settings, config)
         yield RayService(settings, book, folder)
     finally:
         cluster.stop(settings)
-        del os.environ["PENSTOCK_ARTIFACTS_URL"], os.environ["PYTHONPATH"]
+        del os.environ["PENSTOCK_ARTIFACTS_URL"]
 
 
 def replicas(settings: Settings) -> list[int]:

@@ -1,4 +1,4 @@
-"""The deployment of serve_app, serving the toy model."""
+"""The engine's deployment, serving the toy model."""
 
 from typing import Any
 

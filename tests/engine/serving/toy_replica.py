@@ -1,4 +1,4 @@
-"""One replica of the toy model as a process of its own, to be killed: `python toy_replica.py PORT URL HOME`."""
+"""One replica of the toy model as a process of its own, to be killed: `python -m …toy_replica PORT URL HOME`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Declares the tank's model, as `penstock.declare.discovery` does the shipped ones: for workers that import it by name."""
+"""Declares the tank's model, as `penstock.declare.discovery` does a project's: for workers that import it by name."""
 
 from typing import Any
 

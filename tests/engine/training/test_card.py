@@ -7,6 +7,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from penstock.artifact import load as artifacts
+from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Contract, Feature, Output
 from penstock.training.card import request_fields
@@ -30,7 +31,7 @@ def rows() -> tuple[dict[str, Any], Any]:
 
 
 @pytest.fixture
-def artifact(rows: tuple[dict[str, Any], Any], tmp_path: Path) -> artifacts.Artifact:
+def artifact(rows: tuple[dict[str, Any], Any], tmp_path: Path) -> Artifact:
     vectors, outcome = rows
     forest = RandomForestClassifier(20, max_depth=6, random_state=0)
     forest.fit(np.column_stack(list(vectors.values())), outcome)
@@ -40,7 +41,7 @@ def artifact(rows: tuple[dict[str, Any], Any], tmp_path: Path) -> artifacts.Arti
 
 @pytest.mark.parametrize(("metric", "higher"), [(roc_auc, True), (brier, False)])
 def test_importances_rank_what_the_outcome_was_made_from_and_repeat_themselves(
-    rows: tuple[dict[str, Any], Any], artifact: artifacts.Artifact, metric: Any, higher: bool
+    rows: tuple[dict[str, Any], Any], artifact: Artifact, metric: Any, higher: bool
 ) -> None:
     vectors, outcome = rows
     first, second = (
@@ -53,7 +54,7 @@ def test_importances_rank_what_the_outcome_was_made_from_and_repeat_themselves(
     assert abs(first["noise"][0]) < first["weak"][0]
 
 
-def test_shuffling_leaves_the_rows_as_they_were(rows: tuple[dict[str, Any], Any], artifact: artifacts.Artifact) -> None:
+def test_shuffling_leaves_the_rows_as_they_were(rows: tuple[dict[str, Any], Any], artifact: Artifact) -> None:
     vectors, outcome = rows
     before = {name: values.copy() for name, values in vectors.items()}
     permutation_importances(artifact, vectors, outcome, roc_auc, higher_is_better=True)
