@@ -25,7 +25,27 @@ help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "The measurements: $(addprefix bench-,$(MEASUREMENTS))"
 
-setup: $(STAMP) ## Start everything, up to the first answered prediction
+setup: $(STAMP) ## Create .venv/ from the pinned requirements
+
+$(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c)
+	@$(PYTHON) requirements/check_machine.py $(VENV)
+	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
+	@rm -f $@
+	@# What an interrupted installation has left may be half a package that pip takes for whole.
+	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear $(VENV); fi
+	@touch $(VENV)/.installing
+	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
+	@test -e $@.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
+	@rm $@.part
+	@if test -w .; then $(INSTALL_OWN) -e .; \
+	else rm -rf $(VENV)/source && mkdir $(VENV)/source && tar -c --exclude=./.git . | tar -x -C $(VENV)/source && \
+	  $(INSTALL_OWN) $(VENV)/source; fi
+	@rm $(VENV)/.installing
+	@test -e .venv || ! test -w . || ln -s $(VENV) .venv
+	@touch $@
+	@echo "$(VENV)/ is ready."
+
+up: $(STAMP) ## Start everything, up to the first answered prediction
 	@$(BIN)/python -m penstock up
 
 down: ## Stop exactly what `make up` started
