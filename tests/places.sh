@@ -56,14 +56,14 @@ place_read-only() {
     clone "$SCRATCH/ro" && mount --bind "$SCRATCH/ro" "$SCRATCH/ro" && mount -o remount,ro,bind "$SCRATCH/ro"
     PENSTOCK_HOME=$SCRATCH/ro-home both "$SCRATCH/ro"
     local ended=$?
-    umount "$SCRATCH/ro"
+    cd / && umount "$SCRATCH/ro"
     return $ended
 }
 place_home-elsewhere() {
     mkdir "$SCRATCH/fs" && mount -t tmpfs -o size=4g none "$SCRATCH/fs"
     clone "$SCRATCH/h" && PENSTOCK_HOME=$SCRATCH/fs/home both "$SCRATCH/h"
     local ended=$?
-    umount "$SCRATCH/fs"
+    cd / && umount "$SCRATCH/fs"
     return $ended
 }
 place_home-relative() { clone "$SCRATCH/rel" && PENSTOCK_HOME=state/here both "$SCRATCH/rel"; }
