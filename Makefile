@@ -13,7 +13,7 @@ PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
 # Those that other measurements start in an interpreter of their own are left out.
-MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py \
+MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
 SOURCES := penstock model_tools schemas resources assets serve_app benchmarks tests docs setup.py
 

@@ -82,8 +82,10 @@ def test_both_books_serve_the_same_release_made_by_the_run(
     assert test is not None
     assert prod is not None
     assert (test.version, test.artifact) == (prod.version, prod.artifact)
-    assert materialized.run_id in prod.who
     assert prod.month == MONTH
+    first = ledger(example.prod, MODEL)[-1]
+    assert materialized.run_id in first.who
+    assert first.artifact == prod.artifact
     shown = metadata(materialized, MODEL, "prod_release")["ledger"]
     assert [(record.data["version"], record.data["month"]) for record in shown.records] == [(prod.version, MONTH)]
     assert next(column.type for column in shown.schema.columns if column.name == "version") == "int"

@@ -181,16 +181,17 @@ def test_a_publisher_that_verifies_wrong_bytes_stops(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk(store: SnapshotStore, book: Book, current: Snapshot, tmp_path: Path) -> None:
-    small = tmp_path / "small"
+def test_a_full_disk(store: SnapshotStore, book: Book, current: Snapshot) -> None:
+    with book.connect() as connection:
+        folder = connection.execute("SHOW data_directory").fetchone()
+    assert folder is not None
+    small = Path(folder[0]).with_name("small")  # beside its data, where the server's account surely gets to
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine does not let us mount")
     try:
         with book.connect(autocommit=True) as connection:
-            folder = connection.execute("SHOW data_directory").fetchone()
-            assert folder is not None
             os.chown(small, os.stat(folder[0]).st_uid, os.stat(folder[0]).st_gid)
             connection.execute(f"CREATE TABLESPACE small LOCATION '{small}'")
         squeezed = Book("test", f"{book.url}&options=-c%20default_tablespace%3Dsmall")
@@ -202,3 +203,4 @@ def test_a_full_disk(store: SnapshotStore, book: Book, current: Snapshot, tmp_pa
         with book.connect(autocommit=True) as connection:
             connection.execute("DROP TABLESPACE IF EXISTS small")
         subprocess.run(["umount", str(small)], check=False)
+        small.rmdir()
