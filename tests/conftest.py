@@ -58,7 +58,7 @@ def new_database(postgres: str) -> Iterator[Callable[[], str]]:
 def book(new_database: Callable[[], str]) -> Book:
     """An empty TEST book with both schemas."""
     made = Book("test", new_database())
-    made.ensure()
+    made.migrate()
     return made
 
 
@@ -66,5 +66,5 @@ def book(new_database: Callable[[], str]) -> Book:
 def prod_book(new_database: Callable[[], str]) -> Book:
     """An empty PROD book with both schemas."""
     made = Book("prod", new_database())
-    made.ensure()
+    made.migrate()
     return made

@@ -53,7 +53,7 @@ def example(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         warehouse.prepare(preparation.script)
     books = Book("test", urls["test"]), Book("prod", urls["prod"])
     for book in books:
-        book.ensure()
+        book.migrate()
     yield Example(environment.load(), *books)
     patch.undo()
 

@@ -189,7 +189,7 @@ def main(*, kills: int, switches: int, lookups: int, rows: int, as_json: bool) -
         server.start()
         try:
             book = Book("test", server.url("postgres"))
-            book.ensure()
+            book.migrate()
             store = SnapshotStore(str(Path(folder, "snapshots")))
             stored = snapshots(store, rows)
             publish(stored[0], TABLE, [book], who="chaos")

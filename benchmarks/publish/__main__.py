@@ -41,7 +41,7 @@ class Measured:
 def measure(file: Path, table: str, key: tuple[str, ...], indexes: tuple[tuple[str, ...], ...], dsn: str) -> Measured:
     """Extract `table` of the DuckDB `file`, publish it into the book at `dsn`, and say how it went."""
     book = Book("test", dsn)
-    book.ensure()
+    book.migrate()
     forget(book, table)
     quoted = '"' + table.replace('"', '""') + '"'
     declared = ReplicatedTable(

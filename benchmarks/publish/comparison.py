@@ -49,7 +49,7 @@ def compare_all(rows: int, larger: int, rounds: int, dsn: str | None, *, dlt: bo
 
 
 def _compared(rows: int, larger: int, rounds: int, folder: Path, dsn: str, python: str) -> list[Compared]:
-    Book("test", dsn).ensure()
+    Book("test", dsn).migrate()
     file = folder / "flights.duckdb"
     write_flights(file)
     flights = compare(Trial(file, "flights", "id", "origin", dsn), rounds, python)

@@ -73,7 +73,7 @@ def compare(rows: int, rounds: int, folder: Path, url: str) -> dict[str, list[Me
     for side, declared in (("full", replace(TABLE, watermark="")), ("incremental", TABLE)):
         book = Book("test", url.replace("/postgres?", f"/{side}?"))
         _create(url, side)
-        book.ensure()
+        book.migrate()
         sides[side] = (Settings(home=folder / side, warehouse_url=f"duckdb:///{settings.warehouse_file}"), declared)
         measured(*sides[side], [book])
     found: dict[str, list[Measured]] = {side: [] for side in sides}

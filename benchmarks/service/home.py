@@ -36,7 +36,8 @@ def home(kept: Path | None = None) -> Iterator[Settings]:
         os.environ |= {"PENSTOCK_HOME": str(folder), "PENSTOCK_NOW": NOW, "PENSTOCK_HTTP_PORT": str(free_port())}
         resolved = postgres.resolve(settings.load())
         try:
-            postgres.open_books(resolved)
+            for book in postgres.books(resolved):
+                book.migrate()
             if not (folder / MADE).exists():
                 _materialize(resolved)
                 (folder / MADE).touch()

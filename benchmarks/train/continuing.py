@@ -163,7 +163,7 @@ def _book(server: PostgresServer, name: str) -> Book:
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     book = Book("test", server.url(name))
-    book.ensure()
+    book.migrate()
     return book
 
 

@@ -104,7 +104,7 @@ class Monthly:
         with psycopg.connect(self.server.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
         book = Book("test" if name == "test" else "prod", self.server.url(database))
-        book.ensure()
+        book.migrate()
         release(book, self._before, lambda _: Verdict("release", {}), who="benchmark", why="before")
         return book
 

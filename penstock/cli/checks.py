@@ -12,8 +12,10 @@ from penstock.cli.parts import parts
 from penstock.cli.ports import check_ports
 from penstock.errors import PenstockError
 from penstock.postgres import data as postgres_data
+from penstock.postgres import roles
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.migrations import named, newest
 from penstock.project import ROOT
 from penstock.settings import Settings
 
@@ -37,6 +39,36 @@ def diagnose(settings: Settings) -> list[Finding]:
         for part in parts(settings)
     ]
     return machine + running + (_books(settings) if running[0].ok else [])
+
+
+def _books(settings: Settings) -> list[Finding]:
+    """Version and rights in each book, and what PROD serves."""
+    findings = []
+    for book in postgres.books(settings):
+        try:
+            findings.append(_book(book))
+        except PenstockError as error:
+            findings.append(Finding(f"book {book.name}", False, str(error)))
+        except psycopg.Error as error:
+            findings.append(
+                Finding(f"book {book.name}", False, str(error).strip().splitlines()[0], "Run `penstock up`.")
+            )
+    return findings + (_served(settings, book) if findings[-1].ok else [])
+
+
+def _book(book: Book) -> Finding:
+    """Whether the code works with the book, and the connected role has what it needs there for what it does."""
+    found, name = book.version(), f"book {book.name}"
+    if found != newest():
+        todo = "Run `penstock migrate`." if (found or 0) < newest() else "Install the newer Penstock."
+        return Finding(name, False, f"{named(found)}, where this Penstock needs version {newest()}", todo)
+    with book.connect() as connection:
+        rights = roles.rights(connection)
+    text = f"version {found}, as {rights.user}, who may {', '.join(rights.duties) or 'do nothing'}"
+    if rights.lacking:
+        text += f"; lacks for {', '.join(rights.member_of) or 'reading'}: {' '.join(rights.lacking[:5])}"
+        text += f" and {len(rights.lacking) - 5} more" if len(rights.lacking) > 5 else ""
+    return Finding(name, not rights.lacking, text, "`penstock doctor --roles` prints the SQL that grants all of it.")
 
 
 def _python() -> Finding:
@@ -89,18 +121,14 @@ def _abandoned() -> list[Finding]:
     ]
 
 
-def _books(settings: Settings) -> list[Finding]:
+def _served(settings: Settings, prod: Book) -> list[Finding]:
     """Whether PROD has a release of every model, and its tables are as fresh as declared."""
     from penstock.declare.discovery import declared
 
     known = declared()
-    prod = postgres.open_books(settings)[1]
-    try:
-        with prod.connect() as connection:
-            released = dict(connection.execute("SELECT model, version FROM app.current_release").fetchall())
-            as_of = dict(connection.execute("SELECT table_name, as_of FROM replicated.current").fetchall())
-    except psycopg.Error as error:
-        return [Finding("books", False, str(error).splitlines()[0], "Run `penstock up`.")]
+    with prod.connect() as connection:
+        released = dict(connection.execute("SELECT model, version FROM app.current_release").fetchall())
+        as_of = dict(connection.execute("SELECT table_name, as_of FROM replicated.current").fetchall())
     findings = [_artifact(settings, prod, model, released.get(model)) for model in known.models]
     for name, table in known.tables.items():
         taken = as_of.get(name)

@@ -4,8 +4,11 @@ import click
 
 
 @click.command(epilog="Example: penstock doctor")
+@click.option(
+    "--roles", "as_roles", is_flag=True, help="Print the SQL that creates the roles of a book, and nothing else."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of lines.")
-def doctor(as_json: bool) -> None:
+def doctor(as_roles: bool, as_json: bool) -> None:
     """Check the machine, the installation and the running parts; say what to do about each finding.
 
     Changes nothing and starts nothing. Ends with status 1 when a check fails.
@@ -17,6 +20,11 @@ def doctor(as_json: bool) -> None:
     from penstock.cli.checks import diagnose
     from penstock.settings import load
 
+    if as_roles:
+        from penstock.postgres.roles import script
+
+        click.echo(script(), nl=False)
+        return
     findings = diagnose(load())
     if as_json:
         click.echo(msgspec.json.encode(findings))

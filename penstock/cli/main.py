@@ -16,6 +16,7 @@ from penstock.errors import PenstockError
 COMMANDS = {
     "up": "Start everything that does not run yet, up to an answered prediction.",
     "down": "Stop exactly what `penstock up` started.",
+    "migrate": "Bring the schema of the books to the version of this Penstock.",
     "status": "Show each running part: pid, port, memory, health.",
     "doctor": "Check the machine and the installation, and say what to do.",
     "train": "Train a candidate for one month and offer it to the gate.",
@@ -78,9 +79,16 @@ def main() -> None:
             _unexpected(error)
         _refuse(f"{error.filename or 'the disk'}: {error.strerror}. See `penstock doctor`.")
     except Exception as error:
+        if _lacks_a_privilege(error):
+            _refuse(f"{_first_line(error)}. `penstock doctor` names what the connected role lacks.")
         if not _database_is_away(error):
             _unexpected(error)
-        _refuse(f"Postgres: {str(error).strip().splitlines()[0]}. See `penstock status`.")
+        _refuse(f"{_first_line(error)}. See `penstock status`.")
+
+
+def _first_line(error: Exception) -> str:
+    """What Postgres said, without SQLAlchemy's statement and link."""
+    return f"Postgres: {str(getattr(error, 'orig', error)).strip().partition(chr(10))[0]}"
 
 
 def _unexpected(error: Exception) -> NoReturn:
@@ -105,6 +113,11 @@ def _refuse(message: str) -> NoReturn:
     click.secho("penstock: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     sys.exit(1)
+
+
+def _lacks_a_privilege(error: Exception) -> bool:
+    """Whether Postgres says that the connected role may not do what was tried (SQLSTATE 42501)."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) == "42501"
 
 
 def _database_is_away(error: Exception) -> bool:

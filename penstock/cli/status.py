@@ -1,8 +1,13 @@
 """`penstock status`: what runs, and what it serves."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from penstock.errors import PenstockError
+
+if TYPE_CHECKING:
+    from penstock.postgres.book import Book
 
 
 @click.command(epilog="Example: penstock status --json")
@@ -22,19 +27,20 @@ def status(as_json: bool) -> None:
     settings = load()
     found = parts(settings)
     serves: dict[str, Any] = {"releases": [], "tables": []}
-    if found[0].well:
-        prod = postgres.open_books(settings)[1]
-        with prod.connect() as connection:
-            for name, query in QUERIES.items():
-                cursor = connection.execute(query)
-                columns = [column.name for column in cursor.description or ()]
-                serves[name] = [dict(zip(columns, row, strict=True)) for row in cursor]
+    trouble = ""
+    try:
+        serves |= _served(postgres.open_books(settings)[1]) if found[0].well else {}
+    except PenstockError as error:
+        trouble = str(error)
     if as_json:
         total = sum(part.memory for part in found)
-        click.echo(msgspec.json.encode({"parts": found, "memory": total, "home": str(settings.home), **serves}))
+        told = {"parts": found, "memory": total, "home": str(settings.home), "trouble": trouble, **serves}
+        click.echo(msgspec.json.encode(told))
     else:
         _print(found, serves)
-    if not all(part.well for part in found):
+        if trouble:
+            click.secho(trouble, fg="red")
+    if trouble or not all(part.well for part in found):
         raise SystemExit(1)
 
 
@@ -44,6 +50,16 @@ QUERIES = {
     "tables": """SELECT table_name AS table, rows, left(snapshot, 12) AS snapshot, as_of, published_at
         FROM replicated.current ORDER BY table_name""",
 }
+
+
+def _served(prod: "Book") -> dict[str, Any]:
+    served = {}
+    with prod.connect() as connection:
+        for name, query in QUERIES.items():
+            cursor = connection.execute(query)
+            columns = [column.name for column in cursor.description or ()]
+            served[name] = [dict(zip(columns, row, strict=True)) for row in cursor]
+    return served
 
 
 def _print(found: list[Any], serves: dict[str, Any]) -> None:

@@ -48,11 +48,13 @@ def up(key: str) -> None:
 def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
     from penstock.postgres import urls as postgres
+    from penstock.postgres.migrations import newest
 
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
-        _, prod = postgres.open_books(settings)
-        step.done = "already running" if was_running else f"books {prod.name.upper()} and TEST are open"
+        applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
+        current = was_running and not any(applied)
+        step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
     warehouse = _in_background(lambda: _warehouse(settings, steps))
     dagster = _in_background(lambda: _dagster(settings, steps))
     service = _in_background(lambda: _service(settings, steps))

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
 
+from penstock.postgres import migrate
+from penstock.postgres.migrations import Migration
 from penstock.settings import BookName
-
-SQL = Path(__file__).parent / "sql"
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,27 @@ class Book:
         with psycopg.connect(self.url, autocommit=autocommit, application_name="penstock") as connection:
             yield connection
 
-    def ensure(self) -> None:
-        """Create what is missing of the schemas `app` and `replicated`; safe to call at once from many."""
-        with self.connect() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(hashtext('penstock.ensure'))")
-            for path in sorted(SQL.glob("book_*.sql")):
-                connection.execute(path.read_bytes())
+    def version(self) -> int | None:
+        """The number of the newest migration that was applied; 0 for a book from before versions, None for an empty
+        database. BookError where the connected role may not read it."""
+        with self.connect(autocommit=True) as connection:
+            return migrate.version(connection)
+
+    def settled_version(self) -> int | None:
+        """As `version`, but of a book that is being migrated after the end of that."""
+        with self.connect(autocommit=True) as connection:
+            return migrate.settled_version(connection)
+
+    def pending(self) -> tuple[Migration, ...]:
+        """The migrations that the book has not had; changes nothing."""
+        with self.connect(autocommit=True) as connection:
+            return migrate.pending(connection)
+
+    def migrate(
+        self, *, say: migrate.Say = migrate.silent, patience: float = migrate.PATIENCE_SECONDS
+    ) -> tuple[Migration, ...]:
+        """Bring the schemas to the version of this code; returns what was applied. See `migrate.migrate`."""
+        return migrate.migrate(self.name, self.url, say=say, patience=patience)
 
 
 @cache

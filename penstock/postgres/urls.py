@@ -7,6 +7,7 @@ import psycopg
 from psycopg import sql
 
 from penstock.postgres.book import Book
+from penstock.postgres.migrations import check_version
 from penstock.postgres.server import DEFAULTS, PostgresServer
 from penstock.settings import Settings
 
@@ -41,13 +42,23 @@ def resolve(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, **{field: embedded.url(name) for field, name in missing.items()})
 
 
-def open_books(settings: Settings) -> tuple[Book, Book]:
-    """TEST and PROD with their schemas; the embedded server is started if needed and left running."""
+def books(settings: Settings) -> tuple[Book, Book]:
+    """TEST and PROD, of whatever version; the embedded server is started if needed and left running."""
     resolved = resolve(settings)
-    books = Book("test", resolved.test_url), Book("prod", resolved.prod_url)
-    for book in books:
-        book.ensure()
-    return books
+    return Book("test", resolved.test_url), Book("prod", resolved.prod_url)
+
+
+def open_books(settings: Settings) -> tuple[Book, Book]:
+    """TEST and PROD, after one SELECT that says whether this code works with each; BookError, which says what to do,
+    where it does not. Only an empty book of the embedded server is made here."""
+    opened = books(settings)
+    for book, url in zip(opened, (settings.test_url, settings.prod_url), strict=True):
+        found = book.settled_version()
+        if found is None and not url:
+            book.migrate()
+        else:
+            check_version(f"book {book.name!r}", found)
+    return opened
 
 
 def dagster_url(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from psycopg import sql
 from penstock.contract.contract import Lookup
 from penstock.declare.table import ReplicatedTable
 from penstock.lookups.cost import index_columns
+from penstock.postgres.roles import hand_over
 from penstock.replicated.digest import catalog_schema
 from penstock.replicated.physical_table import PhysicalTable, delta_name, existing_indexes, free_name, untouched
 from penstock.rows.types import postgres_columns, schema_text
@@ -51,7 +52,9 @@ class LayeredTable(PhysicalTable):
         """As of any table, and create the view."""
         super().finish(connection)
         query = layered_query(self.schema.names, self.key, self.base, self.filled, self.ordered)
-        connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(self.identifier, query))
+        with connection.transaction():
+            connection.execute(sql.SQL("CREATE VIEW {} AS {}").format(self.identifier, query))
+            hand_over(connection, self.identifier)
 
 
 def layered_query(

@@ -7,6 +7,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
+from penstock.postgres.roles import hand_over
 from penstock.replicated.copy_in import copy_in
 from penstock.rows.types import postgres_columns
 from penstock.snapshots.store import Snapshot
@@ -63,6 +64,7 @@ class PhysicalTable:
             connection.execute(create_statement(self._filled, postgres_columns(self.schema), self.key))
             statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE)").format(self._filled)
             copy_in(connection, statement, chunks)
+            hand_over(connection, self._filled)
 
     def register(self, connection: psycopg.Connection) -> None:
         """Note the table, so that it is found when its publisher dies."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from penstock.postgres.roles import hand_over
 from penstock.replicated.error import PublishError
 from penstock.replicated.physical_table import PhysicalTable
 from penstock.rows.types import postgres_columns
@@ -33,6 +34,8 @@ def replace_view(connection: psycopg.Connection, physical: PhysicalTable) -> Non
     wanted = list(postgres_columns(physical.schema))
     if columns is None or columns == wanted[: len(columns)]:
         connection.execute(_definition(physical))
+        if columns is None:
+            hand_over(connection, sql.Identifier("replicated", physical.table))
         return
     kept = _kept_views(connection, physical.table)
     for view in reversed(kept):

@@ -7,11 +7,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from penstock.artifact import load as artifact
 from penstock.errors import PenstockError
 from penstock.journal import journal
 from penstock.journal.outcomes import class_names
 from penstock.lookups.connection import connect
+from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
 from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.answering.serving import Release
@@ -31,6 +34,8 @@ class Watcher:
 
     def __init__(self, url: str, models: Mapping[str, ServedModel], store: ArtifactStore, cache: Path) -> None:
         self.connected = False
+        self.trouble = ""
+        """Why this code does not work with the book, with what to do."""
         self.ready = asyncio.Event()
         """Set once the pointers were read for the first time."""
         self._url = url
@@ -54,6 +59,7 @@ class Watcher:
             connection = None
             try:
                 connection = await connect(self._url, application_name="penstock watcher")
+                check_version("the book of this service", await read_version(connection))
                 await connection.add_listener(CHANNEL, lambda *_: self._moved.set())
                 while True:
                     self._moved.clear()
@@ -63,10 +69,16 @@ class Watcher:
                         await asyncio.wait_for(self._moved.wait(), POLL_SECONDS)
             except asyncio.CancelledError:
                 raise
+            except (BookError, asyncpg.InsufficientPrivilegeError) as error:
+                trouble = f"{error}" if isinstance(error, BookError) else f"{error}: see `penstock doctor --roles`."
+                if self.trouble != trouble:
+                    log.error("nothing new is served: %s", trouble)
+                self.connected, self.trouble = False, trouble
+                await asyncio.sleep(POLL_SECONDS)
             except Exception as error:
                 if self.connected:
                     log.warning("the book went away: %r", error)
-                self.connected = False
+                self.connected, self.trouble = False, ""
                 await asyncio.sleep(AWAY_SECONDS)
             finally:
                 if connection is not None:
@@ -77,14 +89,13 @@ class Watcher:
         records = await connection.fetch("SELECT model, entry, version, artifact, contract FROM app.current_release")
         now = asyncio.get_running_loop().time()
         if now >= self._journal_at:
-            await connection.execute("SELECT app.prepare_journal(), app.retire_journal($1)", journal.KEEP_DAYS)
-            self._journal_at = now + JOURNAL_SECONDS
+            self._journal_at = now + await _keep_journal(connection)
         for model in self._models.values():
             model.use_pointers(pointers)
         for record in records:
             if record["model"] in self._models:
                 await self._release(self._models[record["model"]], record, now)
-        self.connected = True
+        self.connected, self.trouble = True, ""
         self.ready.set()
 
     async def _release(self, model: ServedModel, record: Any, now: float) -> None:
@@ -127,3 +138,28 @@ class Watcher:
                 found=f"a {loaded.kind} of {len(loaded.classes)}",
             )
         return Release(record["model"], record["entry"], record["version"], record["artifact"], loaded)
+
+
+async def read_version(connection: Any) -> int | None:
+    """The book's version, as `penstock.postgres.migrate.version` reads it."""
+    try:
+        if (found := await connection.fetchval(VERSION_QUERY)) is not None:
+            return int(found)
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        pass
+    there = await connection.fetchval("SELECT to_regclass('app.release') IS NOT NULL")
+    return BEFORE_VERSIONS if there else None
+
+
+async def _keep_journal(connection: Any) -> float:
+    """Make the coming partitions of the journal and drop the oldest; returns in how many seconds to do it again.
+
+    There are partitions for two weeks to come, so that nothing is lost where somebody stands in the way for a moment.
+    """
+    try:
+        await connection.execute("SELECT app.prepare_journal()")
+        await connection.execute("SELECT app.retire_journal($1)", journal.KEEP_DAYS)
+    except asyncpg.PostgresError as error:
+        log.warning("the journal's partitions are kept as they are: %s", error)
+        return RETRY_SECONDS
+    return JOURNAL_SECONDS

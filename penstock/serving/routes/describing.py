@@ -40,10 +40,12 @@ class ModelState(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether this replica can answer: its book is there, and every model that has a release is served."""
+    """Whether this replica can answer: its book is there, and every model that has a release is served. `trouble` is
+    why this code does not work with the book."""
 
     ready: bool
     book: bool
+    trouble: str
     models: Mapping[str, str]
     refused: Mapping[str, Mapping[str, Any]]
 
@@ -98,6 +100,7 @@ def readiness(models: Mapping[str, ServedModel], watcher: Watcher) -> Readiness:
     return Readiness(
         ready=watcher.connected and bool(served) and not waiting,
         book=watcher.connected,
+        trouble=watcher.trouble,
         models={name: model.trouble or "ready" for name, model in models.items()},
         refused={name: model.refused for name, model in models.items() if model.refused},
     )

@@ -2,7 +2,9 @@
 
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import psycopg
 
@@ -11,20 +13,7 @@ from penstock.journal.sql import READ
 from penstock.postgres.book import Book
 from penstock.serving.answering.ids import Ids
 
-EARLIER = """
-DROP TABLE app.prediction, app.latest_answer, app.origin CASCADE;
-CREATE TABLE app.prediction (
-    id uuid PRIMARY KEY, model text NOT NULL, entity bytea NOT NULL, asked_at timestamptz NOT NULL,
-    answered_at timestamptz NOT NULL, request json NOT NULL, looked_up json NOT NULL, features bytea NOT NULL,
-    answer json NOT NULL, release integer NOT NULL, artifact text NOT NULL, snapshots json NOT NULL,
-    request_id text NOT NULL
-) PARTITION BY RANGE (id);
-CREATE TABLE app.latest_answer (
-    model text NOT NULL, entity bytea NOT NULL, id uuid NOT NULL, replaced uuid, input bytea NOT NULL,
-    looked_up bytea NOT NULL, release integer NOT NULL, answer json NOT NULL, PRIMARY KEY (model, entity)
-) WITH (fillfactor = 70);
-SELECT app.prepare_journal();
-"""
+FIRST = Path(__file__).parent / "books" / "first.sql"
 ANSWERS = (
     '{{"id":"{}","prediction":"late","release":2,"snapshots":{{"t":"a"}},"missing":["x"],'
     '"probabilities":{{"on_time":0.1,"late":0.9}},"unchanged":false}}',
@@ -32,10 +21,10 @@ ANSWERS = (
 )
 
 
-def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(book: Book) -> None:
-    ids = Ids()(4)
+def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(new_database: Callable[[], str]) -> None:
+    ids, book = Ids()(4), Book("test", new_database())
     with book.connect() as connection:
-        connection.execute(EARLIER)
+        connection.execute(FIRST.read_bytes())
         for place, id_ in enumerate(ids):
             answer = ANSWERS[place % 2].format(id_)
             connection.execute(
@@ -48,8 +37,7 @@ def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(book: 
             " ('m', 'e', %s, NULL, 'i', 'l', 2, %s), ('m', 'gone', %s, NULL, 'i', 'l', 2, '1')",
             (ids[3], ANSWERS[1].format(ids[3]), uuid.uuid4()),
         )
-    for _ in range(2):
-        book.ensure()
+    book.migrate()
     with book.connect() as connection:
         found = [journaled(record) for record in connection.execute(f"{READ} ORDER BY p.id")]
         latest = connection.execute(

@@ -43,7 +43,7 @@ def two_books(postgres: str) -> Books:
         with psycopg.connect(postgres, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE typed_{name}")
         made.append(Book(name, postgres.replace("/postgres?", f"/typed_{name}?")))
-        made[-1].ensure()
+        made[-1].migrate()
     return made[0], made[1]
 
 
@@ -247,6 +247,6 @@ def test_progress_tells_what_is_done(store: SnapshotStore, book: Book) -> None:
 
 def test_books_at_other_urls_are_untouched(store: SnapshotStore, book: Book, new_database: Callable[[], str]) -> None:
     other = Book("prod", new_database())
-    other.ensure()
+    other.migrate()
     publish(write(store, numbered(3)), declared(), [book], who="me")
     assert relations(other) == set()

@@ -25,7 +25,7 @@ def own_book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
     server.start()
     try:
         book = Book("test", server.url("postgres"))
-        book.ensure()
+        book.migrate()
         yield book
     finally:
         server.stop()

@@ -116,7 +116,7 @@ def shared(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("CREATE DATABASE shared_service")
     book = Book("test", postgres.replace("/postgres?", "/shared_service?"))
-    book.ensure()
+    book.migrate()
     made = Settings(home=folder / "home")
     toy.publish_all(book)
     toy.release(book, made.artifacts, folder)

@@ -85,7 +85,7 @@ def question(client: int, n: int) -> bytes:
 
 def test_every_answer_outlives_kills_of_replicas_and_of_postgres(server: PostgresServer, tmp_path: Path) -> None:
     book = Book("test", server.url("postgres"))
-    book.ensure()
+    book.migrate()
     settings = Settings(home=tmp_path / "home")
     toy.publish_all(book)
     toy.release(book, settings.artifacts, tmp_path)

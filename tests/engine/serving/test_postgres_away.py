@@ -22,7 +22,7 @@ def server(tmp_path: Path) -> PostgresServer:
 @pytest.fixture
 def book(server: PostgresServer) -> Book:
     made = Book("test", server.url("postgres"))
-    made.ensure()
+    made.migrate()
     return made
 
 

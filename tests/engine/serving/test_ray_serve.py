@@ -54,7 +54,7 @@ def ray_service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         connection.execute("CREATE DATABASE ray_book")
     url = postgres.replace("/postgres?", "/ray_book?")
     book = Book("prod", url)
-    book.ensure()
+    book.migrate()
     settings = Settings(
         home=folder,
         http_port=free_port(),

@@ -1,5 +1,10 @@
-CREATE SCHEMA IF NOT EXISTS app;
-CREATE SCHEMA IF NOT EXISTS replicated;
+-- Without the condition, even a schema that exists would need the right to create schemas.
+DO $$
+BEGIN
+    IF to_regnamespace('replicated') IS NULL THEN
+        CREATE SCHEMA replicated;
+    END IF;
+END $$;
 
 -- The release ledger: every move of a model's pointer, never changed afterwards.
 CREATE TABLE IF NOT EXISTS app.release (

@@ -1,0 +1,44 @@
+"""`penstock migrate`: the schema of the books brought to the version of this Penstock."""
+
+from typing import Any
+
+import click
+import msgspec
+
+
+@click.command(epilog="Example: penstock migrate --book test --dry-run")
+@click.option("--book", type=click.Choice(["test", "prod", "both"]), default="both", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Print what would be applied, and change nothing.")
+@click.option("--patience", default=30.0, show_default=True, help="Seconds to wait for other sessions, per migration.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of lines.")
+def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
+    """Apply the migrations that a book has not had, TEST before PROD.
+
+    One process at a time; each migration is one transaction, which waits half a second at a time for other sessions.
+    Needs a role that owns the schemas, see `penstock doctor --roles`.
+    """
+    from penstock.postgres import urls as postgres
+    from penstock.postgres.migrations import check_version, known, named
+    from penstock.settings import load
+
+    told: list[dict[str, Any]] = []
+    for one in postgres.books(load()):
+        if book not in ("both", one.name):
+            continue
+        before = one.version()
+        if dry_run:
+            if before is not None and before > known()[-1].number:
+                check_version(f"book {one.name!r}", before)
+            applied = one.pending()
+        else:
+            applied = one.migrate(say=lambda text: click.echo(f"  {text}", err=True), patience=patience)
+        told.append({"book": one.name, "before": before, "migrations": [str(migration) for migration in applied]})
+        if as_json:
+            continue
+        if applied:
+            verb = "would be applied" if dry_run else f"applied: it is at version {known()[-1].number}"
+            click.echo(f"{one.name.upper()} was {named(before)}; {', '.join(map(str, applied))} {verb}.")
+        else:
+            click.echo(f"{one.name.upper()} is at {named(before)}; nothing to do.")
+    if as_json:
+        click.echo(msgspec.json.encode(told))
