@@ -11,10 +11,12 @@ import pytest
 
 from penstock import settings as environment
 from penstock.declare.discovery import declared
+from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.settings import Settings
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from resources.example import seed, shift_days
+from tests.engine.members import as_member
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MONTH = "2026-10"
@@ -22,7 +24,8 @@ MONTH = "2026-10"
 
 @dataclass(frozen=True)
 class Example:
-    """A home of its own, with both books."""
+    """A home of its own, with both books. The settings name a login that may do what the pipeline does and nothing
+    else; `test` and `prod` may do anything."""
 
     settings: Settings
     test: Book
@@ -31,13 +34,18 @@ class Example:
 
 @pytest.fixture(scope="session")
 def example(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    """The example's warehouse, seeded and prepared, and two empty books; the environment points at it."""
+    """The example's warehouse, seeded and prepared, and two empty books; the environment points at it, with the rights
+    of the pipeline alone."""
     home = tmp_path_factory.mktemp("home")
     urls = {}
     with psycopg.connect(postgres, autocommit=True) as connection:
         for name in ("test", "prod", "dagster"):
             connection.execute(f"CREATE DATABASE example_{name}")
             urls[name] = postgres.replace("/postgres?", f"/example_{name}?")
+    books = Book("test", urls["test"]), Book("prod", urls["prod"])
+    for book in books:
+        book.migrate()
+        urls[book.name] = as_member(book, roles.PIPELINE).url
     patch = pytest.MonkeyPatch()
     for name, value in {
         "PENSTOCK_HOME": str(home),
@@ -51,9 +59,6 @@ def example(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     seed(warehouse, shift_days(NOW))
     for preparation in declared().preparations.values():
         warehouse.prepare(preparation.script)
-    books = Book("test", urls["test"]), Book("prod", urls["prod"])
-    for book in books:
-        book.migrate()
     yield Example(environment.load(), *books)
     patch.undo()
 

@@ -80,15 +80,10 @@ def main() -> None:
         _refuse(f"{error.filename or 'the disk'}: {error.strerror}. See `penstock doctor`.")
     except Exception as error:
         if _lacks_a_privilege(error):
-            _refuse(f"{_first_line(error)}. `penstock doctor` names what the connected role lacks.")
+            _refuse(f"Postgres: {_first_line(error)}. `penstock doctor` names what the connected role lacks.")
         if not _database_is_away(error):
             _unexpected(error)
-        _refuse(f"{_first_line(error)}. See `penstock status`.")
-
-
-def _first_line(error: Exception) -> str:
-    """What Postgres said, without SQLAlchemy's statement and link."""
-    return f"Postgres: {str(getattr(error, 'orig', error)).strip().partition(chr(10))[0]}"
+        _refuse(f"Postgres: {_first_line(error)}. See `penstock status`.")
 
 
 def _unexpected(error: Exception) -> NoReturn:
@@ -113,6 +108,11 @@ def _refuse(message: str) -> NoReturn:
     click.secho("penstock: ", fg="red", bold=True, nl=False, err=True)
     click.echo(message, err=True)
     sys.exit(1)
+
+
+def _first_line(error: Exception) -> str:
+    """What Postgres says, without SQLAlchemy's frame."""
+    return str(getattr(error, "orig", error)).strip().splitlines()[0]
 
 
 def _lacks_a_privilege(error: Exception) -> bool:

@@ -43,6 +43,6 @@ def blocking_sessions(url: str, pid: int) -> Iterator[Callable[[], str]]:
 
 def _told(rows: psycopg.Cursor) -> str:
     return "; ".join(
-        f"process {pid} ({application}, user {user}, {state or 'state unknown'}, for {since}: {query})"
+        f"process {pid} ({application}, user {user}{f', {state} for {since}: {query}' if state else ''})"
         for pid, application, user, state, since, query in rows
     )

@@ -123,6 +123,7 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
         with _explained(name, connection), _alone(name, connection, say, patience):
             _become_owner(connection)
             connection.execute(_MIGRATION_TABLE)
+            roles.grant_missing(connection)  # so that whoever opens the book meanwhile can read its version
             wanted = pending(connection)
             connection.execute("SET statement_timeout = 0")
             connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
@@ -209,7 +210,7 @@ def _become_owner(connection: psycopg.Connection) -> None:
     belongs to it."""
     row = connection.execute(
         """SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
-           WHERE n.nspname = 'app' AND r.rolname = %s AND pg_has_role(session_user, r.oid, 'MEMBER')""",
+           WHERE n.nspname = 'app' AND r.rolname = %s AND pg_has_role(session_user, r.oid, 'USAGE')""",
         (roles.MIGRATE,),
     ).fetchone()
     if row is not None:

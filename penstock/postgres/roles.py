@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 import psycopg
 from psycopg import sql
-
-from penstock.postgres.migrations import newest
 
 MIGRATE = "penstock_migrate"
 """Owns the schemas and all that migrations create."""
@@ -82,8 +81,7 @@ def script() -> str:
         SCRIPT.read_text()
         .replace("{roles}", ", ".join(f"'{name}'" for name in names))
         .replace("{readers}", ", ".join(READERS))
-        .replace("{newest}", str(newest()))
-        .replace("{grants}", "\n            ".join(grant.sql for grant in grants()))
+        .replace("{grants}", "\n".join(_guarded(list(of_one)) for _, of_one in groupby(grants(), _thing)))
     )
 
 
@@ -95,9 +93,12 @@ def grant_missing(connection: psycopg.Connection) -> None:
     if row is None:
         return
     there = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
-    for grant in grants():
-        if grant.role in there and not _holds(connection, grant.role, grant):
-            connection.execute(grant.sql.encode())
+    for thing, of_one in groupby(grants(), _thing):
+        if connection.execute(f"SELECT {_EXISTS[thing[0]]}".encode(), (thing[1],)).fetchone() != (True,):
+            continue
+        for grant in of_one:
+            if grant.role in there and not _holds(connection, grant.role, grant):
+                connection.execute(grant.sql.encode())
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def hand_over(connection: psycopg.Connection, relation: sql.Identifier) -> None:
 
 _GROUPS = """SELECT rolname FROM pg_roles
     WHERE rolname = ANY(%s) AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)
-        AND pg_has_role(session_user, oid, 'MEMBER')"""
+        AND pg_has_role(session_user, oid, 'USAGE')"""
 _NOT_OWNED = """SELECT 'schema ' || nspname FROM pg_namespace
     WHERE nspname IN ('app', 'replicated') AND NOT pg_has_role(nspowner, 'USAGE')
     UNION ALL SELECT 'table ' || oid::regclass FROM pg_class
@@ -163,8 +164,26 @@ _UNREAD = f"""{_RELATIONS} (
     SELECT physical FROM replicated.current UNION ALL SELECT table_name FROM replicated.current)
     AND NOT has_table_privilege(c.oid, 'SELECT')"""
 _TAKERS = """SELECT rolname, rolname = %(owner)s AND has_schema_privilege(oid, 'replicated', 'CREATE')
-        AND pg_has_role(current_user, oid, 'MEMBER')
+        AND pg_has_role(current_user, oid, 'USAGE')
     FROM pg_roles WHERE rolname = ANY(%(readers)s) AND has_schema_privilege(oid, 'replicated', 'USAGE')"""
+
+
+_EXISTS = {
+    "SCHEMA": "to_regnamespace(%s) IS NOT NULL",
+    "TABLE": "to_regclass(%s) IS NOT NULL",
+    "FUNCTION": "to_regprocedure(%s) IS NOT NULL",
+}
+
+
+def _thing(grant: Grant) -> tuple[Kind, str]:
+    return grant.kind, grant.thing
+
+
+def _guarded(of_one: Sequence[Grant]) -> str:
+    """The grants on one thing, for the script."""
+    exists = _EXISTS[of_one[0].kind].replace("%s", f"'{of_one[0].thing}'")
+    statements = "".join(f"        {grant.sql}\n" for grant in of_one)
+    return f"    IF {exists} THEN\n{statements}    END IF;"
 
 
 def _lacked(connection: psycopg.Connection, user: str) -> Iterator[Grant]:

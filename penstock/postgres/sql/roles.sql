@@ -1,6 +1,6 @@
--- The roles of a Penstock book, and what each may do. Run it in the database of each book (TEST and PROD), as a superuser or
--- as a role that may create roles and owns what is there. Run it again as often as you like.
--- Then create logins of your own, each a member of what it does:
+-- The roles of a Penstock book, and what each may do. Run it in the database of each book (TEST and PROD), as a superuser,
+-- or as the owner of the database and of what is in it who may create roles. It can be run again at any time.
+-- Then create logins of your own, each a member of the roles of what it does:
 --     CREATE ROLE penstock_loader LOGIN PASSWORD '…' IN ROLE penstock_pipeline;
 -- `penstock migrate` grants what later migrations add. docs/books.md says more.
 BEGIN;
@@ -15,8 +15,19 @@ BEGIN
         IF to_regrole(name) IS NULL THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);
         END IF;
+        IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+            EXECUTE format('GRANT %I TO %I', name, current_user);  -- only a member can give it what it is to own
+        END IF;
         EXECUTE format('GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I', current_database(), name);
     END LOOP;
+END $$;
+
+-- So that who waits can name whom it waits for. Not every administrator may grant it, and it is not needed otherwise.
+DO $$
+BEGIN
+    GRANT pg_read_all_stats TO penstock_migrate, penstock_pipeline;
+EXCEPTION WHEN insufficient_privilege THEN
+    NULL;
 END $$;
 
 -- The schemas, and everything in `app`, belong to who migrates; physical tables and their views to who publishes.
@@ -64,13 +75,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- What is granted on things that `penstock migrate` creates: here where they are there already, else by `penstock migrate`.
+-- What is not there yet, `penstock migrate` creates, and grants the same.
 DO $$
 BEGIN
-    IF to_regclass('app.migration') IS NOT NULL THEN
-        IF (SELECT max(number) FROM app.migration) >= {newest} THEN
-            {grants}
-        END IF;
-    END IF;
+{grants}
 END $$;
 COMMIT;

@@ -173,7 +173,7 @@ def test_a_migration_that_meets_an_open_transaction_names_it_and_lets_other_read
         pid = analyst.info.backend_pid
 
     assert "migration 9 journal_view of book 'prod': expected a moment without other sessions" in told
-    assert f"process {pid} (notebook of ann, user postgres, idle in transaction, for" in told
+    assert f"process {pid} (notebook of ann, user postgres, idle in transaction for" in told
     assert "SELECT count(*) FROM app.journal" in told
     assert "run `penstock migrate` again; nothing was changed by this migration" in told
     assert slowest < 2

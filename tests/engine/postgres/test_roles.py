@@ -1,5 +1,6 @@
 """Least privilege: each role can do all of what it is for, and nothing else."""
 
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import BookError, newest
+from penstock.postgres.server import DEFAULTS, PostgresServer, binaries
 from penstock.publish.publish import publish
 from penstock.releases import ledger as releases
 from penstock.retention.policy import RetentionPolicy, drop, droppable
@@ -55,6 +57,29 @@ def test_a_database_gets_the_roles_first_and_then_everything_from_a_login_that_m
             assert (found.member_of, found.lacking) == ([role], [])
             assert set(found.duties) >= {roles.DUTIES[role]}
             assert "migrate" not in found.duties
+
+
+def test_the_script_runs_in_psql_as_an_owner_who_is_no_superuser(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path / "data", tmp_path / "log", {**DEFAULTS, "fsync": "off"})
+    server.start()
+    try:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE ROLE admin LOGIN CREATEROLE")
+            connection.execute("CREATE DATABASE managed OWNER admin")
+        admin = Book("prod", server.url("managed").replace("//postgres@", "//admin@"))
+        admin.migrate()
+        for _ in range(2):
+            command = [str(binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", admin.url]
+            ran = subprocess.run(command, input=roles.script(), capture_output=True, text=True, check=False)
+            assert (ran.returncode, ran.stderr) == (0, "")
+        with admin.connect(autocommit=True) as connection:
+            connection.execute("CREATE ROLE loader LOGIN IN ROLE penstock_pipeline")
+            connection.execute("DELETE FROM app.migration WHERE number = %s", (newest(),))
+        assert len(admin.migrate()) == 1
+        with Book("prod", admin.url.replace("//admin@", "//loader@")).connect() as connection:
+            assert roles.rights(connection).duties == [roles.DUTIES[roles.PIPELINE], roles.DUTIES[roles.READER]]
+    finally:
+        server.stop()
 
 
 def test_a_book_that_has_content_gets_the_roles_and_can_be_given_them_again(store: SnapshotStore, book: Book) -> None:

@@ -16,9 +16,11 @@ import pytest
 import uvicorn
 
 from penstock.contract.contract import Contract
+from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.serving.app import App
 from penstock.settings import Settings
+from tests.engine.members import as_member
 from tests.engine.serving import toy
 
 CONNECTIONS = 10_000
@@ -83,12 +85,13 @@ Start = Callable[..., Service]
 
 @pytest.fixture
 def start(book: Book, tmp_path: Path) -> Iterator[Start]:
-    """A function that starts the service; another call gives a second replica over the same book."""
+    """A function that starts the service, as a login that may do what the service does and nothing else; another call
+    returns a second replica over the same book."""
     running: list[Any] = []
 
     def begin(contract: Contract = toy.CONTRACT, url: str = "", **settings: Any) -> Service:
         made = Settings(home=tmp_path / "home", **settings)
-        app = App(made, url or book.url, {contract.model: contract})
+        app = App(made, url or as_member(book, roles.SERVICE).url, {contract.model: contract})
         context = uvicorn_thread(app)
         port = context.__enter__()
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
@@ -120,7 +123,7 @@ def shared(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made = Settings(home=folder / "home")
     toy.publish_all(book)
     toy.release(book, made.artifacts, folder)
-    app = App(made, book.url, {toy.CONTRACT.model: toy.CONTRACT})
+    app = App(made, as_member(book, roles.SERVICE).url, {toy.CONTRACT.model: toy.CONTRACT})
     with (
         uvicorn_thread(app) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
+from tests.engine.members import as_member
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
@@ -54,8 +56,9 @@ def test_a_service_that_starts_before_postgres_becomes_ready_by_itself(
 ) -> None:
     toy.publish_all(book)
     toy.release(book, str(tmp_path / "home" / "artifacts"), tmp_path)
+    url = as_member(book, roles.SERVICE).url
     server.stop()
-    service = start()
+    service = start(url=url)
     assert service.ask().status_code == 503
     server.start()
     assert wait_for(lambda: service.ask().status_code == 200)

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from psycopg import sql
 from sklearn.ensemble import RandomForestClassifier
 
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
 from penstock.postgres.book import Book
+from penstock.postgres.roles import hand_over
 from penstock.releases.artifacts import ArtifactStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,6 +75,7 @@ def publish(book: Book, table: str, columns: str, rows: list[tuple[Any, ...]], k
     with book.connect() as connection:
         connection.execute(f'CREATE TABLE IF NOT EXISTS replicated."{physical}" ({columns}, PRIMARY KEY ({key}))')
         connection.execute(f'DELETE FROM replicated."{physical}"')
+        hand_over(connection, sql.Identifier("replicated", physical))
         marks = ", ".join(["%s"] * len(rows[0]))
         connection.cursor().executemany(f'INSERT INTO replicated."{physical}" VALUES ({marks})', rows)
         connection.execute(

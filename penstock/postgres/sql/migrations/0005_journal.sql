@@ -86,7 +86,7 @@ DECLARE
     name   text;
     gone   integer := 0;
 BEGIN
-    IF keep < 30 AND NOT pg_has_role(session_user, current_user, 'MEMBER') THEN
+    IF keep < 30 AND NOT pg_has_role(session_user, current_user, 'USAGE') THEN
         RAISE EXCEPTION 'only % may retire a journal of less than 30 days', current_user
             USING ERRCODE = 'insufficient_privilege';
     END IF;

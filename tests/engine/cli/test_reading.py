@@ -1,0 +1,195 @@
+"""Commands that only read need a role that can only read; and none of all commands waits for an analyst."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import httpx
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from penstock.cli.main import main, penstock
+from penstock.declare.discovery import declared
+from penstock.extract.coming_requests import coming
+from penstock.postgres import roles
+from penstock.postgres.book import Book
+from penstock.postgres.migrations import known, newest
+from penstock.releases.ledger import ledger
+from penstock.serving.app import App
+from tests.engine.members import as_member
+from tests.example import MONTH, Example
+
+MODEL = "flight_delay"
+QUESTIONS = 3
+READING = [
+    ["releases", MODEL],
+    ["card", MODEL],
+    ["replay", "--since", "1h"],
+    ["verify", "airports"],
+    ["advise", "airports"],
+    ["requests", MODEL],
+    ["migrate", "--dry-run"],
+]
+WRITING = [
+    ["publish", "airports"],
+    ["train", MODEL, "--month", MONTH],
+    ["rollback", MODEL, "--why", "drill", "--to", "1"],
+    ["migrate"],
+]
+SECONDS = 60  # far below the patience of whoever waits for a lock
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(penstock, arguments)
+
+
+@pytest.fixture(scope="module")
+def answered(materialized: dg.ExecuteInProcessResult, example: Example) -> Example:
+    """The example with a few predictions in PROD's journal, made as a login that can only serve."""
+    url = as_member(example.prod, roles.SERVICE).url
+    requests = coming(example.settings, declared().model(MODEL), QUESTIONS)
+
+    async def ask() -> httpx.Response:
+        app = App(example.settings, url)
+        await app.start()
+        try:
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+                return await client.post(f"/models/{MODEL}/predict", json=requests)
+        finally:
+            await app.stop()
+
+    response = asyncio.run(ask())
+    assert response.status_code == 200, response.text
+    assert len(response.json()) == QUESTIONS
+    return example
+
+
+@pytest.fixture
+def reading(answered: Example, monkeypatch: pytest.MonkeyPatch) -> Example:
+    """The environment names a login that may only read."""
+    for book in (answered.test, answered.prod):
+        monkeypatch.setenv(f"PENSTOCK_{book.name.upper()}_URL", as_member(book, roles.READER).url)
+    return answered
+
+
+@pytest.fixture
+def analyst(answered: Example) -> Iterator[None]:
+    """Somebody who has read the journal and everything else of both books, and left the transaction open."""
+    with answered.test.connect() as test, answered.prod.connect() as prod:
+        for connection in (test, prod):
+            for name in (
+                "app.journal",
+                "app.release",
+                "app.current_release",
+                "app.latest_answer",
+                "replicated.current",
+            ):
+                connection.execute(f"SELECT * FROM {name}".encode())
+        yield
+
+
+@pytest.mark.parametrize("command", READING, ids=lambda command: command[0])
+def test_a_command_that_reads_needs_a_reading_role(command: list[str], reading: Example) -> None:
+    done = run(*command)
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert done.output
+
+
+def test_replay_makes_the_predictions_again_with_a_reading_role(reading: Example) -> None:
+    shown = run("replay", "--since", "1h").output
+    assert f"{QUESTIONS} replayed, {QUESTIONS} identical to the bit, 0 different." in shown
+
+
+def test_status_and_doctor_look_into_the_books_with_a_reading_role(reading: Example) -> None:
+    shown = json.loads(run("status", "--json").output)
+    assert shown["trouble"] == ""
+    assert [release["model"] for release in shown["releases"]] == [MODEL]
+    assert len(shown["tables"]) == len(declared().tables)
+    findings = {finding["name"]: finding for finding in json.loads(run("doctor", "--json").output)}
+    for name in ("book test", "book prod"):
+        assert findings[name]["ok"]
+        assert findings[name]["found"] == f"version {newest()}, as only_penstock_reader, who may read"
+    assert findings["release"]["ok"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["publish", "airports", "--test-only"],
+        ["train", MODEL, "--month", "2026-09", "--override", "--why", "drill"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_reading_role_that_writes_is_refused_with_a_sentence(
+    command: list[str],
+    reading: Example,
+    book: Book,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = ledger(reading.test, MODEL)
+    if command[0] == "publish":
+        monkeypatch.setenv("PENSTOCK_TEST_URL", as_member(book, roles.READER).url)
+    monkeypatch.setattr(sys, "argv", ["penstock", *command])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "penstock: Postgres: permission denied for table" in said
+    assert said.endswith("`penstock doctor` names what the connected role lacks.\n")
+    assert ledger(reading.test, MODEL) == before
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING, ["status"], ["doctor"]], ids=lambda command: command[0])
+def test_no_command_waits_for_an_open_transaction(command: list[str], answered: Example, analyst: None) -> None:
+    began = time.monotonic()
+    done = run(*command)
+    assert time.monotonic() - began < SECONDS
+    assert done.exit_code in ({0, 1} if command[0] in ("status", "doctor") else {0}), done.exception
+
+
+def test_migrate_with_something_to_do_gives_up_with_a_sentence(
+    answered: Example, analyst: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = known()[-1]
+    with answered.test.connect() as connection:
+        connection.execute("DELETE FROM app.migration WHERE number = %s", (last.number,))
+    monkeypatch.setenv("PENSTOCK_TEST_URL", as_member(answered.test, roles.MIGRATE).url)
+    planned = run("migrate", "--book", "test", "--dry-run").output
+    assert planned == f"TEST was version {last.number - 1}; {last} would be applied.\n"
+    refused = str(run("migrate", "--book", "test", "--patience", "1").exception)
+    assert f"migration {last} of book 'test': expected a moment without other sessions" in refused
+    assert "idle in transaction" in refused
+    assert f"expected version {last.number}, found version {last.number - 1}. Run `penstock migrate`." in str(
+        run("releases", MODEL).exception
+    )
+
+
+def test_migrate_applies_what_is_pending_once_nobody_reads(answered: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = known()[-1]
+    with answered.test.connect() as connection:
+        connection.execute("DELETE FROM app.migration WHERE number = %s", (last.number,))
+    monkeypatch.setenv("PENSTOCK_TEST_URL", as_member(answered.test, roles.MIGRATE).url)
+    assert run("migrate", "--book", "test").output.endswith(f"{last} applied: it is at version {last.number}.\n")
+    assert run("migrate", "--book", "test").output == f"TEST is at version {last.number}; nothing to do.\n"
+
+
+def test_doctor_prints_the_roles_and_what_a_login_lacks(reading: Example) -> None:
+    assert run("doctor", "--roles").output == roles.script()
+    with psycopg.connect(reading.prod.url, autocommit=True) as connection:
+        connection.execute("REVOKE SELECT ON app.latest_answer FROM penstock_reader")
+    try:
+        findings = {finding["name"]: finding for finding in json.loads(run("doctor", "--json").output)}
+    finally:
+        as_member(reading.prod, roles.READER)
+    assert not findings["book prod"]["ok"]
+    assert (
+        "lacks for penstock_reader: GRANT SELECT ON TABLE app.latest_answer TO penstock_reader;"
+        in (findings["book prod"]["found"])
+    )
+    assert findings["book test"]["ok"]
