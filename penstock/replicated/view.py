@@ -39,7 +39,15 @@ def replace_view(connection: psycopg.Connection, physical: PhysicalTable) -> Non
         return
     kept = _kept_views(connection, physical.table)
     for view in reversed(kept):
-        connection.execute(sql.SQL("DROP VIEW ") + sql.SQL(view.name))
+        try:
+            connection.execute(sql.SQL("DROP VIEW ") + sql.SQL(view.name))
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PublishError(
+                f"view {view.name}, which reads replicated.{physical.table}",
+                expected="a view of the publishing role, because the table's columns have changed",
+                found=f"one of {view.owner}",
+                todo="Drop it, publish, and create it again; nothing was changed.",
+            ) from error
     connection.execute(_definition(physical))
     _restore(connection, kept[0])
     for view in kept[1:]:

@@ -15,6 +15,7 @@ from penstock.postgres.migrations import BookError, newest
 from penstock.postgres.server import DEFAULTS, PostgresServer, binaries
 from penstock.publish.publish import publish
 from penstock.releases import ledger as releases
+from penstock.replicated.error import PublishError
 from penstock.retention.policy import RetentionPolicy, drop, droppable
 from penstock.snapshots.store import SnapshotStore
 from penstock.verify.verify import verify
@@ -182,6 +183,20 @@ def test_the_pipeline_publishes_changes_verifies_retires_and_writes_no_journal(
         "SELECT app.retire_journal(400)",
     ):
         assert refused(books[0], statement)
+
+
+def test_a_view_of_an_analyst_that_the_pipeline_cannot_make_again_is_named(store: SnapshotStore, book: Book) -> None:
+    pipeline = as_member(book, roles.PIPELINE)
+    publish(write(store, numbered(5)), declared(), [pipeline], who="me")
+    with as_member(book, roles.READER).connect() as analyst:
+        user = analyst.info.user
+    with book.connect() as connection:
+        connection.execute("CREATE VIEW public.doubled AS SELECT key, value * 2 AS twice FROM replicated.numbers")
+        connection.execute(f"ALTER VIEW public.doubled OWNER TO {user}".encode())
+    publish(write(store, numbered(6)), declared(), [pipeline], who="me")
+    with pytest.raises(PublishError, match=rf"view doubled, which reads replicated.numbers.*found .*{user}"):
+        publish(write(store, numbered(7).select(["key", "value"])), declared(), [pipeline], who="me")
+    assert len(rows_of(book, "numbers")) == 6
 
 
 def test_the_pipeline_releases_and_rolls_back(book: Book) -> None:
