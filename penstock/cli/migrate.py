@@ -18,7 +18,7 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
     Needs a role that owns the schemas, see `penstock doctor --roles`.
     """
     from penstock.postgres import urls as postgres
-    from penstock.postgres.migrations import check_version, known, named
+    from penstock.postgres.migrations import check_version, named, newest
     from penstock.settings import load
 
     told: list[dict[str, Any]] = []
@@ -27,7 +27,7 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
             continue
         before = one.version()
         if dry_run:
-            if before is not None and before > known()[-1].number:
+            if before is not None and before > newest():
                 check_version(f"book {one.name!r}", before)
             applied = one.pending()
         else:
@@ -35,10 +35,8 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
         told.append({"book": one.name, "before": before, "migrations": [str(migration) for migration in applied]})
         if as_json:
             continue
-        if applied:
-            verb = "would be applied" if dry_run else f"applied: it is at version {known()[-1].number}"
-            click.echo(f"{one.name.upper()} was {named(before)}; {', '.join(map(str, applied))} {verb}.")
-        else:
-            click.echo(f"{one.name.upper()} is at {named(before)}; nothing to do.")
+        found = named(before) if dry_run or not applied else f"version {newest()}, before {named(before)}"
+        done = f"{'to apply' if dry_run else 'applied'}: {', '.join(map(str, applied))}" if applied else "nothing to do"
+        click.echo(f"{one.name.upper()}: {found}; {done}.")
     if as_json:
         click.echo(msgspec.json.encode(told))

@@ -161,7 +161,7 @@ def test_migrate_with_something_to_do_gives_up_with_a_sentence(
         connection.execute("DELETE FROM app.migration WHERE number = %s", (last.number,))
     monkeypatch.setenv("PENSTOCK_TEST_URL", as_member(answered.test, roles.MIGRATE).url)
     planned = run("migrate", "--book", "test", "--dry-run").output
-    assert planned == f"TEST was version {last.number - 1}; {last} would be applied.\n"
+    assert planned == f"TEST: version {last.number - 1}; to apply: {last}.\n"
     refused = str(run("migrate", "--book", "test", "--patience", "1").exception)
     assert f"migration {last} of book 'test': expected a moment without other sessions" in refused
     assert "idle in transaction" in refused
@@ -175,8 +175,9 @@ def test_migrate_applies_what_is_pending_once_nobody_reads(answered: Example, mo
     with answered.test.connect() as connection:
         connection.execute("DELETE FROM app.migration WHERE number = %s", (last.number,))
     monkeypatch.setenv("PENSTOCK_TEST_URL", as_member(answered.test, roles.MIGRATE).url)
-    assert run("migrate", "--book", "test").output.endswith(f"{last} applied: it is at version {last.number}.\n")
-    assert run("migrate", "--book", "test").output == f"TEST is at version {last.number}; nothing to do.\n"
+    moved = f"TEST: version {last.number}, before version {last.number - 1}; applied: {last}.\n"
+    assert run("migrate", "--book", "test").output.endswith(moved)
+    assert run("migrate", "--book", "test").output == f"TEST: version {last.number}; nothing to do.\n"
 
 
 def test_doctor_prints_the_roles_and_what_a_login_lacks(reading: Example) -> None:

@@ -19,11 +19,13 @@ import psycopg
 import pytest
 
 from penstock.client import Client, ServiceError
+from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.processes import free_port
 from penstock.project import ROOT
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
+from tests.engine.members import as_member
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import SPARE_FILES, wait_for
 
@@ -55,11 +57,12 @@ def ray_service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
     url = postgres.replace("/postgres?", "/ray_book?")
     book = Book("prod", url)
     book.migrate()
+    served = as_member(book, roles.SERVICE).url
     settings = Settings(
         home=folder,
         http_port=free_port(),
-        test_url=url,
-        prod_url=url,
+        test_url=served,
+        prod_url=served,
         dagster_url=url,
         artifacts_url=str(folder / "store"),
     )
