@@ -12,7 +12,8 @@ import pytest
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import BookError, newest
-from penstock.postgres.server import DEFAULTS, PostgresServer, binaries
+from penstock.postgres.programs import programs
+from penstock.postgres.server import DEFAULTS, PostgresServer
 from penstock.publish.publish import publish
 from penstock.releases import ledger as releases
 from penstock.replicated.error import PublishError
@@ -70,7 +71,7 @@ def test_the_script_runs_in_psql_as_an_owner_who_is_no_superuser(tmp_path: Path)
         admin = Book("prod", server.url("managed").replace("//postgres@", "//admin@"))
         admin.migrate()
         for _ in range(2):
-            command = [str(binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", admin.url]
+            command = [str(programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", admin.url]
             ran = subprocess.run(command, input=roles.script(), capture_output=True, text=True, check=False)
             assert (ran.returncode, ran.stderr) == (0, "")
         with admin.connect(autocommit=True) as connection:
