@@ -149,8 +149,7 @@ def _apply_patiently(
                         f"migration {migration} of book {name!r}",
                         expected=f"a moment without other sessions on what it changes, within {patience:g} s",
                         found=blocking() or "nobody that is visible",
-                        todo="End that session's transaction and run `penstock migrate` again; nothing was changed by "
-                        "this migration, and those before it are done.",
+                        todo=f"End that session's transaction and run `penstock migrate` again; {_state(migration)}.",
                     ) from None
             except psycopg.errors.InsufficientPrivilege:
                 raise
@@ -163,11 +162,17 @@ def _apply_patiently(
                 raise BookError(
                     f"migration {migration} of book {name!r}",
                     found=str(error.diag.message_primary or error),
-                    todo="Nothing was changed by this migration, and those before it are done. Look at what "
-                    "it names in the book, or install a newer Penstock.",
+                    todo=f"Look at what it names in the book, or install a newer Penstock; {_state(migration)}.",
                 ) from error
             blocking = blocking or stack.enter_context(blocking_sessions(url, connection.info.backend_pid))
             time.sleep(PAUSE_SECONDS)
+
+
+def _state(migration: Migration) -> str:
+    """What there is of a migration that failed."""
+    if migration.in_batches:
+        return "the batches that were done stay, and it goes on after them"
+    return "nothing was changed by this migration, and those before it are done"
 
 
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
