@@ -13,7 +13,7 @@ from penstock.journal.sql import READ
 from penstock.postgres.book import Book
 from penstock.serving.answering.ids import Ids
 
-FIRST = Path(__file__).parent / "books" / "first.sql"
+FIRST = Path(__file__).parent.parent / "postgres" / "books" / "first.sql"
 ANSWERS = (
     '{{"id":"{}","prediction":"late","release":2,"snapshots":{{"t":"a"}},"missing":["x"],'
     '"probabilities":{{"on_time":0.1,"late":0.9}},"unchanged":false}}',
