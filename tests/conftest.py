@@ -10,9 +10,9 @@ from hypothesis import settings as hypothesis_settings
 
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.processes import let_waiting_threads_sleep
 
-# Read by OpenMP when scikit-learn loads it, which a test file may do before `penstock.training` says the same.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+let_waiting_threads_sleep()  # before any test file loads scikit-learn
 # Read by Ray when it is imported, which a test file may do before `penstock.training.on_ray` says the same: without it
 # Ray looks for a head on 127.0.0.1 at the machine's outer address.
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

@@ -21,7 +21,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
 from penstock.publish.publish import publish
-from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.verify.verify import verify
 
 TABLE = ReplicatedTable("chaos", "", ("key",), pandera.DataFrameSchema(), indexes=[("part",)], largest_drop=1.0)
@@ -45,13 +45,12 @@ def snapshots(store: SnapshotStore, rows: int) -> list[Snapshot]:
             }
         )
 
-    now = datetime.now(UTC)
+    now, recipe = datetime.now(UTC), Recipe("", ("key",))
     first, last = (
-        store.write("chaos", content(value, range(rows)).to_reader(), key=("key",), query="", as_of=now)
-        for value in (1, 1_000_003)
+        store.write("chaos", content(value, range(rows)).to_reader(), recipe, as_of=now) for value in (1, 1_000_003)
     )
     changed = [
-        store.write_changes(first, content(value, range(0, rows, 50)).to_batches(), lambda _: rows, as_of=now)
+        store.write_changes(first, content(value, range(0, rows, 50)).to_batches(), lambda _: rows, recipe, as_of=now)
         for value in (10, 1_000)
     ]
     return [first, *changed, last]

@@ -15,7 +15,7 @@ from psycopg import sql
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.publish.publish import publish
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 
 DUCKDB_MEMORY = "64MB"
@@ -50,9 +50,7 @@ def measure(file: Path, table: str, key: tuple[str, ...], indexes: tuple[tuple[s
     with tempfile.TemporaryDirectory(prefix="penstock-publish-") as folder:
         started = time.perf_counter()
         with DuckDBWarehouse(str(file), memory=DUCKDB_MEMORY).batches(declared.query, key=key) as batches:
-            snapshot = SnapshotStore(folder).write(
-                table, batches, key=key, query=declared.query, as_of=datetime.now(UTC)
-            )
+            snapshot = SnapshotStore(folder).write(table, batches, Recipe(declared.query, key), as_of=datetime.now(UTC))
         extracted = time.perf_counter()
         (published,) = publish(snapshot, declared, [book], who=getpass.getuser())
         total = time.perf_counter() - extracted

@@ -12,7 +12,7 @@ from penstock.publish.publish import publish
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import Proposal, Verdict, current, release, rollback
 from penstock.settings import Settings
-from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 
 MONTH = "2026-10"
 WHO = "chaos"
@@ -68,7 +68,7 @@ def changes(settings: Settings) -> Changes:
         now = store.open(pointers[table.name])
         rows = now.batches().read_all()
         other = store.write(
-            table.name, rows.slice(0, rows.num_rows - 1).to_reader(), key=table.key, query=WHO, as_of=now.as_of
+            table.name, rows.slice(0, rows.num_rows - 1).to_reader(), Recipe(WHO, table.key), as_of=now.as_of
         )
         contents[table.name] = (table, cycle([other, now]))
     return Changes(model, books, candidate.proposal, contents)

@@ -21,13 +21,14 @@ from penstock.declare.discovery import declared
 from penstock.declare.model import GateRule, Model
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
+from penstock.processes import let_waiting_threads_sleep
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import current
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.candidate import make_candidate
 from penstock.training.continuing import start_of
-from penstock.training.gate import GateRefused
+from penstock.training.gate import GateError
 from penstock.training.monthly import take_rows
 from penstock.training.months import month_after
 from penstock.training.release import artifact_cache, release_to_test
@@ -98,7 +99,7 @@ def measured(settings: Settings, book: Book, model: Model, month: str, training:
     try:
         release_to_test(settings, model, made.proposal, book, who="benchmark", why="benchmark")
         passed = True
-    except GateRefused as refused:
+    except GateError as refused:
         passed = False
         print(refused)
     rows, area = made.training_rows, made.proposal.metrics["roc_auc"]
@@ -113,6 +114,7 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=6, help="how many months follow the first one")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
+    let_waiting_threads_sleep()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         settings = Settings(home=home, now_override=NOW)

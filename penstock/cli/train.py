@@ -35,6 +35,7 @@ def command(
     from penstock.code_version import code_version
     from penstock.declare.discovery import declared
     from penstock.postgres.urls import open_books
+    from penstock.processes import let_waiting_threads_sleep
     from penstock.releases.ledger import current
     from penstock.training.job import train
     from penstock.training.monthly import missing_tables, prepare, publish_missing, take_rows
@@ -42,6 +43,7 @@ def command(
     from penstock.training.release import gate, release_to_prod, release_to_test
     from penstock.training.skew import skew
 
+    let_waiting_threads_sleep()
     settings, found = environment.load(), declared()
     declaration = found.model(model)
     month = month or last_complete(settings.now())

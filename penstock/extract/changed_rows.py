@@ -7,14 +7,33 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.rows.key_places import Ahead, Places, compare, places
+from penstock.declare.table import ReplicatedTable
+from penstock.rows.conform import Conformer
+from penstock.rows.merge import Places, UpcomingRows, compare, merged, places
+from penstock.rows.types import stored_schema
 from penstock.snapshots.snapshot import Snapshot
 
 
-class ChangedRows:
-    """Rows with one schema and the key order of a snapshot without a base, less those that it has to the bit.
+def changed_rows(last: Snapshot, found: pa.RecordBatchReader, table: ReplicatedTable) -> "ChangedRows | None":
+    """All rows that are new or changed since the base of `last`; those just `found` are the newest of them.
 
-    Reads the snapshot's key and `watermark`, and whole rows only where both are equal: constant memory, one pass.
+    None where the columns or their types are no longer the same. Raises as SnapshotStore.write does for rows that
+    cannot be stored.
+    """
+    schema = stored_schema(found.schema, table.name)
+    if not schema.equals(last.schema):
+        return None
+    before = last.own.batches() if last.base is not None else ()
+    newest = map(Conformer(schema, table.name, table.key).conform, found)
+    return ChangedRows(last.base or last, merged(before, newest, table.key), table.watermark)
+
+
+class ChangedRows:
+    """A stream of rows without those that a snapshot has with the same bits.
+
+    - The rows have the schema and key order of the snapshot, which has no base.
+    - Of the snapshot, the key and the `watermark` are read, and whole rows only where both are equal.
+    - One pass, in constant memory. `replaced` counts the rows whose key the snapshot has, with other values.
     """
 
     def __init__(self, base: Snapshot, rows: Iterable[pa.RecordBatch], watermark: str) -> None:
@@ -25,11 +44,11 @@ class ChangedRows:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         key = self._base.key
-        ahead = Ahead(self._rows, key)
+        upcoming = UpcomingRows(self._rows, key)
         for group, whole in self._base.row_groups(list(dict.fromkeys((*key, self._watermark)))):
             if not group.num_rows:
                 continue
-            for due in ahead.up_to(group.slice(group.num_rows - 1)):
+            for due in upcoming.up_to(group.slice(group.num_rows - 1)):
                 at = places(group, due, key, behind_equal=False)
                 known = compare(group, at, due, key)[1]
                 same = known & _equal(group.column(self._watermark).take(pa.array(at)), due.column(self._watermark))
@@ -37,7 +56,7 @@ class ChangedRows:
                     same[same] = _equal_rows(whole(), at[same], due.filter(pa.array(same)))
                 self.replaced += int(np.count_nonzero(known & ~same))
                 yield due if not same.any() else due.filter(pa.array(~same))
-        yield from ahead.rest()
+        yield from upcoming.rest()
 
 
 def _equal_rows(group: pa.RecordBatch, at: Places, rows: pa.RecordBatch) -> npt.NDArray[np.bool_]:
@@ -49,7 +68,7 @@ def _equal_rows(group: pa.RecordBatch, at: Places, rows: pa.RecordBatch) -> npt.
 
 
 def _equal(left: "pa.Array", right: "pa.Array") -> npt.NDArray[np.bool_]:
-    """Bit by bit; null is equal to null."""
+    """Whether the values have equal bits; null is equal to null."""
     if pa.types.is_floating(left.type):
         whole = {2: pa.int16(), 4: pa.int32(), 8: pa.int64()}[left.type.byte_width]
         left, right = left.view(whole), right.view(whole)

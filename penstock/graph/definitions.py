@@ -8,12 +8,14 @@ from penstock.declare.discovery import declared
 from penstock.graph import model_retention, releasing, replication, retention, standing_checks, warehouse
 from penstock.graph.environment import Environment
 from penstock.graph.training import TrainingAssets
+from penstock.processes import let_waiting_threads_sleep
 from penstock.retention.models import ModelRetention
 from penstock.retention.policy import RetentionPolicy
 
 
 def build() -> dg.Definitions:
     """All assets, checks, jobs and schedules."""
+    let_waiting_threads_sleep()
     found = declared()
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]

@@ -74,7 +74,7 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
     def move(
         context: dg.AssetExecutionContext, environment: Environment, config: ReleaseConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        from penstock.training.gate import GateRefused
+        from penstock.training.gate import GateError
         from penstock.training.release import release_to_prod, release_to_test
 
         who = f"dagster run {context.run.run_id}"
@@ -103,7 +103,7 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
                         why=config.why,
                         override=config.override,
                     )
-            except GateRefused as refused:
+            except GateError as refused:
                 found: dict[str, Any] = {
                     "decision": refused.decision.summary,
                     "findings": as_table(

@@ -7,8 +7,12 @@ import pgpq
 import pyarrow as pa
 
 CHUNK_BYTES = 256 << 10
-"""Arrow bytes that are encoded at once: large enough to be fast, small enough that memory stays flat, and that the
-thread that sends gets the interpreter back, which the encoder holds, before the server has read what was sent."""
+"""Arrow bytes that are encoded at once.
+
+- Large enough that encoding is fast, and small enough that memory stays flat.
+- The encoder holds the interpreter lock. A chunk is so small that the sending thread gets the lock back before the
+  server has read what was sent.
+"""
 
 
 def slices(batch: pa.RecordBatch, limit: int = CHUNK_BYTES) -> Iterator[pa.RecordBatch]:
@@ -21,7 +25,7 @@ def slices(batch: pa.RecordBatch, limit: int = CHUNK_BYTES) -> Iterator[pa.Recor
 
 
 class StreamDigest:
-    """SHA-256 of a COPY stream, and the id that it makes together with the schema.
+    """SHA-256 of a COPY stream, and the snapshot id that is computed from stream and schema.
 
     SHA-256 is the fastest cryptographic digest of hashlib where the processor has SHA instructions
     (1.4 GB/s measured, BLAKE2b 0.5 GB/s). `id` hashes the stream followed by the schema text, so both
@@ -34,7 +38,7 @@ class StreamDigest:
         self.bytes = 0
 
     def update(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Take the next part of the stream."""
+        """Hash the next part of the stream."""
         self._sha.update(chunk)
         self.bytes += len(chunk)
 
@@ -44,8 +48,10 @@ class StreamDigest:
         return self._sha.hexdigest()
 
     def id(self, schema_text: bytes, base: str = "") -> str:
-        """The snapshot id of the stream so far under this schema, 64 hex digits; with the id of a base that of the
-        snapshot that the rows make on top of it."""
+        """The snapshot id of the stream so far under this schema, 64 hex digits.
+
+        With `base`, the id of a snapshot, it is the id of that snapshot with the rows of the stream on top.
+        """
         if base:
             return hashlib.sha256(f"base {base} delta {self.stream} ".encode() + schema_text).hexdigest()
         whole = self._sha.copy()
@@ -62,15 +68,15 @@ class CopyEncoder:
 
     def header(self) -> bytes:
         """The first chunk."""
-        return self._taken(self._encoder.write_header())
+        return self._hashed(self._encoder.write_header())
 
     def rows(self, batch: pa.RecordBatch) -> bytes:
         """The chunk of one batch."""
-        return self._taken(self._encoder.write_batch(batch))
+        return self._hashed(self._encoder.write_batch(batch))
 
     def end(self) -> bytes:
         """The last chunk; the digest is complete after it."""
-        return self._taken(self._encoder.finish())
+        return self._hashed(self._encoder.finish())
 
     def chunks(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
         """The whole stream of `batches`."""
@@ -80,6 +86,6 @@ class CopyEncoder:
                 yield self.rows(piece)
         yield self.end()
 
-    def _taken(self, chunk: bytes) -> bytes:
+    def _hashed(self, chunk: bytes) -> bytes:
         self.digest.update(chunk)
         return chunk

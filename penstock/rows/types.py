@@ -46,17 +46,17 @@ _FAMILIES: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (
 )
 
 
-class TypeRefused(PenstockError):
+class ColumnTypeError(PenstockError):
     """A column whose name or type a replicated table cannot have."""
 
 
 def stored_schema(schema: pa.Schema, table: str) -> pa.Schema:
-    """The schema in which a snapshot keeps `schema`: every type one that Postgres holds without loss.
+    """The schema in which a snapshot stores `schema`: each type is one that Postgres holds without loss.
 
-    TypeRefused naming table and column where the type, the name or the number of columns cannot be held.
+    ColumnTypeError naming table and column where the type, the name or the number of columns cannot be held.
     """
     if not 1 <= len(schema) <= MOST_COLUMNS:
-        raise TypeRefused(
+        raise ColumnTypeError(
             f"table {table!r}",
             expected=f"1 to {MOST_COLUMNS} columns",
             found=str(len(schema)),
@@ -65,7 +65,7 @@ def stored_schema(schema: pa.Schema, table: str) -> pa.Schema:
     seen: set[str] = set()
     for name in schema.names:
         if not name or "\0" in name or len(name.encode()) > LONGEST_NAME or name in SYSTEM_COLUMNS or name in seen:
-            raise TypeRefused(
+            raise ColumnTypeError(
                 f"a column name of table {table!r}",
                 expected=f"a name of 1 to {LONGEST_NAME} bytes, used once, that is no Postgres system column",
                 found=repr(name),
@@ -89,18 +89,18 @@ def postgres_columns(schema: pa.Schema) -> tuple[tuple[str, str], ...]:
 
 
 def schema_text(columns: tuple[tuple[str, str], ...], key: tuple[str, ...]) -> bytes:
-    """Columns, types and key as the bytes that take part in a snapshot's id."""
+    """Columns, types and key as bytes, which are hashed into a snapshot's id."""
     return msgspec.json.encode({"columns": columns, "key": key}, order="deterministic")
 
 
-class _Described(msgspec.Struct):
+class _SchemaText(msgspec.Struct):
     columns: tuple[tuple[str, str], ...]
     key: tuple[str, ...]
 
 
 def described(text: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Columns and key of a schema text."""
-    found = msgspec.json.decode(text, type=_Described)
+    """The columns and the key that `schema_text` encoded."""
+    found = msgspec.json.decode(text, type=_SchemaText)
     return found.columns, found.key
 
 
@@ -121,7 +121,7 @@ def _stored_type(field: pa.Field, table: str) -> pa.DataType:
             return stored
     if any(arrow.equals(kind) for arrow, _ in STORED):
         return kind
-    raise TypeRefused(
+    raise ColumnTypeError(
         f"column {field.name!r} of table {table!r}",
         expected="a number, decimal of up to 38 digits, boolean, text, bytes, date, time or timestamp",
         found=str(field.type),

@@ -1,4 +1,4 @@
-"""Proof, while rows stream by, that the stored files of a snapshot are what its id says."""
+"""Proving that the stored files of a snapshot have the content of its id."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -14,15 +14,20 @@ _READ = 1 << 20
 
 
 class Proof:
-    """All rows of a snapshot as the chunks of a binary COPY, read once. `encoder` has their digest at the end."""
+    """Streams all rows of a snapshot as the chunks of a binary COPY, and compares their digest with the snapshot's id.
+
+    `encoder` has the digest at the end.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.encoder = CopyEncoder(snapshot.schema)
         self._snapshot = snapshot
 
     def chunks(self, report: Callable[[int], None] | None = None) -> Iterator[bytes]:
-        """The chunks; SnapshotError at the end where a stored file is not what it was. `report` is told how many
-        rows were read."""
+        """The chunks; SnapshotError at the end where a stored file was changed.
+
+        `report` is called with the number of rows that were read so far.
+        """
         snapshot = self._snapshot
         if snapshot.base is None:
             yield from self.encoder.chunks(_counted(snapshot.batches(), report))
@@ -39,8 +44,10 @@ class Proof:
 
 
 def check_file(snapshot: Snapshot) -> bool:
-    """Whether the snapshot's own file is, byte for byte, the one that was written; False too where its manifest
-    does not tell. Ten times faster than to prove the rows."""
+    """Whether the snapshot's own file has the SHA-256 of its manifest; False where an old manifest has none.
+
+    This is ten times faster than proving the rows.
+    """
     (path,) = snapshot.paths
     found = hashlib.sha256()
     with snapshot.filesystem.open(path, "rb") as handle:

@@ -22,13 +22,34 @@ class SnapshotError(PenstockError):
     """A snapshot that is missing, damaged, or of an unknown format."""
 
 
+class Recipe(msgspec.Struct, frozen=True):
+    """How a table is extracted. Two snapshots with equal recipes differ only by what changed in the warehouse.
+
+    - `query`: the SQL that runs in the warehouse.
+    - `key`: the columns that are unique and order the rows.
+    - `shape`: the digest of the declared shape, empty where none was recorded.
+    - `version`: the result of the table's version query, empty where it declares none.
+    """
+
+    query: str
+    key: tuple[str, ...]
+    shape: str = ""
+    version: str = ""
+
+    def at(self, version: str) -> "Recipe":
+        """The same recipe at another version."""
+        return msgspec.structs.replace(self, version=version)
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What is known of a snapshot without reading its rows.
 
-    `bytes` and `file_sha256` are those of the Parquet file, `stream_bytes` and `stream_sha256` those of the binary
-    COPY stream of the rows in it. `full_as_of` is the time of the last full extract where only changes since then
-    were extracted. A snapshot with a `base` stores in its file no more than the `delta_rows` rows that are new or
-    changed since that snapshot; `rows` counts all.
+    - `bytes` and `file_sha256` describe the Parquet file, `stream_bytes` and `stream_sha256` the binary COPY stream of
+      the rows in that file.
+    - `query`, `key`, `shape` and `version` are the recipe, see `Recipe`.
+    - `full_as_of` is the time of the last full extract, where only changes since then were extracted.
+    - `base` is the id of the snapshot that this one extends. Its own file then has only the `delta_rows` rows that are
+      new or changed since; `rows` counts all rows.
     """
 
     id: str
@@ -51,12 +72,18 @@ class Manifest(msgspec.Struct, frozen=True):
     version: str = ""
     how: str = EXTRACTED
 
+    @property
+    def recipe(self) -> Recipe:
+        """How the snapshot was extracted."""
+        return Recipe(self.query, self.key, self.shape, self.version)
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One table's content at one time. Its rows are sorted by `key`; its `id` is the digest of its content.
+    """One table's content at one time. The rows are sorted by `key`; the `id` is the digest of the content.
 
-    With a `base` it is that snapshot and the rows in its own file, which are new or replace those of the same key.
+    A snapshot with a `base` has the rows of that base, and those of its own file, which are new or replace the base's
+    row of the same key.
     """
 
     manifest: Manifest
@@ -67,7 +94,7 @@ class Snapshot:
 
     @property
     def id(self) -> str:
-        """SHA-256 of the binary COPY stream and the schema, and of the base's id if there is one; 64 hex digits."""
+        """SHA-256 of the binary COPY stream, the schema, and the id of the base if there is one; 64 hex digits."""
         return self.manifest.id
 
     @property
@@ -87,12 +114,12 @@ class Snapshot:
 
     @property
     def as_of(self) -> datetime:
-        """The instant that the content tells about, UTC."""
+        """The instant at which the warehouse had this content, UTC."""
         return self.manifest.as_of
 
     @property
     def full_as_of(self) -> datetime:
-        """The instant of the last extract of the whole table that this content builds on, UTC."""
+        """The instant of the last full extract on which this content is based, UTC."""
         return self.manifest.full_as_of or self.as_of
 
     @property
@@ -102,16 +129,16 @@ class Snapshot:
 
     @property
     def own(self) -> "Snapshot":
-        """What is in its own file alone: the new and changed rows where there is a base."""
+        """The snapshot without its base: only the rows of its own file."""
         return replace(self, base=None)
 
     def batches(self, batch_rows: int = 16_384, *, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
-        """All rows in key order, streamed; of `columns` alone if given."""
+        """All rows in key order, streamed; only `columns` if given."""
         schema = pa.schema([self.schema.field(name) for name in columns]) if columns else self.schema
         return pa.RecordBatchReader.from_batches(schema, self._read(schema, batch_rows))
 
     def row_groups(self, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, Callable[[], pa.RecordBatch]]]:
-        """The row groups of its own file: `columns` of each, and a function that reads all columns of it."""
+        """For each row group of the own file: its `columns`, and a function that reads all its columns."""
         with self._file() as file:
             for number in range(file.num_row_groups):
 
@@ -147,6 +174,6 @@ class Snapshot:
 
 
 def _one(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
-    """A table of one row group as one batch."""
+    """One row group, read as a table, as one batch of the schema."""
     whole = table.select(schema.names).cast(schema).combine_chunks()
     return whole.to_batches()[0] if whole.num_rows else pa.RecordBatch.from_pylist([], schema)

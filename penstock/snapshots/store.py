@@ -10,19 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.rows.types import postgres_columns, stored_schema
-from penstock.snapshots.snapshot import CHANGES, SKIPPED, Manifest, Snapshot, SnapshotError
+from penstock.snapshots.snapshot import CHANGES, SKIPPED, Manifest, Recipe, Snapshot, SnapshotError
 from penstock.snapshots.writing import SnapshotFile, remove_leftovers
 from penstock.store_url import open_store
 
-__all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore"]
+__all__ = ["Manifest", "Recipe", "Snapshot", "SnapshotError", "SnapshotStore"]
 _WRITER_PATIENCE = timedelta(hours=1)
 
 
 class SnapshotStore:
     """Snapshots below one URL: `objects/<id>/` holds rows and manifest, `names/<name>/` one entry per write.
 
-    A snapshot exists once its manifest does. The manifest is moved into place after the rows are, so a
-    half-written snapshot is never visible.
+    A snapshot exists once its manifest does. The manifest is moved into place after the rows, so that a half-written
+    snapshot is never visible.
     """
 
     def __init__(self, url: str) -> None:
@@ -33,18 +33,16 @@ class SnapshotStore:
         self,
         name: str,
         batches: pa.RecordBatchReader,
+        recipe: Recipe,
         *,
-        key: tuple[str, ...],
-        query: str,
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
-        shape: str = "",
-        version: str = "",
     ) -> Snapshot:
-        """Store `batches`, sorted by `key`, in one pass and constant memory; equal content is stored once.
+        """Store `batches`, which are sorted by the recipe's key, in one pass and constant memory.
 
-        `check` sees each batch, types normalised, before it is accepted, and raises to refuse it. Raises
-        TypeRefused, ValueRefused or KeyRefused for what a replicated table cannot hold; then nothing is stored.
+        - Equal content is stored once.
+        - `check` is called with each batch, its types normalised, and raises to refuse it.
+        - ColumnTypeError, ColumnValueError or RowKeyError for what a replicated table cannot hold; nothing is stored.
         """
         schema = stored_schema(batches.schema, name)
         draft = Manifest(
@@ -55,12 +53,12 @@ class SnapshotStore:
             stream_bytes=0,
             stream_sha256="",
             columns=postgres_columns(schema),
-            key=key,
-            query=query,
+            query=recipe.query,
+            key=recipe.key,
+            shape=recipe.shape,
+            version=recipe.version,
             as_of=as_of.astimezone(UTC),
             created=datetime.now(UTC),
-            shape=shape,
-            version=version,
         )
         return self._store(draft, schema, batches, check, lambda rows: rows)
 
@@ -69,14 +67,17 @@ class SnapshotStore:
         last: Snapshot,
         changes: Iterable[pa.RecordBatch],
         rows: Callable[[int], int],
+        recipe: Recipe,
         *,
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
-        version: str = "",
     ) -> Snapshot:
-        """Store the snapshot that is the base of `last` (or `last`, if it has none) and `changes`, sorted by key: all
-        rows that are new or changed since that base. `rows` gives, once they were read, how many rows there are in
-        all, from how many `changes` there were. Without any change it is the base itself. Raises as `write` does.
+        """Store the snapshot of the base of `last` (of `last` itself, if it has no base) with `changes` on top.
+
+        - `changes` are all rows that are new or changed since that base, sorted by its key.
+        - `rows` is called after they were read, with their number, and returns the number of all rows.
+        - Without any change, the base itself is returned.
+        - Raises as `write` does.
         """
         base = last.base or last
         draft = msgspec.structs.replace(
@@ -85,13 +86,13 @@ class SnapshotStore:
             created=datetime.now(UTC),
             full_as_of=last.full_as_of,
             base=base.id,
-            version=version,
+            version=recipe.version,
             how=CHANGES,
         )
         return self._store(draft, base.schema, changes, check, rows, base)
 
     def skip(self, last: Snapshot, as_of: datetime) -> Snapshot:
-        """Note that the content of `last` holds as of a later instant too, told without extracting it."""
+        """Record that the table still has the content of `last` at a later instant, without an extract."""
         return self._again(
             last,
             msgspec.structs.replace(
@@ -179,7 +180,7 @@ class SnapshotStore:
         return sorted(unquote(posixpath.basename(folder.rstrip("/"))) for folder in folders)
 
     def remove(self, snapshot_id: str) -> None:
-        """Drop a snapshot: first from its tables' history, then its manifest, and last its rows."""
+        """Remove a snapshot: first its entries in the history of its tables, then its manifest, and last its rows."""
         for name in self.names():
             for path in self._fs.ls(self._names_path(name), detail=False):
                 if path.endswith(f"-{snapshot_id}.json"):
@@ -189,7 +190,7 @@ class SnapshotStore:
                 self._fs.rm_file(path)
 
     def latest(self, name: str) -> Snapshot | None:
-        """The newest snapshot of a table, or None. Its `as_of` is that of the newest write of this content."""
+        """The newest snapshot of a table, or None. Its `as_of` is that of the newest write, even of equal content."""
         self._fs.invalidate_cache()
         try:
             entries = self._fs.ls(self._names_path(name), detail=False)
@@ -203,7 +204,7 @@ class SnapshotStore:
         return self._snapshot(manifest, stored.schema)
 
     def remove_unnamed(self) -> int:
-        """Remove rows without a manifest: what a writer left that died between the two. How many were removed."""
+        """Remove rows without a manifest, which a writer that died has left. Returns how many were removed."""
         self._fs.invalidate_cache()
         try:
             folders = self._fs.ls(posixpath.join(self._root, "objects"), detail=False)

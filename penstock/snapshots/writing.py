@@ -1,4 +1,4 @@
-"""The rows of one snapshot while they are being written, and what is left of writers that died."""
+"""Writing the rows of one snapshot, and removing the drafts of writers that died."""
 
 import hashlib
 import os
@@ -16,20 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from penstock.rows.conform import conform
+from penstock.rows.conform import Conformer
 from penstock.rows.copy_stream import CopyEncoder, StreamDigest, slices
-from penstock.rows.key_order import KeyOrder
 from penstock.rows.types import postgres_columns, schema_text
 
 ROW_GROUP_BYTES = 16 << 20
 CHECKED_BYTES = 8 << 20
-"""Arrow bytes that are checked at once: pandera's cost per call is spread over many rows."""
+"""Arrow bytes that are checked at once, so that pandera's cost per call is spread over many rows."""
 _ABANDONED_AFTER = 24 * 3600.0
 _DRAFTS = "drafts"
 
 
 class SnapshotFile:
-    """One Parquet file in the store's drafts, hashed while it is written; removed on leaving unless moved."""
+    """One Parquet file in the store's drafts, hashed while it is written. Leaving the context removes it unless it was
+    moved."""
 
     def __init__(
         self,
@@ -42,11 +42,10 @@ class SnapshotFile:
         check: Callable[[pa.RecordBatch], None] | None,
     ) -> None:
         self._fs = filesystem
-        self._table = table
         self._schema = schema
         self._key = key
         self._check = check
-        self._order = KeyOrder(schema, table, key)
+        self._conformer = Conformer(schema, table, key)
         self._encoder = CopyEncoder(schema)
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_bytes = 0
@@ -64,13 +63,13 @@ class SnapshotFile:
         return self._hashed.sha256.hexdigest()
 
     def id(self, base: str = "") -> str:
-        """The snapshot id of the rows, on top of those of a base if given, once closed."""
+        """The snapshot id of the rows, with the id of their base if there is one; complete once closed."""
         return self.digest.id(schema_text(postgres_columns(self._schema), self._key), base)
 
     def __enter__(self) -> Self:
         self._fs.makedirs(posixpath.dirname(self.path), exist_ok=True)
         self._handle = self._fs.open(self.path, "wb")
-        self._hashed = _Hashed(self._handle)
+        self._hashed = _HashingFile(self._handle)
         self._parquet = pq.ParquetWriter(self._hashed, self._schema, compression="lz4", use_dictionary=False)
         self._encoder.header()
         return self
@@ -86,10 +85,9 @@ class SnapshotFile:
                 self._fs.rm_file(self.path)
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows; raises, and takes nothing, when they are refused."""
+        """Write the next rows. Raises, and writes none of them, where they are refused."""
         for piece in slices(batch, CHECKED_BYTES):
-            conformed = conform(piece, self._schema, self._table, self._key)
-            self._order.check(conformed)
+            conformed = self._conformer.conform(piece)
             self._accept(conformed)
             self._encoder.rows(conformed)
             self.rows += conformed.num_rows
@@ -99,7 +97,7 @@ class SnapshotFile:
                 self._write_row_group()
 
     def close(self) -> None:
-        """Write what waits, and make the file durable. A table without rows is checked too, for its columns."""
+        """Write the last row group, and sync the file to the disk. The columns of a table without rows are checked."""
         if self.rows == 0:
             self._accept(pa.RecordBatch.from_pylist([], self._schema))
         self._write_row_group()
@@ -126,8 +124,8 @@ class SnapshotFile:
             self._waiting_bytes = 0
 
 
-class _Hashed:
-    """A file that is written and hashed at once."""
+class _HashingFile:
+    """A file whose bytes are hashed while they are written."""
 
     closed = False
 
@@ -149,11 +147,11 @@ class _Hashed:
         self._handle.flush()
 
     def close(self) -> None:
-        """Leave the file open: its owner closes it."""
+        """Does nothing: the owner of the handle closes it."""
 
 
 def remove_leftovers(filesystem: fsspec.AbstractFileSystem, root: str) -> int:
-    """Remove drafts whose writer died on this machine, or that are older than a day; how many were removed."""
+    """Remove drafts whose writer died on this machine, and those older than a day. Returns how many were removed."""
     filesystem.invalidate_cache()
     try:
         drafts = filesystem.ls(posixpath.join(root, _DRAFTS), detail=True)
@@ -171,7 +169,7 @@ def remove_leftovers(filesystem: fsspec.AbstractFileSystem, root: str) -> int:
 
 
 def _writer() -> str:
-    """This process, such that another process can tell whether it still lives."""
+    """Host, pid and creation time of this process, by which another process can tell whether it still runs."""
     return f"{socket.gethostname()}~{os.getpid()}~{psutil.Process().create_time():.2f}"
 
 

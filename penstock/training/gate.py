@@ -60,7 +60,7 @@ def summary_of(gate: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {value}" for name, value in gate.items()) or "no gate"
 
 
-class GateRefused(PenstockError):
+class GateError(PenstockError):
     """A candidate that the gate does not let through; `decision` says why."""
 
     def __init__(self, model: str, decision: Decision) -> None:

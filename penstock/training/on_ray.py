@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.errors import PenstockError
-from penstock.processes import give_way
+from penstock.processes import give_way, let_waiting_threads_sleep
 from penstock.training.work import Job, Say, work
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Refused |
 def _task(job: bytes, threads: int) -> Iterator[bytes]:
     """Runs on a node of Ray: works in a thread, after replicas there, and gives on what that says until it ends."""
     give_way(NICENESS)
+    let_waiting_threads_sleep()
     if "sklearn" not in sys.modules:
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     said: SimpleQueue[Progress | Refused | Done | None] = SimpleQueue()

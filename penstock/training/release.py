@@ -15,7 +15,7 @@ from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.evaluation import score_of
 from penstock.training.frame import TrainingRows, read_rows
-from penstock.training.gate import Decision, GateRefused, judge
+from penstock.training.gate import Decision, GateError, judge
 from penstock.training.metrics import Values
 
 MOST_SCORED = 4
@@ -25,7 +25,7 @@ SCORED: dict[tuple[str, str, str], Values] = {}
 def release_to_test(
     settings: Settings, model: Model, proposal: Proposal, book: Book, *, who: str, why: str, override: bool = False
 ) -> LedgerEntry:
-    """Release into TEST if the gate lets it; GateRefused, and nothing changed, if not."""
+    """Release into TEST if the gate lets it; GateError, and nothing changed, if not."""
     return _release(settings, model, proposal, book, who=who, why=why, override=override)
 
 
@@ -98,7 +98,7 @@ def _release(
     def verdict(before: LedgerEntry | None) -> Verdict:
         decision = gate(settings, model, proposal, before)
         if not decision.passed and not override:
-            raise GateRefused(proposal.model, decision)
+            raise GateError(proposal.model, decision)
         return Verdict("release" if decision.passed else "override", msgspec.to_builtins(decision))
 
     return release(book, proposal, verdict, who=who, why=why, version=version)

@@ -1,5 +1,6 @@
-"""The warehouse in a DuckDB file: readers open it read-only, and whoever finds it locked waits a bounded time."""
+"""The warehouse in a DuckDB file: readers open it read-only, and wait a bounded time while it is locked."""
 
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +13,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from penstock.warehouse.interface import BATCH_ROWS, BOUND, WarehouseError
-from penstock.warehouse.stored_order import comes_in_order, quoted
+from penstock.warehouse.interface import BATCH_ROWS, BOUND, WarehouseError, quoted
 
 log = logging.getLogger("penstock.warehouse")
+_KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
+"""Operators of a query plan that return rows in stored order. Running them once more over the key alone is cheap."""
 
 
 @dataclass(frozen=True)
 class DuckDBWarehouse:
-    """`now` is what the warehouse's own views take for now; None is the clock."""
+    """A DuckDB file. `now` is the time that the views of the warehouse use as the present; None is the clock."""
 
     path: str
     now: datetime | None = None
@@ -36,7 +38,7 @@ class DuckDBWarehouse:
     def batches(
         self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()
     ) -> Iterator[pa.RecordBatchReader]:
-        """See `Warehouse.batches`; rows that lie in the order of `key` are not sorted again.
+        """See `Warehouse.batches`. Rows that are stored in the order of `key` are not sorted again.
 
         WarehouseError with DuckDB's own words if the query is refused.
         """
@@ -104,3 +106,42 @@ class DuckDBWarehouse:
 def _held_elsewhere(error: duckdb.Error) -> bool:
     """True for the lock of another process, and for a connection of this one in the other mode."""
     return "Could not set lock" in str(error) or "different configuration" in str(error)
+
+
+def comes_in_order(
+    connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any], key: Sequence[str]
+) -> bool:
+    """Whether the rows of `query` strictly ascend by `key`, so that sorting them would change nothing.
+
+    - The key is read up to the first row that does not ascend.
+    - Only a query that filters or computes on one stored table is tested. For one that joins, groups or sorts, the test
+      could cost as much as the query, so the result is False.
+    - `connection` must preserve the order of insertion. It must be read-only and stay open while the rows are read, so
+      that they cannot change.
+    """
+    if not _scans_one_table(connection, query, bound):
+        return False
+    keys = ", ".join(f"{quoted(column)} AS k{place}" for place, column in enumerate(key))
+    before = ", ".join(f"lag(k{place}) OVER () AS b{place}" for place in range(len(key)))
+    found = connection.execute(
+        f"""SELECT 1 FROM (SELECT *, {before}, row_number() OVER () AS n FROM (SELECT {keys} FROM ({query})))
+            WHERE n > 1 AND ({_ascends(0, len(key))}) IS NOT TRUE LIMIT 1""",
+        dict(bound),
+    )
+    return not found.fetchall()
+
+
+def _scans_one_table(connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any]) -> bool:
+    explained = connection.execute(f"EXPLAIN (FORMAT json) {query}", dict(bound)).fetchall()
+    node = {"children": json.loads(explained[0][1])}
+    while children := node["children"]:
+        if len(children) != 1 or children[0]["name"] not in _KEEPS_ORDER:
+            return False
+        node = children[0]
+    return True
+
+
+def _ascends(place: int, length: int) -> str:
+    """SQL that is true where a row's key exceeds that of the row before, compared from the column `place` on."""
+    less = f"b{place} < k{place}"
+    return less if place + 1 == length else f"{less} OR (b{place} = k{place} AND ({_ascends(place + 1, length)}))"

@@ -1,4 +1,4 @@
-"""What every kind of warehouse does."""
+"""What every kind of warehouse does, and how names are quoted in its SQL."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,3 +31,8 @@ class Warehouse(Protocol):
 
     def prepare(self, script: str) -> None:
         """Run statements that create tables inside the warehouse, all or nothing."""
+
+
+def quoted(name: str) -> str:
+    """A name as a standard SQL identifier, for queries that every kind of warehouse runs."""
+    return '"' + name.replace('"', '""') + '"'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
-from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
@@ -31,14 +31,16 @@ def write(
     store: SnapshotStore, table: pa.Table, name: str = "numbers", key: tuple[str, ...] = ("key",), **more: Any
 ) -> Snapshot:
     """The snapshot of an Arrow table."""
-    return store.write(name, table.to_reader(), **{"key": key, "query": "SELECT 1", "as_of": NOON, **more})
+    return store.write(name, table.to_reader(), Recipe("SELECT 1", key), **{"as_of": NOON, **more})
 
 
 def changed(store: SnapshotStore, base: Snapshot, rows: pa.Table) -> Snapshot:
     """`base` with these rows, all of which differ from its own."""
     known = set(zip(*(base.batches().read_all()[name].to_pylist() for name in base.key), strict=True))
     replaced = len(known & set(zip(*(rows[name].to_pylist() for name in base.key), strict=True)))
-    return store.write_changes(base, rows.to_batches(), lambda found: base.rows + found - replaced, as_of=NOON)
+    return store.write_changes(
+        base, rows.to_batches(), lambda found: base.rows + found - replaced, base.manifest.recipe, as_of=NOON
+    )
 
 
 def declared(name: str = "numbers", key: tuple[str, ...] = ("key",), **more: Any) -> ReplicatedTable:

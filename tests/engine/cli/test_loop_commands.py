@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from model_tools.flight_delay import FlightDelayRequest
 from penstock.cli import releases, requests, rollback, train
 from penstock.releases.ledger import current, ledger
-from penstock.training.gate import GateRefused
+from penstock.training.gate import GateError
 from tests.example import MONTH, Example
 
 MODEL = "flight_delay"
@@ -49,7 +49,7 @@ def test_a_refused_month_leaves_both_books_and_names_both_figures(
 
     refused = run(train.command, "--month", "2026-08")
 
-    assert isinstance(refused.exception, GateRefused)
+    assert isinstance(refused.exception, GateError)
     assert "older than 2026-10" in str(refused.exception)
     assert (current(example.test, MODEL), current(example.prod, MODEL)) == before
 

@@ -20,7 +20,7 @@ from penstock.errors import PenstockError
 from penstock.extract.extract import extract
 from penstock.postgres.book import Book
 from penstock.publish.publish import publish
-from penstock.rows.key_order import KeyRefused
+from penstock.rows.conform import RowKeyError
 from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotError, SnapshotStore
 from penstock.verify.verify import verify
@@ -139,7 +139,7 @@ def test_a_key_that_changed_twice_is_refused_and_named(source: Source) -> None:
     source.put((1, "a", 10, START))
     source.extract()
     source.run(f"INSERT INTO events VALUES (5, 'a', 1, '{START + DAY}'), (5, 'a', 2, '{START + DAY}')")
-    with pytest.raises(KeyRefused, match="key kind=a, id=5"):
+    with pytest.raises(RowKeyError, match="key kind=a, id=5"):
         source.extract()
     assert source.store.latest("events").rows == 1
 

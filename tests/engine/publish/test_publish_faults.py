@@ -20,7 +20,7 @@ from penstock.postgres.book import Book
 from penstock.project import ROOT
 from penstock.publish.publish import publish
 from penstock.replicated.error import PublishError
-from penstock.snapshots.store import Snapshot, SnapshotError, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotError, SnapshotStore
 from penstock.verify.verify import verify
 from tests.engine.publishing import NOON, declared, numbered, relations, rows_of, write
 
@@ -144,8 +144,7 @@ def test_a_warehouse_that_fails_midway_changes_nothing(store: SnapshotStore, boo
         store.write(
             "numbers",
             pa.RecordBatchReader.from_batches(numbered(0).schema, failing()),
-            key=("key",),
-            query="",
+            Recipe("", ("key",)),
             as_of=NOON,
         )
     assert store.latest("numbers") is not None

@@ -11,7 +11,7 @@ import pytest
 from penstock.contract.contract import Contract
 from penstock.journal.replay import Replay, Verdict
 from penstock.releases.artifacts import ArtifactStore
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Recipe, SnapshotStore
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, wait_for
 
@@ -104,7 +104,7 @@ def test_a_table_that_is_gone_is_read_from_the_snapshot_store(answered: Service,
             rows = cursor.fetchall()
         batch = pa.RecordBatch.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
         reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
-        written = store.write(table, reader, key=keys[table], query="", as_of=toy.START)
+        written = store.write(table, reader, Recipe("", keys[table]), as_of=toy.START)
         stored[snapshot] = written.id
     with answered.book.connect() as connection:
         connection.execute("DELETE FROM replicated.physical_table")

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 
 from penstock.errors import PenstockError
-from penstock.rows.conform import ValueRefused
-from penstock.rows.key_order import KeyRefused
-from penstock.rows.types import TypeRefused
+from penstock.rows.conform import ColumnValueError, RowKeyError
+from penstock.rows.types import ColumnTypeError
 from penstock.snapshots.proof import Proof, check_file
-from penstock.snapshots.store import SnapshotError, SnapshotStore
+from penstock.snapshots.store import Recipe, SnapshotError, SnapshotStore
 from tests.engine.publishing import NOON, numbered, typed_tables, write
 
 
@@ -49,7 +48,7 @@ def test_a_snapshot_is_found_by_its_id_and_as_the_latest_of_its_name(store: Snap
 def test_the_id_does_not_depend_on_how_rows_arrive_in_batches(store: SnapshotStore) -> None:
     table = numbered(1000)
     pieces = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=7))
-    assert write(store, table).id == store.write("numbers", pieces, key=("key",), query="", as_of=NOON).id
+    assert write(store, table).id == store.write("numbers", pieces, Recipe("", ("key",)), as_of=NOON).id
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ KEYS = {
 
 @pytest.mark.parametrize("found", KEYS)
 def test_a_wrong_key_is_refused_by_table_and_key(store: SnapshotStore, found: str) -> None:
-    with pytest.raises(KeyRefused, match=f"key=(2|None) of table 'numbers'.*found {found}"):
+    with pytest.raises(RowKeyError, match=f"key=(2|None) of table 'numbers'.*found {found}"):
         write(store, KEYS[found])
     assert files(store) == []
 
@@ -107,11 +106,11 @@ def test_a_wrong_key_is_refused_by_table_and_key(store: SnapshotStore, found: st
 def test_keys_are_compared_across_batches_and_by_all_their_columns(store: SnapshotStore) -> None:
     table = pa.table({"a": ["A", "A", "a", "é"], "b": [1, 2, 1, 0]})
     batches = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1))
-    assert store.write("t", batches, key=("a", "b"), query="", as_of=NOON).rows == 4
+    assert store.write("t", batches, Recipe("", ("a", "b")), as_of=NOON).rows == 4
     backwards = table.take([0, 1, 3, 2])
     batches = pa.RecordBatchReader.from_batches(table.schema, backwards.to_batches(max_chunksize=1))
-    with pytest.raises(KeyRefused, match="a=a, b=1"):
-        store.write("t", batches, key=("a", "b"), query="", as_of=NOON)
+    with pytest.raises(RowKeyError, match="a=a, b=1"):
+        store.write("t", batches, Recipe("", ("a", "b")), as_of=NOON)
 
 
 VALUES = {
@@ -127,7 +126,7 @@ VALUES = {
 @pytest.mark.parametrize("said", VALUES)
 def test_what_postgres_cannot_hold_is_refused_by_table_column_and_key(store: SnapshotStore, said: str) -> None:
     table = pa.table({"key": [10, 11], "bad": VALUES[said]})
-    with pytest.raises(ValueRefused, match="column 'bad' of table 'numbers' at key key=11") as refused:
+    with pytest.raises(ColumnValueError, match="column 'bad' of table 'numbers' at key key=11") as refused:
         write(store, table)
     assert said.split(maxsplit=1)[0] in str(refused.value)
     assert files(store) == []
@@ -139,12 +138,12 @@ def test_what_postgres_cannot_hold_is_refused_by_table_column_and_key(store: Sna
     ids=["empty", "twice", "too long", "NUL", "system column", "1601 columns"],
 )
 def test_names_that_postgres_cannot_have_are_refused(store: SnapshotStore, names: list[str]) -> None:
-    with pytest.raises(TypeRefused, match="table 'numbers'"):
+    with pytest.raises(ColumnTypeError, match="table 'numbers'"):
         write(store, pa.table([pa.array([1])] * len(names), names=names))
 
 
 def test_a_type_that_has_no_column_in_postgres_is_refused_by_name(store: SnapshotStore) -> None:
-    with pytest.raises(TypeRefused, match=r"column 'nested' of table 'numbers'.*list"):
+    with pytest.raises(ColumnTypeError, match=r"column 'nested' of table 'numbers'.*list"):
         write(store, pa.table({"key": [1], "nested": [[1, 2]]}))
 
 
@@ -167,7 +166,7 @@ def test_a_source_that_fails_midway_leaves_nothing(store: SnapshotStore) -> None
         raise OSError("the warehouse went away")
 
     with pytest.raises(OSError, match="went away"):
-        store.write("t", pa.RecordBatchReader.from_batches(table.schema, failing()), key=("key",), query="", as_of=NOON)
+        store.write("t", pa.RecordBatchReader.from_batches(table.schema, failing()), Recipe("", ("key",)), as_of=NOON)
     assert files(store) == []
     assert store.latest("t") is None
 
@@ -175,13 +174,12 @@ def test_a_source_that_fails_midway_leaves_nothing(store: SnapshotStore) -> None
 def test_what_a_killed_writer_left_goes_with_the_next_write(store: SnapshotStore) -> None:
     script = f"""
 import os, signal, pyarrow as pa, datetime as dt
-from penstock.snapshots.proof import Proof, check_file
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Recipe, SnapshotStore
 def dying():
     yield pa.record_batch({{"key": [1]}})
     os.kill(os.getpid(), signal.SIGKILL)
 reader = pa.RecordBatchReader.from_batches(pa.schema([("key", pa.int64())]), dying())
-SnapshotStore({store.url!r}).write("t", reader, key=("key",), query="", as_of=dt.datetime.now(dt.UTC))
+SnapshotStore({store.url!r}).write("t", reader, Recipe("", ("key",)), as_of=dt.datetime.now(dt.UTC))
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     assert len(files(store)) == 1
@@ -196,3 +194,14 @@ def test_every_type_is_stored_such_that_it_hashes_the_same_again(table: pa.Table
     snapshot = write(SnapshotStore("memory://typed"), table, key=(table.schema.names[0],))
     assert Proof(snapshot).run().encoder.digest.stream == snapshot.manifest.stream_sha256
     assert check_file(snapshot)
+
+
+def test_a_snapshot_keeps_its_recipe_and_a_skip_or_changes_keep_it_too(store: SnapshotStore) -> None:
+    recipe = Recipe("SELECT 1", ("key",), "shape", "version 1")
+    written = store.write("numbers", numbered(3).to_reader(), recipe, as_of=NOON)
+    assert written.manifest.recipe == recipe
+    assert store.open(written.id).manifest.recipe == recipe
+    assert store.skip(written, NOON).manifest.recipe == recipe
+    more = numbered(4).slice(3).to_batches()
+    extended = store.write_changes(written, more, lambda rows: 3 + rows, recipe.at("version 2"), as_of=NOON)
+    assert extended.manifest.recipe == recipe.at("version 2") != recipe

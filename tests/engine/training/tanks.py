@@ -12,7 +12,7 @@ import pyarrow
 from penstock.contract.contract import Columns, Contract, Feature, Output
 from penstock.declare.model import GateRule, Model
 from penstock.settings import Settings
-from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 
 
 class TankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +78,7 @@ def rows_of(settings: Settings, month: str, *, rows: int = 1_500, seed: int = 0,
     )
     reader = pyarrow.RecordBatchReader.from_batches(table.schema, table.to_batches())
     store = SnapshotStore(settings.snapshots)
-    return store.write(f"overflow.{step}.{month}", reader, key=("tank",), query="made up", as_of=start)
+    return store.write(f"overflow.{step}.{month}", reader, Recipe("made up", ("tank",)), as_of=start)
 
 
 def settings_in(folder: Path) -> Settings:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.contract.contract import Output
-from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.training.frame import OutcomeError, read_rows, training_rows
 from penstock.training.sample import Sample, key_digests, sample_of
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
@@ -99,7 +99,7 @@ def with_text_outcome(store: SnapshotStore, words: list[str]) -> Snapshot:
     )
     reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
     as_of = datetime(2026, 1, 1, tzinfo=UTC)
-    return store.write("overflow.text", reader, key=("tank",), query="", as_of=as_of)
+    return store.write("overflow.text", reader, Recipe("", ("tank",)), as_of=as_of)
 
 
 def test_an_outcome_in_text_is_the_place_of_its_class(tmp_path: Path) -> None:

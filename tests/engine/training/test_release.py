@@ -15,7 +15,7 @@ from penstock.releases.cards import CardStore
 from penstock.releases.ledger import Proposal, ReleaseError, current, ledger, rollback
 from penstock.settings import Settings
 from penstock.training.candidate import Candidate, make_candidate
-from penstock.training.gate import GateRefused
+from penstock.training.gate import GateError
 from penstock.training.release import release_to_prod, release_to_test
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
@@ -72,7 +72,7 @@ def test_a_candidate_of_another_contract_is_refused_before_anything_moves(
     proposal = train().proposal
     stale = replace(proposal, contract="f" * 64)
 
-    with pytest.raises(GateRefused, match="its contract ffffffffffff is not the running one"):
+    with pytest.raises(GateError, match="its contract ffffffffffff is not the running one"):
         offer(settings, model, stale, book)
 
     assert current(book, CONTRACT.model) is None
@@ -88,7 +88,7 @@ def test_code_that_has_changed_since_training_refuses_the_candidate(
     proposal = train().proposal
     changed = replace(model, contract=msgspec.structs.replace(CONTRACT, entity=("tank", "site")))
 
-    with pytest.raises(GateRefused, match="is not the running one"):
+    with pytest.raises(GateError, match="is not the running one"):
         offer(settings, changed, proposal, book)
 
 
@@ -117,7 +117,7 @@ def test_an_older_month_does_not_replace_a_newer_one_but_by_an_override_that_is_
     offer(settings, model, train("2026-04").proposal, book)
     older = train("2026-03").proposal
 
-    with pytest.raises(GateRefused, match="older than 2026-04"):
+    with pytest.raises(GateError, match="older than 2026-04"):
         offer(settings, model, older, book)
     entry = offer(settings, model, older, book, override=True)
 

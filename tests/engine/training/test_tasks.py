@@ -21,10 +21,10 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import html, markdown
 from penstock.releases.ledger import current
 from penstock.settings import Settings
-from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate
 from penstock.training.frame import OutcomeError
-from penstock.training.gate import GateRefused
+from penstock.training.gate import GateError
 from penstock.training.release import gate, release_to_test
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
@@ -63,7 +63,7 @@ def month_of(settings: Settings, model: Model, month: str) -> Snapshot:
     table = whole.set_column(whole.schema.get_field_index("overflows"), "overflows", outcome)
     reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
     store = SnapshotStore(settings.snapshots)
-    return store.write(f"made.{model.task}.{month}", reader, key=("tank",), query="", as_of=settings.now())
+    return store.write(f"made.{model.task}.{month}", reader, Recipe("", ("tank",)), as_of=settings.now())
 
 
 def trained(settings: Settings, model: Model, month: str) -> Candidate:
@@ -121,7 +121,7 @@ def test_a_worse_regressor_is_refused_by_its_error(settings: Settings, book: Boo
 
     decision = gate(settings, model, proposal, current(book, CONTRACT.model))
     assert not decision.passed
-    with pytest.raises(GateRefused, match=r"mae .* is worse than"):
+    with pytest.raises(GateError, match=r"mae .* is worse than"):
         release_to_test(settings, worse, proposal, book, who="me", why="test")
 
 

@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from penstock.extract.extract import extract
-from penstock.rows.key_order import KeyRefused
+from penstock.rows.conform import RowKeyError
 from penstock.settings import Settings
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import WarehouseError
 from tests.engine.publishing import declared
@@ -72,7 +72,7 @@ def test_a_repeated_key_is_the_same_error_however_rows_lie(tmp_path: Path, lies:
     with duckdb.connect(str(source.settings.warehouse_file)) as connection:
         connection.execute(f"INSERT INTO events SELECT * FROM events WHERE id = {repeated}")
 
-    with pytest.raises(KeyRefused, match=f"key id={repeated} of table 'events'.*found the same key twice"):
+    with pytest.raises(RowKeyError, match=f"key id={repeated} of table 'events'.*found the same key twice"):
         source.extract()
     assert source.files() == []
 
@@ -140,7 +140,7 @@ def test_the_store_proves_the_order_all_the_same(tmp_path: Path) -> None:
     store = SnapshotStore(source.settings.snapshots)
     with (
         warehouse.batches("SELECT * FROM events") as unsorted,
-        pytest.raises(KeyRefused, match=f"key id={ROWS - 2} of table 'events'.*found a key lower than"),
+        pytest.raises(RowKeyError, match=f"key id={ROWS - 2} of table 'events'.*found a key lower than"),
     ):
-        store.write("events", unsorted, key=("id",), query="", as_of=NOW)
+        store.write("events", unsorted, Recipe("", ("id",)), as_of=NOW)
     assert source.files() == []
