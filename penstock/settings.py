@@ -64,6 +64,11 @@ class Settings(msgspec.Struct, frozen=True):
         """The fsspec URL or folder of the artifact store."""
         return self.artifacts_url or str(self.home / "artifacts")
 
+    @property
+    def artifact_cache(self) -> Path:
+        """Where this node keeps the artifacts that it has fetched and checked."""
+        return self.home / "cache" / "artifacts"
+
 
 class Ports(msgspec.Struct, frozen=True):
     """The ports that `penstock up` chose for a home, where the environment does not say them."""

@@ -47,6 +47,7 @@ def changes(settings: Settings) -> Changes:
     """Train the second release (smaller than the first), and write each table once more without its last row."""
     from penstock.declare.discovery import declared
     from penstock.training.candidate import make_candidate
+    from penstock.training.run import TrainingRun
 
     model = declared().model("flight_delay")
     books = Book("test", settings.test_url), Book("prod", settings.prod_url)
@@ -57,7 +58,7 @@ def changes(settings: Settings) -> Changes:
         replace(model, estimator=_smaller(model.estimator)),
         MONTH,
         store.open(first.training_snapshot),
-        store.open(first.holdout_snapshot),
+        TrainingRun(settings, model, MONTH).held_out(first.holdout_snapshot),
         ArtifactStore(settings.artifacts),
         code_version="chaos",
     )

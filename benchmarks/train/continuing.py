@@ -29,9 +29,8 @@ from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.candidate import make_candidate
 from penstock.training.continuing import start_of
 from penstock.training.gate import GateError
-from penstock.training.monthly import take_rows
 from penstock.training.months import month_after
-from penstock.training.release import artifact_cache, release_to_test
+from penstock.training.run import TrainingRun
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from resources.example import seed, shift_days
 
@@ -77,19 +76,21 @@ def measured(settings: Settings, book: Book, model: Model, month: str, training:
         at[step.split(maxsplit=1)[0]] = time.process_time()
 
     began = time.process_time()
-    start = start_of(
-        model,
-        month,
-        current(book, model.contract.model),
-        store=store,
-        snapshots=SnapshotStore(settings.snapshots),
-        cache=artifact_cache(settings),
-    )
+    run, start = TrainingRun(settings, model, month), None
+    if model.continues:
+        start = start_of(
+            model,
+            month,
+            current(book, model.contract.model),
+            store=store,
+            snapshots=SnapshotStore(settings.snapshots),
+            cache=settings.artifact_cache,
+        )
     made = make_candidate(
         model,
         month,
         training,
-        holdout,
+        run.held_out(holdout.id),
         store,
         code_version="benchmark",
         start=start,
@@ -97,7 +98,7 @@ def measured(settings: Settings, book: Book, model: Model, month: str, training:
     )
     whole = time.process_time() - began
     try:
-        release_to_test(settings, model, made.proposal, book, who="benchmark", why="benchmark")
+        run.release_to_test(made.proposal, book, who="benchmark", why="benchmark")
         passed = True
     except GateError as refused:
         passed = False
@@ -127,7 +128,8 @@ def main() -> None:
         while len(names) <= options.months:
             names.insert(0, next(n for n in _months_before(names[0]) if month_after(n) == names[0]))
         model = replace(MODEL, estimator=line, gate=GateRule(floor=0.6, margin=0.01), window_months=3)
-        months = [(month, *take_rows(settings, found, model, month)) for month in names]
+        tables = found.tables_for(model)
+        months = [(month, *TrainingRun(settings, model, month, tables).extract_both()) for month in names]
         server = PostgresServer(home / "pg", home / "log", DEFAULTS)
         server.start()
         try:

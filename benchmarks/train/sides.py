@@ -19,15 +19,13 @@ from penstock.postgres.book import Book
 from penstock.postgres.server import PostgresServer
 from penstock.project import ROOT
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.ledger import Proposal, Verdict, current, release
+from penstock.releases.ledger import Proposal, Verdict, release
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot
 from penstock.training.candidate import make_candidate
-from penstock.training.gate import INTERVALS
-from penstock.training.job import train
-from penstock.training.monthly import take_rows
 from penstock.training.months import windows
-from penstock.training.release import SCORED, release_to_prod, release_to_test
+from penstock.training.run import TrainingRun
+from penstock.training.skew import Skew
 
 MEMORY = """
 import sys
@@ -37,9 +35,12 @@ from assets.flight_delay import MODEL
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.candidate import make_candidate
-snapshots, artifacts, training, holdout, month, most = sys.argv[1:]
-store, model = SnapshotStore(snapshots), replace(MODEL, most_training_rows=int(most) or None)
-make_candidate(model, month, store.open(training), store.open(holdout), ArtifactStore(artifacts), code_version="")
+from penstock.training.held_out import HeldOut
+snapshots, url, training, holdout, month, most = sys.argv[1:]
+store, artifacts = SnapshotStore(snapshots), ArtifactStore(url)
+model = replace(MODEL, most_training_rows=int(most) or None)
+held_out = HeldOut(model, store.open(holdout), artifacts, Path(url) / "cache")
+make_candidate(model, month, store.open(training), held_out, artifacts, code_version="")
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 """
 
@@ -62,34 +63,28 @@ class Monthly:
             raise AssertionError("no books")
         test, prod = self._books
         at = perf_counter()
-        self.training, self.holdout = take_rows(self.settings, declared(), self.model, self.month)
+        run = self._run_of(self.model)
+        self.training, self.holdout = run.extract_both()
         at = self._took("extract and check of both windows", at)
-        before = current(test, self.model.contract.model)
         steps: list[tuple[str, float]] = []
-        made = train(
-            self.settings,
-            self.model,
-            self.month,
+        made = run.train(
             self.training,
             self.holdout,
-            declared_in="penstock.declare.discovery",
-            before=before,
-            code_version="benchmark",
-            say=lambda text: steps.append((text.split(maxsplit=1)[0].rstrip(","), perf_counter())),
+            Skew(0, {}, {}),
+            test,
+            lambda text: steps.append((text.split(maxsplit=1)[0].rstrip(","), perf_counter())),
         )
         for (name, began), (_, ended) in zip(steps, [*steps[1:], ("", perf_counter())], strict=True):
             self.taken.setdefault(name, []).append(ended - began)
         at = perf_counter()
         proposal, said = made.proposal, "benchmark"
-        release_to_test(self.settings, self.model, proposal, test, who=said, why=said)
-        release_to_prod(self.settings, self.model, proposal, test, prod, who=said, why=said)
+        run.release_to_test(proposal, test, who=said, why=said)
+        run.release_to_prod(proposal, test, prod, who=said, why=said)
         self._took("gate and release in both books", at)
         self.area = made.proposal.metrics["roc_auc"]
 
     def new_books(self) -> None:
-        """Books in which the earlier artifact is current; what earlier gates have computed is forgotten."""
-        SCORED.clear()
-        INTERVALS.clear()
+        """Books in which the earlier artifact is current."""
         for book in self._books or ():
             book.engine.dispose()
         self._made += 1
@@ -113,9 +108,13 @@ class Monthly:
         from dataclasses import replace
 
         model = replace(self.model, estimator=lambda: self.model.estimator().set_params(max_iter=100))
-        taken = take_rows(self.settings, declared(), model, self.month)
-        store = ArtifactStore(self.settings.artifacts)
-        return make_candidate(model, self.month, *taken, store, code_version="benchmark").proposal
+        run = self._run_of(model)
+        training, holdout = run.extract_both()
+        held_out, store = run.held_out(holdout.id), ArtifactStore(self.settings.artifacts)
+        return make_candidate(model, self.month, training, held_out, store, code_version="benchmark").proposal
+
+    def _run_of(self, model: Model) -> TrainingRun:
+        return TrainingRun(self.settings, model, self.month, declared().tables_for(model))
 
     def _took(self, step: str, since: float) -> float:
         now = perf_counter()

@@ -32,65 +32,51 @@ def command(
     """Train MODEL on the months before one, judge it on that month, and release it through the gate."""
     if override and context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT:
         raise click.UsageError("--override needs --why TEXT, which the ledger keeps.")
-    from penstock.code_version import code_version
     from penstock.declare.discovery import declared
     from penstock.postgres.urls import open_books
     from penstock.processes import let_waiting_threads_sleep
     from penstock.releases.ledger import current
-    from penstock.training.job import train
-    from penstock.training.monthly import missing_tables, prepare, publish_missing, take_rows
     from penstock.training.months import last_complete
-    from penstock.training.release import gate, release_to_prod, release_to_test
-    from penstock.training.skew import skew
+    from penstock.training.run import TrainingRun
 
     let_waiting_threads_sleep()
     settings, found = environment.load(), declared()
     declaration = found.model(model)
-    month = month or last_complete(settings.now())
+    run = TrainingRun(settings, declaration, month or last_complete(settings.now()), found.tables_for(declaration))
     with _step("prepared the tables inside the warehouse"):
-        prepare(settings, found, declaration)
-    with _step(f"took the rows of {month} and of the {declaration.window_months} months before"):
-        training, holdout = take_rows(settings, found, declaration, month)
+        run.prepare(found)
+    with _step(f"took the rows of {run.month} and of the {declaration.window_months} months before"):
+        training, holdout = run.extract_both()
     test, prod = open_books(settings)
-    if missing := missing_tables(found, declaration, (test, prod)):
+    if missing := run.missing_tables((test, prod)):
         with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
-            publish_missing(settings, missing, (test, prod))
+            run.publish(missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
-        skew(test, declaration, holdout, rows=2_000).demand_none(model)
-    before = current(test, model)
+        compared = run.compare_with_serving(holdout, test)
+        compared.demand_none(model)
     where = f" on Ray at {settings.ray_address}" if settings.ray_address else ""
     with _step(f"trained, judged and packed the candidate{where}"):
-        candidate = train(
-            settings,
-            declaration,
-            month,
-            training,
-            holdout,
-            declared_in="penstock.declare.discovery",
-            before=before,
-            code_version=code_version(),
-            say=_told,
-        )
+        candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
     report: dict[str, Any] = {
         "model": model,
-        "month": month,
+        "month": run.month,
         "artifact": proposal.artifact,
         "metrics": proposal.metrics,
     }
     if candidate_only:
-        decision = gate(settings, declaration, proposal, before)
+        decision = run.judge(proposal, current(test, model))
         report["gate"] = msgspec.to_builtins(decision)
     else:
         who = getpass.getuser()
         with _step("released into TEST, then into PROD"):
-            release_to_test(settings, declaration, proposal, test, who=who, why=why, override=override)
-            entry = release_to_prod(settings, declaration, proposal, test, prod, who=who, why=why, override=override)
+            run.release_to_test(proposal, test, who=who, why=why, override=override)
+            entry = run.release_to_prod(proposal, test, prod, who=who, why=why, override=override)
         report |= {"version": entry.version, "action": entry.action, "replaced": entry.replaced, "gate": entry.gate}
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
-    click.echo(f"{_scored(proposal.metrics)} on {month}; artifact {proposal.artifact[:12]}")
+    click.echo(f"{_scored(proposal.metrics)} on {run.month}; artifact {proposal.artifact[:12]}")
     if candidate_only:
         click.echo(f"The gate would say: {decision.summary}.")
     else:
@@ -98,7 +84,7 @@ def command(
 
 
 def _scored(metrics: Mapping[str, Any]) -> str:
-    """How the candidate did in the metric that judges it, and how the base rate does."""
+    """The metric that judges the candidate, and that of the base rate."""
     from penstock.declare.metrics import MEASURES, judged_by
 
     judged = judged_by(metrics)
@@ -108,13 +94,13 @@ def _scored(metrics: Mapping[str, Any]) -> str:
 
 
 def _told(text: str) -> None:
-    """Say on stderr what is being done."""
+    """Print on stderr what is being done."""
     click.echo(f"           {text}", err=True)
 
 
 @contextmanager
 def _step(done: str) -> Iterator[None]:
-    """Say on stderr what was done and how long it took."""
+    """Print on stderr what was done and how long it took."""
     start = time.monotonic()
     yield
     click.echo(f"  {time.monotonic() - start:5.1f} s  {done}", err=True)

@@ -4,13 +4,13 @@ from functools import cache
 
 from penstock.declare.model import Model
 from penstock.declare.preparation import Preparation
-from penstock.declare.project import Declared
+from penstock.declare.project import Declarations
 from penstock.declare.table import ReplicatedTable
 from penstock.project import declaration_modules
 
 
 @cache
-def declared() -> Declared:
+def declared() -> Declarations:
     """What every module that declares MODEL, TABLES, PREPARATIONS or SOURCES says."""
     sources: dict[str, str] = {}
     preparations: dict[str, Preparation] = {}
@@ -23,4 +23,4 @@ def declared() -> Declared:
         model = getattr(module, "MODEL", None)
         if isinstance(model, Model):
             models[model.contract.model] = model
-    return Declared(sources, preparations, tables, models)
+    return Declarations(sources, preparations, tables, models)

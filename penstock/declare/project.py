@@ -10,7 +10,7 @@ from penstock.errors import PenstockError
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declarations:
     """Raw tables with their descriptions, preparations, replicated tables and models, by name."""
 
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -34,7 +34,7 @@ def model_retention(policy: ModelRetention) -> dg.AssetsDefinition:
         with faults():
             found = droppable(settings.artifacts, books, policy)
             yield dg.AssetObservation(KEY, description="May go", metadata=_evidence(found))
-            cache = settings.home / "cache" / "artifacts"
+            cache = settings.artifact_cache
             dropped = [] if config.dry_run else drop(settings.artifacts, books, found, policy, cache=cache)
         yield dg.MaterializeResult(
             metadata={

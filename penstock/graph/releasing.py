@@ -6,14 +6,13 @@ from typing import Any
 
 import dagster as dg
 
-from penstock.code_version import code_version
 from penstock.declare.metrics import judged_by
 from penstock.errors import PenstockError
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
 from penstock.graph.faults import faults
 from penstock.graph.training import TrainingAssets, month_of
-from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, ledger
+from penstock.releases.ledger import LedgerEntry, ReleaseError, ledger
 
 LEDGER = ("version", "action", "month", "at", "who", "why")
 FINDING = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
@@ -75,34 +74,16 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
         context: dg.AssetExecutionContext, environment: Environment, config: ReleaseConfig
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         from penstock.training.gate import GateError
-        from penstock.training.release import release_to_prod, release_to_test
 
+        run, (test, prod) = training.run(context, environment), environment.books
         who = f"dagster run {context.run.run_id}"
-        test, prod = environment.books
         with faults():
-            proposal = _proposal(context, environment, training)
+            proposal = run.proposal_of(_candidate(context, training))
             try:
                 if step == "test_release":
-                    entry = release_to_test(
-                        environment.settings,
-                        training.model,
-                        proposal,
-                        test,
-                        who=who,
-                        why=config.why,
-                        override=config.override,
-                    )
+                    entry = run.release_to_test(proposal, test, who=who, why=config.why, override=config.override)
                 else:
-                    entry = release_to_prod(
-                        environment.settings,
-                        training.model,
-                        proposal,
-                        test,
-                        prod,
-                        who=who,
-                        why=config.why,
-                        override=config.override,
-                    )
+                    entry = run.release_to_prod(proposal, test, prod, who=who, why=config.why, override=config.override)
             except GateError as refused:
                 found: dict[str, Any] = {
                     "decision": refused.decision.summary,
@@ -118,22 +99,18 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
     return move
 
 
-def _proposal(context: dg.AssetExecutionContext, environment: Environment, training: TrainingAssets) -> Proposal:
-    """The candidate of the run's month, by what its newest materialization says."""
-    from penstock.training.candidate import proposal_of
-    from penstock.training.release import artifact_cache
-
+def _candidate(context: dg.AssetExecutionContext, training: TrainingAssets) -> str:
+    """The artifact of the month's candidate, from the metadata of its newest materialization."""
     records = context.instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=training.key("candidate"), asset_partitions=[context.partition_key]), limit=1
     ).records
     if not records or records[0].asset_materialization is None:
         todo = f"Materialize {training.name}/candidate for {month_of(context)}."
         raise ReleaseError(f"candidate of {month_of(context)}", expected="a trained one", found="none", todo=todo)
-    digest = records[0].asset_materialization.metadata["artifact"].value
-    if not isinstance(digest, str):
-        raise PenstockError("candidate", expected="an artifact digest in its metadata", found=repr(digest))
-    settings = environment.settings
-    return proposal_of(environment.artifacts, digest, artifact_cache(settings), code_version=code_version())
+    artifact = records[0].asset_materialization.metadata["artifact"].value
+    if not isinstance(artifact, str):
+        raise PenstockError("candidate", expected="an artifact digest in its metadata", found=repr(artifact))
+    return artifact
 
 
 def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResult[None]:

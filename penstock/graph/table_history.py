@@ -1,4 +1,4 @@
-"""How the publishes of a table went, drawn."""
+"""A plot of the publishes of a table."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,25 +1,20 @@
-"""A model's training as monthly assets: training set, held-out set, and the candidate."""
+"""The training of a model as monthly assets: training set, held-out set, and candidate."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from penstock.code_version import code_version
 from penstock.declare.model import Model
 from penstock.declare.table import ReplicatedTable
-from penstock.errors import PenstockError
-from penstock.extract.extract import extract_training_rows
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table, image, snapshot_evidence
 from penstock.graph.faults import faults
 from penstock.graph.warehouse import POOL
 from penstock.releases.card_text import markdown
 from penstock.releases.ledger import current
-from penstock.snapshots.store import Snapshot
-from penstock.training.months import windows
-from penstock.training.skew import Skew, skew
+from penstock.training.run import RowSet, TrainingRun
+from penstock.training.skew import Skew
 
-ROWS_COMPARED = 2_000
 PLOTS = {"binary": "roc_and_calibration", "multiclass": "confusion", "regression": "residuals"}
 
 
@@ -40,7 +35,7 @@ class TrainingAssets:
         """The asset of one step."""
         return dg.AssetKey([self.name, step])
 
-    def rows(self, step: str, description: str) -> dg.AssetsDefinition:
+    def rows(self, step: RowSet, description: str) -> dg.AssetsDefinition:
         """The asset `training_set` or `holdout_set`: rows of the month's window, lookups joined as of asking."""
 
         @dg.asset(
@@ -54,25 +49,16 @@ class TrainingAssets:
             pool=POOL,
         )
         def take(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
-            window = windows(month_of(context), self.model.window_months)
-            since, until = (
-                (window.training_from, window.holdout_from)
-                if step == "training_set"
-                else (window.holdout_from, window.holdout_until)
-            )
+            run = self.run(context, environment)
             with faults():
-                taken = extract_training_rows(
-                    environment.settings,
-                    self.model,
-                    self.tables,
-                    name=self.snapshot_name(step, month_of(context)),
-                    since=since,
-                    until=until,
-                )
-            window_text = f"{since:%Y-%m-%d} up to {until:%Y-%m-%d}"
+                extracted = run.extract(step)
+            since, until = run.window(step)
             yield dg.MaterializeResult(
-                metadata={**snapshot_evidence(taken, self.model.shape), "window": window_text},
-                data_version=dg.DataVersion(taken.id),
+                metadata={
+                    **snapshot_evidence(extracted, self.model.shape),
+                    "window": f"{since:%Y-%m-%d} up to {until:%Y-%m-%d}",
+                },
+                data_version=dg.DataVersion(extracted.id),
             )
 
         return take
@@ -108,30 +94,19 @@ class TrainingAssets:
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
             from penstock.training.candidate import PARITY
-            from penstock.training.job import train
-            from penstock.training.release import gate
 
-            month, settings = month_of(context), environment.settings
+            run, (test, _) = self.run(context, environment), environment.books
             with faults():
-                holdout = self.stored(environment, "holdout_set", month)
-                seen = skew(environment.books[0], self.model, holdout, rows=ROWS_COMPARED)
+                holdout = run.latest("holdout_set")
+                compared = run.compare_with_serving(holdout, test)
                 yield dg.AssetCheckResult(
-                    passed=not seen.differing, check_name="no_skew", asset_key=key, metadata=_skew_evidence(seen)
+                    passed=not compared.differing,
+                    check_name="no_skew",
+                    asset_key=key,
+                    metadata=_skew_evidence(compared),
                 )
-                seen.demand_none(self.name)
-                before = current(environment.books[0], self.name)
-                made = train(
-                    settings,
-                    self.model,
-                    month,
-                    self.stored(environment, "training_set", month),
-                    holdout,
-                    declared_in="penstock.declare.discovery",
-                    before=before,
-                    code_version=code_version(),
-                    say=context.log.info,
-                )
-                decision = gate(settings, self.model, made.proposal, before)
+                made = run.train(run.latest("training_set"), holdout, compared, test, context.log.info)
+                decision = run.judge(made.proposal, current(test, self.name))
             metrics, judged = made.proposal.metrics, self.model.gate.metric
             yield dg.MaterializeResult(
                 metadata={
@@ -157,24 +132,16 @@ class TrainingAssets:
 
         return trained
 
-    def snapshot_name(self, step: str, month: str) -> str:
-        """Under which name the snapshot of a step and month is stored."""
-        return f"{self.name}.{step}.{month}"
-
-    def stored(self, environment: Environment, step: str, month: str) -> Snapshot:
-        """The newest snapshot of a step and month; PenstockError if there is none."""
-        found = environment.snapshots.latest(self.snapshot_name(step, month))
-        if found is None:
-            todo = f"Materialize {self.name}/{step} for {month}."
-            raise PenstockError(f"{step} of {month}", expected="a snapshot", found="none", todo=todo)
-        return found
+    def run(self, context: dg.AssetExecutionContext, environment: Environment) -> TrainingRun:
+        """The training run of the month that is materialized."""
+        return environment.training_run(self.model, month_of(context), list(self.tables.values()))
 
 
-def _skew_evidence(seen: Skew) -> dict[str, dg.MetadataValue]:
+def _skew_evidence(compared: Skew) -> dict[str, dg.MetadataValue]:
     return {
-        "rows": dg.MetadataValue.int(seen.rows),
-        "differing_features": dg.MetadataValue.json(dict(seen.differing)),
-        "snapshots": dg.MetadataValue.json(dict(seen.snapshots)),
+        "rows": dg.MetadataValue.int(compared.rows),
+        "differing_features": dg.MetadataValue.json(dict(compared.differing)),
+        "snapshots": dg.MetadataValue.json(dict(compared.snapshots)),
     }
 
 

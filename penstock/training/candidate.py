@@ -1,4 +1,4 @@
-"""From two snapshots to a candidate: fit, score on the held-out rows, pack, prove parity, and write its card."""
+"""Making a candidate from two snapshots: fit, score the held-out rows, pack, prove parity, and write the card."""
 
 import os
 import tempfile
@@ -22,6 +22,8 @@ from penstock.training.card import make_card
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
 from penstock.training.frame import OutcomeError, TrainingRows, feature_frame, read_rows
+from penstock.training.held_out import HeldOut
+from penstock.training.metrics import score_of
 from penstock.training.sample import sample_of
 
 PARITY = 1e-12
@@ -33,7 +35,10 @@ class ParityError(PenstockError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained version: what would be released, from how many rows, and how it did. Plain data: it travels."""
+    """A trained version, as plain data that a Ray task can return.
+
+    `parity` is the largest difference between the artifact's predictions and those of scikit-learn.
+    """
 
     proposal: Proposal
     training_rows: int
@@ -46,22 +51,22 @@ def make_candidate(
     model: Model,
     month: str,
     training: Snapshot,
-    holdout: Snapshot,
+    held_out: HeldOut,
     store: ArtifactStore,
     *,
     code_version: str,
     start: Start | None = None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Candidate:
-    """Train on one snapshot, judge on the other, and store the artifact; ParityError if it is not exact.
+    """Train on one snapshot, score the held-out rows, and store the artifact; ParityError if it is not exact.
 
-    With a `start` the candidate goes on from there, on the rows of the start instead of those of `training`.
+    With a `start`, the estimator of `start` is trained further, on the rows of `start` instead of those of `training`.
     """
     training = start.rows if start else training
-    sample = sample_of(training, model.most_training_rows)
-    taken = f"a sample of {model.most_training_rows:,} of " if sample else ""
-    step(f"reading {taken}{training.rows:,} training and {holdout.rows:,} held-out rows")
-    trained_on, held_out = read_rows(model, training, sample), read_rows(model, holdout)
+    sample = sample_of(training, model.most_training_rows) if model.most_training_rows else None
+    which = f"a sample of {model.most_training_rows:,} of " if sample else ""
+    step(f"reading {which}{training.rows:,} training and {held_out.snapshot.rows:,} held-out rows")
+    trained_on, judged_on = read_rows(model, training, sample), held_out.rows
     estimator = start.estimator if start else model.estimator()
     step(f"fitting {type(estimator).__name__}")
     frame = feature_frame(trained_on.vectors)
@@ -69,78 +74,58 @@ def make_candidate(
         go_on(model, estimator, frame, trained_on.outcome) if start else estimator.fit(frame, trained_on.outcome)
     )
     _demand_classes(model, estimator)
-    kept = (
-        {"estimator": keep(estimator, store), "continues": start.artifact if start else ""} if model.continues else {}
-    )
     step("scoring the held-out rows")
-    expected = _predictions(model, estimator, held_out)
-    evaluation = evaluate(model, trained_on, held_out, expected)
+    expected = _predictions(model, estimator, judged_on)
+    evaluation = evaluate(model, trained_on, judged_on, expected)
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
     if sample:
         metrics["sampled_from_rows"] = training.rows
     step("packing, and comparing the artifact with scikit-learn on every held-out row")
+    metadata = {
+        "model": model.contract.model,
+        "month": month,
+        "contract": model.contract.digest(),
+        "training_snapshot": training.id,
+        "holdout_snapshot": held_out.snapshot.id,
+        "metrics": metrics,
+    }
+    if model.continues:
+        metadata |= {"estimator": keep(estimator, store), "continues": start.artifact if start else ""}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{model.contract.model}.penstock"
-        pack(
-            estimator,
-            path,
-            features=model.contract.features,
-            metadata={
-                "model": model.contract.model,
-                "month": month,
-                "contract": model.contract.digest(),
-                "training_snapshot": training.id,
-                "holdout_snapshot": holdout.id,
-                "metrics": metrics,
-            }
-            | kept,
-        )
-        packed = artifacts.load(path)
-        parity = _parity(packed, held_out, expected)
+        pack(estimator, path, features=model.contract.features, metadata=metadata)
+        artifact = artifacts.load(path)
+        predictions = artifact.predict(judged_on.vectors)
+        parity = _parity(artifact, predictions, expected)
         proposal = Proposal(
             model=model.contract.model,
             artifact=store.put(path),
             contract=model.contract.digest(),
             month=month,
             training_snapshot=training.id,
-            holdout_snapshot=holdout.id,
+            holdout_snapshot=held_out.snapshot.id,
             metrics={**metrics, "parity": parity, "artifact_bytes": os.path.getsize(path)},
             code_version=code_version,
         )
+        held_out.keep_scores(proposal.artifact, score_of(predictions))
         step("writing the model card")
         card = make_card(
             model,
             proposal,
-            packed,
+            artifact,
             evaluation,
-            held_out,
+            judged_on,
             training=training,
-            holdout=holdout,
+            holdout=held_out.snapshot,
             parity_allowed=PARITY,
             start=start,
         )
         CardStore(store.url).put(card)
-    return Candidate(proposal, len(trained_on.outcome), len(held_out.outcome), parity, card)
-
-
-def proposal_of(store: ArtifactStore, digest: str, cache: Path, *, code_version: str) -> Proposal:
-    """What an artifact of the store says of itself, as a proposal; for a release long after the training."""
-    loaded = artifacts.load(store.fetch(digest, cache))
-    said = loaded.metadata
-    return Proposal(
-        model=str(said["model"]),
-        artifact=digest,
-        contract=str(said["contract"]),
-        month=str(said["month"]),
-        training_snapshot=str(said["training_snapshot"]),
-        holdout_snapshot=str(said["holdout_snapshot"]),
-        metrics=said["metrics"],
-        code_version=code_version,
-    )
+    return Candidate(proposal, len(trained_on.outcome), len(judged_on.outcome), parity, card)
 
 
 def _demand_classes(model: Model, estimator: Any) -> None:
-    """A probability of the artifact must mean the class that the contract declares at its place."""
+    """OutcomeError unless the estimator's classes are those that the contract declares, in the same order."""
     if model.task == "regression":
         return
     declared, found = max(len(model.contract.output.classes), 2), np.asarray(estimator.classes_)
@@ -154,7 +139,7 @@ def _demand_classes(model: Model, estimator: Any) -> None:
 
 
 def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray[Any, Any]:
-    """What scikit-learn itself answers: (n, classes) probabilities, or (n,) values."""
+    """The predictions of scikit-learn itself: (n, classes) probabilities, or (n,) values."""
     frame = feature_frame(rows.vectors)
     answered = (
         estimator.predict_proba(frame) if model.contract.output.kind == "classifier" else estimator.predict(frame)
@@ -162,13 +147,12 @@ def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray
     return np.asarray(answered, dtype=np.float64)
 
 
-def _parity(packed: Artifact, rows: TrainingRows, expected: np.ndarray[Any, Any]) -> float:
-    """The largest absolute difference between the packed model and scikit-learn over all rows."""
-    found = packed.predict(rows.vectors)
+def _parity(artifact: Artifact, found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
+    """The largest absolute difference between the predictions of the artifact and those of scikit-learn."""
     difference = float(np.max(np.abs(found - expected))) if len(expected) else 0.0
     if found.shape != expected.shape or not difference <= PARITY:
         raise ParityError(
-            f"artifact of {packed.estimator}",
+            f"artifact of {artifact.estimator}",
             expected=f"scikit-learn's predictions within {PARITY}, shape {expected.shape}",
             found=f"a difference of {difference}, shape {found.shape}",
             todo="The candidate is not stored. Report the estimator and its options as a bug of packing.",

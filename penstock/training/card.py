@@ -1,4 +1,4 @@
-"""Makes the model card of a candidate from its data."""
+"""Makes the model card of a candidate."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,11 @@ from penstock.releases.cards import Card, CardFeature, Measured, RequestField, R
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.continuing import Start
-from penstock.training.curves import plot_of
-from penstock.training.evaluation import Evaluation, Found
+from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
 from penstock.training.frame import TrainingRows
-from penstock.training.importance import SAMPLE, permutation_importances
 from penstock.training.metrics import METRICS
 from penstock.training.months import windows
+from penstock.training.plots import plot_of
 
 BOUNDS = {
     "minimum": "≥",
@@ -46,10 +45,10 @@ def make_card(
     parity_allowed: float,
     start: Start | None = None,
 ) -> Card:
-    """The card of a candidate. The same artifact and held-out rows give the same card."""
+    """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
     window = windows(proposal.month, 1 if start else model.window_months)
-    with ThreadPoolExecutor(1) as beside:  # the plot is drawn while the kernel walks for the importances
+    with ThreadPoolExecutor(1) as beside:  # the plot is drawn while the kernel predicts for the importances
         plot = beside.submit(plot_of, evaluation)
         importance = permutation_importances(
             artifact,
@@ -95,7 +94,7 @@ def make_card(
 
 
 def request_fields(contract: Contract) -> Iterator[RequestField]:
-    """The request's fields in words, in their order, from its JSON schema."""
+    """The fields of the request with their bounds in words, in their order, from its JSON schema."""
     schema = msgspec.json.schema(contract.request)["$defs"][contract.request.__name__]
     kinds = contract.request_kinds()
     for name, field in schema["properties"].items():
@@ -108,6 +107,6 @@ def request_fields(contract: Contract) -> Iterator[RequestField]:
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
 
 
-def _measured(name: str, found: Found) -> Measured:
+def _measured(name: str, found: Estimate) -> Measured:
     value, low, high = (None if np.isnan(one) else one for one in (found.value, found.low, found.high))
     return Measured(name, value, low, high, found.rows)

@@ -1,4 +1,4 @@
-"""Incremental learning: a month that goes on from the current release's estimator, on the rows that are new since."""
+"""Incremental learning: the estimator of the current release is trained further, on the rows that are new since."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from penstock.training.months import month_after
 
 @dataclass(frozen=True)
 class Start:
-    """From where a month goes on: the estimator of a release, and the rows that it has not been trained on."""
+    """The estimator of a release, and the rows on which it has not been trained."""
 
     estimator: Any
     artifact: str
@@ -40,13 +40,11 @@ def start_of(
     cache: Path,
     say: Callable[[str], None] = lambda _: None,
 ) -> Start | None:
-    """Where the candidate of `month` goes on from, None where it is trained anew on the whole window.
+    """The start of a model that continues, or None if its candidate must be trained anew on the whole window.
 
-    It goes on from the current release `before` if that is the release of the month before, by the same contract.
-    That release was judged on the rows of its own month, never trained on them: they are what is new.
+    The start is the current release `before` if it has the same contract and was made for the month before. It was
+    judged on the rows of its own month, not trained on them, so those rows are the new ones.
     """
-    if not model.continues:
-        return None
     digest = ""
     if before is not None:
         digest = str(artifacts.load(store.fetch(before.artifact, cache)).metadata.get("estimator", ""))
@@ -61,7 +59,7 @@ def start_of(
 
 
 def _obstacle(model: Model, month: str, before: LedgerEntry | None, digest: str, snapshots: SnapshotStore) -> str:
-    """Why the month cannot go on from the release, empty if it can."""
+    """Why the candidate of the month cannot start from the release; empty if it can."""
     if before is None:
         return "there is no release to go on from"
     if month_after(before.month) != month:
@@ -76,7 +74,7 @@ def _obstacle(model: Model, month: str, before: LedgerEntry | None, digest: str,
 
 
 def go_on(model: Model, estimator: Any, frame: pd.DataFrame, outcome: Values) -> Any:
-    """Teach the estimator n more rows. What a pipeline does before its last step stays as it was first fitted."""
+    """Train the estimator on n more rows. The steps of a pipeline before its last stay as they were first fitted."""
     steps, last = _taken_apart(estimator)
     rows = steps.transform(frame) if steps is not None else frame
     if model.continues == "partial_fit":
@@ -95,7 +93,7 @@ def go_on(model: Model, estimator: Any, frame: pd.DataFrame, outcome: Values) ->
 
 
 def keep(estimator: Any, store: ArtifactStore) -> str:
-    """Store a fitted estimator beside the artifacts, as a skops file; its digest."""
+    """Store a fitted estimator beside the artifacts, as a skops file, and return its digest."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "estimator"
         path.write_bytes(to_bytes(estimator))
@@ -107,7 +105,7 @@ def _store(store: ArtifactStore) -> ArtifactStore:
 
 
 def _taken_apart(estimator: Any) -> tuple[Any, Any]:
-    """A pipeline as its first steps and its last; anything else as no steps and itself."""
+    """The first steps of a pipeline and its last step; for any other estimator, None and the estimator."""
     return (estimator[:-1], estimator[-1]) if hasattr(estimator, "steps") else (None, estimator)
 
 

@@ -1,19 +1,27 @@
-"""How a candidate did on the held-out rows: its scores beside the outcomes and the base rate, and their metrics."""
+"""How a candidate did on the held-out rows, and which features it depends on."""
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from os import cpu_count
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from penstock.artifact.native import Artifact
 from penstock.declare.metrics import MetricName, Task, measures_for
 from penstock.declare.model import Model
 from penstock.training.frame import TrainingRows
-from penstock.training.metrics import METRICS, Values, Weighted, intervals
+from penstock.training.metrics import METRICS, Values, WeightedMetric, intervals, score_of
+
+SAMPLE = 2_000
+"""Rows on which importances are computed, at most."""
+SHUFFLES = 3
 
 
 @dataclass(frozen=True)
-class Found:
+class Estimate:
     """A metric on n rows, with its 95% bootstrap interval; NaN where it cannot be known."""
 
     value: float
@@ -24,15 +32,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The held-out rows: outcomes and scores of the candidate and of the base rate, as `metrics` has them; every
-    metric of the task, and the gate's first one by slice."""
+    """What is known of the candidate on the held-out rows.
+
+    - `outcome`, and the scores of the candidate and of the base rate, in the shapes that `metrics` describes.
+    - `metrics`: every metric of the task. `slices`: slice -> the gate's first metric.
+    """
 
     task: Task
     outcome: Values
     score: Values
     base_rate: Values | None
-    metrics: dict[MetricName, Found]
-    slices: dict[str, Found]
+    metrics: dict[MetricName, Estimate]
+    slices: dict[str, Estimate]
 
 
 def evaluate(model: Model, trained_on: TrainingRows, held_out: TrainingRows, predictions: Values) -> Evaluation:
@@ -49,13 +60,8 @@ def evaluate(model: Model, trained_on: TrainingRows, held_out: TrainingRows, pre
     )
 
 
-def score_of(predictions: Values) -> Values:
-    """The score of each row: the probability of the second of two classes (n,), else what was predicted."""
-    return predictions[:, 1] if predictions.ndim == 2 and predictions.shape[1] == 2 else predictions
-
-
 def metrics_of(model: Model, evaluation: Evaluation) -> dict[str, Any]:
-    """What the ledger says: every metric by name, the interval of the one that judges, the rows, the base rate."""
+    """The metrics for the ledger: every one by name, the interval of the gate's first one, rows, and base rate."""
     judge = model.gate.metric
     metrics: dict[str, Any] = {name: found.value for name, found in evaluation.metrics.items()}
     metrics |= {f"{judge}_low": evaluation.metrics[judge].low, f"{judge}_high": evaluation.metrics[judge].high}
@@ -67,11 +73,48 @@ def metrics_of(model: Model, evaluation: Evaluation) -> dict[str, Any]:
     return metrics
 
 
-def _slices(model: Model, held_out: TrainingRows, score: Values) -> dict[str, Found]:
+def permutation_importances(
+    artifact: Artifact,
+    vectors: Mapping[str, np.ndarray[Any, Any]],
+    outcome: Values,
+    metric: Callable[[Values, Values], float],
+    *,
+    higher_is_better: bool,
+) -> dict[str, tuple[float, float]]:
+    """Feature name -> mean and standard deviation of what the metric loses when the feature's values are shuffled.
+
+    See Breiman, Random Forests, 2001. The rows are drawn by a fixed seed, so equal rows have equal importances.
+    """
+    random = np.random.default_rng(0)
+    count = min(SAMPLE, len(outcome))
+    rows = np.sort(random.choice(len(outcome), count, replace=False))
+    sample = {feature.name: vectors[feature.name][rows] for feature in artifact.features}
+    sign = 1.0 if higher_is_better else -1.0
+    unshuffled = score_of(artifact.predict(sample))
+    whole = metric(outcome[rows], unshuffled)
+    orders = {name: np.concatenate([random.permutation(count) for _ in range(SHUFFLES)]) for name in sample}
+
+    def losses(name: str) -> tuple[float, float]:
+        """Mean and deviation of one feature. Only rows whose value the shuffling changes are predicted again."""
+        shuffled, values = sample[name][orders[name]], np.concatenate([sample[name]] * SHUFFLES)
+        changed = np.flatnonzero((shuffled != values) & ~(pd.isna(shuffled) & pd.isna(values)))
+        scores = np.concatenate([unshuffled] * SHUFFLES)
+        asked = {other: kept[changed % count] for other, kept in sample.items()} | {name: shuffled[changed]}
+        scores[changed] = score_of(artifact.predict(asked))
+        found = [sign * (whole - metric(outcome[rows], one)) for one in np.split(scores, SHUFFLES)]
+        return float(np.nan_to_num(np.mean(found))), float(np.nan_to_num(np.std(found)))
+
+    # The kernel releases the interpreter lock, so threads use all cores. A feature's shuffles are predicted in one
+    # call, because each return from the kernel waits for the lock.
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        return dict(zip(sample, pool.map(losses, sample), strict=True))
+
+
+def _slices(model: Model, held_out: TrainingRows, score: Values) -> dict[str, Estimate]:
     if held_out.slices is None:
         return {}
     metric = METRICS[model.gate.metric]
-    found: dict[str, Found] = {}
+    found: dict[str, Estimate] = {}
     for name in sorted(set(held_out.slices)):
         rows = held_out.slices == name
         measured = {str(name): metric.weighted(held_out.outcome[rows], score[rows])}
@@ -79,14 +122,16 @@ def _slices(model: Model, held_out: TrainingRows, score: Values) -> dict[str, Fo
     return found
 
 
-def _found(rows: int, measured: dict[Any, Weighted], rounds: int = 200) -> dict[Any, Found]:
+def _found(rows: int, measured: dict[Any, WeightedMetric], rounds: int = 200) -> dict[Any, Estimate]:
     spread = intervals(rows, measured, rounds=rounds)
-    return {name: Found(weighted(np.ones(rows)), *spread[name], rows) for name, weighted in measured.items()}
+    return {name: Estimate(weighted(np.ones(rows)), *spread[name], rows) for name, weighted in measured.items()}
 
 
 def _base_rate(task: Task, trained_on: TrainingRows, held_out: TrainingRows) -> Values | None:
-    """The mean training outcome, or share of each class, in each held-out row's base-rate group; the overall one for
-    groups that training has not seen."""
+    """For each held-out row the mean training outcome, or share of each class, of its base-rate group.
+
+    For groups that training has not seen it is the overall mean.
+    """
     if trained_on.group is None or held_out.group is None:
         return None
     position, groups = pd.factorize(trained_on.group)

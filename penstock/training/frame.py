@@ -1,4 +1,4 @@
-"""From a snapshot of a training set to the columns and frames that features and estimators take, batch by batch."""
+"""Reading the rows of a training set: feature vectors, outcomes, and the frame that estimators are fitted to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +24,11 @@ class OutcomeError(PenstockError):
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """n rows of a training set: the feature vectors, the outcome (float64, shape (n,)), and of rows whose model
-    declares them the group of the base rate and the slice of the gate, shape (n,) each."""
+    """n rows of a training set. Each array has the shape (n,).
+
+    - `vectors`: feature -> values. `outcome`: float64.
+    - `group` of the base rate, and `slices` of the gate, where the model declares them.
+    """
 
     vectors: dict[str, Array]
     outcome: Array
@@ -34,8 +37,10 @@ class TrainingRows:
 
 
 def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) -> TrainingRows:
-    """The rows of a snapshot, or those of the sample. What features are computed from is gone after its batch, so
-    that memory holds one number (or reference to a text) per row and feature, and nothing else."""
+    """The rows of a snapshot, or those of the sample.
+
+    Features are computed batch by batch, so that memory holds one number (or reference to a text) per row and feature.
+    """
     parts: list[TrainingRows] = []
     names = [feature.name for feature in model.contract.features]
     wanted = dict.fromkeys([*model.contract.input_kinds(), model.outcome, *(sample.key if sample else ())])
@@ -63,7 +68,7 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
 
 
 def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
-    """The feature vectors as scikit-learn takes them: float64 numbers, not copied, and text as categories."""
+    """The feature vectors as a frame for scikit-learn: float64 numbers, not copied, and texts as categories."""
     return pd.DataFrame(
         {name: pd.Categorical(values) if values.dtype == object else values for name, values in vectors.items()},
         copy=False,
@@ -71,7 +76,7 @@ def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
 
 
 def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """The batches; the next one is read and unpacked while the features of this one are computed."""
+    """The batches. The next batch is read while the features of this one are computed."""
     with ThreadPoolExecutor(1) as beside:
         coming = beside.submit(next, batches, None)
         while (batch := coming.result()) is not None:
@@ -80,7 +85,7 @@ def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _outcome(model: Model, table: pa.Table) -> Array:
-    """The outcome as a number: that of a classifier in text is the place of the class among the declared ones."""
+    """The outcome as a number. An outcome in text is the index of its class among the declared ones."""
     values = table.column(model.outcome)
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
@@ -99,7 +104,7 @@ def _outcome(model: Model, table: pa.Table) -> Array:
 
 
 def _column(table: pa.Table, name: str, kind: Kind) -> Array:
-    """One column as `contract.Columns` has it; an instant loses its zone, which is UTC. Equal texts are one object."""
+    """One column as `contract.Columns` declares it: instants without their zone UTC, equal texts as one object."""
     values = table.column(name)
     if kind == "number":
         return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
@@ -111,7 +116,7 @@ def _column(table: pa.Table, name: str, kind: Kind) -> Array:
 
 
 def _as_text(values: Array) -> Array:
-    """Any column as texts, to be told apart by; an array of objects, which costs least where it holds texts already."""
+    """Any column as an array of texts. A column that holds texts only is not copied."""
     return values if values.dtype == object and None not in values else np.array([str(v) for v in values], dtype=object)
 
 

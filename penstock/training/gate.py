@@ -1,24 +1,23 @@
 """The gate: a floor, and not worse than the current release on the same held-out rows, in every declared metric."""
 
-import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from penstock.declare.metrics import MEASURES, MetricName
+from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Bound, GateRule
 from penstock.errors import PenstockError
-from penstock.training.metrics import METRICS, Metric, Values, difference, intervals
-
-MOST_INTERVALS = 16
-INTERVALS: dict[bytes, tuple[float, float]] = {}
+from penstock.training.metrics import METRICS, Values, difference, intervals
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of the candidate and of the current release on the same rows. `difference` is candidate minus
-    current, with its 95% bootstrap interval."""
+    """One metric of the candidate and of the current release on the same rows.
+
+    `difference` is candidate minus current; `interval` is its 95% bootstrap interval.
+    """
 
     metric: str
     higher_is_better: bool = True
@@ -30,8 +29,24 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     interval: tuple[float, float] | None = None
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The metrics of a candidate and of the current release on the same rows, before any decision.
+
+    - `findings`: one per bound of the rule, in its order.
+    - `slices`: slice -> the first metric of the candidate's rows.
+    - `finite`: whether all scores of the candidate are numbers.
+    """
+
+    rule: GateRule
+    findings: tuple[Finding, ...]
+    slices: Mapping[str, float]
+    rows: int
+    finite: bool
+
+
 class Decision(Finding, frozen=True, kw_only=True):
-    """What the gate found: the first metric's finding, those of the others in `also`, the first metric by slice."""
+    """The decision of the gate: the finding of the first metric, and in `also` those of the others."""
 
     passed: bool
     reasons: tuple[str, ...]
@@ -53,7 +68,7 @@ class Decision(Finding, frozen=True, kw_only=True):
 
 
 def summary_of(gate: Mapping[str, Any]) -> str:
-    """The one line of a decision as the ledger keeps it; of a move without one, such as a rollback, what it says."""
+    """One line for the `gate` of a ledger entry: a decision, or of a move without one (a rollback) its fields."""
     try:
         return msgspec.convert(gate, Decision).summary
     except msgspec.ValidationError:
@@ -61,7 +76,7 @@ def summary_of(gate: Mapping[str, Any]) -> str:
 
 
 class GateError(PenstockError):
-    """A candidate that the gate does not let through; `decision` says why."""
+    """A candidate that does not pass the gate; `decision` says why."""
 
     def __init__(self, model: str, decision: Decision) -> None:
         self.decision = decision
@@ -73,47 +88,57 @@ class GateError(PenstockError):
         )
 
 
-def judge(
+def compare(
     rule: GateRule,
     outcome: Values,
     candidate: Values,
     current: Values | None = None,
     *,
-    current_version: int | None = None,
     slices: np.ndarray[Any, Any] | None = None,
-    further_reasons: tuple[str, ...] = (),
-) -> Decision:
-    """Judge n scores of the candidate by the rule, against those of the current release if there is one.
+) -> Comparison:
+    """Compute the rule's metrics of n scores of the candidate, and of the current release if there is one.
 
-    Scores are as `metrics` has them; `slices` names the slice of each row. Nothing is read or written here.
+    Scores have the shapes that `metrics` describes; `slices` names the slice of each row. Nothing is read or written.
     """
+    metric, per_slice = METRICS[rule.metric], {}
+    for name in sorted({str(value) for value in slices}) if slices is not None else ():
+        rows = slices == name
+        per_slice[name] = metric(outcome[rows], candidate[rows])
+    return Comparison(
+        rule=rule,
+        findings=tuple(_finding(bound, outcome, candidate, current) for bound in rule.bounds),
+        slices=per_slice,
+        rows=len(outcome),
+        finite=bool(np.all(np.isfinite(candidate))),
+    )
+
+
+def decide(
+    comparison: Comparison, *, current_version: int | None = None, further_reasons: tuple[str, ...] = ()
+) -> Decision:
+    """Whether the candidate passes: no metric and no slice is against it, and there are no further reasons."""
+    rule, first = comparison.rule, comparison.findings[0]
     reasons = list(further_reasons)
-    if not np.all(np.isfinite(candidate)):
+    if not comparison.finite:
         reasons.append("its scores are not all numbers")
-    findings = [_finding(bound, outcome, candidate, current) for bound in rule.bounds]
-    for one in findings:
+    for one in comparison.findings:
         reasons += _objections(one, current_version)
-    per_slice: dict[str, float] = {}
-    if slices is not None:
-        metric, sign = METRICS[rule.metric], _sign(findings[0])
-        for name in sorted({str(value) for value in slices}):
-            rows = slices == name
-            per_slice[name] = metric(outcome[rows], candidate[rows])
-            if rule.slice_floor is not None and sign * (per_slice[name] - rule.slice_floor) < 0:
-                reasons.append(f"{rule.metric} {per_slice[name]:.4f} on {name} is beyond {rule.slice_floor}")
+    for name, value in comparison.slices.items():
+        if rule.slice_floor is not None and _sign(first) * (value - rule.slice_floor) < 0:
+            reasons.append(f"{rule.metric} {value:.4f} on {name} is beyond {rule.slice_floor}")
     return Decision(
-        **msgspec.structs.asdict(findings[0]),
+        **msgspec.structs.asdict(first),
         passed=not reasons,
         reasons=tuple(reasons),
-        rows=len(outcome),
+        rows=comparison.rows,
         current_version=current_version,
-        slices=per_slice,
-        also=tuple(findings[1:]),
+        slices=dict(comparison.slices),
+        also=comparison.findings[1:],
     )
 
 
 def _finding(bound: Bound, outcome: Values, candidate: Values, current: Values | None) -> Finding:
-    metric: Metric = METRICS[bound.metric]
+    metric = METRICS[bound.metric]
     value = metric(outcome, candidate)
     found = Finding(
         metric=bound.metric,
@@ -125,26 +150,13 @@ def _finding(bound: Bound, outcome: Values, candidate: Values, current: Values |
     if current is None:
         return found
     before = metric(outcome, current)
-    interval = _interval(bound.metric, outcome, candidate, current)
+    drawn = difference(metric, outcome, candidate, current)
+    interval = intervals(len(outcome), {bound.metric: drawn})[bound.metric]
     return msgspec.structs.replace(found, current=before, difference=value - before, interval=interval)
 
 
-def _interval(metric: MetricName, outcome: Values, candidate: Values, current: Values) -> tuple[float, float]:
-    """The error bar of the difference. PROD is judged right after TEST, mostly on the same numbers, for which the same
-    draws need not be made twice: it is kept under the digest of all of them."""
-    hashed = hashlib.sha256(f"{metric} {candidate.shape}".encode())
-    for values in (outcome, candidate, current):
-        hashed.update(np.ascontiguousarray(values, dtype=np.float64).data)
-    if (key := hashed.digest()) not in INTERVALS:
-        while len(INTERVALS) >= MOST_INTERVALS:
-            del INTERVALS[next(iter(INTERVALS))]
-        drawn = difference(METRICS[metric], outcome, candidate, current)
-        INTERVALS[key] = intervals(len(outcome), {metric: drawn})[metric]
-    return INTERVALS[key]
-
-
 def _objections(one: Finding, version: int | None) -> list[str]:
-    """Why the metric does not let the candidate through. A value that is not a number never does."""
+    """The reasons against the candidate by one metric. A value that is not a number is always one."""
     said = []
     if not _sign(one) * (one.candidate - one.floor) >= 0:
         end = "reach the floor" if one.higher_is_better else "stay below the ceiling"

@@ -1,7 +1,8 @@
-"""How good scores are: the metrics of each task, and their error bars.
+"""The metrics of each task, and their error bars.
 
-A score is the probability of the second class (n,), the probabilities of several classes (n, k), or the value (n,) of
-a regressor; an outcome is 0 or 1, the place of the class, or the value.
+- A score is the probability of the second class (n,), the probabilities of several classes (n, k), or the value (n,)
+  of a regressor.
+- An outcome is 0 or 1, the index of the class, or the value.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +13,15 @@ import numpy as np
 from penstock.declare.metrics import MetricName
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
-Weighted = Callable[[Values], float]
+WeightedMetric = Callable[[Values], float]
 """A metric of fixed rows as a function of how often each one counts, shape (n,): whole numbers in a bootstrap."""
 ROUNDS = 200
 
 
 class Metric:
-    """A metric: called with outcomes and scores it gives its value, `weighted` gives it for many draws of the rows."""
+    """A metric: a call returns its value on outcomes and scores; `weighted` returns it as a function of row counts."""
 
-    def __init__(self, weighted: Callable[[Values, Values], Weighted]) -> None:
+    def __init__(self, weighted: Callable[[Values, Values], WeightedMetric]) -> None:
         self.weighted = weighted
         self.__doc__ = weighted.__doc__
 
@@ -30,11 +31,11 @@ class Metric:
 
 
 @Metric
-def roc_auc(outcome: Values, score: Values) -> Weighted:
+def roc_auc(outcome: Values, score: Values) -> WeightedMetric:
     """Area under the ROC curve of n 0/1 outcomes, by the rank sum of Mann and Whitney; ties count half.
 
-    NaN where all outcomes are alike. The rows are sorted once, whatever is drawn of them: the negatives by score, and
-    each positive has its place among them, the first and the last where scores are equal.
+    NaN where all outcomes are equal. The rows are sorted once, not once per bootstrap draw: the negatives by score, and
+    for each positive the range of negatives with its score.
     """
     negative, positive = np.flatnonzero(outcome != 1), np.flatnonzero(outcome == 1)
     order = negative[np.argsort(score[negative], kind="stable")]
@@ -50,7 +51,7 @@ def roc_auc(outcome: Values, score: Values) -> Weighted:
 
 
 @Metric
-def roc_auc_ovr(outcome: Values, score: Values) -> Weighted:
+def roc_auc_ovr(outcome: Values, score: Values) -> WeightedMetric:
     """The mean over the classes of the area of each one against the rest; classes without rows are left out."""
     areas = [roc_auc.weighted((outcome == k).astype(np.float64), score[:, k]) for k in range(score.shape[1])]
 
@@ -63,7 +64,7 @@ def roc_auc_ovr(outcome: Values, score: Values) -> Weighted:
 
 
 @Metric
-def log_loss(outcome: Values, score: Values) -> Weighted:
+def log_loss(outcome: Values, score: Values) -> WeightedMetric:
     """Mean negative log likelihood of n outcomes, in nats; probabilities are kept off 0 and 1."""
     if score.ndim == 2:
         score = score[np.arange(len(outcome)), outcome.astype(np.int64)]
@@ -73,33 +74,33 @@ def log_loss(outcome: Values, score: Values) -> Weighted:
 
 
 @Metric
-def brier(outcome: Values, score: Values) -> Weighted:
+def brier(outcome: Values, score: Values) -> WeightedMetric:
     """Mean squared difference of n probabilities and 0/1 outcomes (Brier 1950)."""
     return _mean((score - outcome) ** 2)
 
 
 @Metric
-def accuracy(outcome: Values, score: Values) -> Weighted:
+def accuracy(outcome: Values, score: Values) -> WeightedMetric:
     """Share of the rows whose most probable class is the outcome; the first of equally probable classes wins."""
     best = score.argmax(axis=1) if score.ndim == 2 else score > 0.5
     return _mean((best == outcome).astype(np.float64))
 
 
 @Metric
-def mae(outcome: Values, score: Values) -> Weighted:
+def mae(outcome: Values, score: Values) -> WeightedMetric:
     """Mean absolute error, in the outcome's unit."""
     return _mean(np.abs(score - outcome))
 
 
 @Metric
-def rmse(outcome: Values, score: Values) -> Weighted:
+def rmse(outcome: Values, score: Values) -> WeightedMetric:
     """Square root of the mean squared error, in the outcome's unit."""
     squared = _mean((score - outcome) ** 2)
     return lambda counts: float(np.sqrt(squared(counts)))
 
 
 @Metric
-def r2(outcome: Values, score: Values) -> Weighted:
+def r2(outcome: Values, score: Values) -> WeightedMetric:
     """Coefficient of determination: 1 less the share of the outcome's variance that is left; NaN without variance."""
     left = (score - outcome) ** 2
 
@@ -109,6 +110,11 @@ def r2(outcome: Values, score: Values) -> Weighted:
         return 1.0 - float(np.sum(counts * left)) / whole if whole > 0 else float("nan")
 
     return explained
+
+
+def score_of(predictions: Values) -> Values:
+    """The score of each row: the probability of the second of two classes, shape (n,); else the prediction itself."""
+    return predictions[:, 1] if predictions.ndim == 2 and predictions.shape[1] == 2 else predictions
 
 
 METRICS: dict[MetricName, Metric] = {
@@ -123,7 +129,9 @@ METRICS: dict[MetricName, Metric] = {
 }
 
 
-def intervals(rows: int, measured: Mapping[str, Weighted], *, rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+def intervals(
+    rows: int, measured: Mapping[str, WeightedMetric], *, rounds: int = ROUNDS
+) -> dict[str, tuple[float, float]]:
     """The 95% percentile interval of each of the functions over the same bootstrap draws of n rows.
 
     Rows are drawn with replacement by a fixed seed, so the same rows give the same intervals.
@@ -137,8 +145,8 @@ def intervals(rows: int, measured: Mapping[str, Weighted], *, rounds: int = ROUN
     return {name: _middle(values) for name, values in drawn.items()}
 
 
-def difference(metric: Metric, outcome: Values, score: Values, other: Values) -> Weighted:
-    """By how much the metric of `score` is above that of `other` on the same rows."""
+def difference(metric: Metric, outcome: Values, score: Values, other: Values) -> WeightedMetric:
+    """The metric of `score` minus that of `other`, on the same rows."""
     mine, theirs = metric.weighted(outcome, score), metric.weighted(outcome, other)
     return lambda counts: mine(counts) - theirs(counts)
 
@@ -151,6 +159,6 @@ def _middle(drawn: list[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _mean(losses: Values) -> Weighted:
+def _mean(losses: Values) -> WeightedMetric:
     """The weighted mean of one number per row. numpy's own sum gives the same bits whatever the number of threads."""
     return lambda counts: float(np.sum(losses * counts) / np.sum(counts)) if len(losses) else float("nan")

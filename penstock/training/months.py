@@ -1,4 +1,4 @@
-"""The windows of a monthly candidate: the held-out month that names it, and the months before it."""
+"""The windows of a monthly candidate: the held-out month, by which it is named, and the months before it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

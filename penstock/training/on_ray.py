@@ -1,6 +1,6 @@
-"""Training in a Ray task: plain arguments go there, progress comes back while it works, and at last the candidate.
+"""Training in a Ray task: the driver sends plain arguments; the task returns its progress, and at last the candidate.
 
-The task reads the snapshot store and writes the artifact store itself. No model, no rows and no estimator travel.
+The task reads the snapshot store and writes the artifact store itself. No model, rows or estimator are sent.
 """
 
 import os
@@ -19,7 +19,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 from penstock.processes import give_way, let_waiting_threads_sleep
-from penstock.training.work import Job, Say, work
+from penstock.training.job import Job, Say, work_alone
 
 if TYPE_CHECKING:
     from penstock.training.candidate import Candidate
@@ -33,7 +33,7 @@ _SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }
-"""What this driver sets of Ray's variables where its own environment does not."""
+"""Ray's environment variables that this driver sets, unless its own environment does."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
@@ -42,7 +42,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
-class Refused(msgspec.Struct, frozen=True, tag=True):
+class Failure(msgspec.Struct, frozen=True, tag=True):
     """The error with which the task ended, as the parts of a PenstockError."""
 
     thing: str
@@ -51,15 +51,17 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     todo: str
 
 
-class Done(msgspec.Struct, frozen=True, tag=True):
+class Result(msgspec.Struct, frozen=True, tag=True):
     """The candidate, as JSON."""
 
     candidate: msgspec.Raw
 
 
 def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
-    """The candidate of the job, trained in a task of the cluster; PenstockError with the task's own words if it fails,
-    and for a cluster that cannot be reached or a worker that died."""
+    """The candidate of the job, trained in a task of the cluster.
+
+    PenstockError with the task's own words if it fails, and for a cluster that cannot be reached or a worker that died.
+    """
     from penstock.training.candidate import Candidate
 
     with connected(address) as ray:
@@ -71,9 +73,9 @@ def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -
                 match message:
                     case Progress(text):
                         say(text)
-                    case Refused(thing, expected, found, todo):
+                    case Failure(thing, expected, found, todo):
                         raise PenstockError(thing, expected=expected, found=found, todo=todo)
-                    case Done(candidate):
+                    case Result(candidate):
                         return msgspec.json.decode(candidate, type=Candidate)
         except ray.exceptions.RayError as error:
             raise _failed(job.model, str(error).strip()) from error
@@ -83,8 +85,8 @@ def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -
     raise _failed(job.model, "a task that ended without an answer")
 
 
-def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Refused | Done]:
-    """The task's messages as they come; says so where none has come for long."""
+def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Failure | Result]:
+    """The task's messages as they arrive. After a long silence `say` is told why that may be."""
     while True:
         ready, _ = ray.wait([answers], timeout=QUIET_SECONDS, fetch_local=False)
         if not ready:
@@ -94,39 +96,39 @@ def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Refused |
             reference = next(answers)
         except StopIteration:
             return
-        yield msgspec.json.decode(ray.get(reference), type=Progress | Refused | Done)
+        yield msgspec.json.decode(ray.get(reference), type=Progress | Failure | Result)
 
 
 def _task(job: bytes, threads: int) -> Iterator[bytes]:
-    """Runs on a node of Ray: works in a thread, after replicas there, and gives on what that says until it ends."""
+    """Runs on a node of Ray, with a lower priority than replicas there: trains in a thread and yields its messages."""
     give_way(NICENESS)
     let_waiting_threads_sleep()
     if "sklearn" not in sys.modules:
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
-    said: SimpleQueue[Progress | Refused | Done | None] = SimpleQueue()
+    said: SimpleQueue[Progress | Failure | Result | None] = SimpleQueue()
     Thread(target=_work, args=(msgspec.json.decode(job, type=Job), said), daemon=True).start()
     yield msgspec.json.encode(Progress(f"in a Ray task, process {os.getpid()}"))
     while (message := said.get()) is not None:
         yield msgspec.json.encode(message)
 
 
-def _work(job: Job, said: "SimpleQueue[Progress | Refused | Done | None]") -> None:
+def _work(job: Job, said: "SimpleQueue[Progress | Failure | Result | None]") -> None:
     cache = Path(gettempdir()) / f"penstock-{os.getuid()}" / "artifacts"
     try:
         cache.parent.mkdir(mode=0o700, exist_ok=True)
-        made = work(job, cache, lambda text: said.put(Progress(text)))
-        said.put(Done(msgspec.Raw(msgspec.json.encode(made))))
+        made = work_alone(job, cache, lambda text: said.put(Progress(text)))
+        said.put(Result(msgspec.Raw(msgspec.json.encode(made))))
     except PenstockError as error:
-        said.put(Refused(error.thing, error.expected, error.found, error.todo))
+        said.put(Failure(error.thing, error.expected, error.found, error.todo))
     except BaseException:
-        said.put(Refused(f"training of {job.model} in a Ray task", "to succeed", traceback.format_exc().strip(), ""))
+        said.put(Failure(f"training of {job.model} in a Ray task", "to succeed", traceback.format_exc().strip(), ""))
     finally:
         said.put(None)
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Any]:
-    """Ray, connected to the cluster as a driver of its own; a process that is connected already stays so."""
+    """Ray, connected to the cluster as a driver of its own. A process that is connected already stays connected."""
     for name, value in _SWITCHES.items():
         os.environ.setdefault(name, value)
     import ray
@@ -151,7 +153,7 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _demand_listener(address: str) -> None:
-    """OSError where nothing listens: Ray itself would try for minutes."""
+    """OSError where nothing listens, because Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()

@@ -1,4 +1,4 @@
-"""Which rows are trained on where there are more than a model declares: those with the lowest digests of their key."""
+"""Sampling training rows: of more than a model declares, those whose keys have the lowest digests."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,7 +17,7 @@ _MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 @dataclass(frozen=True)
 class Sample:
-    """The rows whose key has a digest of at most `highest`: as many as were wanted, spread over the whole snapshot."""
+    """A sample of a snapshot: the rows whose key has a digest of at most `highest`, spread over the whole snapshot."""
 
     key: tuple[str, ...]
     highest: int
@@ -27,9 +27,9 @@ class Sample:
         return key_digests(batch, self.key) <= np.uint64(self.highest)
 
 
-def sample_of(snapshot: Snapshot, most: int | None) -> Sample | None:
-    """The sample of `most` rows, None where all are taken. Reads the key alone, and keeps 2 * `most` digests."""
-    if most is None or snapshot.rows <= most:
+def sample_of(snapshot: Snapshot, most: int) -> Sample | None:
+    """A sample of `most` rows, None where there are no more. It reads only the key, and holds 2 * `most` digests."""
+    if snapshot.rows <= most:
         return None
     lowest: Digests = np.empty(0, np.uint64)
     for batch in snapshot.batches(columns=snapshot.key):
@@ -40,7 +40,7 @@ def sample_of(snapshot: Snapshot, most: int | None) -> Sample | None:
 
 
 def key_digests(batch: pa.RecordBatch, key: tuple[str, ...]) -> Digests:
-    """A number per row that depends on the values of its key alone, evenly spread over 64 bits, shape (n,)."""
+    """A number per row, shape (n,): a hash of the row's key, evenly spread over 64 bits."""
     made: Digests = np.full(batch.num_rows, _GOLDEN, np.uint64)
     for name in key:
         made = _mixed(made ^ _numbers(batch.column(name)))
@@ -48,7 +48,7 @@ def key_digests(batch: pa.RecordBatch, key: tuple[str, ...]) -> Digests:
 
 
 def _numbers(column: pa.Array) -> Digests:
-    """The values as 64 bits: whole numbers and times as they are, anything else by the digest of its text."""
+    """The values as 64 bits: whole numbers and times themselves, of any other value the digest of its text."""
     kind = column.type
     if pa.types.is_date32(kind):
         column, kind = column.cast(pa.int32()), pa.int32()

@@ -1,4 +1,4 @@
-"""The proof that training and serving see the same: held-out rows sent through the serving lookup."""
+"""Comparing training with serving: held-out rows are sent through the serving lookup, and their features compared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ class SkewError(PenstockError):
 
 @dataclass(frozen=True)
 class Skew:
-    """How many rows were compared, and per differing feature an example of a row and both values."""
+    """The result of a comparison of `rows` rows.
+
+    `differing`: feature -> an example of a row with both values. `snapshots`: table -> the snapshot that was looked up.
+    """
 
     rows: int
     differing: Mapping[str, Mapping[str, str]]

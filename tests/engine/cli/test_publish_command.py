@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from penstock.cli.publish import publish
 from penstock.declare import discovery as declarations
-from penstock.declare.project import Declared
+from penstock.declare.project import Declarations
 from penstock.postgres.book import Book
 from tests.engine.publishing import declared
 
@@ -34,7 +34,7 @@ def test_a_table_is_published_with_those_of_its_group(
         name: replace(declared(name, group=group), query=f"SELECT * FROM {name}")
         for name, group in (("orders", "sales"), ("shops", ""), ("lines", "sales"))
     }
-    monkeypatch.setattr(declarations, "declared", lambda: Declared(tables=tables))
+    monkeypatch.setattr(declarations, "declared", lambda: Declarations(tables=tables))
 
     done = CliRunner().invoke(publish, ["lines", "--json"], catch_exceptions=False)
     published = [(one["book"], one["table"], one["rows"]) for one in json.loads(done.stdout)]

@@ -9,7 +9,7 @@ import duckdb
 import pandera.pandas as pandera
 import pytest
 
-from penstock.declare.project import Declared
+from penstock.declare.project import Declarations
 from penstock.graph.environment import Environment
 from penstock.graph.replication import jobs, publication, schedule, snapshot
 from penstock.graph.standing_checks import standing_checks
@@ -93,7 +93,7 @@ def test_a_part_of_a_group_is_not_published_alone(warehouse: Path, book: Book) -
 
 def test_every_job_of_a_group_takes_all_of_it_and_one_schedule_runs_it() -> None:
     alone = declared("alone")
-    found = Declared(tables={table.name: table for table in (ORDERS, alone, LINES)})
+    found = Declarations(tables={table.name: table for table in (ORDERS, alone, LINES)})
     assert found.groups() == [(ORDERS, LINES), (alone,)]
     made = dg.Definitions(
         assets=[one for tables in found.groups() for one in (*map(snapshot, tables), publication(tables))],

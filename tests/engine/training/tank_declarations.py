@@ -7,7 +7,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from penstock.declare.project import Declared
+from penstock.declare.project import Declarations
 from tests.engine.training.tanks import tank_model
 
 
@@ -16,5 +16,5 @@ def boosting() -> Any:
     return make_pipeline(encoder, HistGradientBoostingClassifier(max_iter=20, random_state=0))
 
 
-def declared() -> Declared:
-    return Declared(models={"overflow": tank_model(boosting)})
+def declared() -> Declarations:
+    return Declarations(models={"overflow": tank_model(boosting)})

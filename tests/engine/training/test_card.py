@@ -11,7 +11,7 @@ from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Contract, Feature, Output
 from penstock.training.card import request_fields
-from penstock.training.importance import permutation_importances
+from penstock.training.evaluation import permutation_importances
 from penstock.training.metrics import brier, roc_auc
 
 FEATURES = tuple(Feature(name, "number") for name in ("strong", "weak", "noise"))

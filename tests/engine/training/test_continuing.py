@@ -20,7 +20,7 @@ from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate
 from penstock.training.continuing import start_of
-from penstock.training.release import release_to_test
+from penstock.training.run import TrainingRun
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 How = Literal["", "partial_fit", "warm_start"]
@@ -68,10 +68,12 @@ class Months:
         )
         window = rows_of(self.settings, "2025-12", rows=3_000, step="window")
         holdout = rows_of(self.settings, month)
-        return make_candidate(self.model, month, window, holdout, self.store, code_version="test", start=start)
+        held_out = TrainingRun(self.settings, self.model, month).held_out(holdout.id)
+        return make_candidate(self.model, month, window, held_out, self.store, code_version="test", start=start)
 
     def release(self, made: Candidate) -> LedgerEntry:
-        return release_to_test(self.settings, self.model, made.proposal, self.book, who="me", why="test")
+        run = TrainingRun(self.settings, self.model, made.proposal.month)
+        return run.release_to_test(made.proposal, self.book, who="me", why="test")
 
 
 @pytest.mark.parametrize(("estimator", "how"), [(line, "partial_fit"), (forest, "warm_start")])

@@ -47,7 +47,6 @@ def test_a_sample_has_as_many_rows_as_wanted_spread_over_the_snapshot(snapshot: 
     assert len(rows.outcome) == 5_000
     assert abs(rows.outcome.mean() - whole.outcome.mean()) < 0.03
     assert sample_of(snapshot, 40_000) is None
-    assert sample_of(snapshot, None) is None
 
 
 def test_which_rows_are_sampled_depends_on_their_key_alone(snapshot: Snapshot, tmp_path: Path) -> None:

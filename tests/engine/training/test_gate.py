@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -6,12 +8,26 @@ from hypothesis import strategies as st
 
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Bound, GateRule
-from penstock.training.gate import INTERVALS, judge, summary_of
+from penstock.training.gate import Decision, compare, decide, summary_of
+from penstock.training.metrics import Values
 
 RANDOM = np.random.default_rng(0)
 OUTCOME = (RANDOM.random(400) < 0.3).astype(float)
 GOOD = np.clip(OUTCOME * 0.4 + RANDOM.random(400) * 0.6, 0, 1)
 NOISE = RANDOM.random(400)
+
+
+def judge(
+    rule: GateRule,
+    outcome: Values,
+    candidate: Values,
+    current: Values | None = None,
+    *,
+    current_version: int | None = None,
+    slices: Any = None,
+) -> Decision:
+    compared = compare(rule, outcome, candidate, current, slices=slices)
+    return decide(compared, current_version=current_version)
 
 
 def test_a_first_candidate_above_the_floor_passes() -> None:
@@ -128,5 +144,3 @@ def test_the_interval_is_that_of_the_same_numbers_and_of_no_others() -> None:
     assert judge(rule, OUTCOME, other, NOISE).interval != first.interval
     assert judge(rule, OUTCOME, GOOD, other).interval != first.interval
     assert judge(GateRule(metric="brier", margin=1.0, floor=1.0), OUTCOME, GOOD, NOISE).interval != first.interval
-    INTERVALS.clear()
-    assert judge(rule, OUTCOME, GOOD, NOISE) == first

@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Feature
-from penstock.training.importance import SHUFFLES, permutation_importances
+from penstock.training.evaluation import SHUFFLES, permutation_importances
 from penstock.training.metrics import METRICS
 
 NAMES = ("strong", "rare", "constant", "missing")

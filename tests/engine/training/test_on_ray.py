@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 import pytest
 
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
+from penstock.postgres.book import Book
 from penstock.processes import free_port
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot
 from penstock.training.candidate import Candidate
-from penstock.training.job import train
 from penstock.training.on_ray import connected
+from penstock.training.run import TrainingRun
+from penstock.training.skew import Skew
 from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import CONTRACT, rows_of
 
@@ -44,25 +45,16 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         cluster.stop(made)
 
 
-def made(settings: Settings, model: Model, said: list[str], holdout: Snapshot | None = None, **more: Any) -> Candidate:
-    training = rows_of(settings, "2026-02")
-    return train(
-        settings,
-        model,
-        "2026-03",
-        training,
-        holdout or rows_of(settings, "2026-03"),
-        declared_in="tests.engine.training.tank_declarations",
-        before=None,
-        code_version="test",
-        say=said.append,
-    )
+def made(settings: Settings, model: Model, test: Book, said: list[str], holdout: Snapshot | None = None) -> Candidate:
+    run = TrainingRun(settings, model, "2026-03", declared_in="tests.engine.training.tank_declarations")
+    training, holdout = rows_of(settings, "2026-02"), holdout or rows_of(settings, "2026-03")
+    return run.train(training, holdout, Skew(0, {}, {}), test, said.append)
 
 
-def test_a_task_makes_the_candidate_that_this_process_makes_and_tells_its_steps(settings: Settings) -> None:
+def test_a_task_makes_the_candidate_that_this_process_makes_and_tells_its_steps(settings: Settings, book: Book) -> None:
     here, there = [], []
-    expected = made(msgspec.structs.replace(settings, ray_address=""), MODEL, here)
-    found = made(settings, MODEL, there)
+    expected = made(msgspec.structs.replace(settings, ray_address=""), MODEL, book, here)
+    found = made(settings, MODEL, book, there)
 
     assert found == expected
     assert there[0].startswith("in a Ray task, process ")
@@ -70,14 +62,14 @@ def test_a_task_makes_the_candidate_that_this_process_makes_and_tells_its_steps(
     assert any("fitting" in step for step in there)
 
 
-def test_what_fails_in_the_task_fails_here_in_the_same_words(settings: Settings) -> None:
+def test_what_fails_in_the_task_fails_here_in_the_same_words(settings: Settings, book: Book) -> None:
     holdout = rows_of(settings, "2026-03")
     gone = replace(holdout, manifest=msgspec.structs.replace(holdout.manifest, id="f" * 64))
     with pytest.raises(PenstockError, match=f"snapshot {'f' * 12}: expected one in .*extract the table again"):
-        made(settings, MODEL, [], gone)
+        made(settings, MODEL, book, [], gone)
 
 
-def test_code_that_differs_on_the_node_is_refused_before_it_trains(settings: Settings) -> None:
+def test_code_that_differs_on_the_node_is_refused_before_it_trains(settings: Settings, book: Book) -> None:
     other = replace(MODEL, contract=msgspec.structs.replace(CONTRACT, entity=("tank", "site")))
     with pytest.raises(PenstockError, match="Install the same code on Ray's nodes"):
-        made(settings, other, [])
+        made(settings, other, book, [])

@@ -16,7 +16,7 @@ from penstock.releases.ledger import Proposal, ReleaseError, current, ledger, ro
 from penstock.settings import Settings
 from penstock.training.candidate import Candidate, make_candidate
 from penstock.training.gate import GateError
-from penstock.training.release import release_to_prod, release_to_test
+from penstock.training.run import TrainingRun
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 Train = Callable[..., Candidate]
@@ -43,13 +43,15 @@ def model() -> Model:
 def train(settings: Settings, model: Model) -> Train:
     def one(month: str = "2026-03", seed: int = 0) -> Candidate:
         training, holdout = (rows_of(settings, name, seed=seed) for name in ("2026-02", month))
-        return make_candidate(model, month, training, holdout, ArtifactStore(settings.artifacts), code_version="test")
+        held_out = TrainingRun(settings, model, month).held_out(holdout.id)
+        return make_candidate(model, month, training, held_out, ArtifactStore(settings.artifacts), code_version="test")
 
     return one
 
 
 def offer(settings: Settings, model: Model, proposal: Proposal, book: Book, **options: Any) -> Any:
-    return release_to_test(settings, model, proposal, book, who="me", why="test", **options)
+    run = TrainingRun(settings, model, proposal.month)
+    return run.release_to_test(proposal, book, who="me", why="test", **options)
 
 
 def test_a_candidate_has_a_card_with_slices_and_the_importances_of_what_decides(
@@ -98,7 +100,8 @@ def test_prod_takes_only_what_is_current_in_test_and_under_its_number(
     first, second = train(), train(seed=1)
 
     def to_prod(made: Candidate) -> Any:
-        return release_to_prod(settings, model, made.proposal, book, prod_book, who="me", why="test")
+        run = TrainingRun(settings, model, made.proposal.month)
+        return run.release_to_prod(made.proposal, book, prod_book, who="me", why="test")
 
     with pytest.raises(ReleaseError, match="Release it into TEST first"):
         to_prod(first)

@@ -19,13 +19,13 @@ from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import html, markdown
-from penstock.releases.ledger import current
+from penstock.releases.ledger import LedgerEntry, current
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate
 from penstock.training.frame import OutcomeError
 from penstock.training.gate import GateError
-from penstock.training.release import gate, release_to_test
+from penstock.training.run import TrainingRun
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 LEVELS = ("low", "fine", "high")
@@ -68,7 +68,13 @@ def month_of(settings: Settings, model: Model, month: str) -> Snapshot:
 
 def trained(settings: Settings, model: Model, month: str) -> Candidate:
     training, holdout = (month_of(settings, model, name) for name in ("2026-02", month))
-    return make_candidate(model, month, training, holdout, ArtifactStore(settings.artifacts), code_version="test")
+    held_out = TrainingRun(settings, model, month).held_out(holdout.id)
+    return make_candidate(model, month, training, held_out, ArtifactStore(settings.artifacts), code_version="test")
+
+
+def release(settings: Settings, model: Model, made: Candidate, book: Book) -> LedgerEntry:
+    run = TrainingRun(settings, model, made.proposal.month)
+    return run.release_to_test(made.proposal, book, who="me", why="test")
 
 
 @pytest.fixture
@@ -79,7 +85,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_several_classes_are_judged_carded_and_released(settings: Settings, book: Book) -> None:
     model = several()
     made = trained(settings, model, "2026-03")
-    entry = release_to_test(settings, model, made.proposal, book, who="me", why="test")
+    entry = release(settings, model, made, book)
 
     metrics = made.proposal.metrics
     assert metrics["judged_by"] == "log_loss"
@@ -97,7 +103,7 @@ def test_several_classes_are_judged_carded_and_released(settings: Settings, book
 def test_a_value_is_judged_carded_and_released(settings: Settings, book: Book) -> None:
     model = value()
     made = trained(settings, model, "2026-03")
-    entry = release_to_test(settings, model, made.proposal, book, who="me", why="test")
+    entry = release(settings, model, made, book)
 
     metrics = made.proposal.metrics
     assert metrics["mae_low"] < metrics["mae"] < metrics["mae_high"]
@@ -115,14 +121,14 @@ def test_a_value_is_judged_carded_and_released(settings: Settings, book: Book) -
 
 def test_a_worse_regressor_is_refused_by_its_error(settings: Settings, book: Book) -> None:
     model = value()
-    release_to_test(settings, model, trained(settings, model, "2026-03").proposal, book, who="me", why="test")
+    release(settings, model, trained(settings, model, "2026-03"), book)
     worse = replace(model, estimator=lambda: boosting(HistGradientBoostingRegressor, max_depth=1))
-    proposal = trained(settings, worse, "2026-04").proposal
+    made = trained(settings, worse, "2026-04")
 
-    decision = gate(settings, model, proposal, current(book, CONTRACT.model))
+    decision = TrainingRun(settings, model, "2026-04").judge(made.proposal, current(book, CONTRACT.model))
     assert not decision.passed
     with pytest.raises(GateError, match=r"mae .* is worse than"):
-        release_to_test(settings, worse, proposal, book, who="me", why="test")
+        release(settings, worse, made, book)
 
 
 def test_a_metric_of_another_task_cannot_be_declared() -> None:

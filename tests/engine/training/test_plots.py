@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from penstock.training import curves
-from penstock.training.curves import plot_of
+from penstock.training import plots
 from penstock.training.evaluation import Evaluation
 from penstock.training.metrics import Values, roc_auc
-from penstock.training.plots import png
+from penstock.training.plots import plot_of, png
 
 Draw = Callable[[Evaluation], Figure]
 
@@ -25,7 +24,7 @@ def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
         figures.append(figure)
         return png(figure)
 
-    monkeypatch.setattr(curves, "png", kept)
+    monkeypatch.setattr(plots, "png", kept)
 
     def drawn(evaluation: Evaluation) -> Figure:
         assert plot_of(evaluation).startswith(b"\x89PNG")

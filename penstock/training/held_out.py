@@ -1,0 +1,81 @@
+"""The held-out rows of a training run, and the scores of artifacts on them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from penstock.artifact import load as artifacts
+from penstock.declare.model import Model
+from penstock.releases.artifacts import ArtifactStore
+from penstock.snapshots.store import Snapshot
+from penstock.training.frame import TrainingRows, read_rows
+from penstock.training.gate import Comparison, compare
+from penstock.training.metrics import Values, score_of
+
+
+class HeldOut:
+    """The rows on which a candidate and a current release are compared.
+
+    A training run has one, and hands it from the candidate to the gates of both books: rows are read once, an artifact
+    is scored once, and two artifacts are compared once. Artifacts are named by the digests of their content, so a
+    result is the one that the next step would compute again.
+    """
+
+    def __init__(self, model: Model, snapshot: Snapshot, store: ArtifactStore, cache: Path) -> None:
+        self.model = model
+        self.snapshot = snapshot
+        self._store = store
+        self._cache = cache
+        self._scores: dict[str, Values | None] = {}
+        self._comparisons: dict[tuple[str, str | None], Comparison] = {}
+
+    @cached_property
+    def rows(self) -> TrainingRows:
+        """The rows, read from the snapshot at the first use."""
+        return read_rows(self.model, self.snapshot)
+
+    def keep_scores(self, artifact: str, scores: Values) -> None:
+        """Keep the scores of an artifact that its maker has computed already."""
+        self._scores[artifact] = scores
+
+    def scores(self, artifact: str) -> Values | None:
+        """The scores of a stored artifact; None if it needs features, or answers in classes, that the model lacks."""
+        if artifact not in self._scores:
+            self._scores[artifact] = self._compute(artifact)
+        return self._scores[artifact]
+
+    def compare(self, candidate: str, current: str | None) -> Comparison:
+        """The metrics of the candidate's artifact and of the current release's, if there is one, by the model's gate.
+
+        Where `scores` returns None for the candidate, its scores are taken as 0.5; for the current release, as absent.
+        """
+        if (candidate, current) not in self._comparisons:
+            rows = self.rows
+            with ThreadPoolExecutor(1) as beside:
+                candidate_scores = beside.submit(self.scores, candidate)
+                current_scores = self.scores(current) if current else None
+            scores = candidate_scores.result()
+            self._comparisons[candidate, current] = compare(
+                self.model.gate,
+                rows.outcome,
+                np.full(self._shape, 0.5) if scores is None else scores,
+                current_scores,
+                slices=rows.slices,
+            )
+        return self._comparisons[candidate, current]
+
+    def _compute(self, artifact: str) -> Values | None:
+        loaded = artifacts.load(self._store.fetch(artifact, self._cache))
+        names = [feature.name for feature in loaded.features]
+        if not set(names) <= {feature.name for feature in self.model.contract.features}:
+            return None
+        scores = score_of(loaded.predict({name: self.rows.vectors[name] for name in names}))
+        return scores if scores.shape == self._shape else None
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """The shape of the model's scores for these rows."""
+        classes = (len(self.model.contract.output.classes),) if self.model.task == "multiclass" else ()
+        return (len(self.rows.outcome), *classes)

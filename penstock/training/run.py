@@ -1,0 +1,216 @@
+"""One training run, from the warehouse to both books: the steps that `penstock train` and the Dagster assets call."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from penstock.artifact import load as artifacts
+from penstock.code_version import code_version
+from penstock.declare.model import Model
+from penstock.declare.project import Declarations
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
+from penstock.extract.extract import extract, extract_training_rows
+from penstock.postgres.book import Book
+from penstock.postgres.pointer import current as current_pointer
+from penstock.publish.publish import publish
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, release
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.training.gate import Decision, GateError, decide
+from penstock.training.held_out import HeldOut
+from penstock.training.job import Job, Say, work
+from penstock.training.months import windows
+from penstock.training.skew import Skew, skew
+from penstock.warehouse.opening import open_warehouse
+
+if TYPE_CHECKING:
+    from penstock.training.candidate import Candidate
+
+RowSet = Literal["training_set", "holdout_set"]
+ROWS_COMPARED = 2_000
+
+
+class TrainingRun:
+    """The run of one model and one month. Its steps, in their order:
+
+    1. `prepare` creates the tables inside the warehouse that the lookups need.
+    2. `extract` stores the snapshots of the training set and of the held-out set.
+    3. `publish` publishes those of `missing_tables`.
+    4. `compare_with_serving` sends held-out rows through the serving lookup.
+    5. `train` fits, packs and stores the candidate.
+    6. `release_to_test` and `release_to_prod` move the pointers of the books, if `judge` finds no reason against it.
+
+    Held-out rows and their scores are computed once and kept for the later steps. `tables` are those of the model's
+    lookups; `declared_in` is the module whose function `declared` returns the model, for a Ray task.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: Model,
+        month: str,
+        tables: Sequence[ReplicatedTable] = (),
+        *,
+        declared_in: str = "penstock.declare.discovery",
+    ) -> None:
+        self.settings, self.model, self.month = settings, model, month
+        self.name = model.contract.model
+        self.tables = {table.name: table for table in tables}
+        self.snapshots, self.artifacts = SnapshotStore(settings.snapshots), ArtifactStore(settings.artifacts)
+        self._declared_in = declared_in
+        self._windows = windows(month, model.window_months)
+        self._held_out: HeldOut | None = None
+
+    def prepare(self, declarations: Declarations) -> None:
+        """Run the preparations on which the model's lookups are based."""
+        needed = {p.name: p for table in self.tables.values() for p in declarations.preparations_for(table)}
+        warehouse = open_warehouse(self.settings)
+        for preparation in needed.values():
+            warehouse.prepare(preparation.script)
+
+    def window(self, rows: RowSet) -> tuple[datetime, datetime]:
+        """From when (inclusive) until when (exclusive) the rows were asked, UTC."""
+        window = self._windows
+        if rows == "training_set":
+            return window.training_from, window.holdout_from
+        return window.holdout_from, window.holdout_until
+
+    def extract(self, rows: RowSet) -> Snapshot:
+        """Extract the training set or the held-out set from the warehouse."""
+        since, until = self.window(rows)
+        name = self._snapshot_name(rows)
+        return extract_training_rows(self.settings, self.model, self.tables, name=name, since=since, until=until)
+
+    def extract_both(self) -> tuple[Snapshot, Snapshot]:
+        """Extract the training set and the held-out set. The warehouse runs one query while the other's rows are
+        checked."""
+        with ThreadPoolExecutor(1) as beside:
+            holdout = beside.submit(self.extract, "holdout_set")
+            training = self.extract("training_set")
+        return training, holdout.result()
+
+    def latest(self, rows: RowSet) -> Snapshot:
+        """The newest stored training set or held-out set of the month; PenstockError if there is none."""
+        found = self.snapshots.latest(self._snapshot_name(rows))
+        if found is None:
+            todo = f"Materialize {self.name}/{rows} for {self.month}."
+            raise PenstockError(f"{rows} of {self.month}", expected="a snapshot", found="none", todo=todo)
+        return found
+
+    def missing_tables(self, books: Sequence[Book]) -> list[ReplicatedTable]:
+        """The tables of the model's lookups that one of the books does not have yet."""
+        missing = set()
+        for book in books:
+            with book.connect() as connection:
+                missing |= {name for name in self.tables if current_pointer(connection, name) is None}
+        return [table for name, table in self.tables.items() if name in missing]
+
+    def publish(self, tables: Sequence[ReplicatedTable], books: Sequence[Book]) -> None:
+        """Extract tables and publish them into the books."""
+        for table in tables:
+            publish(extract(self.settings, table), table, books, who="penstock train")
+
+    def compare_with_serving(self, holdout: Snapshot, test: Book) -> Skew:
+        """How the feature vectors of held-out rows differ when the lookups of TEST make them."""
+        return skew(test, self.model, holdout, rows=ROWS_COMPARED)
+
+    def train(self, training: Snapshot, holdout: Snapshot, compared: Skew, test: Book, say: Say) -> "Candidate":
+        """The candidate: trained in a Ray task where PENSTOCK_RAY_ADDRESS names a cluster, else in this process.
+
+        SkewError if training and serving were found to differ.
+        """
+        compared.demand_none(self.name)
+        job = Job(
+            declared_in=self._declared_in,
+            model=self.name,
+            contract=self.model.contract.digest(),
+            month=self.month,
+            training=training.id,
+            holdout=holdout.id,
+            snapshots=self.settings.snapshots,
+            artifacts=self.settings.artifacts,
+            code_version=code_version(),
+            before=current(test, self.name),
+        )
+        if self.settings.ray_address:
+            from penstock.training.on_ray import train_on_ray
+
+            return train_on_ray(self.settings.ray_address, job, self.model.ray_options, say)
+        return work(job, self.held_out(holdout.id), self.settings.artifact_cache, say)
+
+    def held_out(self, snapshot_id: str) -> HeldOut:
+        """The held-out rows of this snapshot with what is known of them, kept from step to step."""
+        if self._held_out is None or self._held_out.snapshot.id != snapshot_id:
+            snapshot = self.snapshots.open(snapshot_id)
+            self._held_out = HeldOut(self.model, snapshot, self.artifacts, self.settings.artifact_cache)
+        return self._held_out
+
+    def proposal_of(self, artifact: str) -> Proposal:
+        """The proposal to release a stored artifact, from its own metadata; for a release after the training."""
+        metadata = artifacts.load(self.artifacts.fetch(artifact, self.settings.artifact_cache)).metadata
+        return Proposal(
+            model=str(metadata["model"]),
+            artifact=artifact,
+            contract=str(metadata["contract"]),
+            month=str(metadata["month"]),
+            training_snapshot=str(metadata["training_snapshot"]),
+            holdout_snapshot=str(metadata["holdout_snapshot"]),
+            metrics=metadata["metrics"],
+            code_version=code_version(),
+        )
+
+    def judge(self, proposal: Proposal, before: LedgerEntry | None) -> Decision:
+        """The decision of the gate: candidate and current release, compared on the candidate's held-out rows."""
+        held_out, running = self.held_out(proposal.holdout_snapshot), self.model.contract.digest()
+        comparison = held_out.compare(proposal.artifact, before.artifact if before else None)
+        reasons: list[str] = []
+        if proposal.contract != running:
+            reasons.append(f"its contract {proposal.contract[:12]} is not the running one {running[:12]}")
+        if before is not None and proposal.month < before.month:
+            reasons.append(f"its month {proposal.month} is older than {before.month} of release {before.version}")
+        if before is not None and held_out.scores(before.artifact) is None:
+            reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
+        if held_out.scores(proposal.artifact) is None:
+            reasons.append("it needs features, or has classes, that the contract does not have")
+        version = before.version if before else None
+        return decide(comparison, current_version=version, further_reasons=tuple(reasons))
+
+    def release_to_test(
+        self, proposal: Proposal, test: Book, *, who: str, why: str, override: bool = False
+    ) -> LedgerEntry:
+        """Release into TEST if the gate lets it; GateError, and nothing changed, if not."""
+        return self._release(proposal, test, who, why, override, None)
+
+    def release_to_prod(
+        self, proposal: Proposal, test: Book, prod: Book, *, who: str, why: str, override: bool = False
+    ) -> LedgerEntry:
+        """Release into PROD what is current in TEST, under the same version, if PROD's own gate lets it."""
+        there = current(test, proposal.model)
+        if there is None or there.artifact != proposal.artifact:
+            raise ReleaseError(
+                f"release of {proposal.model} into PROD",
+                expected="an artifact that is current in TEST",
+                found=f"{proposal.artifact[:12]}, while TEST has {there.artifact[:12] if there else 'none'}",
+                todo="Release it into TEST first.",
+            )
+        return self._release(proposal, prod, who, why, override, there.version)
+
+    def _release(
+        self, proposal: Proposal, book: Book, who: str, why: str, override: bool, version: int | None
+    ) -> LedgerEntry:
+        def verdict(before: LedgerEntry | None) -> Verdict:
+            """Computed inside the transaction that moves the pointer."""
+            decision = self.judge(proposal, before)
+            if not decision.passed and not override:
+                raise GateError(proposal.model, decision)
+            return Verdict("release" if decision.passed else "override", msgspec.to_builtins(decision))
+
+        return release(book, proposal, verdict, who=who, why=why, version=version)
+
+    def _snapshot_name(self, rows: RowSet) -> str:
+        return f"{self.name}.{rows}.{self.month}"
