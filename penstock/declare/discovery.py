@@ -1,4 +1,4 @@
-"""All that a project declares, found by convention and without Dagster."""
+"""Finds all that a project declares, by convention and without Dagster."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from penstock.project import declaration_modules
 
 @cache
 def declared() -> Declarations:
-    """What every module that declares MODEL, TABLES, PREPARATIONS or SOURCES says."""
+    """The MODEL, TABLES, PREPARATIONS and SOURCES of all declaration files."""
     sources: dict[str, str] = {}
     preparations: dict[str, Preparation] = {}
     tables: dict[str, ReplicatedTable] = {}

@@ -1,4 +1,4 @@
-"""The metrics by which models are judged: for which task each is, and in which direction it is better."""
+"""The metrics by which models are judged: the tasks of each, and whether more of it is better."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,18 +32,18 @@ MEASURES: dict[MetricName, Measure] = {
 
 
 def task_of(output: Output) -> Task:
-    """What kind of question a model with this output answers."""
+    """The task of a model with this output."""
     if output.kind == "regressor":
         return "regression"
     return "multiclass" if len(output.classes) > 2 else "binary"
 
 
 def measures_for(task: Task) -> list[MetricName]:
-    """The metrics that fit a task."""
+    """The metrics of a task."""
     return [name for name, measure in MEASURES.items() if task in measure.tasks]
 
 
 def judged_by(metrics: Mapping[str, Any]) -> MetricName:
-    """The metric that the metrics of a ledger entry name as the one that judged."""
+    """The gate's first metric, by which the candidate of a ledger entry was judged."""
     found = metrics.get("judged_by", "roc_auc")
     return next((name for name in MEASURES if name == found), "roc_auc")

@@ -1,4 +1,4 @@
-"""The declaration of one model: what it is trained on, with what, and by which rule it is released."""
+"""The declaration of one model: its rows, its estimator, and the gate of its releases."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,10 @@ from penstock.errors import PenstockError
 
 @dataclass(frozen=True)
 class Bound:
-    """What one metric must be on the candidate's held-out rows: as good as `floor`, and not worse than that of the
-    current release by more than `margin`. Which direction is better goes without saying, see `measures.MEASURES`.
+    """The bound of one metric on the candidate's held-out rows.
+
+    - The metric must reach `floor`; a metric of which less is better (see `metrics.MEASURES`) must not exceed it.
+    - It must not be worse than that of the current release by more than `margin`.
     """
 
     metric: MetricName
@@ -24,11 +26,11 @@ class Bound:
 
 @dataclass(frozen=True)
 class GateRule:
-    """By which rule a candidate becomes a release.
+    """The conditions under which a candidate becomes a release, on the candidate's held-out rows.
 
-    On the candidate's held-out rows its `metric` must reach `floor`, and must not be worse than that of
-    the current release by more than `margin`; so must every further metric of `also`. On every slice (the values
-    of the request field `slice_by`) the first metric must reach `slice_floor`.
+    - `metric` must reach `floor`, and must not be worse than that of the current release by more than `margin`.
+    - Each further metric of `also` has a floor and a margin of its own.
+    - `metric` must reach `slice_floor` on every slice, that is for each value of the request field `slice_by`.
     """
 
     metric: MetricName = "roc_auc"
@@ -46,17 +48,21 @@ class GateRule:
 
 @dataclass(frozen=True)
 class Model:
-    """One model. `query` gives the request fields, `asked_at` and the `outcome` of rows that lie between
-    the bound values `:from` and `:until` (UTC); lookups are joined to it by the contract.
+    """One model.
 
-    The month that a candidate is named by is held out; `window_months` before it are trained on. `reads`
-    names the raw tables of `query`. `base_rate_by` gives each row's group; the mean outcome of the group is
-    the baseline that a model has to beat. `continues` says how a month goes on from the current release's
-    estimator, on the rows that are new since; without it each month is trained anew on the whole window.
-
-    An outcome in text is one of the output's classes. Of more than `most_training_rows` that many are trained on,
-    chosen by the digest of their key, so that the same snapshot gives the same rows. `ray_options` are what the
-    candidate's task asks of Ray where it runs there, such as `{"num_cpus": 8}`.
+    - `query`: SQL for the request fields, `asked_at` and the `outcome` of rows that were asked between the bound values
+      `:from` and `:until` (UTC). The lookups of the contract are joined to it. `reads`: the raw tables that it reads.
+    - `outcome`: the column of what really happened. An outcome in text is one of the output's classes.
+    - `shape`: what the extracted rows must look like.
+    - `estimator`: returns a new, unfitted estimator.
+    - `window_months`: how many months are trained on. The month after them, by which a candidate is named, is held out.
+    - `continues`: how the estimator of the current release is trained further, on the rows that are new since; without
+      it each month is trained anew on the whole window.
+    - `most_training_rows`: with more rows, a sample of that many is trained on. Rows are chosen by a hash of their key,
+      so that equal snapshots have equal samples.
+    - `base_rate_by`: returns each row's group. The mean outcome of the group is the baseline that a model has to beat.
+    - `requests_query`: SQL for requests that a backend would send next.
+    - `ray_options`: the resources of the training task where it runs on Ray, such as `{"num_cpus": 8}`.
     """
 
     contract: Contract

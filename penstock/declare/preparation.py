@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Preparation:
-    """`script` creates the table `prepared.<name>` from the raw tables that it `reads`."""
+    """A table `prepared.<name>`, which the SQL of `script` creates from the raw tables that it `reads`."""
 
     name: str
     script: str

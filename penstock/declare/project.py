@@ -1,4 +1,4 @@
-"""Everything that is declared, by name."""
+"""Everything that a project declares, by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Declarations:
         return self.tables[name]
 
     def groups(self) -> list[tuple[ReplicatedTable, ...]]:
-        """The replicated tables as they become current: those of a group together, any other alone."""
+        """The replicated tables in groups that become current together. A table without a group is alone in one."""
         found: dict[tuple[str, str], tuple[ReplicatedTable, ...]] = {}
         for table in self.tables.values():
             place = (table.group, "" if table.group else table.name)
@@ -39,7 +39,7 @@ class Declarations:
         return list(found.values())
 
     def preparations_for(self, table: ReplicatedTable) -> list[Preparation]:
-        """What has to be prepared in the warehouse before the table can be extracted."""
+        """The preparations that must run in the warehouse before the table can be extracted."""
         return [self.preparations[key.split("/")[1]] for key in table.after if key.startswith("prepared/")]
 
     def tables_for(self, model: Model) -> list[ReplicatedTable]:

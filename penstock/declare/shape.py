@@ -1,4 +1,4 @@
-"""Checking that what comes out of the warehouse has the declared shape, batch by batch."""
+"""Checking batch by batch that extracted rows have the declared shape."""
 
 import hashlib
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class ShapeError(PenstockError):
 
 
 def shape_check(shape: pa.DataFrameSchema, name: str) -> Callable[[pyarrow.RecordBatch], None]:
-    """A function that raises ShapeError for a batch that is not of the shape; `name` is for the message."""
+    """A function that raises ShapeError for a batch without the shape. `name` stands in the message."""
     seen = 0
 
     def check(batch: pyarrow.RecordBatch) -> None:
@@ -51,7 +51,7 @@ def shape_check(shape: pa.DataFrameSchema, name: str) -> Callable[[pyarrow.Recor
 
 
 def described(shape: pa.DataFrameSchema) -> list[dict[str, Any]]:
-    """The shape as rows of column, type, nullable and checks, for people."""
+    """The columns of the shape for people: each with type, nullable and checks."""
     return [
         {
             "column": name,
@@ -64,7 +64,7 @@ def described(shape: pa.DataFrameSchema) -> list[dict[str, Any]]:
 
 
 def shape_text(shape: pa.DataFrameSchema) -> str:
-    """A digest of columns, types and the names of all checks, 64 hex digits: the same for the same shape."""
+    """A digest of the shape's columns, types and the names of all checks, 64 hex digits."""
     checks = [str(check.error or check.name) for check in shape.checks]
     return hashlib.sha256(repr((described(shape), checks, shape.strict, shape.unique)).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""The declaration of one replicated table: what is extracted, what it must look like, how it is looked up."""
+"""The declaration of one replicated table: its extract, its shape, and its lookups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,20 +13,21 @@ from penstock.contract.contract import Lookup
 class ReplicatedTable:
     """One table that is extracted from the warehouse and published into the books.
 
-    `query` is SQL that runs in the warehouse. `key` is unique and orders the snapshot. Row bounds:
-    fewer than `minimum_rows`, or a drop by more than the share `largest_drop` against the current
-    snapshot, stops the publish.
-
-    With a `watermark`, a column that grows with every change of a row, only rows at or above the last snapshot's
-    greatest value are extracted, and stored and published on top of the last full extract. Rows that were deleted, or
-    changed without a greater watermark, are seen at the next full extract, due once the last one is older than
-    `full_every` or the changes since then are more than the share `largest_delta` of it.
-
-    `version_query` is cheap SQL whose result changes whenever that of `query` does. While it stays the same, the
-    last snapshot holds and nothing is extracted.
-
-    Tables of the same `group` are extracted in one run, by the schedule of the first of them, and become current in one
-    transaction.
+    - `query`: SQL that runs in the warehouse. `key`: the columns that are unique and order the rows.
+    - `shape`: what the extracted rows must look like.
+    - `after`: the tables on which `query` depends, as `warehouse/<name>` or `prepared/<name>`.
+    - `minimum_rows`, `largest_drop`: fewer rows, or a drop by a larger share of the current snapshot's rows, stop the
+      publish.
+    - `fresh_within`: the greatest age of the content in a book.
+    - `watermark`: a column that grows with every change of a row. Only rows at or above the last snapshot's greatest
+      value are extracted, and stored and published on top of the last full extract.
+    - `full_every`, `largest_delta`: when the next full extract is due, because the last one is older, or the changes
+      since are a larger share of it. Only a full extract sees rows that were deleted, or changed without a greater
+      watermark.
+    - `version_query`: cheap SQL whose result changes whenever that of `query` does. While its result stays the same,
+      nothing is extracted.
+    - `group`: tables of the same group are extracted in one run, by the schedule of the first of them, and become
+      current in one transaction.
     """
 
     name: str

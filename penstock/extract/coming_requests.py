@@ -1,4 +1,4 @@
-"""Real requests that a backend would send next, from the warehouse."""
+"""Requests that a backend would send next, read from the warehouse."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from penstock.warehouse.opening import open_warehouse
 def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:
     """Up to `count` different requests, soonest first, as JSON-ready mappings that the contract accepts.
 
-    A field that the warehouse has no value for is left out, where the contract lets it.
+    A field without a value in the warehouse is left out where the contract has it optional.
     """
     bound = {"now": settings.now(), "count": count}
     with open_warehouse(settings).batches(model.requests_query, bound) as batches:

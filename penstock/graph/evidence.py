@@ -1,9 +1,11 @@
-"""What a step shows of itself in the Dagster UI: schemas, queries, tables of rows, plots."""
+"""The metadata that a step shows in the Dagster UI: schemas, queries, tables of rows, plots."""
 
 import base64
 import math
+import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import dagster as dg
@@ -18,7 +20,7 @@ FAILURES_SHOWN = 50
 
 
 def image(png: bytes) -> dg.MarkdownMetadataValue:
-    """A picture that the UI shows where it stands."""
+    """A picture that the UI shows within the page."""
     return dg.MetadataValue.md(f"![plot](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
@@ -37,7 +39,7 @@ def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableM
 
 
 def column_schema(shape: pa.DataFrameSchema) -> dg.TableSchema:
-    """The declared shape as Dagster shows columns."""
+    """The declared shape as Dagster's schema of columns."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -68,7 +70,7 @@ def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str
 
 
 def failing_rows(error: ShapeError) -> dict[str, dg.MetadataValue[Any]]:
-    """How many values fail the shape, and the first of them."""
+    """The number of values that fail the shape, and the first of them as a table."""
     shown = error.failures.head(FAILURES_SHOWN)
     return {
         "failing_values": dg.MetadataValue.int(len(error.failures)),
@@ -98,8 +100,15 @@ def publication_evidence(publication: Publication, now: datetime) -> dict[str, A
     return evidence
 
 
-def past_numbers(context: dg.AssetExecutionContext, key: dg.AssetKey, name: str) -> list[tuple[float, float]]:
-    """The number `name` of the asset's last materializations, oldest first, with their Unix times."""
+def publish_history(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: int) -> dg.MarkdownMetadataValue:
+    """A plot of a published table: its rows and the hours between its publishes, of the last ones and this one."""
+    counts = [*_past_numbers(context, key, "dagster/row_count"), (time.time(), float(rows))]
+    gaps = [(later, (later - earlier) / 3600) for (earlier, _), (later, _) in pairwise(counts)]
+    return image(_two_plots(counts, gaps, f"{key.path[-1]} in {key.path[0].upper()}"))
+
+
+def _past_numbers(context: dg.AssetExecutionContext, key: dg.AssetKey, name: str) -> list[tuple[float, float]]:
+    """(Unix time, value) of the number `name` in the asset's last materializations, oldest first."""
     records = context.instance.fetch_materializations(key, limit=HISTORY).records
     numbers = []
     for record in reversed(records):
@@ -107,6 +116,28 @@ def past_numbers(context: dg.AssetExecutionContext, key: dg.AssetKey, name: str)
         if value is not None and isinstance(value.value, int | float):
             numbers.append((record.timestamp, float(value.value)))
     return numbers
+
+
+def _two_plots(rows: Sequence[tuple[float, float]], gaps: Sequence[tuple[float, float]], title: str) -> bytes:
+    """Rows, and hours since the publish before, over Unix time. matplotlib is loaded here, when it is needed."""
+    from matplotlib.dates import DateFormatter
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    from penstock.training.plots import INK, png
+
+    figure = Figure(figsize=(9, 2.6))
+    left, right = figure.subplots(1, 2)
+    figure.subplots_adjust(left=0.08, right=0.98, bottom=0.2, top=0.86)
+    for axes, points, label in ((left, rows, "rows"), (right, gaps, "hours since the publish before")):
+        axes.plot(
+            [datetime.fromtimestamp(at, UTC) for at, _ in points], [value for _, value in points], "o-", color=INK
+        )
+        axes.set(title=f"{title}: {label}", ylim=(0, None))
+        axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(DateFormatter("%d %b %H:%M", tz=UTC))  # type: ignore[no-untyped-call] # matplotlib has no types
+    return png(figure)
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

@@ -1,4 +1,4 @@
-"""How a step fails: transient database errors are tried again, refusals are not and say why."""
+"""How a step fails: a transient database error is tried again; a PenstockError is not, and is shown with its parts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ SECONDS_BETWEEN = 5
 
 @contextmanager
 def faults() -> Iterator[None]:
-    """Turn what a step raises into what Dagster should do about it."""
+    """Turn the errors of a step into Dagster's requests to retry, or into failures."""
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, psycopg.OperationalError) as error:

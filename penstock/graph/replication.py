@@ -1,8 +1,6 @@
 """A replicated table as assets: its snapshot, and its publication in TEST and then in PROD."""
 
-import time
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import dagster as dg
 
@@ -11,7 +9,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract
 from penstock.graph.environment import Environment
-from penstock.graph.evidence import failing_rows, image, past_numbers, publication_evidence, snapshot_evidence
+from penstock.graph.evidence import failing_rows, publication_evidence, publish_history, snapshot_evidence
 from penstock.graph.faults import faults
 from penstock.graph.standing_checks import without_standing_checks
 from penstock.graph.warehouse import POOL
@@ -98,7 +96,7 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
                 evidence = publication_evidence(published, environment.settings.now())
                 yield dg.MaterializeResult(
                     asset_key=key,
-                    metadata={**evidence, "history": _history(context, key, published.rows)},
+                    metadata={**evidence, "history": publish_history(context, key, published.rows)},
                     data_version=dg.DataVersion(published.snapshot),
                     check_results=[
                         dg.AssetCheckResult(
@@ -141,17 +139,3 @@ def _newest(environment: Environment, table: ReplicatedTable) -> Snapshot:
             f"table {table.name}", expected="a snapshot", found="none", todo=f"Materialize snapshot/{table.name}."
         )
     return newest
-
-
-def _history(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: int) -> dg.MarkdownMetadataValue:
-    """Rows and freshness over the last materializations and this one."""
-    from penstock.graph.table_history import history
-
-    counts = [*past_numbers(context, key, "dagster/row_count"), (time.time(), float(rows))]
-    gaps = [(later, (later - earlier) / 3600) for (earlier, _), (later, _) in pairwise(counts)]
-    return image(history(counts, gaps, table_title(key)))
-
-
-def table_title(key: dg.AssetKey) -> str:
-    """`table in BOOK`."""
-    return f"{key.path[-1]} in {key.path[0].upper()}"

@@ -1,4 +1,4 @@
-"""Retention as a scheduled asset: what the policy lets go is shown first, then dropped."""
+"""Retention as a scheduled asset: what the policy allows to drop is shown first, then dropped."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Checks of replicated tables that run on a schedule of their own, or on demand: still verified, and fresh."""
+"""Checks of replicated tables on a schedule of their own, or on demand: still verified, and fresh."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -62,7 +62,7 @@ def standing_checks(table: ReplicatedTable) -> dg.AssetChecksDefinition:
 
 
 def without_standing_checks(selection: dg.AssetSelection, tables: Sequence[str]) -> dg.AssetSelection:
-    """A selection of assets with the checks that come with them, less the standing ones."""
+    """A selection of assets and their checks, without the standing checks of the tables."""
     return selection - dg.AssetSelection.checks(*_check_keys(tables))
 
 

@@ -18,11 +18,11 @@ class WarehouseError(PenstockError):
 
 
 class Warehouse(Protocol):
-    """Where the data lives. Queries bind values as `:name`."""
+    """A warehouse of any kind. Its queries bind values as `:name`."""
 
     @property
     def dialect(self) -> str:
-        """`duckdb`, or the name that SQLAlchemy gives the dialect."""
+        """`duckdb`, or SQLAlchemy's name of the dialect."""
 
     def batches(
         self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()

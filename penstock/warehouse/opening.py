@@ -1,4 +1,4 @@
-"""The warehouse: one interface, two implementations, a DuckDB file and any SQLAlchemy URL."""
+"""Opening the warehouse that the settings name: a DuckDB file, or any SQLAlchemy URL."""
 
 from penstock.settings import Settings
 from penstock.warehouse.interface import Warehouse

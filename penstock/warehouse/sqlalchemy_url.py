@@ -37,7 +37,7 @@ class SqlWarehouse:
 
     @cached_property
     def engine(self) -> sa.Engine:
-        """The engine; bare `postgresql://` means psycopg 3."""
+        """The SQLAlchemy engine; bare `postgresql://` means psycopg 3."""
         return sa.create_engine(self.url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True)
 
     @property
@@ -80,7 +80,7 @@ def _types(result: sa.CursorResult[Any]) -> list[pa.DataType | None]:
 
 
 def _reader(result: sa.CursorResult[Any]) -> pa.RecordBatchReader:
-    """The result as Arrow: known types by the cursor's word, the others as the first batch shows them."""
+    """The result as Arrow. A type that the cursor does not name is inferred from the first batch."""
     names, types = list(result.keys()), _types(result)
     partitions = result.partitions(BATCH_ROWS)
     first = _arrays(next(partitions, []), types)
