@@ -60,9 +60,10 @@ def extract_training_rows(
 ) -> Snapshot:
     """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time."""
     warehouse, key = open_warehouse(settings), model.contract.entity
-    queries = {table.name: table.query for table in tables.values()}
-    query = training_query(model.contract, model.query, queries, warehouse.dialect)
+    window = {"from": since, "until": until}
+    queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
+    query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
     store = SnapshotStore(settings.snapshots)
-    with warehouse.batches(query, {"from": since, "until": until}, key=key) as batches:
+    with warehouse.batches(query, window, key=key) as batches:
         check = shape_check(model.shape, name)
         return store.write(name, batches, Recipe(query, key), as_of=settings.now(), check=check)

@@ -12,6 +12,7 @@ from penstock.errors import PenstockError
 from penstock.snapshots.proof import check_file
 from penstock.snapshots.snapshot import Recipe, Snapshot, SnapshotError
 from penstock.warehouse.interface import Warehouse, quoted
+from penstock.warehouse.query_text import subquery
 
 WATERMARK = "watermark"
 """The name under which the last snapshot's greatest watermark is bound."""
@@ -68,8 +69,8 @@ def extendable(table: ReplicatedTable, recipe: Recipe, last: Snapshot | None, no
 
 def changes_query(table: ReplicatedTable) -> str:
     """The rows of the table's query whose watermark is at least `:watermark`, and those without a watermark."""
-    column, inner = quoted(table.watermark), table.query.rstrip().rstrip(";")
-    return f"SELECT * FROM ({inner}) AS extract WHERE {column} >= :{WATERMARK} OR {column} IS NULL"
+    column, inner = quoted(table.watermark), subquery(table.query)
+    return f"SELECT * FROM (\n{inner}) AS extract WHERE {column} >= :{WATERMARK} OR {column} IS NULL"
 
 
 def greatest_watermark(snapshot: Snapshot, column: str) -> object | None:

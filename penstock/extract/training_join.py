@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from penstock.contract.contract import Contract, Lookup
 from penstock.errors import ContractError
 from penstock.warehouse.interface import quoted
+from penstock.warehouse.query_text import subquery
 
 
 def training_query(contract: Contract, base: str, tables: Mapping[str, str], dialect: str) -> str:
@@ -24,7 +25,7 @@ def training_query(contract: Contract, base: str, tables: Mapping[str, str], dia
                 found=repr(lookup.table),
             )
         alias = quoted(f"lookup_{lookup.name}")
-        query = tables[lookup.table].strip().rstrip(";")
+        query = subquery(tables[lookup.table])
         joins.append(_join(lookup, alias, query, dialect))
         columns += [
             f"{alias}.{quoted(column.name)} AS {quoted(name)}"
@@ -34,19 +35,19 @@ def training_query(contract: Contract, base: str, tables: Mapping[str, str], dia
             demanded.append(f"{alias}.{quoted(next(iter(lookup.key)))} IS NOT NULL")
     where = f"\nWHERE {' AND '.join(demanded)}" if demanded else ""
     listed = ",\n    ".join(columns)
-    return f"SELECT {listed}\nFROM (\n{base.strip().rstrip(';')}\n) AS asked\n" + "\n".join(joins) + where
+    return f"SELECT {listed}\nFROM (\n{subquery(base)}) AS asked\n" + "\n".join(joins) + where
 
 
 def _join(lookup: Lookup, alias: str, query: str, dialect: str) -> str:
     if lookup.as_of is None:
-        return f"LEFT JOIN (\n{query}\n) AS {alias}\n    ON {' AND '.join(_equal(lookup, alias))}"
+        return f"LEFT JOIN (\n{query}) AS {alias}\n    ON {' AND '.join(_equal(lookup, alias))}"
     known_at, asked_at = lookup.as_of
     if dialect == "duckdb":
         conditions = [*_equal(lookup, alias), f"asked.{quoted(asked_at)} >= {alias}.{quoted(known_at)}"]
-        return f"ASOF LEFT JOIN (\n{query}\n) AS {alias}\n    ON {' AND '.join(conditions)}"
+        return f"ASOF LEFT JOIN (\n{query}) AS {alias}\n    ON {' AND '.join(conditions)}"
     conditions = [*_equal(lookup, "known"), f"known.{quoted(known_at)} <= asked.{quoted(asked_at)}"]
     return (
-        f"LEFT JOIN LATERAL (\nSELECT * FROM (\n{query}\n) AS known WHERE {' AND '.join(conditions)}\n"
+        f"LEFT JOIN LATERAL (\nSELECT * FROM (\n{query}) AS known WHERE {' AND '.join(conditions)}\n"
         f"ORDER BY known.{quoted(known_at)} DESC LIMIT 1\n) AS {alias} ON true"
     )
 

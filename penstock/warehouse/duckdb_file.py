@@ -13,7 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from penstock.warehouse.interface import BATCH_ROWS, BOUND, WarehouseError, quoted
+from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted
+from penstock.warehouse.query_text import bind, subquery
 
 log = logging.getLogger("penstock.warehouse")
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
@@ -42,16 +43,21 @@ class DuckDBWarehouse:
 
         WarehouseError with DuckDB's own words if the query is refused.
         """
-        statement, values = BOUND.sub(r"$\1", query), dict(bound or {})
+        values = dict(bound or {})
+        statement = subquery(bind(query, values, "${}".format))
         with self.connect(read_only=True) as connection:
             try:
                 if key and not comes_in_order(connection, statement, values, key):
-                    statement = f"SELECT * FROM ({statement}) ORDER BY {', '.join(map(quoted, key))}"
+                    statement = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(map(quoted, key))}"
                 # Closed by name: an unfinished reader that somebody still holds would keep the file open.
                 with connection.sql(statement, params=values).to_arrow_reader(BATCH_ROWS) as reader:
                     yield reader
             except duckdb.Error as error:
                 raise WarehouseError("query", found=str(error), todo=f"The query was: {query}") from error
+
+    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002
+        """See `Warehouse.natural`; DuckDB's types are so already."""
+        return query
 
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""

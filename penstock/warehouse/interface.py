@@ -1,6 +1,5 @@
 """What every kind of warehouse does, and how names are quoted in its SQL."""
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -10,7 +9,6 @@ import pyarrow as pa
 from penstock.errors import PenstockError
 
 BATCH_ROWS = 65_536
-BOUND = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 
 
 class WarehouseError(PenstockError):
@@ -28,6 +26,10 @@ class Warehouse(Protocol):
         self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()
     ) -> AbstractContextManager[pa.RecordBatchReader]:
         """The rows of `query`, in binary order of `key` if given, streamed while the context is open."""
+
+    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
+        """The query with each column as a type that requests and books have too: a join inside the warehouse then
+        compares what the service compares. The query itself where it is so already."""
 
     def prepare(self, script: str) -> None:
         """Run statements that create tables inside the warehouse, all or nothing."""

@@ -13,6 +13,7 @@ from penstock.settings import Settings
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.postgres import PostgresWarehouse
 from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 
 ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
@@ -22,7 +23,9 @@ TABLE = f"CREATE TABLE t AS {ROWS}"
 @pytest.fixture(params=["duckdb", "postgres"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> Warehouse:
     made: Warehouse
-    made = DuckDBWarehouse(str(tmp_path / "w.duckdb")) if request.param == "duckdb" else SqlWarehouse(new_database())
+    made = (
+        DuckDBWarehouse(str(tmp_path / "w.duckdb")) if request.param == "duckdb" else PostgresWarehouse(new_database())
+    )
     made.prepare(TABLE)
     return made
 

@@ -1,0 +1,53 @@
+"""The text of a project's query: which `:name` is a value to bind, and where the query ends.
+
+A colon in a text, a comment, a cast (`::`) or a slice (`[1:n]`) binds nothing. A query may end with `;` or a comment.
+"""
+
+import re
+from collections.abc import Callable, Collection
+
+_TOKEN = re.compile(
+    r"""
+    (?P<skipped>
+        [eE]'(?:[^'\\]|\\.|'')*'                # Postgres' text with backslashes
+      | '(?:[^']|'')*'
+      | "(?:[^"]|"")*"
+      | `[^`]*`
+      | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$         # Postgres' text between dollars
+      | ::
+    )
+  | (?P<comment> --[^\n]* | /\*.*?\*/ )
+  | (?<![:\w]) : (?P<name>[A-Za-z_]\w*)
+  | (?P<end> ; )
+  | (?P<blank> \s+ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def bind(
+    query: str, names: Collection[str], placeholder: Callable[[str], str], literal: Callable[[str], str] = str
+) -> str:
+    """The query with `placeholder(name)` for every `:name` among `names`, and `literal(text)` for what is between."""
+    parts, last = [], 0
+    for token in _TOKEN.finditer(query):
+        if token["name"] in names:
+            parts += [literal(query[last : token.start()]), placeholder(token["name"])]
+            last = token.end()
+    return "".join([*parts, literal(query[last:])])
+
+
+def subquery(query: str) -> str:
+    """The query as it can stand between parentheses: without the `;` that ends it, and closed by a line of its own.
+
+    Only blanks and comments may follow the `;`: a second statement stays, and the warehouse refuses it.
+    """
+    end, last = None, 0
+    for token in _TOKEN.finditer(query):
+        blank = token["end"] or token["comment"] or token["blank"]
+        if query[last : token.start()] or not blank:
+            end = None
+        if token["end"] and end is None:
+            end = token.start()
+        last = token.end()
+    return f"{query[: end if last == len(query) else None].strip()}\n"

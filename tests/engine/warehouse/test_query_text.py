@@ -1,0 +1,62 @@
+"""SQL as people write it: colons, percent signs, semicolons and comments."""
+
+from pathlib import Path
+
+import pytest
+
+from penstock.warehouse.interface import Warehouse, WarehouseError
+from penstock.warehouse.query_text import bind, subquery
+from penstock.warehouse.sqlalchemy_url import SqlWarehouse
+from tests.engine.warehouse.test_warehouse import read, warehouse  # noqa: F401
+
+
+def test_only_a_named_value_outside_of_texts_and_comments_is_bound() -> None:
+    query = """SELECT ':a', ":a", x::a, y[1:a], $$ :a $$, E'it\\'s :a', :a, :b -- :a
+        /* :a */ FROM t WHERE :a < 3"""
+    assert bind(query, ["a"], "<{}>".format).count("<a>") == 2
+    assert ":b" in bind(query, ["a"], "<{}>".format)
+
+
+@pytest.mark.parametrize(
+    ("query", "inner"),
+    [
+        ("SELECT 1;", "SELECT 1"),
+        ("SELECT 1 ; -- done\n ;\n", "SELECT 1"),
+        ("SELECT 1 -- last", "SELECT 1 -- last"),
+        ("SELECT ';' AS x", "SELECT ';' AS x"),
+        ("SELECT 1; SELECT 2", "SELECT 1; SELECT 2"),
+        ("SELECT 1 /* ; */;", "SELECT 1 /* ; */"),
+        ("SELECT 1; -- a\nSELECT 2;", "SELECT 1; -- a\nSELECT 2"),
+    ],
+)
+def test_a_query_ends_before_its_semicolon(query: str, inner: str) -> None:
+    assert subquery(query) == f"{inner}\n"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT '12:30:00' AS x, 10 % 3 AS y, '100%' AS z WHERE 1 = :one;",
+        "SELECT '12:30:00' AS x, 1 AS y, '100%' AS z WHERE 1 = :one -- a :word, 5%",
+        "SELECT '12:30:00' AS x, 1::int AS y, '100%'::text AS z /* :x */ WHERE 1 = :one ; -- end",
+    ],
+)
+@pytest.mark.parametrize("key", [(), ("x",)])
+def test_every_warehouse_takes_them(warehouse: Warehouse, query: str, key: tuple[str, ...]) -> None:  # noqa: F811
+    row = read(warehouse, query, {"one": 1}, key).to_pylist()
+    assert row == [{"x": "12:30:00", "y": 1, "z": "100%"}]
+    assert read(warehouse, query.replace("WHERE 1 = :one", ""), None, key).num_rows == 1
+
+
+def test_two_statements_are_refused(warehouse: Warehouse) -> None:  # noqa: F811
+    with pytest.raises(WarehouseError):
+        read(warehouse, "SELECT 1 AS a; DROP TABLE t", key=("a",))
+    assert read(warehouse, "SELECT * FROM t").num_rows == 4
+
+
+def test_any_other_sqlalchemy_url_takes_them_too(tmp_path: Path) -> None:
+    other = SqlWarehouse(f"sqlite:///{tmp_path}/w.sqlite")
+    query = "SELECT '12:30:00' AS x, '100%' AS z WHERE 1 = :one; -- :x"
+    assert read(other, query, {"one": 1}, ("x",)).to_pylist() == [{"x": "12:30:00", "z": "100%"}]
+    with pytest.raises(WarehouseError, match="no such table: nowhere"):
+        read(other, "SELECT * FROM nowhere")
