@@ -61,6 +61,31 @@ class Feature(msgspec.Struct, frozen=True):
     meaning: str = ""
 
 
+_DTYPES = {"number": np.dtype(np.float64), "text": np.dtype(object)}
+
+
+def vector(feature: Feature, values: Any, rows: int, model: str) -> np.ndarray[Any, Any]:
+    """What `compute` returned for a feature as n values of its kind; ContractError that names the feature."""
+    found = np.asarray(values)
+    said = f"shape {found.shape} of {found.dtype}" if found.ndim else repr(values)
+    if found.shape == (rows,):
+        numeric = found.dtype.kind in "biuf"
+        if found.dtype.kind == "O":
+            kinds = {type(value) for value in found.tolist() if value is not None}
+            numeric = not any(issubclass(kind, str | bytes | list | tuple) for kind in kinds)
+            said = f"{', '.join(sorted(kind.__name__ for kind in kinds))} values"
+        if feature.kind == "number" and numeric:
+            return found.astype(np.float64)
+        if feature.kind == "text" and (found.dtype.kind == "U" or (found.dtype.kind == "O" and kinds <= {str})):
+            return found.astype(object)
+    raise ContractError(
+        f"feature {feature.name!r} of model {model!r}",
+        expected=f"a numpy array of {rows} {'numbers' if feature.kind == 'number' else 'texts'}",
+        found=said,
+        todo="Compute it from the columns, one value per row.",
+    )
+
+
 class Contract(msgspec.Struct, frozen=True):
     """One model's contract. `asked_at` is the request field that the service fills with its now if absent.
 
@@ -119,7 +144,10 @@ class Contract(msgspec.Struct, frozen=True):
         return kinds
 
     def vectors(self, columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
-        """The feature vectors of n rows, in declared order; ContractError if `compute` gives other names."""
+        """The feature vectors of n rows, in declared order: float64 for numbers, objects for texts, shape (n,) each.
+
+        ContractError if `compute` returns other names, or a value that is no column of that kind for a feature.
+        """
         made = self.compute(columns)
         if list(made) != [feature.name for feature in self.features]:
             raise ContractError(
@@ -128,6 +156,11 @@ class Contract(msgspec.Struct, frozen=True):
                 found=", ".join(made),
                 todo="Let the features function return exactly the declared features, in order.",
             )
+        rows = len(next(iter(columns.values())))
+        for feature in self.features:
+            values = made[feature.name]
+            if values.__class__ is not np.ndarray or values.dtype is not _DTYPES[feature.kind] or len(values) != rows:
+                made[feature.name] = vector(feature, values, rows, self.model)
         return made
 
     def digest(self) -> str:

@@ -30,12 +30,14 @@ class GateRule:
 
     - `metric` must reach `floor`, and must not be worse than that of the current release by more than `margin`.
     - Each further metric of `also` has a floor and a margin of its own.
+    - Fewer held-out rows than `minimum_rows`, in all or in a slice, are refused.
     - `metric` must reach `slice_floor` on every slice, that is for each value of the request field `slice_by`.
     """
 
     metric: MetricName = "roc_auc"
     floor: float = 0.5
     margin: float = 0.0
+    minimum_rows: int = 1
     slice_by: str = ""
     slice_floor: float | None = None
     also: tuple[Bound, ...] = ()
@@ -52,7 +54,10 @@ class Model:
 
     - `query`: SQL for the request fields, `asked_at` and the `outcome` of rows that were asked between the bound values
       `:from` and `:until` (UTC). The lookups of the contract are joined to it. `reads`: the raw tables that it reads.
-    - `outcome`: the column of what really happened. An outcome in text is one of the output's classes.
+    - `outcome`: the column of what really happened. That of a classifier is the class of the same text (`1`, `true`,
+      `late`), or the index of a class.
+    - `null_outcome`: rows without an outcome are refused, or left out and counted.
+    - `sample_weight`: the column of `query` by which rows count in fitting. Metrics count each row once.
     - `shape`: what the extracted rows must look like.
     - `estimator`: returns a new, unfitted estimator.
     - `window_months`: how many months are trained on. The month after them, by which a candidate is named, is held out.
@@ -77,6 +82,8 @@ class Model:
     first_month: str = "2025-07-01"
     base_rate_by: Callable[[Any], Any] | None = None
     requests_query: str = ""
+    null_outcome: Literal["refuse", "leave_out"] = "refuse"
+    sample_weight: str = ""
     cron: str = "0 6 2 * *"
     owner: str = ""
     description: str = ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from penstock.artifact import load as artifacts
 from penstock.artifact.native import Artifact
@@ -21,9 +22,10 @@ from penstock.snapshots.store import Snapshot
 from penstock.training.card import make_card
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
-from penstock.training.frame import OutcomeError, TrainingRows, feature_frame, read_rows
+from penstock.training.frame import TrainingRows, feature_frame, read_rows
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
+from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
 from penstock.training.sample import sample_of
 
 PARITY = 1e-12
@@ -67,17 +69,25 @@ def make_candidate(
     which = f"a sample of {model.most_training_rows:,} of " if sample else ""
     step(f"reading {which}{training.rows:,} training and {held_out.snapshot.rows:,} held-out rows")
     trained_on, judged_on = read_rows(model, training, sample), held_out.rows
+    demand_outcomes(model, trained_on, judged_on)
+    if trained_on.left_out or judged_on.left_out:
+        step(
+            f"leaving out {trained_on.left_out:,} training and {judged_on.left_out:,} held-out rows without an outcome"
+        )
     estimator = start.estimator if start else model.estimator()
     step(f"fitting {type(estimator).__name__}")
     frame = feature_frame(trained_on.vectors)
-    estimator = (
-        go_on(model, estimator, frame, trained_on.outcome) if start else estimator.fit(frame, trained_on.outcome)
-    )
+    if start:
+        estimator = go_on(model, estimator, frame, trained_on.outcome)
+    else:
+        estimator = _fit(model, estimator, frame, trained_on)
     _demand_classes(model, estimator)
     step("scoring the held-out rows")
     expected = _predictions(model, estimator, judged_on)
     evaluation = evaluate(model, trained_on, judged_on, expected)
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
+    if trained_on.left_out or judged_on.left_out:
+        metrics["rows_without_outcome"] = trained_on.left_out + judged_on.left_out
     if sample:
         metrics["sampled_from_rows"] = training.rows
     step("packing, and comparing the artifact with scikit-learn on every held-out row")
@@ -124,11 +134,28 @@ def make_candidate(
     return Candidate(proposal, len(trained_on.outcome), len(judged_on.outcome), parity, card)
 
 
+def _fit(model: Model, estimator: Any, frame: pd.DataFrame, rows: TrainingRows) -> Any:
+    """The fitted estimator; PenstockError with scikit-learn's own words where it takes the rows not as they are."""
+    weights: dict[str, Any] = {}
+    if rows.weights is not None:
+        last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
+        weights = {f"{last}sample_weight": rows.weights}
+    try:
+        return estimator.fit(frame, rows.outcome, **weights)
+    except (ValueError, TypeError) as error:
+        raise PenstockError(
+            f"estimator {type(estimator).__name__} of model {model.contract.model!r}",
+            expected="one that can be fitted to the features as they are",
+            found=str(error).strip().partition("\n")[0],
+            todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
+        ) from error
+
+
 def _demand_classes(model: Model, estimator: Any) -> None:
     """OutcomeError unless the estimator's classes are those that the contract declares, in the same order."""
     if model.task == "regression":
         return
-    declared, found = max(len(model.contract.output.classes), 2), np.asarray(estimator.classes_)
+    declared, found = len(class_names(model)), np.asarray(estimator.classes_)
     if found.shape != (declared,) or not np.array_equal(found.astype(np.float64), np.arange(declared)):
         raise OutcomeError(
             f"training rows of model {model.contract.model!r}",

@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.contract.contract import Columns, Kind
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Snapshot
+from penstock.training.outcomes import OutcomeError, encode, numbers
 from penstock.training.sample import Sample
 
 Array = np.ndarray[Any, Any]
-
-
-class OutcomeError(PenstockError):
-    """An outcome that the declared output does not have."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +25,16 @@ class TrainingRows:
     """n rows of a training set. Each array has the shape (n,).
 
     - `vectors`: feature -> values. `outcome`: float64.
-    - `group` of the base rate, and `slices` of the gate, where the model declares them.
+    - `group` of the base rate, `slices` of the gate, and `weights` (float64), where the model declares them.
+    - `left_out`: how many rows had no outcome and were left out, as the model declares.
     """
 
     vectors: dict[str, Array]
     outcome: Array
     group: Array | None = None
     slices: Array | None = None
+    weights: Array | None = None
+    left_out: int = 0
 
 
 def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) -> TrainingRows:
@@ -43,7 +44,8 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
     """
     parts: list[TrainingRows] = []
     names = [feature.name for feature in model.contract.features]
-    wanted = dict.fromkeys([*model.contract.input_kinds(), model.outcome, *(sample.key if sample else ())])
+    own = [name for name in (model.outcome, model.sample_weight) if name]
+    wanted = dict.fromkeys([*model.contract.input_kinds(), *own, *(sample.key if sample else ())])
     for batch in _read_ahead(snapshot.batches(columns=list(wanted))):
         kept = batch.filter(pa.array(sample.holds(batch))) if sample else batch
         if kept.num_rows or not parts:
@@ -53,17 +55,26 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
         _joined([part.outcome for part in parts]),
         _joined([part.group for part in parts if part.group is not None]) if model.base_rate_by else None,
         _joined([part.slices for part in parts if part.slices is not None]) if model.gate.slice_by else None,
+        _joined([part.weights for part in parts if part.weights is not None]) if model.sample_weight else None,
+        sum(part.left_out for part in parts),
     )
 
 
 def training_rows(model: Model, table: pa.Table) -> TrainingRows:
     """The rows of a training set, with their feature vectors computed by the contract."""
+    left_out = 0
+    if model.null_outcome == "leave_out":
+        known = table.column(model.outcome).is_valid()
+        left_out = table.num_rows - pc.sum(known).as_py() if table.num_rows else 0
+        table = table.filter(known)
     columns: Columns = {name: _column(table, name, kind) for name, kind in model.contract.input_kinds().items()}
     return TrainingRows(
         dict(model.contract.vectors(columns)),
-        _outcome(model, table),
+        encode(model, table.column(model.outcome)),
         np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
         _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
+        _weights(model, table) if model.sample_weight else None,
+        left_out,
     )
 
 
@@ -84,30 +95,33 @@ def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _outcome(model: Model, table: pa.Table) -> Array:
-    """The outcome as a number. An outcome in text is the index of its class among the declared ones."""
-    values = table.column(model.outcome)
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
-    classes = model.contract.output.classes
-    encoded = values.combine_chunks().dictionary_encode()
-    for found in encoded.dictionary.to_pylist():
-        if found not in classes:
-            raise OutcomeError(
-                f"outcome {model.outcome!r} of model {model.contract.model!r}",
-                expected=f"one of {', '.join(classes) or 'the declared classes, of which there are none'}",
-                found=repr(found),
-                todo="Declare it in the contract's output, or leave such rows out of the training set.",
-            )
-    places = np.array([*map(classes.index, encoded.dictionary.to_pylist()), np.nan])
-    return np.asarray(places[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)])
+def _weights(model: Model, table: pa.Table) -> Array:
+    """The weight of each row; OutcomeError for one that is not a number of at least 0."""
+    weights = numbers(table.column(model.sample_weight))
+    wrong = int(np.count_nonzero(~(np.isfinite(weights) & (weights >= 0))))
+    if wrong:
+        raise OutcomeError(
+            f"sample_weight {model.sample_weight!r} of model {model.contract.model!r}",
+            expected="a finite number of at least 0 in every row",
+            found=f"{wrong:,} rows with another value",
+            todo="Correct the query.",
+        )
+    return weights
 
 
 def _column(table: pa.Table, name: str, kind: Kind) -> Array:
     """One column as `contract.Columns` declares it: instants without their zone UTC, equal texts as one object."""
     values = table.column(name)
     if kind == "number":
-        return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        try:
+            return numbers(values)
+        except pa.ArrowInvalid as error:
+            raise PenstockError(
+                f"column {name!r} of the training set",
+                expected="numbers that a float64 holds exactly",
+                found=str(error),
+                todo=f"Round {name!r} in the query, or declare it as text: an identifier is no quantity.",
+            ) from None
     if kind == "time":
         return np.asarray(values.cast(pa.timestamp("us")).to_numpy(), dtype="datetime64[us]")
     encoded = values.combine_chunks().dictionary_encode()

@@ -1,7 +1,7 @@
 """The gate: a floor, and not worse than the current release on the same held-out rows, in every declared metric."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -35,6 +35,7 @@ class Comparison:
 
     - `findings`: one per bound of the rule, in its order.
     - `slices`: slice -> the first metric of the candidate's rows.
+    - `slice_rows`: slice -> how many rows it has.
     - `finite`: whether all scores of the candidate are numbers.
     """
 
@@ -43,6 +44,7 @@ class Comparison:
     slices: Mapping[str, float]
     rows: int
     finite: bool
+    slice_rows: Mapping[str, int] = field(default_factory=dict)
 
 
 class Decision(Finding, frozen=True, kw_only=True):
@@ -100,16 +102,18 @@ def compare(
 
     Scores have the shapes that `metrics` describes; `slices` names the slice of each row. Nothing is read or written.
     """
-    metric, per_slice = METRICS[rule.metric], {}
+    metric, per_slice, slice_rows = METRICS[rule.metric], {}, {}
     for name in sorted({str(value) for value in slices}) if slices is not None else ():
         rows = slices == name
         per_slice[name] = metric(outcome[rows], candidate[rows])
+        slice_rows[name] = int(np.count_nonzero(rows))
     return Comparison(
         rule=rule,
         findings=tuple(_finding(bound, outcome, candidate, current) for bound in rule.bounds),
         slices=per_slice,
         rows=len(outcome),
         finite=bool(np.all(np.isfinite(candidate))),
+        slice_rows=slice_rows,
     )
 
 
@@ -124,8 +128,12 @@ def decide(
     for one in comparison.findings:
         reasons += _objections(one, current_version)
     for name, value in comparison.slices.items():
-        if rule.slice_floor is not None and _sign(first) * (value - rule.slice_floor) < 0:
-            reasons.append(f"{rule.metric} {value:.4f} on {name} is beyond {rule.slice_floor}")
+        count = comparison.slice_rows.get(name, comparison.rows)
+        if count < rule.minimum_rows:
+            reasons.append(f"{name} has {count:,} rows, fewer than minimum_rows {rule.minimum_rows:,}")
+        elif rule.slice_floor is not None and not _sign(first) * (value - rule.slice_floor) >= 0:
+            found = "is not a number (one class only?) for" if np.isnan(value) else f"{value:.4f} is beyond"
+            reasons.append(f"{rule.metric} on {name} {found} {rule.slice_floor}")
     return Decision(
         **msgspec.structs.asdict(first),
         passed=not reasons,

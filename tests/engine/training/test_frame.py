@@ -9,7 +9,8 @@ import pytest
 
 from penstock.contract.contract import Output
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
-from penstock.training.frame import OutcomeError, read_rows, training_rows
+from penstock.training.frame import read_rows, training_rows
+from penstock.training.outcomes import OutcomeError
 from penstock.training.sample import Sample, key_digests, sample_of
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 

@@ -23,8 +23,8 @@ from penstock.releases.ledger import LedgerEntry, current
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate
-from penstock.training.frame import OutcomeError
 from penstock.training.gate import GateError
+from penstock.training.outcomes import OutcomeError
 from penstock.training.run import TrainingRun
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
@@ -142,7 +142,7 @@ def test_a_class_that_training_never_saw_is_said_so(settings: Settings) -> None:
     model = several()
     declared = msgspec.structs.replace(model.contract, output=Output("state", "classifier", (*LEVELS, "gone")))
 
-    with pytest.raises(OutcomeError, match="every outcome from 0 to 3, found 0, 1, 2"):
+    with pytest.raises(OutcomeError, match="found no training row of class 'gone'"):
         trained(settings, replace(model, contract=declared), "2026-03")
 
 
