@@ -19,7 +19,7 @@ SOURCES := penstock model_tools schemas resources assets serve_app benchmarks te
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test check format lock bench chaos-publish chaos-serve pictures
+.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,12 +57,15 @@ status: $(STAMP) ## Show what runs: pid, port, memory, health
 test: $(STAMP) ## Run the tests (TESTS=tests/engine/publish runs a part)
 	@$(BIN)/python -m pytest $(TESTS)
 
+test-fast: $(STAMP) ## Run the tests that take no Ray, no Dagster process, no browser and little time
+	@$(BIN)/python -m pytest -m "not slow" $(TESTS)
+
 check: $(STAMP) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >/dev/null || { $(BIN)/lint-imports; exit 1; }
-	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py
+	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py tests/test_assertions.py
 
 format: $(STAMP) ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)

@@ -25,11 +25,9 @@ from penstock.processes import free_port
 from penstock.project import ROOT
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
-from tests.engine.members import as_member
+from penstock.testing import as_member, create_book
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import SPARE_FILES, wait_for
-
-pytestmark = pytest.mark.stack
 
 CONNECTIONS = """
 SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY 1
@@ -50,20 +48,16 @@ class RayService:
 
 
 @pytest.fixture(scope="module")
-def ray_service(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayService]:
+def ray_service(stack: None, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayService]:
     folder = tmp_path_factory.mktemp("ray")
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE ray_book")
-    url = postgres.replace("/postgres?", "/ray_book?")
-    book = Book("prod", url)
-    book.migrate()
+    book = create_book(postgres, "prod")
     served = as_member(book, roles.SERVICE).url
     settings = Settings(
         home=folder,
         http_port=free_port(),
         test_url=served,
         prod_url=served,
-        dagster_url=url,
+        dagster_url=book.url,
         artifacts_url=str(folder / "store"),
     )
     toy.publish_all(book)
@@ -165,6 +159,7 @@ def test_everything_listens_on_loopback_alone(ray_service: RayService) -> None:
     found = cluster.find(ray_service.settings)
     assert found is not None
     running: list[psutil.Process] = []
+    assert found.parts
     for part in found.parts:
         process = part.process()
         assert process is not None
