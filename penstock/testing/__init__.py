@@ -24,7 +24,8 @@ Then a test asks for a fixture by its name:
 
 A warehouse made from rows is `system.write_tables({"orders": rows})`: rows are dicts, a pandas frame, an Arrow table
 or a CSV file. For fixtures that live longer than one test there are functions: `create_book`, `as_member`,
-`new_system`, `publish_rows`, `release_model`, `uvicorn_thread`. Tests that depend on each other are methods of a `Story`.
+`new_system`, `publish_rows`, `release_model`, `uvicorn_thread`. Tests that depend on each other are methods of a
+`Story`.
 """
 
 from penstock.testing.books import as_member, book, create_book, create_database, new_database, postgres, prod_book

@@ -27,9 +27,10 @@ WHO = "penstock.testing"
 def publish_rows(book: Book, store: SnapshotStore, table: ReplicatedTable, rows: Rows, *, as_of: datetime) -> Snapshot:
     """Make rows the current content of a replicated table, through a snapshot of them. Returns the snapshot.
 
-    The rows must have the declared shape and key. How few they are does not matter, nor how many there were before.
+    The rows must have the declared shape and a unique key. Their order does not matter, nor how few they are, nor how
+    many there were before.
     """
-    arrow = as_arrow(rows)
+    arrow = as_arrow(rows).sort_by([(column, "ascending") for column in table.key])
     snapshot = store.write(
         table.name,
         arrow.to_reader(),

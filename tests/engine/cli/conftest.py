@@ -48,3 +48,10 @@ def first_up(penstock: Penstock) -> str:
     done = penstock("up")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def up(first_up: str, penstock: Penstock) -> None:
+    """Everything runs, whatever the tests of another file have left of the first `penstock up`."""
+    done = penstock("up")
+    assert done.returncode == 0, done.stderr

@@ -42,9 +42,7 @@ def runs(port: int) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_month_is_materialized_by_clicking(
-    first_up: str, penstock: Penstock, ports: tuple[int, int], page: Page
-) -> None:
+def test_a_month_is_materialized_by_clicking(up: None, penstock: Penstock, ports: tuple[int, int], page: Page) -> None:
     before = {run["runId"] for run in runs(ports[1])}
 
     page.goto(f"http://127.0.0.1:{ports[1]}/locations/penstock/asset-groups/flight_delay")
@@ -65,7 +63,7 @@ def test_a_month_is_materialized_by_clicking(
     assert ledger[0]["version"] == 1, "the same month and rows give the same artifact, so the release stays"
 
 
-def test_the_services_page_predicts_from_its_own_example(first_up: str, ports: tuple[int, int], page: Page) -> None:
+def test_the_services_page_predicts_from_its_own_example(up: None, ports: tuple[int, int], page: Page) -> None:
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.goto(f"http://127.0.0.1:{ports[0]}/")
@@ -77,9 +75,7 @@ def test_the_services_page_predicts_from_its_own_example(first_up: str, ports: t
     assert complaints == []
 
 
-def test_the_api_page_shows_every_operation_without_the_internet(
-    first_up: str, ports: tuple[int, int], page: Page
-) -> None:
+def test_the_api_page_shows_every_operation_without_the_internet(up: None, ports: tuple[int, int], page: Page) -> None:
     loaded: list[str] = []
     page.on("request", lambda request: loaded.append(request.url))
     page.goto(f"http://127.0.0.1:{ports[0]}/docs")

@@ -1,6 +1,12 @@
 """`penstock.testing` as a plugin of a test suite of somebody else, which is run by a pytest of its own."""
 
+import re
+import shutil
+from pathlib import Path
+
 import pytest
+
+from penstock.project import ROOT
 
 STORY = """
 import pytest
@@ -70,12 +76,14 @@ def test_what_uses_a_slow_fixture_is_left_out_by_its_marker(suite: pytest.Pytest
         suite.runpytest("-m", chosen, "--strict-markers").assert_outcomes(passed=count, deselected=3 - count)
 
 
-def test_a_suite_has_a_book_of_its_own(suite: pytest.Pytester) -> None:
-    suite.makepyfile(
-        test_book="""
-        def test_book(book):
-            with book.connect() as connection:
-                assert connection.execute("SELECT count(*) FROM app.release").fetchone() == (0,)
-        """
-    )
-    suite.runpytest_subprocess().assert_outcomes(passed=1)
+def test_the_tests_of_the_documentation_pass(slow: None, pytester: pytest.Pytester) -> None:
+    conftest, *examples = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "testing.md").read_text(), re.S)
+    assert len(examples) == 5
+    declared_in = re.compile(r"from (assets|model_tools)\.minutes import")
+    pytester.makeconftest(conftest)
+    pytester.makepyfile(test_examples=declared_in.sub("from shop import", "\n".join(examples)))
+    shutil.copy(Path(__file__).with_name("shop.py"), pytester.path)
+    (pytester.path / "tests").mkdir()
+    (pytester.path / "tests" / "shops.csv").write_text("name,distance\na,1.5\n")
+
+    pytester.runpytest_subprocess().assert_outcomes(passed=5)

@@ -5,16 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 import pyarrow
 import pytest
 from sklearn.linear_model import LinearRegression
 
 from penstock.client import ServiceError
-from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
+from penstock.contract.contract import Contract
 from penstock.declare.shape import ShapeError
 from penstock.declare.table import ReplicatedTable
 from penstock.extract.extract import extract
@@ -22,37 +20,8 @@ from penstock.postgres.book import Book
 from penstock.releases.ledger import LedgerEntry
 from penstock.snapshots.store import Snapshot
 from penstock.testing import NOON, Clock, Rows, Serve, System, as_arrow, create_book
+from tests.engine.testing.shop import CONTRACT, SHOPS
 
-
-class OrderRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask how many minutes a courier needs."""
-
-    shop: str
-    parcels: float
-    asked_at: datetime | None = None
-
-
-def features(columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
-    return {"parcels": columns["parcels"], "distance": np.nan_to_num(columns["shop.distance"])}
-
-
-CONTRACT = Contract(
-    model="minutes",
-    purpose="How many minutes a courier needs.",
-    request=OrderRequest,
-    entity=("shop",),
-    lookups=(Lookup("shop", "shops", {"name": "shop"}, (Column("distance", "number", "km"),)),),
-    features=(Feature("parcels", "number"), Feature("distance", "number", "km")),
-    compute=features,
-    output=Output("minutes", "regressor"),
-)
-SHOPS = ReplicatedTable(
-    "shops",
-    "SELECT * FROM source.shops",
-    ("name",),
-    pa.DataFrameSchema({"distance": pa.Column(checks=pa.Check.ge(0))}),
-    minimum_rows=1000,
-)
 Publish = Callable[[ReplicatedTable, Rows], Snapshot]
 Release = Callable[[Contract, Any], LedgerEntry]
 
@@ -114,9 +83,9 @@ def test_each_test_begins_at_noon(clock: Clock) -> None:
 
 @pytest.mark.parametrize("kind", ["dicts", "pandas", "arrow", "csv"])
 def test_a_warehouse_is_made_from_rows_of_any_kind_and_extracted(system: System, kind: str) -> None:
-    rows = [{"name": "b", "distance": 1.5}, {"name": "a", "distance": 0.0}]
+    rows = [{"name": "b", "distance": 1.5, "open": True}, {"name": "a", "distance": 0.0, "open": True}]
     csv = system.home / "shops.csv"
-    csv.write_text("name,distance\nb,1.5\na,0.0\n")
+    csv.write_text("name,distance,open\nb,1.5,true\na,0.0,true\n")
     kinds: dict[str, Rows] = {
         "dicts": rows,
         "pandas": pd.DataFrame(rows),
@@ -127,7 +96,10 @@ def test_a_warehouse_is_made_from_rows_of_any_kind_and_extracted(system: System,
     system.write_tables({"source.shops": kinds[kind]})
 
     snapshot = extract(system.settings, SHOPS)
-    assert snapshot.batches().read_all().to_pylist() == sorted(rows, key=lambda row: str(row["name"]))
+    assert snapshot.batches().read_all().to_pylist() == [
+        {"name": "a", "distance": 0.0},
+        {"name": "b", "distance": 1.5},
+    ]
     assert snapshot.as_of == NOON
     assert system.snapshots.latest("shops") == snapshot
 
