@@ -12,6 +12,7 @@ INSTALL_OWN = $(PIP) install --quiet --no-deps --no-build-isolation
 PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
+DURATIONS = --durations=15 --durations-min=0.5
 # Those that other measurements start in an interpreter of their own are left out.
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
@@ -19,7 +20,7 @@ SOURCES := penstock model_tools schemas resources assets serve_app benchmarks te
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test check format lock bench chaos-publish chaos-serve pictures
+.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,14 +56,17 @@ status: $(STAMP) ## Show what runs: pid, port, memory, health
 	@$(BIN)/python -m penstock status
 
 test: $(STAMP) ## Run the tests (TESTS=tests/engine/publish runs a part)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(DURATIONS) $(TESTS)
+
+test-fast: $(STAMP) ## Run the tests that take no Ray, no Dagster process, no browser and little time
+	@$(BIN)/python -m pytest $(DURATIONS) -m "not slow" $(TESTS)
 
 check: $(STAMP) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >/dev/null || { $(BIN)/lint-imports; exit 1; }
-	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py
+	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py tests/test_assertions.py
 
 format: $(STAMP) ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)

@@ -1,66 +1,31 @@
 """Session fixtures of the shipped example: its warehouse at a fixed now, and one materialized month."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import psycopg
 import pytest
 
-from penstock import settings as environment
 from penstock.declare.discovery import declared
-from penstock.postgres import roles
-from penstock.postgres.book import Book
-from penstock.settings import Settings
-from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.testing import NOON, System, new_system
 from resources.example import seed, shift_days
-from tests.engine.members import as_member
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOW = NOON
 MONTH = "2026-10"
 
 
-@dataclass(frozen=True)
-class Example:
-    """A home of its own, with both books. The settings name a login that may do what the pipeline does and nothing
-    else; `test` and `prod` may do anything."""
-
-    settings: Settings
-    test: Book
-    prod: Book
+Example = System
 
 
 @pytest.fixture(scope="session")
 def example(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    """The example's warehouse, seeded and prepared, and two empty books; the environment points at it, with the rights
-    of the pipeline alone."""
-    home = tmp_path_factory.mktemp("home")
-    urls = {}
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        for name in ("test", "prod", "dagster"):
-            connection.execute(f"CREATE DATABASE example_{name}")
-            urls[name] = postgres.replace("/postgres?", f"/example_{name}?")
-    books = Book("test", urls["test"]), Book("prod", urls["prod"])
-    for book in books:
-        book.migrate()
-        urls[book.name] = as_member(book, roles.PIPELINE).url
-    patch = pytest.MonkeyPatch()
-    for name, value in {
-        "PENSTOCK_HOME": str(home),
-        "PENSTOCK_NOW": NOW.isoformat(),
-        "PENSTOCK_TEST_URL": urls["test"],
-        "PENSTOCK_PROD_URL": urls["prod"],
-        "PENSTOCK_DAGSTER_URL": urls["dagster"],
-    }.items():
-        patch.setenv(name, value)
-    warehouse = DuckDBWarehouse(str(home / "warehouse.duckdb"), now=NOW)
-    seed(warehouse, shift_days(NOW))
-    for preparation in declared().preparations.values():
-        warehouse.prepare(preparation.script)
-    yield Example(environment.load(), *books)
-    patch.undo()
+    """The example's warehouse, seeded and prepared, and two empty books; the environment names them, with the rights of
+    the pipeline alone."""
+    with new_system(postgres, tmp_path_factory.mktemp("home"), NOW) as system:
+        seed(system.warehouse, shift_days(NOW))
+        for preparation in declared().preparations.values():
+            system.warehouse.prepare(preparation.script)
+        yield system
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +43,7 @@ def dagster_instance(example: Example, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def materialized(example: Example, dagster_instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def materialized(slow: None, example: Example, dagster_instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """The run of every table and of the model of one month, as `make up` submits it."""
     from assets.definitions import defs
 

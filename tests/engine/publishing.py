@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
-
-NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+from penstock.testing import NOON
 
 
 def numbered(rows: int, *, offset: int = 0) -> pa.Table:

@@ -45,6 +45,7 @@ def test_every_check_passes_and_every_table_is_verified_in_both_books(materializ
     found = checks(materialized)
 
     assert all(found.values()), found
+    assert declared().tables
     for table in declared().tables:
         assert {f"snapshot/{table}: shape", f"test/{table}: verified", f"prod/{table}: verified"} <= set(found)
     assert {f"{MODEL}/candidate: parity", f"{MODEL}/candidate: no_skew", f"{MODEL}/prod_release: gate"} <= set(found)

@@ -110,7 +110,7 @@ def test_damaged_arrays_are_refused_or_walked_within_their_bounds(model_file: by
             damaged[at] = rng.integers(256)
         found = [outcome(tmp_path / "a", bytes(damaged), engine) for engine in ENGINES]
         refused += found[0] is None
-        assert all(one is None or one.shape == (60, 3) for one in found)
+        assert {None if one is None else one.shape for one in found} <= {None, (60, 3)}
     assert refused > 0
 
 

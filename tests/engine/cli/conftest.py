@@ -26,7 +26,7 @@ def ports() -> tuple[int, int]:
 
 
 @pytest.fixture(scope="session")
-def penstock(home: Path, ports: tuple[int, int]) -> Iterator[Penstock]:
+def penstock(stack: None, home: Path, ports: tuple[int, int]) -> Iterator[Penstock]:
     """Runs the command as a user would; whatever happens, everything is down afterwards."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "DAGSTER_", "RAY_"))}
     own = {"PENSTOCK_HOME": home, "PENSTOCK_HTTP_PORT": ports[0], "PENSTOCK_DAGSTER_PORT": ports[1]}
@@ -48,3 +48,10 @@ def first_up(penstock: Penstock) -> str:
     done = penstock("up")
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="module")
+def up(first_up: str, penstock: Penstock) -> None:
+    """Everything runs, whatever the tests of another file have left of the first `penstock up`."""
+    done = penstock("up")
+    assert done.returncode == 0, done.stderr

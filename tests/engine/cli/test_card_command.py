@@ -40,6 +40,7 @@ def test_the_json_holds_release_importances_and_plot(materialized: dg.ExecuteInP
     assert card.plot.startswith(b"\x89PNG")
     assert max(card.features, key=lambda feature: feature.importance).importance > 0.02
     assert {one.name for one in card.slices} == {"EWR", "JFK", "LGA"}
+    assert card.metrics
     assert all(one.low is not None and one.low < one.value < one.high for one in card.metrics)
 
 

@@ -22,7 +22,7 @@ INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made""
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home in which Dagster's three processes run over a tiny code location."""
     made = Settings(home=tmp_path_factory.mktemp("home"), dagster_port=free_port())
     postgres.server(made, {"fsync": "off"}).start()

@@ -2,34 +2,20 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
-import duckdb
 import pytest
 from click.testing import CliRunner
 
 from penstock.cli.publish import publish
 from penstock.declare import discovery as declarations
 from penstock.declare.project import Declarations
-from penstock.postgres.book import Book
+from penstock.testing import System
 from tests.engine.publishing import declared
 
 
-def test_a_table_is_published_with_those_of_its_group(
-    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "shop.duckdb"
-    for name, value in (
-        ("HOME", tmp_path),
-        ("TEST_URL", book.url),
-        ("PROD_URL", prod_book.url),
-        ("DAGSTER_URL", book.url),
-    ):
-        monkeypatch.setenv(f"PENSTOCK_{name}", str(value))
-    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"duckdb:///{file}")
-    with duckdb.connect(str(file)) as connection:
-        for name in ("orders", "lines", "shops"):
-            connection.execute(f"CREATE TABLE {name} AS SELECT i AS key FROM range(9) t(i)")
+def test_a_table_is_published_with_those_of_its_group(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    nine = [{"key": key} for key in range(9)]
+    system.write_tables({"orders": nine, "lines": nine, "shops": nine})
     tables = {
         name: replace(declared(name, group=group), query=f"SELECT * FROM {name}")
         for name, group in (("orders", "sales"), ("shops", ""), ("lines", "sales"))

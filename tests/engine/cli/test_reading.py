@@ -20,7 +20,7 @@ from penstock.postgres.book import Book
 from penstock.postgres.migrations import known, newest
 from penstock.releases.ledger import ledger
 from penstock.serving.app import App
-from tests.engine.members import as_member
+from penstock.testing import as_member
 from tests.example import MONTH, Example
 
 MODEL = "flight_delay"

@@ -1,30 +1,22 @@
-from pathlib import Path
-
 import pytest
 from click.testing import CliRunner
 
 from penstock.cli.main import penstock
 from penstock.postgres.book import Book
 from penstock.releases.ledger import Proposal, Verdict, current, ledger, release
+from penstock.testing import System
 
 MODEL = "flight_delay"
 
 
 @pytest.fixture
-def books(book: Book, prod_book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Book, Book]:
+def books(system: System) -> tuple[Book, Book]:
     """Two books with three releases each; there is neither an artifact nor a snapshot on this machine."""
-    for name, value in {
-        "PENSTOCK_HOME": str(tmp_path),
-        "PENSTOCK_TEST_URL": book.url,
-        "PENSTOCK_PROD_URL": prod_book.url,
-        "PENSTOCK_DAGSTER_URL": book.url,
-    }.items():
-        monkeypatch.setenv(name, value)
-    for where in (book, prod_book):
+    for where in (system.test, system.prod):
         for artifact in "abc":
             proposal = Proposal(MODEL, artifact * 64, "contract", "2026-10", "", "", {}, "code")
             release(where, proposal, lambda _: Verdict("release", {}), who="me", why="test")
-    return book, prod_book
+    return system.test, system.prod
 
 
 def test_rollback_moves_both_books_and_tells_the_replicas_without_reading_any_artifact(
@@ -38,6 +30,7 @@ def test_rollback_moves_both_books_and_tells_the_replicas_without_reading_any_ar
     assert result.exit_code == 0, result.output
     assert heard.payload == f"release {MODEL} 2"
     assert "PROD serves release 2 of flight_delay, instead of 3." in result.output
+    assert len(books) == 2
     for book in books:
         entry = current(book, MODEL)
         assert entry is not None

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from penstock.processes import free_port
+from penstock.testing import Story
 from tests.engine.cli.conftest import Penstock
 
-pytestmark = pytest.mark.stack
 MOST_MEMORY = 3.5e9
 
 
@@ -35,75 +35,73 @@ def test_a_taken_port_is_refused_before_anything_starts(penstock: Penstock, tmp_
     assert not (tmp_path / "postgres").exists()
 
 
-def test_up_ends_with_an_answer_and_a_curl_that_works(first_up: str) -> None:
-    curl = next(line for line in first_up.splitlines() if line.startswith("curl "))
-    _, _, url, _, _, _, body = shlex.split(curl)
-    request = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        answer = json.loads(response.read())
-    assert answer["release"] == 1
-    assert '"release": 1' in first_up
+class TestUpAndDown(Story):
+    """One home from the first `penstock up` to the last `penstock down`."""
 
+    def test_up_ends_with_an_answer_and_a_curl_that_works(self, first_up: str) -> None:
+        curl = next(line for line in first_up.splitlines() if line.startswith("curl "))
+        _, _, url, _, _, _, body = shlex.split(curl)
+        request = urllib.request.Request(url, body.encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = json.loads(response.read())
+        assert answer["release"] == 1
+        assert '"release": 1' in first_up
 
-def test_the_ui_shows_the_runs_that_up_asked_for(first_up: str, ports: tuple[int, int]) -> None:
-    query = json.dumps({"query": "{ runsOrError { ... on Runs { results { jobName status } } } }"}).encode()
-    url = f"http://127.0.0.1:{ports[1]}/graphql"
-    asked = urllib.request.Request(url, query, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(asked, timeout=30) as response:
-        runs = json.loads(response.read())["data"]["runsOrError"]["results"]
-    assert {"jobName": "everything_for_flight_delay", "status": "SUCCESS"} in runs
-    assert "everything_for_flight_delay" in first_up
+    def test_the_ui_shows_the_runs_that_up_asked_for(self, first_up: str, ports: tuple[int, int]) -> None:
+        query = json.dumps({"query": "{ runsOrError { ... on Runs { results { jobName status } } } }"}).encode()
+        url = f"http://127.0.0.1:{ports[1]}/graphql"
+        asked = urllib.request.Request(url, query, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=30) as response:
+            runs = json.loads(response.read())["data"]["runsOrError"]["results"]
+        assert {"jobName": "everything_for_flight_delay", "status": "SUCCESS"} in runs
+        assert "everything_for_flight_delay" in first_up
 
+    def test_status_shows_every_part_healthy_and_within_memory(self, first_up: str, penstock: Penstock) -> None:
+        shown = status(penstock)
+        assert {part["health"].split(",")[0] for part in shown["parts"]} == {"healthy"}
+        assert all(part["pid"] and part["memory"] for part in shown["parts"])
+        assert 0 < shown["memory"] < MOST_MEMORY
+        assert shown["releases"][0]["version"] == 1
+        assert len(shown["tables"]) == 6
 
-def test_status_shows_every_part_healthy_and_within_memory(first_up: str, penstock: Penstock) -> None:
-    shown = status(penstock)
-    assert {part["health"].split(",")[0] for part in shown["parts"]} == {"healthy"}
-    assert all(part["pid"] and part["memory"] for part in shown["parts"])
-    assert 0 < shown["memory"] < MOST_MEMORY
-    assert shown["releases"][0]["version"] == 1
-    assert len(shown["tables"]) == 6
+    def test_everything_listens_on_loopback_alone(self, first_up: str, home: Path, ports: tuple[int, int]) -> None:
+        listening = [
+            connection.laddr
+            for process in processes_of(home)
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert {address.port for address in listening} >= set(ports)
+        assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
 
+    def test_up_again_does_nothing_and_keeps_every_process(self, first_up: str, penstock: Penstock) -> None:
+        before = [part["pid"] for part in status(penstock)["parts"]]
+        again = penstock("up")
+        assert again.returncode == 0
+        assert "nothing is missing" in again.stdout
+        assert [part["pid"] for part in status(penstock)["parts"]] == before
 
-def test_everything_listens_on_loopback_alone(first_up: str, home: Path, ports: tuple[int, int]) -> None:
-    listening = [
-        connection.laddr
-        for process in processes_of(home)
-        for connection in process.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
-    assert {address.port for address in listening} >= set(ports)
-    assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
+    def test_doctor_finds_nothing_wrong(self, first_up: str, penstock: Penstock) -> None:
+        findings = json.loads(penstock("doctor", "--json").stdout)
+        assert len(findings) >= 8
+        assert [finding for finding in findings if not finding["ok"]] == []
 
-
-def test_up_again_does_nothing_and_keeps_every_process(first_up: str, penstock: Penstock) -> None:
-    before = [part["pid"] for part in status(penstock)["parts"]]
-    again = penstock("up")
-    assert again.returncode == 0
-    assert "nothing is missing" in again.stdout
-    assert [part["pid"] for part in status(penstock)["parts"]] == before
-
-
-def test_doctor_finds_nothing_wrong(first_up: str, penstock: Penstock) -> None:
-    findings = json.loads(penstock("doctor", "--json").stdout)
-    assert [finding for finding in findings if not finding["ok"]] == []
-
-
-def test_down_ends_every_process_of_the_home_and_up_goes_on_from_there(
-    first_up: str, penstock: Penstock, home: Path, ports: tuple[int, int]
-) -> None:
-    assert penstock("down").returncode == 0
-    assert processes_of(home) == []
-    assert penstock("status").returncode == 1
-    started = time.monotonic()
-    again = penstock("up")
-    print(f"up after down: {time.monotonic() - started:.1f} s")
-    assert again.returncode == 0
-    assert "nothing is missing" in again.stdout
-    assert penstock("down").returncode == 0
-    assert processes_of(home) == []
-    for port in ports:
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=1)
+    def test_down_ends_every_process_of_the_home_and_up_goes_on_from_there(
+        self, first_up: str, penstock: Penstock, home: Path, ports: tuple[int, int]
+    ) -> None:
+        assert penstock("down").returncode == 0
+        assert processes_of(home) == []
+        assert penstock("status").returncode == 1
+        started = time.monotonic()
+        again = penstock("up")
+        print(f"up after down: {time.monotonic() - started:.1f} s")
+        assert again.returncode == 0
+        assert "nothing is missing" in again.stdout
+        assert penstock("down").returncode == 0
+        assert processes_of(home) == []
+        for port in ports:
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

@@ -153,7 +153,9 @@ def test_features_are_the_same_bits_alone_and_among_thousands() -> None:
             columns[name] = random.normal(size=rows) if kind == "number" else np.full(rows, "JFK", dtype=object)
     together = CONTRACT.vectors(columns)
 
+    assert len(together) == len(CONTRACT.features)
     for row in range(0, rows, 500):
         alone = CONTRACT.vectors({name: values[row : row + 1] for name, values in columns.items()})
+        assert list(alone) == list(together)
         for name, values in alone.items():
             assert values.tobytes() == together[name][row : row + 1].tobytes()

@@ -113,6 +113,7 @@ def test_postgres_as_the_warehouse_gives_the_same_rows_to_the_bit(
 
     expected = joined(from_duckdb)
     assert rows.num_rows == expected.num_rows > 700
+    assert rows.schema.names == expected.schema.names
     for name in expected.schema.names:
         assert rows.column(name).cast(expected.schema.field(name).type).equals(expected.column(name)), name
 

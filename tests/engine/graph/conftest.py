@@ -1,23 +1,15 @@
-"""Settings that assets read, for tests of single assets."""
+"""A system that assets read, for tests of single assets."""
 
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from penstock.postgres.book import Book
-from tests.engine.publishing import NOON
+from penstock.testing import Clock, System
 
 
 @pytest.fixture
-def an_hour_later(tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The settings of a system over both books, an hour after NOON; its home."""
-    for name, value in (
-        ("HOME", str(tmp_path)),
-        ("TEST_URL", book.url),
-        ("PROD_URL", prod_book.url),
-        ("DAGSTER_URL", book.url),
-    ):
-        monkeypatch.setenv(f"PENSTOCK_{name}", value)
-    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=1)).isoformat())
-    return tmp_path
+def an_hour_later(system: System, clock: Clock) -> Path:
+    """The home of a system over both books, an hour after NOON."""
+    clock.forward(timedelta(hours=1))
+    return system.home

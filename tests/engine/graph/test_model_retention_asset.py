@@ -2,22 +2,22 @@
 
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 from sklearn.linear_model import Ridge
 
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Feature
 from penstock.graph.environment import Environment
 from penstock.graph.model_retention import KEY, model_retention
-from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import CardStore
 from penstock.releases.ledger import Proposal, Verdict, release
 from penstock.retention.models import ModelRetention
+from penstock.testing import Clock, System
 from tests.engine.cards import card
 
 POLICY = ModelRetention()
@@ -40,14 +40,11 @@ def left(home: Path) -> set[str]:
     return {file.stem for file in (home / "artifacts").rglob("*") if file.is_file()}
 
 
-def test_a_dry_run_shows_and_the_next_run_drops_and_the_current_release_stays(
-    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
-        monkeypatch.setenv(f"PENSTOCK_{name}", value)
-    serving, never = stored(tmp_path, 1.0), stored(tmp_path, 2.0)
+def test_a_dry_run_shows_and_the_next_run_drops_and_the_current_release_stays(system: System, clock: Clock) -> None:
+    clock.set(datetime.now(UTC))  # the files in the store are as old as the machine's clock says
+    serving, never = stored(system.home, 1.0), stored(system.home, 2.0)
     proposal = Proposal("m", serving, "contract", "2026-10", "", "", {}, "code")
-    release(prod_book, proposal, lambda _: Verdict("release", {}), who="me", why="test")
+    release(system.prod, proposal, lambda _: Verdict("release", {}), who="me", why="test")
 
     def run(*, dry_run: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         with dg.instance_for_test() as instance:
@@ -67,12 +64,12 @@ def test_a_dry_run_shows_and_the_next_run_drops_and_the_current_release_stays(
     files = [record.data["artifact or estimator"] for record in shown["files"].records]
     assert files == [never[:12]] * 2, "the artifact and its card, and nothing of the release that serves"
     assert (made["dry_run"].value, made["dropped_files"].value, made["dropped_bytes"].value) == (True, 0, 0)
-    assert left(tmp_path) == {serving, never}
+    assert left(system.home) == {serving, never}
 
     shown, made = run(dry_run=False)
     assert (made["dry_run"].value, made["dropped_files"].value) == (False, 2)
     assert made["dropped_bytes"].value == shown["may_go_bytes"].value > 0
-    assert left(tmp_path) == {serving}
+    assert left(system.home) == {serving}
 
     shown, made = run(dry_run=False)
     assert shown["files"].records == []

@@ -1,31 +1,24 @@
 """Retention as an asset: it lists what may go before it drops it, and with `dry_run` drops nothing."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from penstock.graph import retention
 from penstock.graph.environment import Environment
-from penstock.postgres.book import Book
 from penstock.publish.publish import publish
 from penstock.retention.policy import RetentionPolicy
-from penstock.snapshots.store import SnapshotStore
+from penstock.testing import System
 from tests.engine.publishing import declared, numbered, write
 
 STRICT = RetentionPolicy(snapshots=1, young=timedelta(0), grace=timedelta(0))
 
 
-def test_a_dry_run_shows_and_the_next_run_drops(
-    tmp_path: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (("HOME", str(tmp_path)), ("TEST_URL", book.url), ("PROD_URL", prod_book.url)):
-        monkeypatch.setenv(f"PENSTOCK_{name}", value)
-    store = SnapshotStore(str(tmp_path / "snapshots"))
+def test_a_dry_run_shows_and_the_next_run_drops(system: System) -> None:
+    store = system.snapshots
     for rows in (1, 2, 3):
-        publish(write(store, numbered(rows)), declared(), [book, prod_book], who="me")
+        publish(write(store, numbered(rows)), declared(), [system.test, system.prod], who="me")
 
     def run(*, dry_run: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         done = dg.materialize(

@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from assets.definitions import defs
 from penstock.declare.discovery import declared as declarations
@@ -13,7 +12,8 @@ from penstock.graph.standing_checks import JOB, job_and_schedule, standing_check
 from penstock.postgres.book import Book
 from penstock.publish.publish import publish
 from penstock.snapshots.store import SnapshotStore
-from tests.engine.publishing import NOON, declared, numbered, write
+from penstock.testing import NOON, Clock
+from tests.engine.publishing import declared, numbered, write
 
 TABLE = declared(fresh_within=timedelta(hours=2))
 
@@ -32,7 +32,7 @@ def looked() -> dict[str, bool]:
 
 
 def test_what_is_changed_or_grows_old_after_its_publish_is_found(
-    an_hour_later: Path, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
+    an_hour_later: Path, book: Book, prod_book: Book, clock: Clock
 ) -> None:
     never = {f"{one} {check}": False for one in ("test", "prod") for check in ("still_verified", "fresh")}
     assert looked() == never
@@ -42,7 +42,7 @@ def test_what_is_changed_or_grows_old_after_its_publish_is_found(
 
     with book.connect() as connection:
         connection.execute(f'UPDATE replicated."{published.physical}" SET value = 9 WHERE key = 3')
-    monkeypatch.setenv("PENSTOCK_NOW", (NOON + timedelta(hours=3)).isoformat())
+    clock.set(NOON + timedelta(hours=3))
     assert looked() == never | {"prod still_verified": True}
 
 
@@ -52,5 +52,6 @@ def test_they_run_on_their_own_schedule_and_not_with_every_publish() -> None:
 
     every = {f"look_after_{name}" for name in declarations().tables}
     assert steps(JOB) == every
-    for job in defs.jobs or ():
+    assert defs.jobs
+    for job in defs.jobs:
         assert job.name == JOB or not steps(job.name) & every, job.name

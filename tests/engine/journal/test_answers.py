@@ -37,5 +37,6 @@ def test_of_a_regressor(values: list[tuple[float, tuple[str, ...]]]) -> None:
 
     assert made == [msgspec.json.encode({"prediction": value, "missing": lost}) for value, lost in values]
     decoded = [msgspec.json.decode(one)["prediction"] for one in made]
+    assert len(decoded) == len(values)
     for value, found in zip(predicted.tolist(), decoded, strict=True):
         assert found == value if math.isfinite(value) else found is None

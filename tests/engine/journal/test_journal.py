@@ -63,6 +63,7 @@ def test_ids_are_of_version_7_different_and_in_the_order_of_time(book: Book) -> 
     new = Ids()
     began = time.time_ns() // 1_000_000
     made = [id_ for count in (1, 5000, 1, 250) for id_ in new(count)]
+    assert len(made) == 5252
     assert made == sorted(set(made))
     for id_ in made[:: len(made) // 50]:
         parsed = uuid.UUID(id_)

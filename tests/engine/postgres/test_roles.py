@@ -19,8 +19,8 @@ from penstock.releases import ledger as releases
 from penstock.replicated.error import PublishError
 from penstock.retention.policy import RetentionPolicy, drop, droppable
 from penstock.snapshots.store import SnapshotStore
+from penstock.testing import as_member
 from penstock.verify.verify import verify
-from tests.engine.members import as_member
 from tests.engine.publishing import changed, declared, numbered, relations, rows_of, write
 
 REFUSED = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState)  # the second for views

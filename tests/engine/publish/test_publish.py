@@ -19,6 +19,7 @@ from penstock.publish import disk_space
 from penstock.publish.publish import publish, publish_group
 from penstock.replicated.error import PublishError
 from penstock.snapshots.store import SnapshotStore
+from penstock.testing import create_book
 from penstock.verify.verify import verify
 from tests.engine.publishing import declared, numbered, relations, rows_of, typed_tables, write
 
@@ -38,13 +39,7 @@ def books(book: Book, prod_book: Book) -> Books:
 @pytest.fixture(scope="module")
 def two_books(postgres: str) -> Books:
     """Books that live as long as this file's tests."""
-    made = []
-    for name in ("test", "prod"):
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE typed_{name}")
-        made.append(Book(name, postgres.replace("/postgres?", f"/typed_{name}?")))
-        made[-1].migrate()
-    return made[0], made[1]
+    return create_book(postgres, "test"), create_book(postgres, "prod")
 
 
 def pointer(book: Book, name: str = "numbers") -> tuple[Any, ...]:
@@ -84,13 +79,14 @@ def test_every_type_arrives_unharmed_in_both_books(table: pa.Table, two_books: B
     name = "Tabelle \"a\" 'é'"
     snapshot = write(store, table, name, (table.schema.names[0],))
     publish(snapshot, declared(name, (table.schema.names[0],)), two_books, who="me")
-    assert all(one.equal for one in verify(two_books, store))
+    assert {one.equal for one in verify(two_books, store)} == {True}
     stored = snapshot.batches().read_all()
     with two_books[1].connect() as connection:
         connection.execute("SET timezone = 'UTC'")
         cursor = connection.cursor(binary=True)
         view = '"' + name.replace('"', '""') + '"'
         rows = cursor.execute(f"SELECT * FROM replicated.{view}").fetchall()
+    assert stored.schema.names == table.schema.names
     for index, field in enumerate(stored.schema):
         assert [comparable(row[index]) for row in rows] == [comparable(v) for v in stored.column(index).to_pylist()], (
             field
@@ -183,7 +179,7 @@ def test_as_many_columns_as_postgres_has(store: SnapshotStore, books: Books) -> 
         [pa.array([1, 2])] + [pa.array([True, None])] * 1599, names=["key", *(f"c{i}" for i in range(1599))]
     )
     publish(write(store, table), declared(), books, who="me")
-    assert all(one.equal for one in verify(books, store))
+    assert [one.equal for one in verify(books, store)] == [True, True]
 
 
 def test_a_row_that_does_not_fit_a_page_is_named_and_changes_nothing(store: SnapshotStore, books: Books) -> None:

@@ -1,26 +1,20 @@
 """A service of the toy model under bare uvicorn, on a book of its own."""
 
 import resource
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-import uvicorn
 
 from penstock.contract.contract import Contract
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.serving.app import App
 from penstock.settings import Settings
-from tests.engine.members import as_member
+from penstock.testing import as_member, create_book, uvicorn_thread, wait_for
 from tests.engine.serving import toy
 
 CONNECTIONS = 10_000
@@ -116,10 +110,7 @@ def service(start: Start, book: Book, tmp_path: Path) -> Service:
 def shared(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One service for all tests that only ask: nothing is released or published while it runs."""
     folder = tmp_path_factory.mktemp("shared")
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE shared_service")
-    book = Book("test", postgres.replace("/postgres?", "/shared_service?"))
-    book.migrate()
+    book = create_book(postgres, "test")
     made = Settings(home=folder / "home")
     toy.publish_all(book)
     toy.release(book, made.artifacts, folder)
@@ -138,31 +129,3 @@ def many() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield min(CONNECTIONS, hard - SPARE_FILES if hard != resource.RLIM_INFINITY else CONNECTIONS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@contextmanager
-def uvicorn_thread(app: Any) -> Iterator[int]:
-    """Serve an ASGI app on a free loopback port; gives the port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
-def wait_for(holds: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """Wait until something holds; gives what it gave."""
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
-    return found

@@ -56,6 +56,7 @@ def test_rows_come_back_from_their_json_to_the_bit(book: Book) -> None:
     looked, _ = look_up_now(book.url, toy.CONTRACT, requests)
     again = LookupStatement(toy.CONTRACT, pointers(book)).decode_rows(looked.rows)
     assert again.missing == looked.missing
+    assert looked.columns.keys() == again.columns.keys() > {"tank.height"}
     for name, values in looked.columns.items():
         assert again.columns[name].dtype == values.dtype
         assert again.columns[name].tolist() == values.tolist() or values.tobytes() == again.columns[name].tobytes()

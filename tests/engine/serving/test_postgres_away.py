@@ -8,7 +8,7 @@ import pytest
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
-from tests.engine.members import as_member
+from penstock.testing import as_member
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 

@@ -86,7 +86,9 @@ def test_any_fsspec_url_is_a_store() -> None:
     store = SnapshotStore("memory://snapshots")
     snapshot = write(store, numbered(100))
     assert SnapshotStore("memory://snapshots").open(snapshot.id).batches().read_all().equals(numbered(100))
-    assert not [path for path in fsspec.filesystem("memory").find("/snapshots") if "drafts" in path]
+    stored = fsspec.filesystem("memory").find("/snapshots")
+    assert any(snapshot.id in path for path in stored)
+    assert not [path for path in stored if "drafts" in path]
 
 
 KEYS = {

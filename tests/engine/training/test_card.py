@@ -59,6 +59,7 @@ def test_shuffling_leaves_the_rows_as_they_were(rows: tuple[dict[str, Any], Any]
     before = {name: values.copy() for name, values in vectors.items()}
     permutation_importances(artifact, vectors, outcome, roc_auc, higher_is_better=True)
 
+    assert len(before) == len(vectors) > 0
     assert all(np.array_equal(values, before[name]) for name, values in vectors.items())
 
 

@@ -20,7 +20,7 @@ from penstock.training.skew import Skew
 from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import CONTRACT, rows_of
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.usefixtures("stack")
 
 MODEL = declared().model("overflow")
 
