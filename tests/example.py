@@ -18,7 +18,7 @@ Example = System
 
 
 @pytest.fixture(scope="session")
-def example(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+def example(slow: None, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     """The example's warehouse, seeded and prepared, and two empty books; the environment names them, with the rights of
     the pipeline alone."""
     with new_system(postgres, tmp_path_factory.mktemp("home"), NOW) as system:
@@ -43,7 +43,7 @@ def dagster_instance(example: Example, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
-def materialized(slow: None, example: Example, dagster_instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+def materialized(example: Example, dagster_instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     """The run of every table and of the model of one month, as `make up` submits it."""
     from assets.definitions import defs
 

@@ -45,6 +45,7 @@ def test_one_table_of_a_duckdb_file_is_published_and_measured(file: Path, book: 
     assert sorted(definition.split("(")[1] for (definition,) in indexes) == ["b, a)", "c)"]
 
 
+@pytest.mark.slow
 def test_chaos_counts_kills_and_switches_and_finds_nothing_lost() -> None:
     arguments = ["--kills", "2", "--switches", "8", "--lookups", "800", "--rows", "2000", "--json"]
     done = CliRunner().invoke(chaos_publish.main, arguments, catch_exceptions=False)

@@ -71,7 +71,7 @@ def wheel_of(copy: Path, folder: Path, **environment: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel as it is built here."""
     return built(tmp_path_factory.mktemp("wheel"))
 
@@ -90,6 +90,7 @@ def test_the_wheel_is_small_and_holds_the_engine_alone(wheel: Path) -> None:
     assert has_kernel(wheel) == compiled()
 
 
+@pytest.mark.slow
 def test_the_wheel_is_built_without_a_compiler_too(tmp_path: Path) -> None:
     assert not has_kernel(built(tmp_path, CC="false"))
 

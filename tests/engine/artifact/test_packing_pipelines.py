@@ -108,6 +108,7 @@ def final(rng: np.random.Generator) -> Any:
     ][rng.integers(4)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_random_pipelines_predict_as_scikit_learn(tmp_path: Path) -> None:
     for seed in range(150):

@@ -245,6 +245,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=steps)
 def test_the_rule_holds_for_any_history(steps: list[Any], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 from sklearn.linear_model import Ridge
 
 from penstock.artifact.packing.pack import pack
@@ -40,6 +41,7 @@ def left(home: Path) -> set[str]:
     return {file.stem for file in (home / "artifacts").rglob("*") if file.is_file()}
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_and_the_next_run_drops_and_the_current_release_stays(system: System, clock: Clock) -> None:
     clock.set(datetime.now(UTC))  # the files in the store are as old as the machine's clock says
     serving, never = stored(system.home, 1.0), stored(system.home, 2.0)

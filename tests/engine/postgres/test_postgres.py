@@ -16,7 +16,7 @@ from penstock.settings import Settings
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
+def settings(slow: None, tmp_path: Path) -> Iterator[Settings]:
     made = Settings(home=tmp_path / "a home")
     postgres.server(made, {"fsync": "off"}).start()
     yield made
@@ -46,6 +46,7 @@ def test_the_server_listens_on_no_network_port(settings: Settings) -> None:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
+@pytest.mark.slow
 def test_the_server_outlives_the_process_that_started_it_and_stops_on_demand(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     _start_in_child(settings).wait()
@@ -57,6 +58,7 @@ def test_the_server_outlives_the_process_that_started_it_and_stops_on_demand(tmp
     assert not postgres.stop(settings)
 
 
+@pytest.mark.slow
 def test_processes_that_ensure_the_server_at_once_share_one(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     children = [_start_in_child(settings) for _ in range(4)]
@@ -80,6 +82,7 @@ def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None
         assert connection.execute("SELECT x FROM app.kept").fetchone() == (1,)
 
 
+@pytest.mark.slow
 def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_private(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / ("long" * 40))
     try:

@@ -22,7 +22,7 @@ Make = Callable[[Path], PostgresServer]
 
 
 @pytest.fixture
-def make() -> Iterator[Make]:
+def make(slow: None) -> Iterator[Make]:
     """A function that returns the server of a home; all are stopped, and their private folders removed."""
     made: list[PostgresServer] = []
 

@@ -66,6 +66,7 @@ def publisher(store: SnapshotStore, book: Book, snapshot: Snapshot) -> "subproce
     return process
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_any_moment(store: SnapshotStore, book: Book, current: Snapshot) -> None:
     snapshot = write(store, numbered(ROWS))
     moments, killed = random.Random(1), 0

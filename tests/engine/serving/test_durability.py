@@ -56,7 +56,7 @@ class Replicas:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[PostgresServer]:
+def server(slow: None, tmp_path: Path) -> Iterator[PostgresServer]:
     """A server that syncs its log, as the shipped one does."""
     made = PostgresServer(tmp_path / "pg" / "data", tmp_path / "pg" / "log")
     made.start()

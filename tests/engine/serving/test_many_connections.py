@@ -42,6 +42,7 @@ def answers(port: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_ten_thousand_idle_and_unfinished_connections_cost_little_and_stop_nobody(
     replica: tuple[int, psutil.Process], many: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ EXAMPLES = 500
 """Of each operation; one without parameters has a single one."""
 
 
+@pytest.mark.slow
 def test_every_answer_to_every_operation_is_as_documented(shared: Service) -> None:
     config = SchemathesisConfig.from_dict({"checks": CHECKS})
     described = schemathesis.openapi.from_url(f"{shared.http.base_url}/openapi.json", config=config)

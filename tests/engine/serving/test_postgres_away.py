@@ -1,6 +1,7 @@
 """While Postgres is away the service says so within a second, and recovers by itself."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from tests.engine.serving.conftest import Service, Start, wait_for
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> PostgresServer:
+def server(slow: None, tmp_path: Path) -> Iterator[PostgresServer]:
     """A server of its own, to be stopped."""
     made = PostgresServer(tmp_path / "own" / "data", tmp_path / "own" / "log", {**DEFAULTS, "fsync": "off"})
     made.start()
-    return made
+    yield made
+    made.remove()
 
 
 @pytest.fixture

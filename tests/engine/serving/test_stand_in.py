@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from penstock.project import ROOT
 from penstock.serving.on_ray.environment import WITHOUT
 
@@ -17,6 +19,7 @@ def run(program: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_ray_serve_starts_without_pandas_and_pyarrow_and_leaves_them_to_others() -> None:
     program = """
 import sys, ray.serve
@@ -29,6 +32,7 @@ print(pandas.DataFrame({"a": [1]}).shape, pyarrow.array([1]).type, pandas is sys
     assert run(program).splitlines() == ["[]", "(1, 1) int64 True"]
 
 
+@pytest.mark.slow
 def test_requests_is_executed_when_it_is_used() -> None:
     program = """
 import sys, ray.serve, requests
