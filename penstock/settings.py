@@ -1,9 +1,12 @@
-"""The one place that reads the environment."""
+"""The settings of a process, and the one list of the environment variables that they are loaded from."""
 
+import difflib
+import logging
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,7 +14,10 @@ from penstock.errors import PenstockError
 from penstock.project import ROOT
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
+PREFIX = "PENSTOCK_"
 BookName = Literal["test", "prod"]
+
+log = logging.getLogger("penstock.settings")
 
 
 class SettingError(PenstockError):
@@ -38,6 +44,10 @@ class Settings(msgspec.Struct, frozen=True):
     def now(self) -> datetime:
         """The instant that Penstock lives in, UTC: PENSTOCK_NOW where it is set, else the clock."""
         return self.now_override or datetime.now(UTC)
+
+    def url_of(self, book: BookName) -> str:
+        """The URL of a book; empty for the embedded default."""
+        return self.test_url if book == "test" else self.prod_url
 
     @property
     def service_url(self) -> str:
@@ -77,25 +87,101 @@ class Ports(msgspec.Struct, frozen=True):
     dagster: int = DAGSTER_PORT
 
 
+def _text(_: str, text: str) -> str:
+    return text
+
+
+def _path(_: str, text: str) -> Path:
+    return Path(text).resolve()
+
+
+def _port(name: str, text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise SettingError(name, expected="a port from 1 to 65535", found=repr(text), todo=f"Set {name}.")
+    return int(text)
+
+
+def _instant(name: str, text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingError(
+            name, expected="an ISO 8601 time such as 2026-11-22T12:00:00Z", found=repr(text), todo=f"Set {name}."
+        ) from None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """One environment variable.
+
+    - `default` and `meaning` are in words, as README's table has them.
+    - `field` of Settings is loaded from it by `parse`, which takes its name and text; empty where a command reads it.
+    """
+
+    name: str
+    default: str
+    meaning: str
+    field: str = ""
+    parse: Callable[[str, str], Any] = _text
+
+
+API_KEY, DEBUG, CODE_PORT = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG", "PENSTOCK_CODE_PORT"
+_WAREHOUSE = "`duckdb:///path`, or any SQLAlchemy URL"
+_BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
+_IN_PROCESS = "none: candidates are trained in process"
+VARIABLES = (
+    Variable("PENSTOCK_HOME", "`.penstock/` in the repository", "state, logs, what is not set below", "home", _path),
+    Variable("PENSTOCK_HTTP_PORT", str(HTTP_PORT), "the service", "http_port", _port),
+    Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
+    Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
+    Variable("PENSTOCK_API_KEYS_FILE", "none", "file of SHA-256 digests of API keys, one a line", "api_keys_file"),
+    Variable(API_KEY, "none", "the API key with which commands ask the service"),
+    Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
+    Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),
+    Variable("PENSTOCK_TEST_URL", "embedded Postgres", f"the TEST {_BOOK}", "test_url"),
+    Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url"),
+    Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url"),
+    Variable("PENSTOCK_SNAPSHOTS_URL", "`$PENSTOCK_HOME/snapshots`", _FILES, "snapshots_url"),
+    Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url"),
+    Variable("PENSTOCK_RAY_ADDRESS", _IN_PROCESS, "`host:port` of a Ray cluster that trains them", "ray_address"),
+    Variable(DEBUG, "none", "any text: a command that fails unexpectedly shows its traceback"),
+    Variable(CODE_PORT, "chosen by `penstock up`", "where `workspace.yaml` finds Dagster's code server"),
+)
+"""Every variable that Penstock reads, in the order of README's table."""
+
+
 def load() -> Settings:
     """The settings of this process's environment; SettingError naming the variable that is wrong."""
-    home = Path(os.environ.get("PENSTOCK_HOME") or ROOT / ".penstock").resolve()
-    ports = remembered_ports(home)
-    return Settings(
-        home=home,
-        http_host=os.environ.get("PENSTOCK_HTTP_HOST") or "127.0.0.1",
-        http_port=_port("PENSTOCK_HTTP_PORT", ports.http),
-        dagster_port=_port("PENSTOCK_DAGSTER_PORT", ports.dagster),
-        now_override=_instant("PENSTOCK_NOW"),
-        warehouse_url=os.environ.get("PENSTOCK_WAREHOUSE_URL", ""),
-        test_url=os.environ.get("PENSTOCK_TEST_URL", ""),
-        prod_url=os.environ.get("PENSTOCK_PROD_URL", ""),
-        dagster_url=os.environ.get("PENSTOCK_DAGSTER_URL", ""),
-        snapshots_url=os.environ.get("PENSTOCK_SNAPSHOTS_URL", ""),
-        artifacts_url=os.environ.get("PENSTOCK_ARTIFACTS_URL", ""),
-        api_keys_file=os.environ.get("PENSTOCK_API_KEYS_FILE", ""),
-        ray_address=os.environ.get("PENSTOCK_RAY_ADDRESS", ""),
-    )
+    texts = {one: text for one in VARIABLES if one.field and (text := os.environ.get(one.name))}
+    values: dict[str, Any] = {"home": (ROOT / ".penstock").resolve()}
+    values |= {one.field: one.parse(one.name, text) for one, text in texts.items()}
+    ports = remembered_ports(values["home"])
+    return Settings(**{"http_port": ports.http, "dagster_port": ports.dagster} | values)
+
+
+def variables_of(settings: Settings) -> dict[str, str]:
+    """The variables from which another process loads these settings."""
+    values = {one.name: getattr(settings, one.field) for one in VARIABLES if one.field}
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else str(value)
+        for name, value in values.items()
+        if value not in ("", None)
+    }
+
+
+def is_set(name: str) -> bool:
+    """Whether a variable of the list has a text."""
+    return bool(os.environ.get(name))
+
+
+def warn_of_unknown_variables() -> None:
+    """Log a warning for each variable that begins like ours and is none, with the nearest name. Once per process."""
+    known = [one.name.removeprefix(PREFIX) for one in VARIABLES]
+    for name in sorted(os.environ):
+        own = name.removeprefix(PREFIX)
+        if own != name and own not in known:
+            near = [f" Did you mean {PREFIX}{one}?" for one in difflib.get_close_matches(own, known, 1)]
+            log.warning("%s: nothing reads this variable.%s", name, "".join(near))
 
 
 def remembered_ports(home: Path) -> Ports:
@@ -112,29 +198,9 @@ def remember_ports(home: Path, ports: Ports) -> None:
     (home / "state" / "ports.json").write_bytes(msgspec.json.encode(ports))
 
 
-def _port(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise SettingError(name, expected="a port from 1 to 65535", found=repr(text), todo=f"Set {name}.")
-    return int(text)
-
-
-def _instant(name: str) -> datetime | None:
-    text = os.environ.get(name)
-    if not text:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingError(
-            name, expected="an ISO 8601 time such as 2026-11-22T12:00:00Z", found=repr(text), todo=f"Set {name}."
-        ) from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
 def book_url(settings: Settings, book: BookName) -> str:
     """The book's URL; a replica never starts a server, so SettingError where none is set."""
-    url = settings.test_url if book == "test" else settings.prod_url
+    url = settings.url_of(book)
     if not url:
         name = f"PENSTOCK_{book.upper()}_URL"
         raise SettingError(name, expected="a Postgres URL", found="nothing", todo=f"Set {name}, or run `penstock up`.")

@@ -7,7 +7,8 @@ from typing import Any
 
 from penstock.declare.model import Model
 from penstock.declare.table import ReplicatedTable
-from penstock.postgres.book import Book
+from penstock.postgres.book import Book, Books
+from penstock.postgres.pointer import pointers
 from penstock.publish.publish import publish
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import Proposal, Verdict, current, release, rollback
@@ -23,7 +24,7 @@ class Changes:
     """Two releases of one model and two snapshots of each of its tables, to go to and fro between."""
 
     model: Model
-    books: tuple[Book, Book]
+    books: Books
     second: Proposal
     contents: Mapping[str, tuple[ReplicatedTable, "cycle[Snapshot]"]]
 
@@ -40,7 +41,7 @@ class Changes:
     def publish(self, name: str) -> None:
         """Publish the other content of one table into both books."""
         table, snapshots = self.contents[name]
-        publish(next(snapshots), table, list(self.books), who=WHO)
+        publish(next(snapshots), table, self.books, who=WHO)
 
 
 def changes(settings: Settings) -> Changes:
@@ -50,9 +51,9 @@ def changes(settings: Settings) -> Changes:
     from penstock.training.run import TrainingRun
 
     model = declared().model("flight_delay")
-    books = Book("test", settings.test_url), Book("prod", settings.prod_url)
+    books = Books(Book("test", settings.test_url), Book("prod", settings.prod_url))
     store = SnapshotStore(settings.snapshots)
-    first = current(books[1], model.contract.model)
+    first = current(books.prod, model.contract.model)
     assert first is not None
     candidate = make_candidate(
         replace(model, estimator=_smaller(model.estimator)),
@@ -63,10 +64,10 @@ def changes(settings: Settings) -> Changes:
         code_version="chaos",
     )
     contents = {}
-    with books[1].connect() as connection:
-        pointers = dict(connection.execute("SELECT table_name, snapshot FROM replicated.current").fetchall())
+    with books.prod.connect() as connection:
+        published = pointers(connection)
     for table in declared().tables_for(model):
-        now = store.open(pointers[table.name])
+        now = store.open(published[table.name].snapshot)
         rows = now.batches().read_all()
         other = store.write(
             table.name, rows.slice(0, rows.num_rows - 1).to_reader(), Recipe(WHO, table.key), as_of=now.as_of

@@ -139,8 +139,6 @@ def main() -> None:
                 for side, book in books.items():
                     one = replace(model, continues="" if side == "anew" else "partial_fit")
                     sides[side].append(measured(settings, book, one, month, training, holdout))
-            for book in books.values():
-                book.engine.dispose()
         finally:
             server.stop()
     report(sides)

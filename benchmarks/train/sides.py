@@ -15,7 +15,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from penstock.declare.discovery import declared
 from penstock.declare.model import Model
 from penstock.extract.training_join import training_query
-from penstock.postgres.book import Book
+from penstock.postgres.book import Book, Books
 from penstock.postgres.server import PostgresServer
 from penstock.project import ROOT
 from penstock.releases.artifacts import ArtifactStore
@@ -52,7 +52,7 @@ class Monthly:
         self.settings, self.server, self.model, self.month = settings, server, model, month
         self.taken: dict[str, list[float]] = {}
         self.area = 0.0
-        self._books: tuple[Book, Book] | None = None
+        self._books: Books | None = None
         self._made = 0
         self._before = self._earlier()
         self.new_books()
@@ -85,10 +85,8 @@ class Monthly:
 
     def new_books(self) -> None:
         """Books in which the earlier artifact is current."""
-        for book in self._books or ():
-            book.engine.dispose()
         self._made += 1
-        self._books = (self._book("test"), self._book("prod"))
+        self._books = Books(self._book("test"), self._book("prod"))
 
     def medians(self) -> dict[str, float]:
         """The median seconds of each step."""

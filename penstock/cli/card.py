@@ -5,6 +5,7 @@ import msgspec
 
 from penstock import settings as environment
 from penstock.errors import PenstockError
+from penstock.settings import BookName
 
 
 @click.command("card", epilog="Example: penstock card flight_delay --version 3")
@@ -13,19 +14,19 @@ from penstock.errors import PenstockError
 @click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the card as JSON, with its plot in base64.")
 @click.option("--html", "as_html", is_flag=True, help="Print the card as one HTML page, with its plot.")
-def command(model: str, version: int | None, book: str, as_json: bool, as_html: bool) -> None:
+def command(model: str, version: int | None, book: BookName, as_json: bool, as_html: bool) -> None:
     """Print the card of a release of MODEL as Markdown: what it is for, was made from, and how it did."""
     if as_json and as_html:
         raise click.UsageError("--json and --html exclude each other.")
     from penstock.contract.registry import contract
     from penstock.postgres.urls import open_books
     from penstock.releases.card_text import html, markdown
-    from penstock.releases.cards import CardStore, Released
+    from penstock.releases.cards import CardStore
     from penstock.releases.ledger import current, newest_entry
 
     contract(model)
     settings = environment.load()
-    chosen = open_books(settings)[book == "prod"]
+    chosen = open_books(settings).named(book)
     entry = current(chosen, model) if version is None else newest_entry(chosen, model, version)
     if entry is None:
         raise PenstockError(
@@ -42,9 +43,8 @@ def command(model: str, version: int | None, book: str, as_json: bool, as_html: 
             found="none",
             todo=f"`penstock train {model} --month {entry.month} --candidate-only` writes it again.",
         )
-    released = msgspec.convert(entry, Released, from_attributes=True)
     if as_json:
-        both = msgspec.json.encode({"release": released, "card": card})
+        both = msgspec.json.encode({"release": entry, "card": card})
         click.echo(msgspec.json.format(both, indent=2).decode())
     else:
-        click.echo(html(card, released) if as_html else markdown(card, released))
+        click.echo(html(card, entry) if as_html else markdown(card, entry))

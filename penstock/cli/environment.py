@@ -3,9 +3,11 @@
 import os
 from pathlib import Path
 
+import msgspec
+
 from penstock.postgres import urls as postgres
 from penstock.project import ROOT
-from penstock.settings import Settings
+from penstock.settings import CODE_PORT, Settings, variables_of
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -25,14 +27,8 @@ def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, st
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
     return environment | {
-        "PENSTOCK_HOME": str(resolved.home),
-        "PENSTOCK_HTTP_HOST": resolved.http_host,
-        "PENSTOCK_HTTP_PORT": str(resolved.http_port),
-        "PENSTOCK_DAGSTER_PORT": str(resolved.dagster_port),
-        "PENSTOCK_TEST_URL": resolved.test_url,
-        "PENSTOCK_PROD_URL": resolved.prod_url,
-        "PENSTOCK_DAGSTER_URL": postgres.dagster_url(resolved),
-        "PENSTOCK_CODE_PORT": str(code_port),
+        **variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved))),
+        CODE_PORT: str(code_port),
         "DAGSTER_HOME": str(dagster_home(resolved)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import os
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import NoReturn
 import click
 
 from penstock.errors import PenstockError
+from penstock.settings import DEBUG, is_set, load, warn_of_unknown_variables
 
 COMMANDS = {
     "up": "Start everything that does not run yet, up to an answered prediction.",
@@ -63,6 +63,7 @@ class Commands(click.Group):
 @click.version_option(package_name="penstock")
 def penstock() -> None:
     """Takes a predictive model to production and keeps it there."""
+    warn_of_unknown_variables()
 
 
 def main() -> None:
@@ -88,13 +89,11 @@ def main() -> None:
 
 def _unexpected(error: Exception) -> NoReturn:
     """Say an error that no command foresaw, and keep its traceback where it can be read."""
-    if os.environ.get("PENSTOCK_DEBUG"):
+    if is_set(DEBUG):
         raise error
     text = "".join(traceback.format_exception(error))
     words = f"{type(error).__name__}: {str(error).strip()}"[:1000]
     try:
-        from penstock.settings import load
-
         log = load().home / "logs" / "penstock.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as file:

@@ -1,13 +1,11 @@
 """The two ports that a user chooses: are they free, held by Penstock itself, or does it have to take others?"""
 
-import os
-
 import msgspec
 
 from penstock.cli import dagster_system
 from penstock.errors import PenstockError
 from penstock.processes import Processes, free_port, is_free
-from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, remember_ports
+from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
 
 class PortTaken(PenstockError):
@@ -21,9 +19,9 @@ def choose_ports(settings: Settings) -> Settings:
     """
     web, serving = _running(settings)
     dagster, http = settings.dagster_port, settings.http_port
-    if not web and not os.environ.get("PENSTOCK_DAGSTER_PORT"):
+    if not web and not is_set("PENSTOCK_DAGSTER_PORT"):
         dagster = _first_free(dagster_system.HOST, DAGSTER_PORT, dagster)
-    if not serving and not os.environ.get("PENSTOCK_HTTP_PORT"):
+    if not serving and not is_set("PENSTOCK_HTTP_PORT"):
         http = _first_free(settings.http_host, HTTP_PORT, http)
     chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
     check_ports(chosen)

@@ -8,6 +8,7 @@ import msgspec
 from penstock import settings as environment
 from penstock.client import Client, ServiceError
 from penstock.errors import PenstockError
+from penstock.settings import API_KEY
 
 SECONDS = 30.0
 TODO = {0: "Run `penstock up`.", 401: "Set PENSTOCK_API_KEY."}
@@ -16,7 +17,7 @@ TODO = {0: "Run `penstock up`.", 401: "Set PENSTOCK_API_KEY."}
 @click.command("predict", epilog="Example: penstock requests flight_delay --count 1 | penstock predict flight_delay -")
 @click.argument("model")
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--key", envvar="PENSTOCK_API_KEY", default="", help="API key, or PENSTOCK_API_KEY.")
+@click.option("--key", envvar=API_KEY, default="", help="API key, or PENSTOCK_API_KEY.")
 @click.option("--json", "as_json", is_flag=True, help="Print one answer a line.")
 def command(model: str, file: object, key: str, as_json: bool) -> None:
     """Ask the running service for predictions of MODEL.

@@ -34,7 +34,7 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
     known = declared()
     names = {known.table(name).name for name in (known.tables if everything else tables)}
     wanted = [group for group in known.groups() if any(table.name in names for table in group)]
-    books = open_books(settings)[: 1 if test_only else 2]
+    books = open_books(settings)
     done = []
     with Console(stderr=True).status("starting") as status:
         for group in wanted:
@@ -49,7 +49,9 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
             def show(stage: str, rows: int, of: int, name: str = ", ".join(table.name for table in group)) -> None:
                 status.update(f"{name}: {stage}" + (f" {rows:,} of {of:,} rows" if of else ""))
 
-            done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show)
+            done += publishing.publish_group(
+                taken, [books.test] if test_only else books, who=getpass.getuser(), progress=show
+            )
     if as_json:
         click.echo(msgspec.json.encode(done))
     else:

@@ -9,6 +9,7 @@ import msgspec
 
 from penstock import settings as environment
 from penstock.declare.metrics import MEASURES, judged_by
+from penstock.settings import BookName
 
 
 @click.command("releases", epilog="Example: penstock releases flight_delay --book prod")
@@ -16,14 +17,14 @@ from penstock.declare.metrics import MEASURES, judged_by
 @click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
 @click.option("--limit", default=20, show_default=True, help="How many entries, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
-def command(model: str, book: str, limit: int, as_json: bool) -> None:
+def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
     """Print who released which version of MODEL when and why, newest first."""
     from penstock.contract.registry import contract
     from penstock.postgres.urls import open_books
     from penstock.releases.ledger import current, ledger
 
     contract(model)
-    chosen = open_books(environment.load())[book == "prod"]
+    chosen = open_books(environment.load()).named(book)
     entries, now = ledger(chosen, model, limit=limit), current(chosen, model)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())

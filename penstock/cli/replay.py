@@ -8,6 +8,7 @@ import msgspec
 
 from penstock import settings as environment
 from penstock.errors import PenstockError
+from penstock.settings import BookName
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -19,7 +20,7 @@ UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(ho
 @click.option("--limit", default=0, help="At most so many, oldest first; 0 is all.")
 @click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per prediction.")
-def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, book: str, as_json: bool) -> None:
+def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, book: BookName, as_json: bool) -> None:
     """Make predictions again from their stored request, release and snapshots, and compare every bit.
 
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
@@ -34,7 +35,7 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
         raise click.UsageError("Give prediction ids, or --since.")
     settings = environment.load()
     replay = Replay(
-        book=open_books(settings)[book == "prod"],
+        book=open_books(settings).named(book),
         contracts=contracts(),
         artifacts=ArtifactStore(settings.artifacts),
         cache=settings.home / "cache" / "artifacts",

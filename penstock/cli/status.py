@@ -29,7 +29,7 @@ def status(as_json: bool) -> None:
     serves: dict[str, Any] = {"releases": [], "tables": []}
     trouble = ""
     try:
-        serves |= _served(postgres.open_books(settings)[1]) if found[0].well else {}
+        serves |= _served(postgres.open_books(settings).prod) if found[0].well else {}
     except PenstockError as error:
         trouble = str(error)
     if as_json:

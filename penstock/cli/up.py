@@ -11,11 +11,11 @@ import click
 from rich.console import Console
 
 from penstock.cli.steps import Steps
-from penstock.settings import Settings
+from penstock.settings import API_KEY, Settings
 
 
 @click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
-@click.option("--key", envvar="PENSTOCK_API_KEY", default="", help="API key, or PENSTOCK_API_KEY, if keys are set up.")
+@click.option("--key", envvar=API_KEY, default="", help="API key, or PENSTOCK_API_KEY, if keys are set up.")
 def up(key: str) -> None:
     """Start what does not run yet, materialize what the first prediction needs, and ask one prediction.
 
@@ -105,7 +105,7 @@ def _materialize(settings: Settings, steps: Steps) -> None:
     needed = {
         name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in declared().models.items()
     }
-    jobs = dagster_runs.missing_jobs(postgres.open_books(settings)[1], needed)
+    jobs = dagster_runs.missing_jobs(postgres.open_books(settings).prod, needed)
     api = dagster_system.graphql(settings)
     for job in jobs:
         with steps.step("Materialization") as step:

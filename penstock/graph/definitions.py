@@ -11,11 +11,13 @@ from penstock.graph.training import TrainingAssets
 from penstock.processes import let_waiting_threads_sleep
 from penstock.retention.models import ModelRetention
 from penstock.retention.policy import RetentionPolicy
+from penstock.settings import warn_of_unknown_variables
 
 
 def build() -> dg.Definitions:
     """All assets, checks, jobs and schedules."""
     let_waiting_threads_sleep()
+    warn_of_unknown_variables()
     found = declared()
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]

@@ -7,7 +7,7 @@ import dagster as dg
 from penstock import settings as environment
 from penstock.declare.model import Model
 from penstock.declare.table import ReplicatedTable
-from penstock.postgres.book import Book
+from penstock.postgres.book import Books
 from penstock.postgres.urls import open_books
 from penstock.releases.artifacts import ArtifactStore
 from penstock.settings import Settings
@@ -26,7 +26,7 @@ class Environment(dg.ConfigurableResource[None]):
         return environment.load()
 
     @property
-    def books(self) -> tuple[Book, Book]:
+    def books(self) -> Books:
         """TEST and PROD."""
         return open_books(self.settings)
 

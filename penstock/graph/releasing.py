@@ -12,7 +12,8 @@ from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
 from penstock.graph.faults import faults
 from penstock.graph.training import TrainingAssets, month_of
-from penstock.releases.ledger import LedgerEntry, ReleaseError, ledger
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import ReleaseError, ledger
 
 LEDGER = ("version", "action", "month", "at", "who", "why")
 FINDING = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")

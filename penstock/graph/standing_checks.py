@@ -9,7 +9,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import Current, current
+from penstock.postgres.pointer import Pointer, pointer
 from penstock.verify.verify import verify
 
 JOB = "verify_replicated_tables"
@@ -87,9 +87,9 @@ def _check_keys(tables: Sequence[str]) -> list[dg.AssetCheckKey]:
     ]
 
 
-def _current(book: Book, table: ReplicatedTable) -> Current | None:
+def _current(book: Book, table: ReplicatedTable) -> Pointer | None:
     with book.connect() as connection:
-        return current(connection, table.name)
+        return pointer(connection, table.name)
 
 
 def _spoken(span: timedelta) -> str:

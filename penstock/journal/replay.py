@@ -20,7 +20,7 @@ from penstock.journal.sql import READ
 from penstock.lookups.found import Looked
 from penstock.lookups.statement import LookupStatement, look_up_now
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import Pointer
+from penstock.postgres.pointer import PinnedTable
 from penstock.releases.artifacts import ArtifactStore
 
 Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
@@ -131,7 +131,7 @@ class Replay:
     def _look_up(self, contract: Contract, one: Journaled, requests: Sequence[msgspec.Struct]) -> Looked:
         snapshots = msgspec.json.decode(one.snapshots, type=dict[str, str])
         pinned = {
-            table: Pointer(table, snapshot, self._physical.get((table, snapshot), ""), 0, None, None)
+            table: PinnedTable(table, snapshot, self._physical.get((table, snapshot), ""))
             for table, snapshot in snapshots.items()
         }
         if all(pointer.physical for pointer in pinned.values()):

@@ -7,7 +7,7 @@ import msgspec
 
 from penstock.contract.contract import Column, Contract, Lookup
 from penstock.contract.request_types import plain_types
-from penstock.postgres.pointer import Pointer, Pointers
+from penstock.postgres.pointer import PinnedTable, PinnedTables
 from penstock.postgres.quoting import literal, quoted
 
 # Every lookup must go through an index (the publish proves that it can), and no request pays for planning.
@@ -56,7 +56,7 @@ def fields_of(contract: Contract) -> tuple[str, ...]:
 
 def statement(
     contract: Contract,
-    pointers: Pointers,
+    pointers: PinnedTables,
     lookups: Sequence[Lookup],
     wanted: Sequence[tuple[Lookup, Column]],
     *,
@@ -96,7 +96,7 @@ def bound_types(contract: Contract) -> dict[str, str]:
     return {field.name: _bound_type(field.type) for field in msgspec.structs.fields(contract.request)}
 
 
-def _join(lookup: Lookup, pointer: Pointer, alias: str) -> str:
+def _join(lookup: Lookup, pointer: PinnedTable, alias: str) -> str:
     """One lookup as a lateral subquery that gives at most one row: the newest not after the as-of field."""
     columns = [f"t.{quoted(column.name)}" for column in lookup.columns]
     where = [f"t.{quoted(ours)} = i.{quoted(f'in_{theirs}')}" for ours, theirs in lookup.key.items()]
@@ -111,7 +111,7 @@ def _join(lookup: Lookup, pointer: Pointer, alias: str) -> str:
     )
 
 
-def unmoved(pointers: Sequence[Pointer]) -> str:
+def unmoved(pointers: Sequence[PinnedTable]) -> str:
     """An expression, evaluated once per statement: whether all of these pointers are still current."""
     if not pointers:
         return "true"

@@ -14,7 +14,7 @@ from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.lookups.found import NOTHING, Columns, Looked, Part, assembler, encode_row, member
 from penstock.lookups.sql import PREVIOUS, SESSION, bound_types, fields_of, statement, tables_of
-from penstock.postgres.pointer import Pointers, read_pointers
+from penstock.postgres.pointer import PinnedTables, read_pointers
 
 UNDEFINED_TABLE = "42P01"
 MOST_SWITCHES = 20
@@ -35,7 +35,7 @@ class LookupStatement:
     def __init__(
         self,
         contract: Contract,
-        pointers: Pointers,
+        pointers: PinnedTables,
         *,
         previous: bool = False,
         pinned: bool = False,
@@ -120,14 +120,14 @@ class LookupStatement:
 
 
 async def look_up(
-    connection: Any, contract: Contract, requests: Sequence[msgspec.Struct], pointers: Pointers | None = None
+    connection: Any, contract: Contract, requests: Sequence[msgspec.Struct], pointers: PinnedTables | None = None
 ) -> tuple[Looked, dict[str, str]]:
     """What n requests find, and the snapshot ids that were really read; `pointers` pins the physical tables.
 
     The requests need their `asked_at`. LookupFailed where a table is not published or its pointer keeps moving.
     """
     for _ in range(MOST_SWITCHES):
-        current = pointers if pointers is not None else await read_pointers(connection)
+        current: PinnedTables = pointers if pointers is not None else await read_pointers(connection)
         statement = LookupStatement(contract, current, pinned=pointers is not None)
         try:
             records = await connection.fetch(statement.sql, *statement.arguments(requests))
@@ -146,7 +146,7 @@ async def look_up(
 
 
 def look_up_now(
-    url: str, contract: Contract, requests: Sequence[msgspec.Struct], pointers: Pointers | None = None
+    url: str, contract: Contract, requests: Sequence[msgspec.Struct], pointers: PinnedTables | None = None
 ) -> tuple[Looked, dict[str, str]]:
     """`look_up` for synchronous callers: connects to the book's URL, looks up, and hangs up."""
     import asyncpg

@@ -1,12 +1,10 @@
-"""One environment's Postgres database: its URL, its connections, its two schemas."""
+"""The books: one Postgres database per environment, with its URL, its connections and its schemas."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 
 import psycopg
-import sqlalchemy as sa
 
 from penstock.postgres import migrate
 from penstock.postgres.migrations import Migration
@@ -20,14 +18,9 @@ class Book:
     name: BookName
     url: str
 
-    @property
-    def engine(self) -> sa.Engine:
-        """The pooled SQLAlchemy engine of this book, one per process."""
-        return _engine(self.url)
-
     @contextmanager
     def connect(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-        """A fresh psycopg connection, for COPY and LISTEN; committed at the end unless an error leaves."""
+        """A new connection, one transaction unless `autocommit`: committed at the end, rolled back by an error."""
         with psycopg.connect(self.url, autocommit=autocommit, application_name="penstock") as connection:
             yield connection
 
@@ -54,6 +47,21 @@ class Book:
         return migrate.migrate(self.name, self.url, say=say, patience=patience)
 
 
-@cache
-def _engine(url: str) -> sa.Engine:
-    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), pool_pre_ping=True, pool_size=4)
+@dataclass(frozen=True)
+class Books:
+    """The TEST and the PROD book. Iteration is in the order in which a publish goes: TEST first."""
+
+    test: Book
+    prod: Book
+
+    def __iter__(self) -> Iterator[Book]:
+        return iter(self.both)
+
+    @property
+    def both(self) -> tuple[Book, Book]:
+        """TEST and PROD."""
+        return self.test, self.prod
+
+    def named(self, name: BookName) -> Book:
+        """The book of this name."""
+        return self.test if name == "test" else self.prod

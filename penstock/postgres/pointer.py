@@ -1,59 +1,56 @@
-"""The pointers of `replicated.current`, and the queries that read them."""
+"""The pointers: which snapshot of each replicated table is current in a book, and the one query that reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psycopg
+
+if TYPE_CHECKING:
+    import psycopg  # a replica reads pointers through asyncpg
+
+POINTERS = "SELECT table_name, snapshot, physical, rows, as_of, published_at FROM replicated.current"
 
 
-class Pointer(msgspec.Struct, frozen=True):
-    """What `replicated.current` says about one replicated table."""
+class PinnedTable(msgspec.Struct, frozen=True):
+    """One physical table of a replicated table, and the snapshot that it holds: what a lookup reads."""
 
     table: str
     snapshot: str
     physical: str
+
+
+class Pointer(PinnedTable, frozen=True):
+    """One row of `replicated.current`.
+
+    - `as_of`: the instant that the content tells about.
+    - `published_at`: when it became current.
+    """
+
     rows: int
-    as_of: datetime | None
-    published_at: datetime | None
+    as_of: datetime
+    published_at: datetime
 
 
+PinnedTables = Mapping[str, PinnedTable]
 Pointers = Mapping[str, Pointer]
 
 
 async def read_pointers(connection: Any, timeout: float | None = None) -> dict[str, Pointer]:
-    """Every pointer of the book that an asyncpg connection is connected to."""
-    records = await connection.fetch(
-        "SELECT table_name, snapshot, physical, rows, as_of, published_at FROM replicated.current", timeout=timeout
-    )
-    return {record[0]: Pointer(*record) for record in records}
+    """All pointers of the book that an asyncpg connection is connected to, by table."""
+    return _by_table(await connection.fetch(POINTERS, timeout=timeout))
 
 
-@dataclass(frozen=True)
-class Current:
-    """The pointer of one table in one book."""
-
-    snapshot: str
-    physical: str
-    rows: int
-    as_of: datetime
+def pointers(connection: "psycopg.Connection") -> dict[str, Pointer]:
+    """All pointers of a book, by table in name order."""
+    return _by_table(connection.execute(POINTERS + " ORDER BY table_name").fetchall())
 
 
-def current(connection: psycopg.Connection, table: str) -> Current | None:
-    """The pointer of `table`, or None before its first publish."""
-    row = connection.execute(
-        "SELECT snapshot, physical, rows, as_of FROM replicated.current WHERE table_name = %s", (table,)
-    ).fetchone()
-    return Current(*row) if row else None
+def pointer(connection: "psycopg.Connection", table: str) -> Pointer | None:
+    """The pointer of `table`, None before its first publish."""
+    row = connection.execute(POINTERS + " WHERE table_name = %s", (table,)).fetchone()
+    return Pointer(*row) if row else None
 
 
-@dataclass(frozen=True)
-class Pointed:
-    """What `replicated.current` says about one table."""
-
-    table: str
-    snapshot: str
-    physical: str
-    rows: int
+def _by_table(rows: list[Any]) -> dict[str, Pointer]:
+    return {row[0]: Pointer(*row) for row in rows}

@@ -6,7 +6,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from penstock.postgres.book import Book
+from penstock.postgres.book import Book, Books
 from penstock.postgres.migrations import check_version
 from penstock.postgres.server import DEFAULTS, PostgresServer
 from penstock.settings import Settings
@@ -42,19 +42,19 @@ def resolve(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, **{field: embedded.url(name) for field, name in missing.items()})
 
 
-def books(settings: Settings) -> tuple[Book, Book]:
+def books(settings: Settings) -> Books:
     """TEST and PROD, of whatever version; the embedded server is started if needed and left running."""
     resolved = resolve(settings)
-    return Book("test", resolved.test_url), Book("prod", resolved.prod_url)
+    return Books(Book("test", resolved.test_url), Book("prod", resolved.prod_url))
 
 
-def open_books(settings: Settings) -> tuple[Book, Book]:
+def open_books(settings: Settings) -> Books:
     """TEST and PROD, after one SELECT that says whether this code works with each; BookError, which says what to do,
     where it does not. Only an empty book of the embedded server is made here."""
     opened = books(settings)
-    for book, url in zip(opened, (settings.test_url, settings.prod_url), strict=True):
-        found = book.settled_version()
-        if found is None and not url:
+    for book in opened:
+        found, embedded = book.settled_version(), not settings.url_of(book.name)
+        if found is None and embedded:
             book.migrate()
         else:
             check_version(f"book {book.name!r}", found)

@@ -1,10 +1,10 @@
 """What is checked before anything is loaded: shape, bounds, and that PROD follows TEST."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import Current, current
+from penstock.postgres.pointer import Pointer, pointer
 from penstock.replicated.error import PublishError
 from penstock.snapshots.store import Snapshot
 
@@ -43,7 +43,7 @@ def check_declaration(snapshot: Snapshot, table: ReplicatedTable) -> None:
                 )
 
 
-def check_rows(snapshot: Snapshot, table: ReplicatedTable, book: Book, now: Current | None) -> None:
+def check_rows(snapshot: Snapshot, table: ReplicatedTable, book: Book, now: Pointer | None) -> None:
     """PublishError when the snapshot has fewer rows than declared, or far fewer than the book has now."""
     if snapshot.rows < table.minimum_rows:
         raise PublishError(
@@ -61,7 +61,7 @@ def check_rows(snapshot: Snapshot, table: ReplicatedTable, book: Book, now: Curr
         )
 
 
-def in_order(books: Sequence[Book]) -> list[Book]:
+def in_order(books: Iterable[Book]) -> list[Book]:
     """TEST before PROD."""
     return sorted(books, key=lambda book: book.name != "test")
 
@@ -73,7 +73,7 @@ def check_test_first(snapshot: Snapshot, table: ReplicatedTable, books: Sequence
         return
     if proven_in is not None:
         with proven_in.connect() as connection:
-            now = current(connection, table.name)
+            now = pointer(connection, table.name)
         if now is not None and now.snapshot == snapshot.id:
             return
         found = f"snapshot {now.snapshot[:12]} current in TEST" if now else "no such table in TEST"

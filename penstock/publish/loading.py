@@ -10,7 +10,7 @@ import psycopg
 
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import Current, current
+from penstock.postgres.pointer import Pointer, pointer
 from penstock.publish.disk_space import check_space
 from penstock.publish.feasibility import check_lookups
 from penstock.publish.load_refusal import explained
@@ -33,7 +33,7 @@ class Loading:
     table: ReplicatedTable
     book: Book
     connection: psycopg.Connection
-    now: Current | None
+    now: Pointer | None
     physical: PhysicalTable
     started: float = field(default_factory=time.perf_counter)
     seconds: Seconds = field(default_factory=Seconds)
@@ -49,7 +49,7 @@ class Loading:
         """Take the table's publish lock in the book and drop what dead publishers left."""
         with publishing_session(book, table.name, waiting) as connection:
             drop_tables(connection, abandoned(connection, table.name))
-            now = current(connection, table.name)
+            now = pointer(connection, table.name)
             if now is not None and _shows(connection, now, snapshot, table):
                 physical = existing_physical(connection, now.physical, table, snapshot)
             else:
@@ -153,5 +153,5 @@ class Loading:
             )
 
 
-def _shows(connection: psycopg.Connection, now: Current, snapshot: Snapshot, table: ReplicatedTable) -> bool:
+def _shows(connection: psycopg.Connection, now: Pointer, snapshot: Snapshot, table: ReplicatedTable) -> bool:
     return now.snapshot == snapshot.id and has_indexes(connection, layers(connection, now.physical), table)

@@ -1,7 +1,7 @@
 """Publish: load a snapshot into books and make it current, or leave everything as it was."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from penstock.declare.table import ReplicatedTable
@@ -21,7 +21,7 @@ Progress = Callable[[str, int, int], None]
 def publish(
     snapshot: Snapshot,
     table: ReplicatedTable,
-    books: Sequence[Book],
+    books: Iterable[Book],
     *,
     who: str,
     progress: Progress | None = None,
@@ -40,24 +40,24 @@ def publish(
 
 def publish_group(
     group: Sequence[tuple[Snapshot, ReplicatedTable]],
-    books: Sequence[Book],
+    books: Iterable[Book],
     *,
     who: str,
     progress: Progress | None = None,
     proven_in: Book | None = None,
 ) -> list[Publication]:
     """Publish several tables that become current together, in one transaction per book. See `publish`."""
-    report = progress or _silent
+    report, ordered = progress or _silent, in_order(books)
     for snapshot, table in group:
         check_declaration(snapshot, table)
-        check_test_first(snapshot, table, books, proven_in)
+        check_test_first(snapshot, table, ordered, proven_in)
     with contextlib.ExitStack() as stack:
         loadings = {
             book.name: [
                 stack.enter_context(Loading.open(snapshot, table, book, lambda: report("waiting", 0, 0)))
                 for snapshot, table in sorted(group, key=lambda pair: pair[1].name)
             ]
-            for book in in_order(books)
+            for book in ordered
         }
         everything = [loading for of_book in loadings.values() for loading in of_book]
         for loading in everything:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from penstock.postgres.pointer import current
+from penstock.postgres.pointer import pointer
 from penstock.replicated.error import PublishError
 from penstock.replicated.physical_table import PhysicalTable
 from penstock.replicated.view import replace_view
@@ -60,7 +60,7 @@ def switch(
 def _move(connection: psycopg.Connection, one: Switch, who: str) -> None:
     table, snapshot = one.physical.table, one.snapshot
     replace_view(connection, one.physical)
-    before = current(connection, table)
+    before = pointer(connection, table)
     connection.execute(
         """INSERT INTO replicated.current (table_name, snapshot, physical, rows, bytes, as_of)
            VALUES (%s, %s, %s, %s, %s, %s)

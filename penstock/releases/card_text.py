@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.declare.metrics import MEASURES, Task
-from penstock.releases.cards import Card, Measured, Released, Rows
+from penstock.releases.cards import Card, MetricValue, Rows
+from penstock.releases.entry import LedgerEntry
 
 PAGE = Path(__file__).parent / "card.html"
 PLOT_ALT: dict[Task, str] = {
@@ -25,10 +26,10 @@ class Section:
     table: Sequence[Sequence[str]] = ()
 
 
-def markdown(card: Card, released: Released | None = None) -> str:
+def markdown(card: Card, entry: LedgerEntry | None = None) -> str:
     """The card as Markdown, without its plot."""
     parts = [f"# {card.model}", card.purpose]
-    for section in sections(card, released):
+    for section in sections(card, entry):
         parts.append(f"## {section.title}")
         if section.text:
             parts.append(section.text)
@@ -39,7 +40,7 @@ def markdown(card: Card, released: Released | None = None) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def html(card: Card, released: Released | None = None) -> str:
+def html(card: Card, entry: LedgerEntry | None = None) -> str:
     """The card as one HTML page that loads nothing."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 1.3 MB that a replica needs only for a card
 
@@ -55,14 +56,14 @@ def html(card: Card, released: Released | None = None) -> str:
         card=card,
         plot=base64.b64encode(card.plot).decode(),
         alt=PLOT_ALT[card.task],
-        sections=sections(card, released),
+        sections=sections(card, entry),
     )
 
 
-def sections(card: Card, released: Released | None) -> Iterator[Section]:
+def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
     """The card's sections, in reading order."""
-    if released is not None:
-        yield _release(released)
+    if entry is not None:
+        yield _release(entry)
     yield Section("Made from", "", (("", "window", "rows", "snapshot"), *_windows(card)))
     yield Section(
         "Identity",
@@ -120,11 +121,11 @@ def sections(card: Card, released: Released | None) -> Iterator[Section]:
     yield Section("Lookups", "", (("lookup", "table", "joined by", "as of", "gives", "no row means"), *_lookups(card)))
 
 
-def _release(released: Released) -> Section:
-    gate = released.gate
-    said = [f"Version {released.version}, {released.action} at {released.at:%Y-%m-%d %H:%M} UTC by {released.who}"]
-    said[0] += f": {released.why}."
-    said.append("It replaced nothing." if released.replaced is None else f"It replaced version {released.replaced}.")
+def _release(entry: LedgerEntry) -> Section:
+    gate = entry.gate
+    said = [f"Version {entry.version}, {entry.action} at {entry.at:%Y-%m-%d %H:%M} UTC by {entry.who}"]
+    said[0] += f": {entry.why}."
+    said.append("It replaced nothing." if entry.replaced is None else f"It replaced version {entry.replaced}.")
     rows = [(str(name), _plain(value)) for name, value in gate.items() if value not in (None, [], {}, ())]
     return Section("Release", " ".join(said), (("gate", "finding"), *rows) if rows else ())
 
@@ -155,7 +156,7 @@ def _bound(metric: str, bound: float, margin: float) -> tuple[str, str, str, str
     return metric, better, f"{bound:g}", f"{margin:g}"
 
 
-def _measured(one: Measured) -> tuple[str, str, str, str]:
+def _measured(one: MetricValue) -> tuple[str, str, str, str]:
     value = "unknown" if one.value is None else f"{one.value:.4f}"
     interval = "" if one.low is None or one.high is None else f"{one.low:.4f} to {one.high:.4f}"
     return one.name, value, interval, f"{one.rows:,}"

@@ -3,7 +3,6 @@
 import os
 import re
 import uuid
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ class Rows(msgspec.Struct, frozen=True):
     until: datetime
 
 
-class Measured(msgspec.Struct, frozen=True):
+class MetricValue(msgspec.Struct, frozen=True):
     """A metric on the held-out rows or on one slice of them, with its 95% bootstrap interval."""
 
     name: str
@@ -76,14 +75,14 @@ class Card(msgspec.Struct, frozen=True):
     training: Rows
     holdout: Rows
     outcome_rate: float
-    metrics: tuple[Measured, ...]
+    metrics: tuple[MetricValue, ...]
     base_rate: float | None
     metric: str
     floor: float
     margin: float
     slice_by: str
     slice_floor: float | None
-    slices: tuple[Measured, ...]
+    slices: tuple[MetricValue, ...]
     parity: float
     parity_allowed: float
     request: tuple[RequestField, ...]
@@ -95,18 +94,6 @@ class Card(msgspec.Struct, frozen=True):
     task: Task = "binary"
     sampled: int | None = None
     also: tuple[tuple[str, float, float], ...] = ()
-
-
-class Released(msgspec.Struct, frozen=True):
-    """What a book's ledger says about the release of a card's artifact."""
-
-    version: int
-    action: str
-    who: str
-    why: str
-    at: datetime
-    replaced: int | None
-    gate: Mapping[str, Any]
 
 
 class CardStore:

@@ -1,45 +1,31 @@
-"""The release ledger and pointer of one book: how a model's current release moves, and who moved it why."""
+"""The release ledger of one book, append-only, and its pointer: how a model's current release moves, who and why."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
-import sqlalchemy as sa
+import psycopg
+from psycopg.types.json import Jsonb
 
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
+from penstock.releases.entry import COLUMNS, CURRENT_RELEASES, ENTRIES, Action, CurrentRelease, LedgerEntry
 
-Action = Literal["release", "rollback", "override"]
-COLUMNS = """entry, model, version, action, artifact, contract, month, training_snapshot, holdout_snapshot,
-    metrics, gate, code_version, who, why, replaced, at"""
+_NEWEST = " ORDER BY entry DESC LIMIT 1"
+_APPEND = f"""INSERT INTO app.release (model, version, action, artifact, contract, month, training_snapshot,
+        holdout_snapshot, metrics, gate, code_version, who, why, replaced)
+    VALUES (%(model)s, %(version)s, %(action)s, %(artifact)s, %(contract)s, %(month)s, %(training_snapshot)s,
+        %(holdout_snapshot)s, %(metrics)s, %(gate)s, %(code_version)s, %(who)s, %(why)s, %(replaced)s)
+    RETURNING {COLUMNS}"""
+_POINT = """INSERT INTO app.current_release (model, entry, version, artifact, contract)
+    VALUES (%(model)s, %(entry)s, %(version)s, %(artifact)s, %(contract)s)
+    ON CONFLICT (model) DO UPDATE SET entry = excluded.entry, version = excluded.version,
+        artifact = excluded.artifact, contract = excluded.contract"""
 
 
 class ReleaseError(PenstockError):
     """A release, rollback or ledger question that cannot be met."""
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """One row of `app.release`; `version` became current, instead of `replaced`."""
-
-    entry: int
-    model: str
-    version: int
-    action: Action
-    artifact: str
-    contract: str
-    month: str
-    training_snapshot: str
-    holdout_snapshot: str
-    metrics: Mapping[str, Any]
-    gate: Mapping[str, Any]
-    code_version: str
-    who: str
-    why: str
-    replaced: int | None
-    at: datetime
 
 
 @dataclass(frozen=True)
@@ -65,22 +51,36 @@ class Verdict:
 
 
 def current(book: Book, model: str) -> LedgerEntry | None:
-    """The ledger entry that the pointer names, None before the first release."""
-    with book.engine.connect() as connection:
+    """The ledger entry that the model's pointer names, None before the first release."""
+    with book.connect() as connection:
         return _current(connection, model)
+
+
+def current_entries(book: Book) -> list[LedgerEntry]:
+    """The ledger entries that the pointers of all models name, in name order."""
+    query = ENTRIES + " WHERE entry IN (SELECT entry FROM app.current_release) ORDER BY model"
+    with book.connect() as connection:
+        return [LedgerEntry.of(row) for row in connection.execute(query)]
+
+
+def current_releases(book: Book) -> dict[str, CurrentRelease]:
+    """The book's current releases, by model in name order."""
+    with book.connect() as connection:
+        rows = connection.execute(CURRENT_RELEASES + " ORDER BY model").fetchall()
+    return {row[0]: CurrentRelease(*row) for row in rows}
 
 
 def newest_entry(book: Book, model: str, version: int) -> LedgerEntry | None:
     """The newest ledger entry of a version, None if it never was."""
-    with book.engine.connect() as connection:
+    with book.connect() as connection:
         return _newest_entry(connection, model, version)
 
 
 def ledger(book: Book, model: str, *, limit: int = 100) -> list[LedgerEntry]:
     """The newest entries of a model, newest first."""
-    query = f"SELECT {COLUMNS} FROM app.release WHERE model = :model ORDER BY entry DESC LIMIT :limit"
-    with book.engine.connect() as connection:
-        return [LedgerEntry(*row) for row in connection.execute(sa.text(query), {"model": model, "limit": limit})]
+    query = ENTRIES + " WHERE model = %s ORDER BY entry DESC LIMIT %s"
+    with book.connect() as connection:
+        return [LedgerEntry.of(row) for row in connection.execute(query, (model, limit))]
 
 
 def release(
@@ -94,38 +94,34 @@ def release(
 ) -> LedgerEntry:
     """Make the proposal current, if `judge` lets it through, in the transaction that moves the pointer.
 
-    `judge` gets the current release, which nobody can move meanwhile, and raises to refuse. `version` is
-    given where another book has numbered the artifact already; else an artifact keeps its number, or
-    gets the next. What is current already stays current, without a new entry.
+    - `judge` gets the current release, which nobody can move meanwhile, and raises to refuse.
+    - `version` is given where another book has numbered the artifact already; else an artifact keeps its number, or
+      gets the next one.
+    - What is current already stays current, without a new entry.
     """
-    with book.engine.begin() as connection:
+    with book.connect() as connection:
         _lock(connection, proposal.model)
         before = _current(connection, proposal.model)
         if before is not None and before.artifact == proposal.artifact:
             return before
         verdict = judge(before)
-        values = {
-            "model": proposal.model,
-            "version": _version(connection, proposal, version),
-            "action": verdict.action,
-            "artifact": proposal.artifact,
-            "contract": proposal.contract,
-            "month": proposal.month,
-            "training_snapshot": proposal.training_snapshot,
-            "holdout_snapshot": proposal.holdout_snapshot,
-            "metrics": _json(proposal.metrics),
-            "gate": _json(verdict.gate),
-            "code_version": proposal.code_version,
-            "who": who,
-            "why": why,
-            "replaced": before.version if before else None,
-        }
-        return _move(connection, values)
+        return _move(
+            connection,
+            asdict(proposal)
+            | {
+                "version": _version(connection, proposal) if version is None else version,
+                "action": verdict.action,
+                "gate": verdict.gate,
+                "who": who,
+                "why": why,
+                "replaced": before.version if before else None,
+            },
+        )
 
 
 def rollback(book: Book, model: str, *, who: str, why: str, to: int | None = None) -> LedgerEntry:
     """Make an earlier version current again: `to`, or what the current one replaced when it was released."""
-    with book.engine.begin() as connection:
+    with book.connect() as connection:
         _lock(connection, model)
         before = _current(connection, model)
         if before is None:
@@ -147,85 +143,56 @@ def rollback(book: Book, model: str, *, who: str, why: str, to: int | None = Non
             )
         if target.artifact == before.artifact:
             return before
-        values = {
-            name: getattr(target, name) for name in LedgerEntry.__dataclass_fields__ if name not in ("entry", "at")
-        }
-        values |= {
-            "metrics": _json(target.metrics),
-            "gate": _json({"rollback_from": before.version}),
-            "action": "rollback",
-            "who": who,
-            "why": why,
-            "replaced": before.version,
-        }
-        return _move(connection, values)
+        return _move(
+            connection,
+            asdict(target)
+            | {
+                "gate": {"rollback_from": before.version},
+                "action": "rollback",
+                "who": who,
+                "why": why,
+                "replaced": before.version,
+            },
+        )
 
 
-def _move(connection: sa.Connection, values: Mapping[str, Any]) -> LedgerEntry:
+def _move(connection: psycopg.Connection, values: Mapping[str, Any]) -> LedgerEntry:
     """Append to the ledger, move the pointer to the new entry, and tell the replicas."""
-    row = connection.execute(
-        sa.text(
-            f"""INSERT INTO app.release (model, version, action, artifact, contract, month, training_snapshot,
-                holdout_snapshot, metrics, gate, code_version, who, why, replaced)
-            VALUES (:model, :version, :action, :artifact, :contract, :month, :training_snapshot,
-                :holdout_snapshot, CAST(:metrics AS jsonb), CAST(:gate AS jsonb), :code_version, :who, :why, :replaced)
-            RETURNING {COLUMNS}"""
-        ),
-        dict(values),
-    ).one()
-    entry = LedgerEntry(*row)
-    connection.execute(
-        sa.text(
-            """INSERT INTO app.current_release (model, entry, version, artifact, contract)
-            VALUES (:model, :entry, :version, :artifact, :contract)
-            ON CONFLICT (model) DO UPDATE SET entry = excluded.entry, version = excluded.version,
-                artifact = excluded.artifact, contract = excluded.contract"""
-        ),
-        {name: getattr(entry, name) for name in ("model", "entry", "version", "artifact", "contract")},
-    )
-    connection.execute(
-        sa.text("SELECT pg_notify('penstock', :message)"), {"message": f"release {entry.model} {entry.version}"}
-    )
+    as_json = {name: Jsonb(values[name], dumps=msgspec.json.encode) for name in ("metrics", "gate")}
+    entry = LedgerEntry.of(*connection.execute(_APPEND, {**values, **as_json}))
+    connection.execute(_POINT, asdict(entry))
+    connection.execute("SELECT pg_notify('penstock', %s)", (f"release {entry.model} {entry.version}",))
     return entry
 
 
-def _current(connection: sa.Connection, model: str) -> LedgerEntry | None:
-    query = f"""SELECT {", ".join("r." + name.strip() for name in COLUMNS.split(","))}
-        FROM app.current_release AS c JOIN app.release AS r USING (entry) WHERE c.model = :model"""
-    row = connection.execute(sa.text(query), {"model": model}).one_or_none()
-    return LedgerEntry(*row) if row is not None else None
+def _current(connection: psycopg.Connection, model: str) -> LedgerEntry | None:
+    query = ENTRIES + " WHERE entry = (SELECT entry FROM app.current_release WHERE model = %s)"
+    row = connection.execute(query, (model,)).fetchone()
+    return LedgerEntry.of(row) if row else None
 
 
-def _predecessor(connection: sa.Connection, entry: LedgerEntry) -> int | None:
+def _predecessor(connection: psycopg.Connection, entry: LedgerEntry) -> int | None:
     """What the version replaced when it was released; a rollback to it does not count as that."""
-    query = """SELECT replaced FROM app.release
-        WHERE model = :model AND version = :version AND action <> 'rollback' ORDER BY entry DESC LIMIT 1"""
-    found = connection.execute(sa.text(query), {"model": entry.model, "version": entry.version})
-    return found.scalar_one_or_none()
+    query = "SELECT replaced FROM app.release WHERE model = %s AND version = %s AND action <> 'rollback'"
+    row = connection.execute(query + _NEWEST, (entry.model, entry.version)).fetchone()
+    return row[0] if row else None
 
 
-def _newest_entry(connection: sa.Connection, model: str, version: int) -> LedgerEntry | None:
-    query = f"""SELECT {COLUMNS} FROM app.release WHERE model = :model AND version = :version
-        ORDER BY entry DESC LIMIT 1"""
-    row = connection.execute(sa.text(query), {"model": model, "version": version}).one_or_none()
-    return LedgerEntry(*row) if row is not None else None
+def _newest_entry(connection: psycopg.Connection, model: str, version: int) -> LedgerEntry | None:
+    row = connection.execute(ENTRIES + " WHERE model = %s AND version = %s" + _NEWEST, (model, version)).fetchone()
+    return LedgerEntry.of(row) if row else None
 
 
-def _version(connection: sa.Connection, proposal: Proposal, wanted: int | None) -> int:
-    if wanted is not None:
-        return wanted
+def _version(connection: psycopg.Connection, proposal: Proposal) -> int:
+    """The number that the artifact has already, else the next one."""
     query = """SELECT coalesce(
-        (SELECT version FROM app.release WHERE model = :model AND artifact = :artifact ORDER BY entry LIMIT 1),
-        (SELECT max(version) + 1 FROM app.release WHERE model = :model), 1)"""
-    found = connection.execute(sa.text(query), {"model": proposal.model, "artifact": proposal.artifact})
-    return int(found.scalar_one())
+        (SELECT version FROM app.release WHERE model = %(model)s AND artifact = %(artifact)s ORDER BY entry LIMIT 1),
+        (SELECT max(version) + 1 FROM app.release WHERE model = %(model)s), 1)"""
+    values = {"model": proposal.model, "artifact": proposal.artifact}
+    row = connection.execute(query, values).fetchone()
+    return int(row[0]) if row else 1
 
 
-def _lock(connection: sa.Connection, model: str) -> None:
+def _lock(connection: psycopg.Connection, model: str) -> None:
     """Held to the transaction's end: one mover at a time per model."""
-    key = f"penstock.release.{model}"
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(value).decode()
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"penstock.release.{model}",))

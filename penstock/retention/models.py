@@ -2,7 +2,7 @@
 made a prediction that may have to be made again."""
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ class StoredFile:
     written: datetime
 
 
-def droppable(url: str, books: Sequence[Book], policy: ModelRetention) -> list[StoredFile]:
+def droppable(url: str, books: Iterable[Book], policy: ModelRetention) -> list[StoredFile]:
     """The files of the artifact store at `url` that may go now, oldest first; changes nothing."""
     files, root = open_store(url)
     stored = list(_stored(files, root))
@@ -59,7 +59,7 @@ def droppable(url: str, books: Sequence[Book], policy: ModelRetention) -> list[S
 
 
 def drop(
-    url: str, books: Sequence[Book], found: Sequence[StoredFile], policy: ModelRetention, *, cache: Path
+    url: str, books: Iterable[Book], found: Sequence[StoredFile], policy: ModelRetention, *, cache: Path
 ) -> list[StoredFile]:
     """Drop what was found, unless it is needed by now, and this node's copies; gives what went.
 

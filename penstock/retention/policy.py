@@ -1,6 +1,6 @@
 """The retention policy as a whole: what it lets go of store and books, shown first and then dropped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ class Droppable:
         return sum(one.bytes for one in self.snapshots) + sum(one.bytes for one in self.tables)
 
 
-def droppable(store: SnapshotStore, books: Sequence[Book], policy: RetentionPolicy) -> Droppable:
+def droppable(store: SnapshotStore, books: Iterable[Book], policy: RetentionPolicy) -> Droppable:
     """What the policy lets go now; changes nothing. A table that is being published keeps all of its physical tables
     until the next time."""
     needed = snapshot_retention.needed_by(books) | snapshot_retention.replayed_from(books, policy.replayable)
@@ -63,7 +63,7 @@ def droppable(store: SnapshotStore, books: Sequence[Book], policy: RetentionPoli
     return Droppable(snapshots, [old for book in books for old in _old_tables(book, policy)])
 
 
-def drop(store: SnapshotStore, books: Sequence[Book], found: Droppable, policy: RetentionPolicy) -> Droppable:
+def drop(store: SnapshotStore, books: Iterable[Book], found: Droppable, policy: RetentionPolicy) -> Droppable:
     """Drop what was found, unless it is needed by now; gives what went."""
     still = droppable(store, books, policy)
     dropped = {book.name: _drop_tables(book, found.tables, still.tables) for book in books}

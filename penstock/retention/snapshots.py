@@ -1,6 +1,6 @@
 """Which snapshots the store may drop: not the newest of each table, not the young, not what is still needed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from penstock.postgres.book import Book
@@ -12,7 +12,7 @@ _LATE = timedelta(minutes=5)
 """For so long after a switch a request that had begun before it, or a clock that is off, may still tell of what was."""
 
 
-def needed_by(books: Sequence[Book]) -> set[str]:
+def needed_by(books: Iterable[Book]) -> set[str]:
     """Ids of the snapshots that are current in a book, or that a release in it was trained or judged on."""
     needed: set[str] = set()
     for book in books:
@@ -25,7 +25,7 @@ def needed_by(books: Sequence[Book]) -> set[str]:
     return needed
 
 
-def replayed_from(books: Sequence[Book], within: timedelta) -> set[str]:
+def replayed_from(books: Iterable[Book], within: timedelta) -> set[str]:
     """Ids of the snapshots that predictions journaled in the last `within` may have looked up: those that were
     current when at least one was made. One probe of the journal's key per publication, however long the journal."""
     found: set[str] = set()

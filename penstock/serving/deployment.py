@@ -25,6 +25,7 @@ class Predictions:
     async def __init__(self, book: BookName, contracts: Mapping[str, Contract] | None = None) -> None:  # type: ignore[misc]  # Ray awaits it
         _stay_on_loopback()
         request_log.to_stderr()
+        settings.warn_of_unknown_variables()
         found = settings.load()
         self._app = App(found, book_url(found, book), contracts)
         fast_lane.serve(self._app)

@@ -16,7 +16,8 @@ from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.publish.publish import publish
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.ledger import LedgerEntry, Proposal, Verdict, release
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import Proposal, Verdict, release
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.testing.environment import System
 from penstock.testing.warehouse import Rows, as_arrow

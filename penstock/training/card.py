@@ -11,7 +11,7 @@ from penstock.artifact.native import Artifact
 from penstock.contract.contract import Contract
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
-from penstock.releases.cards import Card, CardFeature, Measured, RequestField, Rows
+from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField, Rows
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.continuing import Start
@@ -107,6 +107,6 @@ def request_fields(contract: Contract) -> Iterator[RequestField]:
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
 
 
-def _measured(name: str, found: Estimate) -> Measured:
+def _measured(name: str, found: Estimate) -> MetricValue:
     value, low, high = (None if np.isnan(one) else one for one in (found.value, found.low, found.high))
-    return Measured(name, value, low, high, found.rows)
+    return MetricValue(name, value, low, high, found.rows)

@@ -14,7 +14,7 @@ from penstock.artifact.skops_artifact import from_bytes, to_bytes
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.ledger import LedgerEntry
+from penstock.releases.entry import LedgerEntry
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.metrics import Values
 from penstock.training.months import month_after

@@ -10,7 +10,7 @@ import msgspec
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.ledger import LedgerEntry
+from penstock.releases.entry import LedgerEntry
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.held_out import HeldOut
 

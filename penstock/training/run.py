@@ -1,6 +1,6 @@
 """One training run, from the warehouse to both books: the steps that `penstock train` and the Dagster assets call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -15,10 +15,11 @@ from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract, extract_training_rows
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import current as current_pointer
+from penstock.postgres.pointer import pointers
 from penstock.publish.publish import publish
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, release
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, release
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide
@@ -102,15 +103,15 @@ class TrainingRun:
             raise PenstockError(f"{rows} of {self.month}", expected="a snapshot", found="none", todo=todo)
         return found
 
-    def missing_tables(self, books: Sequence[Book]) -> list[ReplicatedTable]:
+    def missing_tables(self, books: Iterable[Book]) -> list[ReplicatedTable]:
         """The tables of the model's lookups that one of the books does not have yet."""
-        missing = set()
+        missing: set[str] = set()
         for book in books:
             with book.connect() as connection:
-                missing |= {name for name in self.tables if current_pointer(connection, name) is None}
+                missing |= self.tables.keys() - pointers(connection).keys()
         return [table for name, table in self.tables.items() if name in missing]
 
-    def publish(self, tables: Sequence[ReplicatedTable], books: Sequence[Book]) -> None:
+    def publish(self, tables: Sequence[ReplicatedTable], books: Iterable[Book]) -> None:
         """Extract tables and publish them into the books."""
         for table in tables:
             publish(extract(self.settings, table), table, books, who="penstock train")

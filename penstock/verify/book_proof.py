@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
-from penstock.postgres.pointer import Pointed
+from penstock.postgres.pointer import Pointer
 from penstock.replicated.digest import catalog_schema, table_digest
 from penstock.replicated.layered_table import layered_query, layers
 from penstock.replicated.view import public_query, view_finding
@@ -17,42 +17,42 @@ from penstock.verify.difference import first_difference
 _GONE = "differs from its digest; the snapshot to compare with cannot be read from the store"
 
 
-def prove(connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, content: str) -> tuple[str, str]:
+def prove(connection: psycopg.Connection, store: SnapshotStore, pointer: Pointer, content: str) -> tuple[str, str]:
     """The snapshot id of what the book holds, empty where it cannot be read, and what is wrong with it. `content` is
     the digest of the COPY stream of the stored snapshot, for a table that took all rows of one with a base."""
     try:
-        parts = layers(connection, pointed.physical)
+        parts = layers(connection, pointer.physical)
         if len(parts) == 2:
-            digest, finding = _prove_layers(connection, store, pointed, parts)
+            digest, finding = _prove_layers(connection, store, pointer, parts)
         else:
-            digest, finding = _prove_table(connection, store, pointed, content)
-        findings = [finding, _views(connection, pointed, parts)]
+            digest, finding = _prove_table(connection, store, pointer, content)
+        findings = [finding, _views(connection, pointer, parts)]
         return digest, "; ".join(one for one in findings if one)
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         return "", str(error.diag.message_primary)
 
 
 def _prove_table(
-    connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, content: str
+    connection: psycopg.Connection, store: SnapshotStore, pointer: Pointer, content: str
 ) -> tuple[str, str]:
-    snapshot, schema = _opened(store, pointed.snapshot), catalog_schema(connection, pointed.physical)
+    snapshot, schema = _opened(store, pointer.snapshot), catalog_schema(connection, pointer.physical)
     right_schema = snapshot is None or schema == schema_text(postgres_columns(snapshot.schema), snapshot.key)
 
     def right(digest: StreamDigest) -> bool:
-        return right_schema and (digest.id(schema) == pointed.snapshot or digest.stream == content)
+        return right_schema and (digest.id(schema) == pointer.snapshot or digest.stream == content)
 
-    digest = _digest(connection, pointed.physical, snapshot, right)
+    digest = _digest(connection, pointer.physical, snapshot, right)
     if right(digest):
-        return pointed.snapshot, ""
-    return digest.id(schema), first_difference(connection, pointed.physical, snapshot) if snapshot else _GONE
+        return pointer.snapshot, ""
+    return digest.id(schema), first_difference(connection, pointer.physical, snapshot) if snapshot else _GONE
 
 
 def _prove_layers(
-    connection: psycopg.Connection, store: SnapshotStore, pointed: Pointed, parts: Sequence[str]
+    connection: psycopg.Connection, store: SnapshotStore, pointer: Pointer, parts: Sequence[str]
 ) -> tuple[str, str]:
     """Base and delta each hash to what, together, makes the snapshot's id: that can be told without the store."""
     base, delta = parts
-    snapshot = _opened(store, pointed.snapshot)
+    snapshot = _opened(store, pointer.snapshot)
     row = connection.execute("SELECT snapshot FROM replicated.physical_table WHERE physical = %s", (base,)).fetchone()
     base_id = str(row[0]) if row else ""
     schemas = catalog_schema(connection, base), catalog_schema(connection, delta)
@@ -61,7 +61,7 @@ def _prove_layers(
         return digest.id(schemas[0]) == base_id
 
     def right_delta(digest: StreamDigest) -> bool:
-        return schemas[0] == schemas[1] and digest.id(schemas[1], base_id) == pointed.snapshot
+        return schemas[0] == schemas[1] and digest.id(schemas[1], base_id) == pointer.snapshot
 
     below = _digest(connection, base, snapshot, right_base)
     upper = _digest(connection, delta, snapshot, right_delta)
@@ -95,15 +95,15 @@ def _opened(store: SnapshotStore, snapshot_id: str) -> Snapshot | None:
         return None
 
 
-def _views(connection: psycopg.Connection, pointed: Pointed, parts: Sequence[str]) -> str:
+def _views(connection: psycopg.Connection, pointer: Pointer, parts: Sequence[str]) -> str:
     """What is wrong with the human-facing view, and with the view over base and delta."""
     columns, key = described(catalog_schema(connection, parts[0]))
     names = [name for name, _ in columns]
-    wanted = {pointed.table: public_query(names, pointed.physical)}
+    wanted = {pointer.table: public_query(names, pointer.physical)}
     if len(parts) == 2:
         row = connection.execute(
-            "SELECT ordered FROM replicated.physical_table WHERE physical = %s", (pointed.physical,)
+            "SELECT ordered FROM replicated.physical_table WHERE physical = %s", (pointer.physical,)
         ).fetchone()
-        wanted[pointed.physical] = layered_query(names, key, parts[0], parts[1], tuple(row[0]) if row else ())
+        wanted[pointer.physical] = layered_query(names, key, parts[0], parts[1], tuple(row[0]) if row else ())
     findings = [view_finding(connection, name, query) for name, query in wanted.items()]
     return "; ".join(finding for finding in findings if finding)

@@ -1,10 +1,10 @@
 """Verify: whether what the books hold is to the bit what the snapshots hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import Pointed
+from penstock.postgres.pointer import pointers
 from penstock.settings import BookName
 from penstock.snapshots.proof import Proof
 from penstock.snapshots.store import SnapshotError, SnapshotStore
@@ -28,25 +28,22 @@ class Verification:
     finding: str = ""
 
 
-def verify(books: Sequence[Book], store: SnapshotStore, tables: Sequence[str] = ()) -> list[Verification]:
+def verify(books: Iterable[Book], store: SnapshotStore, tables: Sequence[str] = ()) -> list[Verification]:
     """Recompute the digest of every current table (or those named) in the books and in the store."""
     stored: dict[str, tuple[str, str]] = {}
     found = []
     for book in books:
         with book.connect(autocommit=True) as connection:
-            rows = connection.execute(
-                """SELECT table_name, snapshot, physical, rows FROM replicated.current
-                   WHERE cardinality(%(tables)s::text[]) = 0 OR table_name = ANY(%(tables)s) ORDER BY table_name""",
-                {"tables": list(tables)},
-            ).fetchall()
-            for pointed in (Pointed(*row) for row in rows):
-                if pointed.snapshot not in stored:
-                    stored[pointed.snapshot] = _in_store(store, pointed.snapshot)
-                content, in_store = stored[pointed.snapshot]
-                digest, in_book = prove(connection, store, pointed, content)
+            for table, pointer in pointers(connection).items():
+                if tables and table not in tables:
+                    continue
+                if pointer.snapshot not in stored:
+                    stored[pointer.snapshot] = _in_store(store, pointer.snapshot)
+                content, in_store = stored[pointer.snapshot]
+                digest, in_book = prove(connection, store, pointer, content)
                 finding = "; ".join(part for part in (in_book, in_store) if part)
                 found.append(
-                    Verification(book.name, pointed.table, pointed.snapshot, pointed.rows, digest, not finding, finding)
+                    Verification(book.name, table, pointer.snapshot, pointer.rows, digest, not finding, finding)
                 )
     return found
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from penstock.contract.contract import Lookup, Output
-from penstock.releases.cards import Card, CardFeature, Measured, RequestField, Rows
+from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField, Rows
 
 JUNE, JULY, AUGUST = (datetime(2026, month, 1, tzinfo=UTC) for month in (6, 7, 8))
 
@@ -23,14 +23,14 @@ def card(artifact: str, *, purpose: str = "Whether a tank runs over.") -> Card:
         training=Rows("t" * 64, 5000, JUNE, JULY),
         holdout=Rows("h" * 64, 1000, JULY, AUGUST),
         outcome_rate=0.25,
-        metrics=(Measured("roc_auc", 0.8125, 0.79, 0.83, 1000), Measured("brier", 0.16, None, None, 1000)),
+        metrics=(MetricValue("roc_auc", 0.8125, 0.79, 0.83, 1000), MetricValue("brier", 0.16, None, None, 1000)),
         base_rate=0.7,
         metric="roc_auc",
         floor=0.6,
         margin=0.01,
         slice_by="shape",
         slice_floor=0.55,
-        slices=(Measured("round", 0.82, 0.8, 0.84, 600), Measured("square", None, None, None, 400)),
+        slices=(MetricValue("round", 0.82, 0.8, 0.84, 600), MetricValue("square", None, None, None, 400)),
         parity=0.0,
         parity_allowed=1e-12,
         request=(RequestField("tank", "string", True, "length ≤ 12", "Name | of the tank."),),

@@ -1,10 +1,15 @@
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from penstock.project import ROOT
-from penstock.settings import SettingError, load
+from penstock.settings import VARIABLES, SettingError, load, variables_of, warn_of_unknown_variables
+
+NAME = re.compile(r"PENSTOCK_[A-Z_]*[A-Z]")
+TEXT = {".py", ".md", ".yaml", ".yml", ".sh", ".conf", ".html", ""}
+OF_TESTS = {"PENSTOCK_BENCH_VENVS", "PENSTOCK_DLT_PYTHON", "PENSTOCK_PIN_GRAPH"}
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +61,65 @@ def test_home_moves_all_that_is_not_set_itself(monkeypatch: pytest.MonkeyPatch, 
     assert settings.warehouse_file == tmp_path / "warehouse.duckdb"
     assert settings.artifacts == str(tmp_path / "artifacts")
     assert settings.snapshots == "memory://snapshots"
+
+
+def test_readme_lists_exactly_the_variables_that_are_read() -> None:
+    rows = re.findall(r"^\| `(PENSTOCK_\w+)` \| (.*?) \| (.*?) \|$", (ROOT / "README.md").read_text(), re.M)
+
+    assert rows == [(one.name, one.default, one.meaning) for one in VARIABLES]
+
+
+def test_no_file_names_a_variable_that_is_not_in_the_list() -> None:
+    places = (
+        "penstock",
+        "assets",
+        "serve_app",
+        "resources",
+        "docs",
+        "deploy",
+        "workspace.yaml",
+        "Makefile",
+        "README.md",
+    )
+    paths = [path for name in places for path in (ROOT / name, *(ROOT / name).rglob("*")) if path.suffix in TEXT]
+    found = {name: path for path in paths if path.is_file() for name in NAME.findall(path.read_text())}
+
+    assert set(found) > {"PENSTOCK_HOME", "PENSTOCK_CODE_PORT"}
+    assert set(found) - {one.name for one in VARIABLES} - OF_TESTS == set(), found
+
+
+def test_another_process_loads_the_same_settings_from_their_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, text in {
+        "PENSTOCK_HOME": str(tmp_path),
+        "PENSTOCK_HTTP_HOST": "0.0.0.0",
+        "PENSTOCK_HTTP_PORT": "8123",
+        "PENSTOCK_NOW": "2026-11-22T07:00:00-05:00",
+        "PENSTOCK_PROD_URL": "postgresql://prod",
+        "PENSTOCK_RAY_ADDRESS": "head:6379",
+    }.items():
+        monkeypatch.setenv(name, text)
+    settings = load()
+
+    made = variables_of(settings)
+
+    assert set(made) > {"PENSTOCK_DAGSTER_PORT", "PENSTOCK_RAY_ADDRESS"}
+    for name, text in made.items():
+        monkeypatch.setenv(name, text)
+    assert load() == settings
+
+
+def test_a_variable_that_nothing_reads_is_warned_about_with_the_nearest_name(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PENSTOCK_HTTP_PROT", "8001")
+    monkeypatch.setenv("PENSTOCK_QQ", "1")
+    monkeypatch.setenv("PENSTOCK_HTTP_PORT", "8002")
+
+    warn_of_unknown_variables()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "PENSTOCK_HTTP_PROT: nothing reads this variable. Did you mean PENSTOCK_HTTP_PORT?",
+        "PENSTOCK_QQ: nothing reads this variable.",
+    ]

@@ -17,6 +17,7 @@ from penstock.lookups.connection import connect
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.entry import CurrentRelease, read_current_releases
 from penstock.serving.answering.serving import Release
 from penstock.serving.models.served_model import ServedModel
 
@@ -86,21 +87,21 @@ class Watcher:
 
     async def _read(self, connection: Any) -> None:
         pointers = await read_pointers(connection)
-        records = await connection.fetch("SELECT model, entry, version, artifact, contract FROM app.current_release")
+        releases = await read_current_releases(connection)
         now = asyncio.get_running_loop().time()
         if now >= self._journal_at:
             self._journal_at = now + await _keep_journal(connection)
         for model in self._models.values():
             model.use_pointers(pointers)
-        for record in records:
-            if record["model"] in self._models:
-                await self._release(self._models[record["model"]], record, now)
+        for current in releases:
+            if current.model in self._models:
+                await self._release(self._models[current.model], current, now)
         self.connected, self.trouble = True, ""
         self.ready.set()
 
-    async def _release(self, model: ServedModel, record: Any, now: float) -> None:
+    async def _release(self, model: ServedModel, current: CurrentRelease, now: float) -> None:
         """Take up a release, or keep the old one and say why; a refused one is tried again after a while."""
-        name, entry, version = record["model"], record["entry"], record["version"]
+        name, entry, version = current.model, current.entry, current.version
         if model.release is not None and model.release.entry == entry:
             model.refused = {}
             return
@@ -108,36 +109,36 @@ class Watcher:
         if failed == entry and now < at + RETRY_SECONDS:
             return
         try:
-            if record["contract"] != model.contract_digest:
+            if current.contract != model.contract_digest:
                 raise PenstockError(
                     f"contract of release {version}",
                     expected=f"{model.contract_digest[:12]}… as this service runs",
-                    found=f"{record['contract'][:12]}…",
+                    found=f"{current.contract[:12]}…",
                     todo="Deploy the code that the release was trained with, or train with this code.",
                 )
-            model.use_release(await asyncio.to_thread(self._load, model, record))
+            model.use_release(await asyncio.to_thread(self._load, model, current))
         except Exception as error:
             log.error("release %s of %s is not served: %s", version, name, error)
             self._failed[name] = (entry, now)
             model.refuse_release(version, str(error))
 
-    def _load(self, model: ServedModel, record: Any) -> Release:
-        loaded = artifact.load(self._store.fetch(record["artifact"], self._cache))
+    def _load(self, model: ServedModel, current: CurrentRelease) -> Release:
+        loaded = artifact.load(self._store.fetch(current.artifact, self._cache))
         wanted, found = model.contract.features, loaded.features
         if [(f.name, f.kind) for f in wanted] != [(f.name, f.kind) for f in found]:
             raise PenstockError(
-                f"features of artifact {record['artifact'][:12]}…",
+                f"features of artifact {current.artifact[:12]}…",
                 expected=", ".join(feature.name for feature in wanted),
                 found=", ".join(feature.name for feature in found),
             )
         names = class_names(model.contract, loaded)
         if loaded.kind != model.contract.output.kind or (names and len(names) != len(loaded.classes)):
             raise PenstockError(
-                f"output of artifact {record['artifact'][:12]}…",
+                f"output of artifact {current.artifact[:12]}…",
                 expected=f"a {model.contract.output.kind} of {len(names)} classes",
                 found=f"a {loaded.kind} of {len(loaded.classes)}",
             )
-        return Release(record["model"], record["entry"], record["version"], record["artifact"], loaded)
+        return Release(current.model, current.entry, current.version, current.artifact, loaded)
 
 
 async def read_version(connection: Any) -> int | None:

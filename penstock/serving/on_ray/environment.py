@@ -8,12 +8,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
 from penstock.project import ROOT
 from penstock.serving.on_ray import haproxy
-from penstock.settings import Settings
+from penstock.settings import Settings, variables_of
 
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
@@ -45,11 +47,8 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "PYTHONPATH": os.pathsep.join(_python_path(settings)),
         "PYTHONUNBUFFERED": "1",
-        "PENSTOCK_HOME": str(resolved.home),
-        "PENSTOCK_HTTP_HOST": resolved.http_host,
-        "PENSTOCK_HTTP_PORT": str(resolved.http_port),
-        "PENSTOCK_TEST_URL": resolved.test_url,
-        "PENSTOCK_PROD_URL": resolved.prod_url,
+        # No process of the service talks to Dagster.
+        **variables_of(msgspec.structs.replace(resolved, dagster_url=settings.dagster_url)),
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": "2097152",
         "MALLOC_TRIM_THRESHOLD_": "8388608",

@@ -18,9 +18,9 @@ class TableState(msgspec.Struct, frozen=True):
     table: str
     snapshot: str
     rows: int
-    as_of: datetime | None
-    published_at: datetime | None
-    age_s: float | None
+    as_of: datetime
+    published_at: datetime
+    age_s: float
     in_memory: bool
     in_postgres: str
 
@@ -68,7 +68,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
                 pointer.rows,
                 pointer.as_of,
                 pointer.published_at,
-                (now - pointer.as_of).total_seconds() if pointer.as_of else None,
+                (now - pointer.as_of).total_seconds(),
                 in_memory=kept_out is None,
                 in_postgres=kept_out or "",
             )

@@ -169,8 +169,7 @@ class Metrics(Collector):
             refused.add_metric((state.model,), state.refused.get("release", 0))
             for table in state.tables:
                 in_memory.add_metric((state.model, table.table), int(table.in_memory))
-                if table.age_s is not None:
-                    ages[table.table] = table.age_s
+                ages[table.table] = table.age_s
         for name, seconds in ages.items():
             age.add_metric((name,), round(seconds))
         yield from (release, refused, age, in_memory)

@@ -11,14 +11,14 @@ import msgspec
 from penstock.journal import journal
 from penstock.journal.journal import Journaled
 from penstock.lookups.connection import SECONDS, connect
-from penstock.releases.cards import Released
+from penstock.releases.entry import LedgerEntry, read_entry, read_newest_entries
 from penstock.serving.http.problems import unavailable
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class LedgerEntry(msgspec.Struct, frozen=True):
-    """One move of a model's pointer, as the release ledger keeps it."""
+class ReleaseSummary(msgspec.Struct, frozen=True):
+    """What the page shows of a ledger entry."""
 
     version: int
     action: str
@@ -48,17 +48,14 @@ class Reader:
         """The newest journaled predictions, newest first."""
         return await self._read(journal.recent, model, count)  # type: ignore[no-any-return]
 
-    async def metrics(self, model: str, entry: int) -> str:
-        """The metrics, as JSON text, with which a release was made."""
-        return str(await self._read(_metrics, model, entry))
+    async def entry(self, model: str, entry: int) -> LedgerEntry | None:
+        """One entry of a model's ledger, None if there is none of that number."""
+        return await self._read(read_entry, model, entry)  # type: ignore[no-any-return]
 
-    async def ledger(self, model: str, count: int) -> list[LedgerEntry]:
+    async def newest_releases(self, model: str, count: int) -> list[ReleaseSummary]:
         """The newest entries of a model's ledger, newest first."""
-        return await self._read(_ledger, model, count)  # type: ignore[no-any-return]
-
-    async def released(self, model: str, entry: int) -> Released:
-        """What the ledger says of a release."""
-        return await self._read(_released, model, entry)  # type: ignore[no-any-return]
+        entries = await self._read(read_newest_entries, model, count)
+        return [msgspec.convert(entry, ReleaseSummary, from_attributes=True) for entry in entries]
 
     async def stop(self) -> None:
         """Hang up."""
@@ -74,20 +71,3 @@ class Reader:
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError):
             await self.stop()
             raise unavailable("book-away", "The book's Postgres does not answer.") from None
-
-
-async def _metrics(connection: Any, model: str, entry: int) -> str:
-    record = await connection.fetchrow("SELECT metrics FROM app.release WHERE model = $1 AND entry = $2", model, entry)
-    return str(record[0]) if record else "{}"
-
-
-async def _ledger(connection: Any, model: str, count: int) -> list[LedgerEntry]:
-    names = LedgerEntry.__struct_fields__
-    query = f"SELECT {', '.join(names)} FROM app.release WHERE model = $1 ORDER BY entry DESC LIMIT $2"
-    return [LedgerEntry(*record) for record in await connection.fetch(query, model, count)]
-
-
-async def _released(connection: Any, model: str, entry: int) -> Released:
-    query = "SELECT version, action, who, why, at, replaced, gate FROM app.release WHERE model = $1 AND entry = $2"
-    record = dict(await connection.fetchrow(query, model, entry))
-    return Released(**record | {"gate": msgspec.json.decode(record["gate"])})

@@ -158,8 +158,9 @@ class Routes:
         model = self._model(name)
         state: dict[str, Any] = {"state": model_state(model, self._settings), "contract": contract_document(model)}
         if model.release:
-            state["metrics"] = msgspec.Raw((await self._reader.metrics(name, model.release.entry)).encode())
-            state["releases"] = await self._reader.ledger(name, RECENT)
+            entry = await self._reader.entry(name, model.release.entry)
+            state["metrics"] = entry.metrics if entry else {}
+            state["releases"] = await self._reader.newest_releases(name, RECENT)
         return Response(_encode(state))
 
     async def _card(self, _: Request, name: str) -> Response:
@@ -170,7 +171,7 @@ class Routes:
         if card is None:
             detail = f"card of release {release.version}: expected one beside its artifact, found none"
             raise Problem(404, "no-such-card", detail)
-        page = html(card, await self._reader.released(name, release.entry))
+        page = html(card, await self._reader.entry(name, release.entry))
         return Response(page.encode(), kind=HTML, headers=SAFE)
 
     async def _recent(self, _: Request, name: str) -> Response:

@@ -33,7 +33,7 @@ def test_books_and_dagster_storage_live_in_one_server_below_the_home(settings: S
 
 
 def test_text_sorts_by_bytes_and_time_is_utc_whatever_the_machine_says(settings: Settings) -> None:
-    with postgres.open_books(settings)[0].connect() as connection:
+    with postgres.open_books(settings).test.connect() as connection:
         assert connection.execute("SELECT 'B' < 'a', upper('é'), current_setting('timezone')").fetchone() == (
             True,
             "É",
@@ -42,7 +42,7 @@ def test_text_sorts_by_bytes_and_time_is_utc_whatever_the_machine_says(settings:
 
 
 def test_the_server_listens_on_no_network_port(settings: Settings) -> None:
-    with postgres.open_books(settings)[0].connect() as connection:
+    with postgres.open_books(settings).test.connect() as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
@@ -70,7 +70,7 @@ def test_processes_that_ensure_the_server_at_once_share_one(tmp_path: Path) -> N
 
 
 def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None:
-    book = postgres.open_books(settings)[0]
+    book = postgres.open_books(settings).test
     with book.connect() as connection:
         connection.execute("CREATE TABLE app.kept AS SELECT 1 AS x")
     pid = postgres.server(settings).pid()
@@ -78,7 +78,7 @@ def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None
     os.kill(pid, 9)
     while postgres.is_running(settings):
         pass
-    with postgres.open_books(settings)[0].connect() as connection:
+    with postgres.open_books(settings).test.connect() as connection:
         assert connection.execute("SELECT x FROM app.kept").fetchone() == (1,)
 
 
@@ -86,7 +86,7 @@ def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None
 def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_private(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / ("long" * 40))
     try:
-        book = postgres.open_books(settings)[0]
+        book = postgres.open_books(settings).test
         with book.connect() as connection:
             (sockets,) = connection.execute("SHOW unix_socket_directories").fetchone() or ("",)
         assert not Path(sockets).is_relative_to(tmp_path)

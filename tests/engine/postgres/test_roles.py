@@ -153,7 +153,8 @@ def test_the_service_reads_what_it_serves_writes_its_journal_and_makes_nothing(b
 def test_the_pipeline_publishes_changes_verifies_retires_and_writes_no_journal(
     store: SnapshotStore, book: Book, prod_book: Book
 ) -> None:
-    books = [as_member(book, roles.PIPELINE), as_member(prod_book, roles.PIPELINE)]
+    test, prod = as_member(book, roles.PIPELINE), as_member(prod_book, roles.PIPELINE)
+    books = [test, prod]
     others = [as_member(one, roles.PIPELINE, "another_loader") for one in (book, prod_book)]
     service = as_member(book, roles.SERVICE)
     base = write(store, numbered(2000))
@@ -183,7 +184,7 @@ def test_the_pipeline_publishes_changes_verifies_retires_and_writes_no_journal(
         "CREATE TABLE app.mine ()",
         "SELECT app.retire_journal(400)",
     ):
-        assert refused(books[0], statement)
+        assert refused(test, statement)
 
 
 def test_a_view_of_an_analyst_that_the_pipeline_cannot_make_again_is_named(store: SnapshotStore, book: Book) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from penstock.postgres.book import Book
+from penstock.postgres.book import Book, Books
 from penstock.publish import disk_space
 from penstock.publish.publish import publish, publish_group
 from penstock.replicated.error import PublishError
@@ -22,8 +22,6 @@ from penstock.snapshots.store import SnapshotStore
 from penstock.testing import create_book
 from penstock.verify.verify import verify
 from tests.engine.publishing import declared, numbered, relations, rows_of, typed_tables, write
-
-Books = tuple[Book, Book]
 
 
 @pytest.fixture
@@ -33,13 +31,13 @@ def store(tmp_path: Path) -> SnapshotStore:
 
 @pytest.fixture
 def books(book: Book, prod_book: Book) -> Books:
-    return book, prod_book
+    return Books(book, prod_book)
 
 
 @pytest.fixture(scope="module")
 def two_books(postgres: str) -> Books:
     """Books that live as long as this file's tests."""
-    return create_book(postgres, "test"), create_book(postgres, "prod")
+    return Books(create_book(postgres, "test"), create_book(postgres, "prod"))
 
 
 def pointer(book: Book, name: str = "numbers") -> tuple[Any, ...]:
@@ -81,7 +79,7 @@ def test_every_type_arrives_unharmed_in_both_books(table: pa.Table, two_books: B
     publish(snapshot, declared(name, (table.schema.names[0],)), two_books, who="me")
     assert {one.equal for one in verify(two_books, store)} == {True}
     stored = snapshot.batches().read_all()
-    with two_books[1].connect() as connection:
+    with two_books.prod.connect() as connection:
         connection.execute("SET timezone = 'UTC'")
         cursor = connection.cursor(binary=True)
         view = '"' + name.replace('"', '""') + '"'
@@ -104,11 +102,11 @@ def comparable(value: Any) -> Any:
 
 def test_unchanged_content_is_not_loaded_again_but_known_as_of_later(store: SnapshotStore, books: Books) -> None:
     publish(write(store, numbered(100)), declared(), books, who="me")
-    before, tables = pointer(books[0]), relations(books[0])
+    before, tables = pointer(books.test), relations(books.test)
     again = write(store, numbered(100), as_of=before[3] + dt.timedelta(hours=1))
     assert [one.skipped for one in publish(again, declared(), books, who="me")] == [True, True]
-    assert relations(books[0]) == tables
-    assert pointer(books[0])[3] == again.as_of
+    assert relations(books.test) == tables
+    assert pointer(books.test)[3] == again.as_of
 
 
 def test_a_newly_declared_index_is_built_although_the_content_is_unchanged(store: SnapshotStore, books: Books) -> None:
@@ -206,7 +204,7 @@ def test_a_load_that_would_not_fit_is_refused_with_the_figures(
 def test_several_tables_become_current_in_one_transaction(store: SnapshotStore, books: Books) -> None:
     group = [(write(store, numbered(5), name), declared(name)) for name in ("orders", "lines")]
     publish_group(group, books, who="me")
-    with books[1].connect() as connection:
+    with books.prod.connect() as connection:
         stamps = connection.execute("SELECT count(DISTINCT xmin::text), count(*) FROM replicated.current").fetchone()
     assert stamps == (1, 2)
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,18 +8,28 @@ import pytest
 
 from penstock.errors import ArtifactError
 from penstock.releases.card_text import html, markdown, sections
-from penstock.releases.cards import CardStore, Released
+from penstock.releases.cards import CardStore
+from penstock.releases.entry import LedgerEntry
 from tests.engine.cards import card
 
 ARTIFACT = "a" * 64
-RELEASED = Released(
-    3,
-    "override",
-    "ann",
-    "drill",
-    datetime(2026, 8, 2, 6, tzinfo=UTC),
-    2,
-    {"passed": False, "reasons": ["roc_auc 0.5000 <b>low</b>"], "candidate": 0.5},
+RELEASED = LedgerEntry(
+    entry=5,
+    model="shapes",
+    version=3,
+    action="override",
+    artifact=ARTIFACT,
+    contract="c",
+    month="2026-07",
+    training_snapshot="t",
+    holdout_snapshot="h",
+    metrics={},
+    gate={"passed": False, "reasons": ["roc_auc 0.5000 <b>low</b>"], "candidate": 0.5},
+    code_version="v",
+    who="ann",
+    why="drill",
+    replaced=2,
+    at=datetime(2026, 8, 2, 6, tzinfo=UTC),
 )
 
 
@@ -106,7 +117,7 @@ def test_whatever_a_card_says_is_shown_as_text_in_every_part_of_the_page() -> No
         slice_by=evil,
         request=(msgspec.structs.replace(plain.request[0], meaning=evil),),
     )
-    seen = Loads(html(made, msgspec.structs.replace(RELEASED, why=evil)))
+    seen = Loads(html(made, replace(RELEASED, why=evil)))
 
     assert seen.text.count(evil) >= 7
     assert {source.partition(":")[0] for source in seen.loaded} == {"data"}

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from penstock.postgres.book import Book
-from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, ledger, release, rollback
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, ledger, release, rollback
 
 QUALITIES = st.integers(0, 9)
 KILL = """SELECT pg_terminate_backend(pid) FROM pg_locks
@@ -65,9 +66,9 @@ def demand_explained(book: Book, model: str) -> list[LedgerEntry]:
     entries = list(reversed(ledger(book, model, limit=10_000)))
     pointer = current(book, model)
     assert pointer == (entries[-1] if entries else None)
-    with book.engine.connect() as connection:
-        query = "SELECT entry, version, artifact, contract FROM app.current_release WHERE model = :model"
-        stored = connection.execute(sa.text(query), {"model": model}).one_or_none()
+    with book.connect() as connection:
+        query = "SELECT entry, version, artifact, contract FROM app.current_release WHERE model = %s"
+        stored = connection.execute(query, (model,)).fetchone()
     assert (
         stored is None
         if pointer is None
@@ -123,7 +124,7 @@ class OneAfterTheOther(RuleBasedStateMachine):
     @rule(wanted=QUALITIES, override=st.booleans())
     def die_while_offering(self, wanted: int, override: bool) -> None:
         if self.now != f"{wanted}-artifact":
-            with pytest.raises((sa.exc.DBAPIError, ReleaseError)):
+            with pytest.raises((psycopg.Error, ReleaseError)):
                 offer(self.book, self.model, wanted, override=override, die=True)
 
     @rule(to=st.none() | st.integers(1, 5))
@@ -173,7 +174,7 @@ def test_movers_at_once_some_of_them_dying_leave_the_pointer_explained(
     def move(one: Callable[[Book, str], Any]) -> LedgerEntry | None:
         try:
             return one(book, model)  # type: ignore[no-any-return]  # each gives the entry that it made
-        except (ReleaseError, sa.exc.DBAPIError):
+        except (ReleaseError, psycopg.Error):
             return None
 
     done: set[int] = set()

@@ -5,7 +5,8 @@ import psycopg
 import pytest
 
 from penstock.postgres.book import Book
-from penstock.releases.ledger import LedgerEntry, Proposal, ReleaseError, Verdict, current, ledger, release, rollback
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, ledger, release, rollback
 
 
 def proposal(artifact: str, month: str = "2026-10") -> Proposal:

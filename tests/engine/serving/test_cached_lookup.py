@@ -130,7 +130,7 @@ def publish(book: Book, lookup: Lookup, rows: list[dict[str, Any]]) -> Pointer:
             [[row[name] for name in names] for row in once.values()],
         )
         connection.execute(f"CREATE INDEX ON replicated.{lookup.table} ({', '.join(unique)})")
-    return Pointer(lookup.table, "s", lookup.table, len(once), None, None)
+    return Pointer(lookup.table, "s", lookup.table, len(once), datetime.now(UTC), datetime.now(UTC))
 
 
 async def both(book: Book, made: Contract, pointers: dict[str, Pointer], requests: list[Ask]) -> tuple[Looked, Looked]:

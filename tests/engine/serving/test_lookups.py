@@ -8,7 +8,7 @@ import pytest
 from penstock.contract.columns import column
 from penstock.lookups.statement import LookupFailed, LookupStatement, look_up_now
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import Pointer
+from penstock.postgres.pointer import PinnedTable
 from tests.engine.serving import toy
 from tests.engine.serving.toy import TankRequest
 
@@ -17,10 +17,10 @@ def request(tank: str, hours: float) -> TankRequest:
     return TankRequest(tank=tank, valve=3, asked_at=toy.START + timedelta(hours=hours))
 
 
-def pointers(book: Book) -> dict[str, Pointer]:
+def pointers(book: Book) -> dict[str, PinnedTable]:
     with book.connect() as connection:
         rows = connection.execute("SELECT table_name, snapshot, physical FROM replicated.current").fetchall()
-    return {row[0]: Pointer(*row, 0, None, None) for row in rows}
+    return {row[0]: PinnedTable(*row) for row in rows}
 
 
 def test_each_request_finds_the_newest_row_not_after_its_as_of_time(book: Book) -> None:

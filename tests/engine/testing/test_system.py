@@ -17,7 +17,7 @@ from penstock.declare.shape import ShapeError
 from penstock.declare.table import ReplicatedTable
 from penstock.extract.extract import extract
 from penstock.postgres.book import Book
-from penstock.releases.ledger import LedgerEntry
+from penstock.releases.entry import LedgerEntry
 from penstock.snapshots.store import Snapshot
 from penstock.testing import NOON, Clock, Rows, Serve, System, as_arrow, create_book
 from tests.engine.testing.shop import CONTRACT, SHOPS

@@ -15,7 +15,8 @@ from penstock.artifact import load as artifacts
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.ledger import LedgerEntry, current, rollback
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import current, rollback
 from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate

@@ -19,7 +19,8 @@ from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import html, markdown
-from penstock.releases.ledger import LedgerEntry, current
+from penstock.releases.entry import LedgerEntry
+from penstock.releases.ledger import current
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate

@@ -1,0 +1,72 @@
+"""The rows of the release ledger and of its pointer, each with the one query that reads it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal, Self
+
+import msgspec
+
+Action = Literal["release", "rollback", "override"]
+
+COLUMNS = """entry, model, version, action, artifact, contract, month, training_snapshot, holdout_snapshot,
+    metrics::text, gate::text, code_version, who, why, replaced, at"""
+ENTRIES = f"SELECT {COLUMNS} FROM app.release"
+CURRENT_RELEASES = "SELECT model, entry, version, artifact, contract FROM app.current_release"
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One row of `app.release`: `version` became current, instead of `replaced`."""
+
+    entry: int
+    model: str
+    version: int
+    action: Action
+    artifact: str
+    contract: str
+    month: str
+    training_snapshot: str
+    holdout_snapshot: str
+    metrics: Mapping[str, Any]
+    gate: Mapping[str, Any]
+    code_version: str
+    who: str
+    why: str
+    replaced: int | None
+    at: datetime
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """The entry that has these COLUMNS: JSON comes as text."""
+        values = dict(zip((field.name for field in fields(cls)), row, strict=True))
+        decoded = {name: msgspec.json.decode(values[name]) for name in ("metrics", "gate")}
+        return cls(**values | decoded)
+
+
+@dataclass(frozen=True)
+class CurrentRelease:
+    """One row of `app.current_release`: the release of a model that a book serves, and the ledger entry of it."""
+
+    model: str
+    entry: int
+    version: int
+    artifact: str
+    contract: str
+
+
+async def read_current_releases(connection: Any) -> list[CurrentRelease]:
+    """The current releases of the book that an asyncpg connection is connected to."""
+    return [CurrentRelease(*record) for record in await connection.fetch(CURRENT_RELEASES)]
+
+
+async def read_entry(connection: Any, model: str, entry: int) -> LedgerEntry | None:
+    """One entry of a model's ledger, through an asyncpg connection; None if there is none of that number."""
+    record = await connection.fetchrow(ENTRIES + " WHERE model = $1 AND entry = $2", model, entry)
+    return LedgerEntry.of(record) if record else None
+
+
+async def read_newest_entries(connection: Any, model: str, count: int) -> list[LedgerEntry]:
+    """The newest entries of a model's ledger, newest first, through an asyncpg connection."""
+    records = await connection.fetch(ENTRIES + " WHERE model = $1 ORDER BY entry DESC LIMIT $2", model, count)
+    return [LedgerEntry.of(record) for record in records]
