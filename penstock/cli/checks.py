@@ -23,7 +23,7 @@ LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few week
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one check found, and what to do when it is not well."""
+    """What a check found, and what to do if it is not well."""
 
     name: str
     ok: bool

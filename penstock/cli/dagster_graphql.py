@@ -1,4 +1,4 @@
-"""The questions that `penstock` asks Dagster's webserver, over the interface that the UI itself uses."""
+"""Queries to Dagster's webserver, over the GraphQL interface that its UI uses."""
 
 import urllib.error
 import urllib.request
@@ -43,7 +43,7 @@ class GraphQL:
         self.url = url
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The `data` of an answer; DagsterError with the webserver's own words."""
+        """The `data` of an answer; DagsterError with the webserver's words if it refuses."""
         body = msgspec.json.encode({"query": query, "variables": variables})
         request = urllib.request.Request(  # noqa: S310
             f"{self.url}/graphql", body, {"Content-Type": "application/json"}
@@ -95,7 +95,7 @@ class GraphQL:
         return list(found["partitionKeysOrError"]["partitionKeys"])
 
     def launch(self, job: str, partition: str = "") -> str:
-        """Launch a run as a click in the UI does; gives its id."""
+        """Launch a run as a click in the UI does, and return its id."""
         tags = {"penstock/started_by": "penstock up"} | ({"dagster/partition": partition} if partition else {})
         params = {
             "selector": {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job},

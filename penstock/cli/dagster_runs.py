@@ -1,4 +1,4 @@
-"""Runs that `penstock` launches in the running Dagster: which are missing, launched, followed to their end."""
+"""The runs that `penstock up` launches in Dagster: which are needed, and how each is followed to its end."""
 
 import time
 from collections.abc import Callable
@@ -14,14 +14,14 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 Progress = Callable[[str, int, int], None]
 
 
-class RunFailed(DagsterError):
+class RunError(DagsterError):
     """A run ended without success."""
 
 
 def missing_jobs(prod: Book, tables_of: dict[str, list[str]]) -> list[str]:
-    """The jobs that make what PROD lacks before it can answer for the models (model name -> its tables).
+    """The jobs that make what PROD lacks to answer for the models; `tables_of` maps a model to its tables.
 
-    One job makes everything of a model when nothing of it is there yet; else only what is missing is made.
+    If a model has neither a release nor all tables, one job makes everything; else only what is missing is made.
     """
     with prod.connect() as connection:
         tables = {row[0] for row in connection.execute("SELECT table_name FROM replicated.current")}
@@ -37,7 +37,7 @@ def missing_jobs(prod: Book, tables_of: dict[str, list[str]]) -> list[str]:
 
 
 def materialize(api: GraphQL, job: str, progress: Progress) -> str:
-    """Run a job, for its newest partition if it has partitions, to its end; gives the run's URL."""
+    """Run a job to its end, for its newest partition if it has partitions, and return the run's URL."""
     partitions = api.partitions(job)
     run = api.launch(job, partitions[-1] if partitions else "")
     follow(api, run, progress)
@@ -45,7 +45,7 @@ def materialize(api: GraphQL, job: str, progress: Progress) -> str:
 
 
 def follow(api: GraphQL, run: str, progress: Progress) -> None:
-    """Wait for a run's end, telling the step and steps done of all; RunFailed naming step, error and URL."""
+    """Wait for the end of a run, and report its step and the number of steps; RunError names step, error and URL."""
     plan = api.ask(PLAN, run=run)["runOrError"].get("executionPlan") or {}
     steps = len(plan.get("steps", ()))
     cursor, step, done, failures = None, "waiting for a place in the queue", 0, list[str]()
@@ -69,7 +69,7 @@ def follow(api: GraphQL, run: str, progress: Progress) -> None:
             break
         time.sleep(POLL_SECONDS)
     if found["status"] != "SUCCESS":
-        raise RunFailed(
+        raise RunError(
             f"Dagster run {run[:8]}",
             expected="success",
             found=found["status"].lower() + "".join(f"\n  {failure}" for failure in failures),
@@ -83,7 +83,7 @@ def run_url(api: GraphQL, run: str) -> str:
 
 
 def _reason(event: dict[str, Any]) -> str:
-    """What a failure event says: the step, and the innermost error."""
+    """The step of a failure event, and its innermost error."""
     error = event["error"]
     if not error:
         return str(event["message"])

@@ -36,7 +36,7 @@ def graphql(settings: Settings) -> GraphQL:
 
 
 def start(settings: Settings, module: str = DEFINITIONS) -> bool:
-    """Start what does not run, and wait until the code is loaded and the daemon beats; False when all ran."""
+    """Start what does not run, and wait until the code is loaded and the daemon beats. Returns False if all ran."""
     processes = Processes(settings.state)
     code = processes.running(CODE)
     if code and all(processes.running(part) for part in PARTS):
@@ -65,7 +65,7 @@ def start(settings: Settings, module: str = DEFINITIONS) -> bool:
 
 
 def stop(settings: Settings) -> list[str]:
-    """End the three processes and the runs that they started; gives the names of those that ran."""
+    """End the three processes and the runs that they started. Returns the names of those that ran."""
     return Processes(settings.state).stop_all(PARTS, grace=STOP_SECONDS)
 
 

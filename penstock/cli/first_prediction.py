@@ -51,9 +51,9 @@ def is_ready(settings: Settings) -> bool:
 
 
 def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
-    """Ask for the first coming request, waiting a bounded time while the service takes up its first release.
+    """Ask about the first coming request. Waits up to a minute while the service loads its first release.
 
-    `key` is the API key where the service demands one.
+    `key` is the API key, if the service demands one.
     """
     requests = coming(settings, model, 1)
     if not requests:

@@ -1,4 +1,4 @@
-"""The running parts of the system, each with what it holds and whether it is well."""
+"""The parts of the running system: pid, port, memory and health of each."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ HEALTHY = "healthy"
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part: `pid` and `port` are 0 where it has none, `memory` is the PSS of it and its children in bytes."""
+    """One part. `pid` and `port` are 0 if it has none; `memory` is the PSS, in bytes, of it and its children."""
 
     name: str
     pid: int
@@ -29,7 +29,7 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def well(self) -> bool:
-        """Whether it does what it is there for."""
+        """Whether it is healthy."""
         return self.health.startswith(HEALTHY)
 
 
@@ -63,7 +63,7 @@ def _dagster(settings: Settings) -> list[Part]:
 
 
 def _ray(settings: Settings) -> list[Part]:
-    """Ray's head, and of what it runs the replicas and HAProxy by themselves."""
+    """Ray's head; and the replicas with HAProxy, which the head runs, as a part of their own."""
     running = cluster.find(settings)
     if running is None:
         return [_part(name, None, 0, lambda: STOPPED) for name in ("ray", "service")]

@@ -1,4 +1,4 @@
-"""The two ports that a user chooses: are they free, held by Penstock itself, or does it have to take others?"""
+"""The two ports that a user chooses: whether they are free, held by Penstock itself, or have to be others."""
 
 import msgspec
 
@@ -8,14 +8,14 @@ from penstock.processes import Processes, free_port, is_free
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
 
-class PortTaken(PenstockError):
+class PortError(PenstockError):
     """Another program holds a port that Penstock was told to use."""
 
 
 def choose_ports(settings: Settings) -> Settings:
-    """The settings with ports that can be used, which every later command of this home finds again.
+    """The settings with ports that can be used. They are remembered for every later command of this home.
 
-    A port that the environment names is used or refused. The default is left for a free port where it is taken.
+    A port that the environment names is used or refused. If a default port is taken, a free one is used instead.
     """
     web, serving = _running(settings)
     dagster, http = settings.dagster_port, settings.http_port
@@ -30,7 +30,7 @@ def choose_ports(settings: Settings) -> Settings:
 
 
 def check_ports(settings: Settings) -> str:
-    """What the ports are; PortTaken naming the setting where another program holds one."""
+    """The ports in words; PortError, which names the setting, if another program holds one."""
     web, serving = _running(settings)
     if web and web != settings.dagster_port:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, settings.dagster_port)
@@ -53,8 +53,8 @@ def _first_free(host: str, *wanted: int) -> int:
     return next((port for port in wanted if is_free(host, port)), 0) or free_port(host)
 
 
-def _taken(name: str, port: int) -> PortTaken:
-    return PortTaken(
+def _taken(name: str, port: int) -> PortError:
+    return PortError(
         f"port {port}",
         expected="free",
         found="held by another program",
@@ -62,8 +62,8 @@ def _taken(name: str, port: int) -> PortTaken:
     )
 
 
-def _moved(name: str, runs_at: int, wanted: int) -> PortTaken:
-    return PortTaken(
+def _moved(name: str, runs_at: int, wanted: int) -> PortError:
+    return PortError(
         f"{name}={wanted}",
         expected=f"{runs_at}, where it runs already",
         found=str(wanted),

@@ -12,14 +12,14 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 
 class Step:
-    """One step under way; `done` is what its closing line says."""
+    """One step that is under way. Its closing line says `done`."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
         self.done = ""
 
     def show(self, doing: str, count: int = 0, of: int = 0) -> None:
-        """Say what it does now, and how far it is where that is known."""
+        """Show what the step does now, and how far it is if that is known."""
         self._progress.update(self._task, doing=escape(doing), completed=count, total=of or None)
 
 

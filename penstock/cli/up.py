@@ -46,7 +46,7 @@ def up(key: str) -> None:
 
 
 def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
-    """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
+    """Run all steps, at once those that do not need each other. Returns a `FirstPrediction` for each model."""
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
 

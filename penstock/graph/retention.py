@@ -8,7 +8,7 @@ import dagster as dg
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
 from penstock.graph.faults import faults
-from penstock.retention.policy import Droppable, RetentionPolicy, drop, droppable
+from penstock.retention.policy import Removals, RetentionPolicy, drop, droppable
 
 GROUP = "maintenance"
 OWNER = "team:operations"
@@ -43,7 +43,7 @@ def retention(policy: RetentionPolicy) -> dg.AssetsDefinition:
             store, books = environment.snapshots, environment.books
             found = droppable(store, books, policy)
             yield dg.AssetObservation(KEY, description="May go", metadata=_evidence(found))
-            dropped = Droppable() if config.dry_run else drop(store, books, found, policy)
+            dropped = Removals() if config.dry_run else drop(store, books, found, policy)
         yield dg.MaterializeResult(
             metadata={
                 **_evidence(found),
@@ -66,7 +66,7 @@ def job_and_schedule() -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDe
     return job, schedule
 
 
-def _evidence(found: Droppable) -> dict[str, Any]:
+def _evidence(found: Removals) -> dict[str, Any]:
     """The snapshots and physical tables as tables, with their sizes."""
     return {
         "snapshots": as_table(

@@ -1,4 +1,4 @@
-"""Who runs the embedded Postgres server, and the private folders that this account reaches."""
+"""The account that runs the embedded Postgres server, and the private folders that it can enter."""
 
 import os
 import pwd
@@ -14,9 +14,9 @@ from penstock.errors import PenstockError
 
 SERVER_USER = "nobody"  # whom root becomes, since Postgres refuses to run as root
 LASTING = Path("/var/lib/penstock")
-"""Root's private folder, where a home or an installation that `nobody` cannot reach has its data and programs."""
+"""Root's private folder, for the data and programs of a home or installation that `nobody` cannot enter."""
 PLAIN = re.compile(r"[A-Za-z0-9/._@+=-]+")
-"""Paths that mean the same in a shell, in a URL and in Postgres' list of socket folders."""
+"""Paths that need no quoting in a shell, in a URL and in Postgres' list of socket folders."""
 
 
 class PostgresError(PenstockError):
@@ -38,12 +38,12 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if self.switch else {}
 
     def may(self, test: str, path: Path) -> bool:
-        """Whether this account passes a test of test(1) on a path, such as `-x`; the system itself is asked."""
+        """Whether test(1) succeeds for this account on a path, with a test such as `-x`."""
         command = ["/bin/sh", "-c", f'test {test} "$1"', "sh", str(path)]
         return subprocess.run(command, cwd="/", check=False, **self.identity).returncode == 0  # noqa: S603
 
     def own(self, path: Path) -> None:
-        """Make a file, or a folder with all that lies in it, this account's."""
+        """Let this account own a file, or a folder with everything in it."""
         if self.switch:
             for each in (path, *(path.rglob("*") if path.is_dir() else ())):
                 os.chown(each, self.uid, self.gid, follow_symlinks=False)
@@ -57,7 +57,7 @@ class Account:
 
 
 def account() -> Account:
-    """Who runs the server: who asks for it, or instead of root the unprivileged account `nobody`."""
+    """The account of the server: that of this process, or instead of root the unprivileged account `nobody`."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), switch=False)
     try:
@@ -73,9 +73,9 @@ def account() -> Account:
 
 
 def private_parents(*, lasting: bool = True) -> Iterator[Path]:
-    """Where private folders may be made, the best first: none has to exist.
+    """The folders in which private folders can be made, the best first. None has to exist.
 
-    `lasting` ones outlive a restart of the machine where there is such a place, which only root has.
+    `lasting` prefers one that outlives a restart of the machine, which only root has.
     """
     temporary = [Path(tempfile.gettempdir()), Path("/tmp")]  # noqa: S108  the folders' owner is checked
     known = [folder / f"penstock-{os.geteuid()}" for folder in temporary]
@@ -85,7 +85,7 @@ def private_parents(*, lasting: bool = True) -> Iterator[Path]:
 
 
 def make_parent(parent: Path) -> None:
-    """Make a folder that all may enter and only this user may change; PermissionError where that cannot be."""
+    """Make a folder that all may enter and only this user may change; PermissionError if that is not possible."""
     if account().switch and not account().may("-x", parent.parent):
         raise PermissionError(1, f"uid {account().uid} may not enter {parent.parent}", str(parent))
     parent.mkdir(exist_ok=True)

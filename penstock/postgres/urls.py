@@ -1,4 +1,4 @@
-"""Which Postgres holds the books and Dagster's storage: the URLs of the settings, else the embedded server."""
+"""The Postgres of the books and of Dagster's storage: the URLs of the settings, else the embedded server."""
 
 from collections.abc import Mapping
 
@@ -15,14 +15,14 @@ DATABASES = {"test_url": "penstock_test", "prod_url": "penstock_prod", "dagster_
 
 
 def server(settings: Settings, options: Mapping[str, str] | None = None) -> PostgresServer:
-    """The embedded server below the home; `options` replace defaults of a server not yet created."""
+    """The embedded server below the home. `options` replace defaults of a server that is not created yet."""
     return PostgresServer(
         settings.home / "postgres", settings.home / "logs" / "postgres.log", {**DEFAULTS, **(options or {})}
     )
 
 
 def is_embedded(settings: Settings) -> bool:
-    """Whether anything rests on the embedded server."""
+    """Whether a book or Dagster's storage is in the embedded server."""
     return not all(getattr(settings, name) for name in DATABASES)
 
 
@@ -32,7 +32,7 @@ def is_running(settings: Settings) -> bool:
 
 
 def resolve(settings: Settings) -> Settings:
-    """The settings with every Postgres URL filled in; starts the embedded server where one was empty."""
+    """The settings with every Postgres URL filled in. Starts the embedded server if one was empty."""
     missing = {field: name for field, name in DATABASES.items() if not getattr(settings, field)}
     if not missing:
         return settings
@@ -43,14 +43,15 @@ def resolve(settings: Settings) -> Settings:
 
 
 def books(settings: Settings) -> Books:
-    """TEST and PROD, of whatever version; the embedded server is started if needed and left running."""
+    """TEST and PROD, of any version. Starts the embedded server if it is needed, and leaves it running."""
     resolved = resolve(settings)
     return Books(Book("test", resolved.test_url), Book("prod", resolved.prod_url))
 
 
 def open_books(settings: Settings) -> Books:
-    """TEST and PROD, after one SELECT that says whether this code works with each; BookError, which says what to do,
-    where it does not. Only an empty book of the embedded server is made here."""
+    """TEST and PROD, after a check (one SELECT each) that this code works with their versions; BookError if not.
+
+    An empty book of the embedded server is migrated; no other book is changed."""
     opened = books(settings)
     for book in opened:
         found, embedded = book.settled_version(), not settings.url_of(book.name)
@@ -62,14 +63,14 @@ def open_books(settings: Settings) -> Books:
 
 
 def dagster_url(settings: Settings) -> str:
-    """The URL of Dagster's storage, naming the driver that dagster-postgres needs."""
+    """The URL of Dagster's storage, with the driver that dagster-postgres needs."""
     url = resolve(settings).dagster_url
     scheme, _, rest = url.partition("://")
     return f"postgresql+psycopg2://{rest}" if scheme in {"postgres", "postgresql"} else url
 
 
 def stop(settings: Settings) -> bool:
-    """Stop the embedded server; False when it did not run."""
+    """Stop the embedded server. Returns False if it did not run."""
     return server(settings).stop()
 
 

@@ -1,4 +1,4 @@
-"""What serving a warehouse table would take, measured on a real sample of it in a book."""
+"""What it would take to serve a warehouse table, measured in a book on a sample of its rows."""
 
 import math
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from penstock.replicated.physical_table import create_statement
 from penstock.rows.conform import conform
 from penstock.rows.copy_stream import CopyEncoder
 from penstock.rows.types import postgres_columns, stored_schema
-from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.interface import Warehouse, quoted
 
 SAMPLE_ROWS = 50_000
 _MOST_KEY_COLUMNS = 8
 _LARGE_BYTES = 20e9
-"""Beyond this a replicated table costs more to carry than the join that it saves."""
+"""Above this size a table costs more to publish than the join in the warehouse costs."""
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A possible key: unique in the whole table, with the size of its index and the cost of a lookup by it."""
+class KeyCandidate:
+    """Columns that are unique in the whole table, the size of their index, and what a lookup by them costs."""
 
     columns: tuple[str, ...]
     index_bytes: int
@@ -36,21 +36,21 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Advice:
-    """Rows and bytes that a book would hold, keys that could serve, and what to do."""
+    """Rows and bytes that a book would hold, the possible keys, and the verdict with its reason."""
 
     table: str
     rows: int
     sampled: int
     bytes: int
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[KeyCandidate, ...]
     verdict: str
     reason: str
 
 
 def advise(warehouse: Warehouse, book: Book, table: str, query: str, keys: Sequence[tuple[str, ...]] = ()) -> Advice:
-    """Sample the query's rows, load them into a temporary table of the book, and measure there.
+    """Sample the rows of a query, load them into a temporary table of the book, and measure there.
 
-    `keys` are tried before those that the sample suggests. Nothing is left in the book.
+    `keys` are tried before those that the sample suggests. The book keeps nothing of it.
     """
     rows = _number(warehouse, f"SELECT count(*) AS n FROM ({query}) q")
     sample = _sample(warehouse, table, query)
@@ -59,7 +59,7 @@ def advise(warehouse: Warehouse, book: Book, table: str, query: str, keys: Seque
         scale = rows / max(sample.num_rows, 1)
         candidates = []
         for columns in [*keys, *(key for key in _unique_in(sample) if key not in keys)]:
-            listed = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
+            listed = ", ".join(map(quoted, columns))
             if _number(warehouse, f"SELECT count(*) AS n FROM (SELECT DISTINCT {listed} FROM ({query}) q) d") == rows:
                 candidates.append(_measured(connection, sample, columns, scale))
         connection.rollback()
@@ -69,7 +69,7 @@ def advise(warehouse: Warehouse, book: Book, table: str, query: str, keys: Seque
     return Advice(table, rows, sample.num_rows, size, tuple(candidates), verdict, reason)
 
 
-def _verdict(best: Candidate | None, size: int) -> tuple[str, str]:
+def _verdict(best: KeyCandidate | None, size: int) -> tuple[str, str]:
     if best is None:
         return "prejoin", "no column or pair of columns is unique: aggregate it in the warehouse to one row per key"
     if size > _LARGE_BYTES:
@@ -87,12 +87,12 @@ def _sample(warehouse: Warehouse, table: str, query: str) -> pa.RecordBatch:
     with warehouse.batches(picked) as batches:
         schema = stored_schema(batches.schema, table)
         whole = batches.read_all().combine_chunks()
-    given = whole.to_batches()[0] if whole.num_rows else pa.RecordBatch.from_pylist([], whole.schema)
-    return conform(given, schema, table, ())
+    batch = whole.to_batches()[0] if whole.num_rows else pa.RecordBatch.from_pylist([], whole.schema)
+    return conform(batch, schema, table, ())
 
 
 def _unique_in(sample: pa.RecordBatch) -> list[tuple[str, ...]]:
-    """Single columns that are unique in the sample, else pairs; never floats, which have no exact equality."""
+    """The single columns that are unique in the sample, else the pairs. No floats, which have no exact equality."""
     usable = [
         field.name
         for field, column in zip(sample.schema, sample.columns, strict=True)
@@ -111,7 +111,7 @@ def _unique_in(sample: pa.RecordBatch) -> list[tuple[str, ...]]:
 
 
 def _load(connection: psycopg.Connection, sample: pa.RecordBatch) -> int:
-    """The sample in the temporary table `advised`; gives its bytes."""
+    """Load the sample into the temporary table `advised`, and return its bytes."""
     connection.execute(create_statement(sql.Identifier("advised"), postgres_columns(sample.schema), temporary=True))
     with connection.cursor().copy("COPY advised FROM STDIN (FORMAT binary)") as copy:
         for chunk in CopyEncoder(sample.schema).chunks([sample]):
@@ -122,7 +122,7 @@ def _load(connection: psycopg.Connection, sample: pa.RecordBatch) -> int:
 
 def _measured(
     connection: psycopg.Connection, sample: pa.RecordBatch, columns: tuple[str, ...], scale: float
-) -> Candidate:
+) -> KeyCandidate:
     listed = sql.SQL(", ").join(map(sql.Identifier, columns))
     connection.execute(sql.SQL("DROP INDEX IF EXISTS candidate; CREATE INDEX candidate ON advised ({})").format(listed))
     everything = tuple(Column(name, "text") for name in sample.schema.names)
@@ -131,7 +131,7 @@ def _measured(
     tried = sampled_keys(connection, relation, lookup, sample.num_rows)
     with prepared_lookup(connection, relation, lookup) as prepared:
         p99 = p99_ms(connection, prepared, tried, lookup.budget_ms) if tried else 0.0
-    return Candidate(columns, math.ceil(_bytes(connection, "candidate") * scale), round(p99, 3))
+    return KeyCandidate(columns, math.ceil(_bytes(connection, "candidate") * scale), round(p99, 3))
 
 
 def _bytes(connection: psycopg.Connection, relation: str) -> int:

@@ -1,4 +1,4 @@
-"""One stream of chunks, read and encoded once, sent to several receivers at once."""
+"""One stream of chunks, which is read and encoded once, for several receivers."""
 
 import queue
 import threading
@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 _WAITING = 16
-"""Chunks that may wait for one receiver: enough to keep it busy, few enough that memory stays flat."""
+"""How many chunks may wait for one receiver: enough to keep it busy, few enough for constant memory."""
 
 
-class SourceFailed(Exception):
-    """Raised inside the receivers when the source of the chunks has failed, so that they roll back."""
+class SourceError(Exception):
+    """Raised inside the receivers when the source of the chunks fails, so that they roll back."""
 
 
 class _Lane:
-    """The chunks on their way to one receiver."""
+    """The queue of chunks of one receiver."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._queue: queue.Queue[bytes | None] = queue.Queue(_WAITING)
         self._stop = stop
 
     def put(self, chunk: bytes | None) -> bool:
-        """Hand over a chunk, None for the end; False when everything has to stop."""
+        """Add a chunk, None for the end. Returns False when everything has to stop."""
         while not self._stop.is_set():
             try:
                 self._queue.put(chunk, timeout=0.05)
@@ -36,7 +36,7 @@ class _Lane:
                 chunk = self._queue.get(timeout=0.05)
             except queue.Empty:
                 if self._stop.is_set():
-                    raise SourceFailed from None
+                    raise SourceError from None
                 continue
             if chunk is None:
                 return
@@ -44,9 +44,9 @@ class _Lane:
 
 
 def fan_out(chunks: Iterable[bytes], receivers: Sequence[Callable[[Iterable[bytes]], None]]) -> None:
-    """Give every chunk to every receiver, each in its own thread; the slowest sets the pace.
+    """Send every chunk to every receiver, each in a thread of its own. The slowest receiver sets the pace.
 
-    When the source or a receiver fails, the other receivers see SourceFailed and the first failure is raised.
+    If the source or a receiver fails, the other receivers see SourceError, and the first failure is raised.
     """
     stop = threading.Event()
     lanes = [_Lane(stop) for _ in receivers]
@@ -77,7 +77,7 @@ def _run(receiver: Callable[[Iterable[bytes]], None], lane: _Lane, stop: threadi
 def _raise_first(done: Sequence[Future[None]]) -> None:
     failures = [error for future in done if (error := future.exception()) is not None]
     for error in failures:
-        if not isinstance(error, SourceFailed):
+        if not isinstance(error, SourceError):
             raise error
     if failures:
         raise failures[0]

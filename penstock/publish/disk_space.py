@@ -1,4 +1,4 @@
-"""Whether a load would fit on the book's disk, told before it begins."""
+"""Whether a load would fit on the book's disk, before it begins."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ _INDEX_ENTRY_BYTES = 24
 
 
 def estimated_bytes(snapshot: Snapshot, table: ReplicatedTable) -> int:
-    """What table and indexes will take, within about a quarter: values as they are sent, headers, index entries."""
+    """The bytes of table and indexes, correct to about a quarter: values as they are sent, headers, index entries."""
     rows, sent = snapshot.file_rows, snapshot.manifest.stream_bytes
     if snapshot.base is not None:
         rows, sent = snapshot.rows, sent + snapshot.base.manifest.stream_bytes
@@ -26,7 +26,7 @@ def estimated_bytes(snapshot: Snapshot, table: ReplicatedTable) -> int:
 
 
 def check_space(connection: psycopg.Connection, snapshot: Snapshot, table: ReplicatedTable) -> None:
-    """PublishError with the figures when the load would not fit; says nothing of a server on another machine."""
+    """PublishError with the figures if the load would not fit. A server on another machine is not checked."""
     folder = _data_folder(connection)
     if folder is None:
         return
@@ -41,7 +41,7 @@ def check_space(connection: psycopg.Connection, snapshot: Snapshot, table: Repli
 
 
 def _data_folder(connection: psycopg.Connection) -> Path | None:
-    """The server's data folder where it is on this machine and we may know it."""
+    """The server's data folder; None if it is on another machine, or this role may not read where it is."""
     host = connection.info.host
     if not (host.startswith("/") or host in {"", "localhost", "127.0.0.1", "::1"}):
         return None

@@ -1,4 +1,4 @@
-"""Whether a loaded table can be looked up as declared: by an index, and within the latency budget."""
+"""Whether every declared lookup of a loaded table uses an index and is within its latency budget."""
 
 from collections.abc import Sequence, Set
 from typing import Any
@@ -9,6 +9,7 @@ from psycopg import sql
 from penstock.contract.contract import Lookup
 from penstock.lookups.cost import TINY_ROWS, Key, index_columns, p99_ms, prepared_lookup, sampled_keys
 from penstock.lookups.sql import SESSION
+from penstock.postgres.quoting import quoted
 from penstock.replicated.error import PublishError
 from penstock.replicated.physical_table import PhysicalTable
 
@@ -16,8 +17,9 @@ from penstock.replicated.physical_table import PhysicalTable
 def check_lookups(
     connection: psycopg.Connection, physical: PhysicalTable, lookups: Sequence[Lookup]
 ) -> dict[str, float]:
-    """p99 in ms of each declared lookup over sampled keys, with the planner's settings of the service; PublishError
-    with plan and remedy if one is infeasible."""
+    """The p99 in ms of each declared lookup over sampled keys, with the planner settings of the service.
+
+    PublishError, with the plan and the remedy, if a lookup cannot be served."""
     if not lookups:
         return {}
     for lookup in lookups:
@@ -79,7 +81,7 @@ def _plan(connection: psycopg.Connection, prepared: str, key: Key) -> dict[str, 
     )
     explained = connection.execute(statement).fetchone()
     if explained is None:
-        raise psycopg.DataError("EXPLAIN gave no plan")
+        raise psycopg.DataError("EXPLAIN returned no plan")
     plan: dict[str, Any] = explained[0][0]["Plan"]
     return plan
 
@@ -91,13 +93,13 @@ def _reads_whole_table(plan: dict[str, Any], large: Set[str]) -> bool:
 
 
 def _without_index(physical: PhysicalTable, lookup: Lookup, rows: int, plan: dict[str, Any]) -> PublishError:
-    columns = ", ".join(f'"{name}"' for name in index_columns(lookup))
+    columns = ", ".join(map(quoted, index_columns(lookup)))
     return PublishError(
         f"lookup {lookup.name!r} of table {physical.table!r}",
         expected="a plan that uses an index",
         found=f"a scan of all {rows} rows; the plan is {' > '.join(_steps(plan))}",
         todo=f"Declare indexes=[({columns},)] on the replicated table, "
-        f'that is CREATE INDEX ON replicated."{physical.table}" ({columns}). Nothing was changed.',
+        f"that is CREATE INDEX ON replicated.{quoted(physical.table)} ({columns}). Nothing was changed.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is checked before anything is loaded: shape, bounds, and that PROD follows TEST."""
+"""The checks before a load: names and columns, number of rows, and that PROD follows TEST."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ OWN_TABLES = frozenset({"current", "publication", "physical_table"})
 
 
 def check_declaration(snapshot: Snapshot, table: ReplicatedTable) -> None:
-    """PublishError where the declaration of the table and the snapshot do not fit together."""
+    """PublishError if the snapshot lacks what the declaration of the table needs."""
     name = table.name
     if not name or "\0" in name or len(name.encode()) > 63 or name in OWN_TABLES:
         raise PublishError(
@@ -44,7 +44,7 @@ def check_declaration(snapshot: Snapshot, table: ReplicatedTable) -> None:
 
 
 def check_rows(snapshot: Snapshot, table: ReplicatedTable, book: Book, now: Pointer | None) -> None:
-    """PublishError when the snapshot has fewer rows than declared, or far fewer than the book has now."""
+    """PublishError if the snapshot has fewer rows than declared, or far fewer than the book has now."""
     if snapshot.rows < table.minimum_rows:
         raise PublishError(
             f"rows of table {table.name!r}",
@@ -62,12 +62,12 @@ def check_rows(snapshot: Snapshot, table: ReplicatedTable, book: Book, now: Poin
 
 
 def in_order(books: Iterable[Book]) -> list[Book]:
-    """TEST before PROD."""
+    """The books with TEST before PROD."""
     return sorted(books, key=lambda book: book.name != "test")
 
 
 def check_test_first(snapshot: Snapshot, table: ReplicatedTable, books: Sequence[Book], proven_in: Book | None) -> None:
-    """PublishError when PROD is asked for and TEST neither takes part nor has this snapshot current."""
+    """PublishError if PROD takes part and TEST does not, unless this snapshot is current in TEST."""
     names = {book.name for book in books}
     if "prod" not in names or "test" in names:
         return

@@ -1,4 +1,4 @@
-"""What Postgres refused while a snapshot was loaded, said with the key of the row."""
+"""What Postgres refuses while it loads a snapshot, as an error that names the key of the row."""
 
 import contextlib
 import re
@@ -17,13 +17,13 @@ _REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.er
 
 
 _BUFFERED_ROWS = 1000
-"""COPY stores so many rows at once (MAX_BUFFERED_TUPLES in Postgres' copyfrom.c): the line of an error that comes only
-then is up to so many rows behind."""
+"""COPY stores up to this many rows at once (MAX_BUFFERED_TUPLES in Postgres' copyfrom.c). An error of storing names the
+last of them, so the refused row is one of this many."""
 
 
 @contextlib.contextmanager
 def explained(connection: psycopg.Connection, physical: PhysicalTable) -> Iterator[None]:
-    """Turn what Postgres refuses in the content into a PublishError; other errors pass unchanged."""
+    """Turn what Postgres refuses about the content into a PublishError. Other errors pass unchanged."""
     try:
         yield
     except _REFUSALS as error:
@@ -43,8 +43,9 @@ def explained(connection: psycopg.Connection, physical: PhysicalTable) -> Iterat
 def _refused_key(
     connection: psycopg.Connection, physical: PhysicalTable, last: int, refusal: type[psycopg.Error]
 ) -> str:
-    """The key of the first row that is refused among those that were stored at once with row `last`, found by halving
-    in a table that is gone afterwards; empty where none is."""
+    """The key of the first row that is refused, among those that were stored at once with row `last`; empty if none is.
+
+    Bisection, each step with a COPY into a temporary table that is rolled back."""
     first = max(0, last + 1 - _BUFFERED_ROWS)
     rows = _rows(physical, first, last + 1 - first)
 
@@ -76,7 +77,7 @@ def _key(physical: PhysicalTable, row: int) -> str:
 
 
 def _rows(physical: PhysicalTable, first: int, count: int) -> pa.Table:
-    """Some rows of what is loaded."""
+    """The rows [first, first + count) of what is loaded."""
     taken, before = [], 0
     for batch in physical.source.batches():
         start, end = max(first - before, 0), min(first + count - before, batch.num_rows)

@@ -8,7 +8,7 @@ from penstock.settings import BookName
 
 @dataclass(frozen=True)
 class Seconds:
-    """Where the time of a publish went, by the wall clock; `other` is waiting for other books, and the switch."""
+    """How long the steps of a publish took, by the wall clock. `other` is waiting for other books, and the switch."""
 
     load: float = 0.0
     index: float = 0.0
@@ -20,11 +20,12 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Publication:
-    """One table made current in one book, or found to be current already (`skipped`).
+    """One table that became current in one book, or was current already (`skipped`).
 
-    `as_of` is the instant that the content tells about; `loaded` the number of rows that were sent, which is small
-    where the book had the snapshot's base already; `bytes` the size of table and indexes in the book;
-    `lookup_p99_ms` is per declared lookup.
+    - `as_of`: the instant that the content tells about.
+    - `loaded`: the number of rows that were sent; few if the book had the base of the snapshot already.
+    - `bytes`: the size of table and indexes in the book.
+    - `lookup_p99_ms`: by declared lookup.
     """
 
     book: BookName
@@ -41,5 +42,5 @@ class Publication:
 
     @property
     def rows_per_second(self) -> float:
-        """Loaded rows over the whole time; 0 where nothing was loaded."""
+        """Loaded rows per second of the whole time; 0 if nothing was loaded."""
         return self.loaded / self.seconds.total if self.seconds.total else 0.0

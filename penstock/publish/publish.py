@@ -8,14 +8,14 @@ from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.publish.copy_fan import fan_out
 from penstock.publish.guard import check_declaration, check_rows, check_test_first, in_order
-from penstock.publish.loading import Loading
 from penstock.publish.publication import Publication
 from penstock.publish.switch import Switch, switch
+from penstock.publish.table_load import TableLoad
 from penstock.snapshots.proof import Proof
 from penstock.snapshots.snapshot import Snapshot
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many of its rows are done, and how many there are."""
+"""Called with the stage, the number of rows that are done, and the number of all rows."""
 
 
 def publish(
@@ -27,13 +27,15 @@ def publish(
     progress: Progress | None = None,
     proven_in: Book | None = None,
 ) -> list[Publication]:
-    """Make `snapshot` the current content of `table` in all `books`, TEST before PROD; one read loads them all.
+    """Make `snapshot` the current content of `table` in all `books`, TEST before PROD.
 
-    Every book is loaded, indexed, verified and checked for feasibility before the first one switches; until then
-    any failure leaves all of them as they were. Content that is current already is not loaded again. PROD without
-    TEST among `books` demands that TEST, given as `proven_in`, has this snapshot current.
+    - The snapshot is read once, for all books.
+    - Every book is loaded, indexed, verified, and its lookups tried, before the first book switches. Until then a
+      failure leaves all books as they were.
+    - Content that is current already is not loaded again.
+    - PROD without TEST among `books` demands that the snapshot is current in `proven_in`, which is TEST.
 
-    Raises PublishError for what the declaration or the content forbids, psycopg.Error for a book that is away.
+    PublishError for what the declaration or the content forbids, psycopg.Error for a book that is away.
     """
     return publish_group([(snapshot, table)], books, who=who, progress=progress, proven_in=proven_in)
 
@@ -46,7 +48,7 @@ def publish_group(
     progress: Progress | None = None,
     proven_in: Book | None = None,
 ) -> list[Publication]:
-    """Publish several tables that become current together, in one transaction per book. See `publish`."""
+    """Publish several tables that become current together, in one transaction of each book. See `publish`."""
     report, ordered = progress or _silent, in_order(books)
     for snapshot, table in group:
         check_declaration(snapshot, table)
@@ -54,7 +56,7 @@ def publish_group(
     with contextlib.ExitStack() as stack:
         loadings = {
             book.name: [
-                stack.enter_context(Loading.open(snapshot, table, book, lambda: report("waiting", 0, 0)))
+                stack.enter_context(TableLoad.open(snapshot, table, book, lambda: report("waiting", 0, 0)))
                 for snapshot, table in sorted(group, key=lambda pair: pair[1].name)
             ]
             for book in ordered
@@ -69,8 +71,8 @@ def publish_group(
         try:
             for _, table in group:
                 _load([one for one in pending if one.table is table], report)
-            _in_threads(pending, Loading.prepare)
-            _in_threads([loading for loading in everything if loading not in pending], Loading.keep)
+            _in_threads(pending, TableLoad.prepare)
+            _in_threads([loading for loading in everything if loading not in pending], TableLoad.keep)
             for of_book in loadings.values():
                 ready = [loading for loading in of_book if loading in pending]
                 _switch(ready, who)
@@ -82,9 +84,10 @@ def publish_group(
         return [loading.publication(skipped=loading not in pending) for loading in everything]
 
 
-def _load(pending: Sequence[Loading], report: Progress) -> None:
-    """Read what has to be loaded of one snapshot once, into all books that need the same of it; SnapshotError if
-    what was read is not what was stored."""
+def _load(pending: Sequence[TableLoad], report: Progress) -> None:
+    """Read one snapshot once, and load it into all books that need the same rows of it.
+
+    SnapshotError if what was read is not what was stored."""
     for layered in (False, True):
         same = [one for one in pending if (one.physical.source is not one.snapshot) == layered]
         if not same:
@@ -100,13 +103,13 @@ def _load(pending: Sequence[Loading], report: Progress) -> None:
             loading.sent = proof.encoder.digest.stream
 
 
-def _in_threads(loadings: Sequence[Loading], step: Callable[[Loading], None]) -> None:
+def _in_threads(loadings: Sequence[TableLoad], step: Callable[[TableLoad], None]) -> None:
     if loadings:
         with ThreadPoolExecutor(len(loadings), thread_name_prefix="publish") as pool:
             list(pool.map(step, loadings))
 
 
-def _switch(ready: Sequence[Loading], who: str) -> None:
+def _switch(ready: Sequence[TableLoad], who: str) -> None:
     if ready:
         switch(ready[0].connection, [Switch(one.physical, one.snapshot, one.size) for one in ready], who=who)
         for loading in ready:

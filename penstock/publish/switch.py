@@ -1,4 +1,4 @@
-"""The moment in which a loaded physical table becomes current: one transaction, no reader waits long."""
+"""The switch: one transaction in which loaded physical tables become current, while no reader waits long."""
 
 import time
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from penstock.replicated.view import replace_view
 from penstock.snapshots.store import Snapshot
 
 _LOCK_WAIT_MS = 100
-"""Readers that arrive while the switch waits for a lock wait behind it: never longer than this."""
+"""Readers that arrive while the switch waits for a lock wait behind it, for no longer than this."""
 _PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Switch:
-    """One table to make current: what was loaded, from which snapshot, how large it is in the book."""
+    """One table that is to become current, its snapshot, and its size in the book."""
 
     physical: PhysicalTable
     snapshot: Snapshot
@@ -29,10 +29,10 @@ class Switch:
 def switch(
     connection: psycopg.Connection, switches: Sequence[Switch], *, who: str, patience: float = _PATIENCE_SECONDS
 ) -> None:
-    """Make all tables current in one transaction; PublishError when readers hold a view for too long.
+    """Make all tables current in one transaction; PublishError if readers hold a view longer than `patience` seconds.
 
-    A view cannot be replaced while a statement reads it. Each attempt gives up after a tenth of a second, so that
-    one long reader never makes the others queue, and tries again until `patience` seconds have passed.
+    A view cannot be replaced while a statement reads it. Each attempt ends after a tenth of a second, so that readers
+    never queue behind it for longer, and is repeated until `patience` is over.
     """
     until = time.monotonic() + patience
     pause = 0.02

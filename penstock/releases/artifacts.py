@@ -18,19 +18,19 @@ _CHUNK = 1 << 20
 
 
 class ArtifactStore:
-    """Files that are written once under the SHA-256 of their bytes. fsspec is imported only for real URLs."""
+    """Files that are written once, under the SHA-256 of their bytes. fsspec is imported for real URLs only."""
 
     def __init__(self, url: str) -> None:
         self.url = url.removeprefix("file://").rstrip("/")
         self._local = "://" not in self.url
 
     def put(self, path: str | Path) -> str:
-        """Store the file and give its digest; storing the same bytes again changes nothing."""
+        """Store the file and return its digest. The same bytes again change nothing."""
         path = Path(path)
         digest = sha256_of(path)
         if self.exists(digest):
             if self._local:
-                os.utime(self._path(digest))  # wanted again, so not old: see `model_retention`
+                os.utime(self._path(digest))  # wanted again, so not old: see penstock.retention.models
             return digest
         part = f"{self.url}/.{digest}.{uuid.uuid4().hex}.part"
         if self._local:
@@ -54,10 +54,11 @@ class ArtifactStore:
         return Path(path).is_file() if self._local else bool(self._files().exists(path))
 
     def fetch(self, digest: str, cache: Path) -> Path:
-        """The file in the node's cache, where all its processes share it.
+        """The path of the file in the node's cache, which all its processes share.
 
-        The whole file is checked against its digest once, before it appears in the cache under its name;
-        many processes may fetch at once. ArtifactError for a file that is missing or damaged in the store.
+        - The file is checked against its digest once, before it has its name in the cache.
+        - Many processes may fetch at once.
+        - ArtifactError if the file is missing or damaged in the store.
         """
         cached = cache / f"{digest}.artifact"
         if _DIGEST.fullmatch(digest) and cached.is_file():
@@ -111,7 +112,7 @@ def _copy(source: BinaryIO, target: BinaryIO, hashed: Any) -> None:
 
 
 def _write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
-    """Write a new file and bring it to the disk before anyone can rename it."""
+    """Write a new file, and sync it to the disk."""
     with path.open("xb") as target:
         fill(target)
         target.flush()

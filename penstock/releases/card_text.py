@@ -1,4 +1,4 @@
-"""Model cards as text: the sections of a card, rendered as Markdown or as one self-contained HTML page."""
+"""Model cards as text: the sections of a card, as Markdown or as one HTML page that loads nothing."""
 
 import base64
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Model cards: what a candidate was made from and how it did, stored under the digest of its artifact."""
+"""Model cards: what a candidate was made from and how well it did, stored under the digest of its artifact."""
 
 import os
 import re
@@ -18,7 +18,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """A snapshot of rows, and the window [since, until) that they were taken from."""
+    """A snapshot of rows, and their window [since, until)."""
 
     snapshot: str
     rows: int
@@ -47,7 +47,7 @@ class RequestField(msgspec.Struct, frozen=True):
 
 
 class CardFeature(msgspec.Struct, frozen=True):
-    """One input of the estimator. `importance` is by how much the metric gets worse without its values."""
+    """One input of the estimator. `importance` is by how much the metric worsens if its values are shuffled."""
 
     name: str
     kind: str
@@ -57,10 +57,13 @@ class CardFeature(msgspec.Struct, frozen=True):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """One candidate, described by data alone. `plot` is a PNG: ROC, precision and recall and calibration of two
-    classes, the confusion of more, the residuals of a regressor. `outcome_rate` is the outcomes' mean. `continues`
-    says from which release's estimator it was trained further, empty where it was trained anew. Of the training
-    rows those of a sample were taken where `sampled` is not None. `also` are further bounds of the gate."""
+    """One candidate, described by data alone.
+
+    - `plot`: a PNG. Two classes: ROC, precision and recall, calibration; more: confusion. Regression: residuals.
+    - `outcome_rate`: the mean of the outcomes.
+    - `continues`: the artifact from whose estimator the training went on, empty if it began anew.
+    - `sampled`: how many training rows were used, None for all.
+    - `also`: further bounds of the gate."""
 
     model: str
     purpose: str
@@ -104,7 +107,7 @@ class CardStore:
         self._local = "://" not in self.url
 
     def put(self, card: Card) -> None:
-        """Store a card, whole or not at all; a card of the same artifact is replaced."""
+        """Store a card, whole or not at all. It replaces a card of the same artifact."""
         path, content = self._path(card.artifact), msgspec.json.encode(card)
         if not self._local:
             self._files().pipe_file(path, content)
@@ -118,7 +121,7 @@ class CardStore:
             part.unlink(missing_ok=True)
 
     def get(self, artifact: str) -> Card | None:
-        """The card of an artifact, None if it has none; ArtifactError for a card that cannot be read."""
+        """The card of an artifact, None if it has none; ArtifactError if it cannot be read."""
         path = self._path(artifact)
         try:
             content = Path(path).read_bytes() if self._local else self._files().cat_file(path)

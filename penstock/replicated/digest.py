@@ -1,4 +1,4 @@
-"""The digest of a table in a book, recomputed from its bytes."""
+"""The digest of a table in a book, computed from its bytes."""
 
 import select
 
@@ -14,7 +14,7 @@ _GATHERED = 1 << 18
 def table_digest(
     connection: psycopg.Connection, physical: str, order_by: tuple[str, ...] | None = None
 ) -> StreamDigest:
-    """The digest of `COPY … TO STDOUT (FORMAT binary)`, ordered by a key or, without one, as the rows lie."""
+    """The digest of `COPY … TO STDOUT (FORMAT binary)`, in the order of a key, or without one as the rows lie."""
     if order_by is None:
         connection.execute("SET synchronize_seqscans = off")
         source = sql.SQL("{}").format(sql.Identifier("replicated", physical))
@@ -28,7 +28,7 @@ def table_digest(
 def stream_digest(connection: psycopg.Connection, statement: sql.Composed) -> StreamDigest:
     """The digest of what a COPY … TO STDOUT statement sends.
 
-    Reads below psycopg's `Copy`, whose three generators per row cost 2.5 times the processor time.
+    The bytes are read through libpq: psycopg's `Copy` needs 2.5 times the processor time.
     """
     digest = StreamDigest()
     connection.execute("SET client_encoding = 'UTF8'")
@@ -54,7 +54,7 @@ def stream_digest(connection: psycopg.Connection, statement: sql.Composed) -> St
 
 
 def catalog_schema(connection: psycopg.Connection, physical: str) -> bytes:
-    """Columns, types and primary key as the catalog has them, as the text that takes part in an id."""
+    """Columns, types and primary key of a table in the catalog, as the text that is part of a snapshot's id."""
     relation = sql.Identifier("replicated", physical).as_string(connection)
     columns = connection.execute(
         """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute

@@ -4,4 +4,4 @@ from penstock.errors import PenstockError
 
 
 class PublishError(PenstockError):
-    """A publish that stopped before its table became current; what was current still is."""
+    """A publish stopped before its table became current. What was current still is."""

@@ -1,4 +1,4 @@
-"""A physical table in two layers: that of a base snapshot, and a small one of what is new or changed since."""
+"""A physical table in two layers: the table of a base snapshot, and a small one of the rows that are new or changed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +18,17 @@ from penstock.snapshots.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class LayeredTable(PhysicalTable):
-    """A view named `name` over the tables `base` and `delta`, both immutable. `ordered` is by what the rows of the
-    base come out, so that a lookup of the newest row before an instant merges two indexes instead of sorting."""
+    """A view named `name` over the tables `base` and `delta`, both immutable.
+
+    The view returns the rows of the base ordered by `ordered`, descending, so that an as-of lookup merges two indexes
+    instead of sorting."""
 
     base: str
     ordered: tuple[str, ...] = ()
 
     @property
     def source(self) -> Snapshot:
-        """What has to be loaded: the rows that are new or changed."""
+        """What has to be loaded: the snapshot of the rows that are new or changed."""
         return self.snapshot.own
 
     @property
@@ -36,12 +38,12 @@ class LayeredTable(PhysicalTable):
 
     @property
     def tables(self) -> Mapping[str, int]:
-        """The tables that the rows lie in, with the number of rows of each."""
+        """The tables that hold the rows, with the number of rows of each."""
         base = self.snapshot.base or self.snapshot
         return {self.base: base.rows, self.filled: self.snapshot.file_rows}
 
     def register(self, connection: psycopg.Connection) -> None:
-        """Note the table with its layers; as long as it is there, the base stays."""
+        """Record the table with its layers. As long as the record exists, the base is kept."""
         connection.execute(
             """INSERT INTO replicated.physical_table (physical, table_name, snapshot, base, delta, ordered)
                VALUES (%s, %s, %s, %s, %s, %s)""",
@@ -49,7 +51,7 @@ class LayeredTable(PhysicalTable):
         )
 
     def finish(self, connection: psycopg.Connection) -> None:
-        """As of any table, and create the view."""
+        """As for any physical table; then create the view."""
         super().finish(connection)
         query = layered_query(self.schema.names, self.key, self.base, self.filled, self.ordered)
         with connection.transaction():
@@ -60,7 +62,7 @@ class LayeredTable(PhysicalTable):
 def layered_query(
     names: Sequence[str], key: Sequence[str], base: str, delta: str, ordered: Sequence[str] = ()
 ) -> sql.Composed:
-    """The delta, and the rows of the base whose key is not in it."""
+    """The query of the view: the rows of the delta, and those of the base whose key the delta does not have."""
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     same = sql.SQL(" AND ").join(sql.SQL("d.{0} = b.{0}").format(sql.Identifier(name)) for name in key)
     order = sql.SQL(", ").join(sql.SQL("{} DESC").format(sql.Identifier(name)) for name in ordered)
@@ -77,8 +79,8 @@ def layered_query(
 
 
 def new_physical(connection: psycopg.Connection, table: ReplicatedTable, snapshot: Snapshot) -> PhysicalTable:
-    """A physical table, not yet created, under a free name: layered where the book has the snapshot's base as this
-    declaration needs it, else one that takes all rows."""
+    """A physical table under a free name, not yet created. It is layered if the book has the snapshot's base, with what
+    this declaration needs; else it takes all rows."""
     name = free_name(connection, table.name, snapshot)
     return _physical(name, table, snapshot, _base_in_book(connection, table, snapshot))
 
@@ -98,7 +100,7 @@ def _physical(name: str, table: ReplicatedTable, snapshot: Snapshot, base: str |
 
 
 def layers(connection: psycopg.Connection, name: str) -> tuple[str, ...]:
-    """The tables that the rows of a physical table lie in: base and delta, or itself."""
+    """The tables that hold the rows of a physical table: base and delta, or itself."""
     row = connection.execute(
         "SELECT base, delta FROM replicated.physical_table WHERE physical = %s AND delta IS NOT NULL", (name,)
     ).fetchone()
@@ -112,8 +114,11 @@ def has_indexes(connection: psycopg.Connection, tables: Sequence[str], table: Re
 
 
 def _base_in_book(connection: psycopg.Connection, table: ReplicatedTable, snapshot: Snapshot) -> str | None:
-    """The physical table of the snapshot's base, if it was published here, lacks no index, and holds exactly the rows
-    that its load wrote."""
+    """The physical table of the snapshot's base; None unless all of this is so:
+
+    - It was published in this book, and has every declared index.
+    - It holds exactly the rows that its load wrote.
+    - The declared as-of lookups read in one order, which is all that a view can have."""
     if snapshot.base is None or len(_orders(table.lookups)) > 1:
         return None
     found = connection.execute(
@@ -132,5 +137,5 @@ def _base_in_book(connection: psycopg.Connection, table: ReplicatedTable, snapsh
 
 
 def _orders(lookups: Sequence[Lookup]) -> dict[tuple[str, ...], None]:
-    """The different orders in which as-of lookups read; a view can have one."""
+    """The different orders in which as-of lookups read."""
     return dict.fromkeys(index_columns(lookup) for lookup in lookups if lookup.as_of)

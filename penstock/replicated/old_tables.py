@@ -1,4 +1,4 @@
-"""What is dropped from a book: physical tables of dead publishers, and those superseded long enough."""
+"""The physical tables that a book can drop: those of dead publishers, and those that are superseded for long enough."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,13 +8,14 @@ from psycopg import sql
 
 KEEP = 2
 GRACE = timedelta(seconds=60)
-"""A reader that took the pointer finds its table at least this long after the pointer moved on."""
+"""A table stays this long after its pointer moved, for readers that have read the pointer before."""
 _LOCK_WAIT_MS = 200
 
 
 def abandoned(connection: psycopg.Connection, table: str) -> list[str]:
-    """Physical tables of `table` that never became current. The caller holds the table's publish lock,
-    so no live publisher is loading one of them."""
+    """The physical tables of `table` that never became current.
+
+    The caller holds the publish lock of the table, so no live publisher loads one of them."""
     return _names(
         connection.execute(
             """SELECT p.physical FROM replicated.physical_table p
@@ -28,7 +29,7 @@ def abandoned(connection: psycopg.Connection, table: str) -> list[str]:
 
 
 def superseded(connection: psycopg.Connection, table: str, *, keep: int = KEEP, grace: timedelta = GRACE) -> list[str]:
-    """Physical tables of `table` that are neither among the newest `keep`, nor were current within `grace`, nor are
+    """The physical tables of `table` that are not among the newest `keep`, were not current within `grace`, and are not
     the base of another one."""
     return _names(
         connection.execute(
@@ -51,10 +52,11 @@ def superseded(connection: psycopg.Connection, table: str, *, keep: int = KEEP, 
 
 
 def drop_tables(connection: psycopg.Connection, names: Sequence[str]) -> list[str]:
-    """Drop physical tables; one that a reader or a user's view still needs stays, for the next time, and so does one of
-    another owner, which `penstock doctor` names.
+    """Drop physical tables, and return the names of those that were dropped.
 
-    Gives the names that were dropped. `connection` is in autocommit.
+    - A table stays, for the next time, if a reader or a view of a user needs it.
+    - A table of another owner stays too; `penstock doctor` names it.
+    - `connection` is in autocommit.
     """
     if not names:
         return []
@@ -77,7 +79,7 @@ def drop_tables(connection: psycopg.Connection, names: Sequence[str]) -> list[st
 
 
 def _drop(connection: psycopg.Connection, name: str) -> None:
-    """Drop a physical table and its entry, at once or not at all; of a layered one the view and the delta."""
+    """Drop a physical table (a layered one: its view and its delta) and its record, in one transaction."""
     with connection.transaction():
         row = connection.execute(
             "DELETE FROM replicated.physical_table WHERE physical = %s RETURNING delta", (name,)

@@ -50,7 +50,7 @@ class PhysicalTable:
 
     @property
     def tables(self) -> Mapping[str, int]:
-        """The tables that the rows lie in, with the number of rows of each."""
+        """The tables that hold the rows, with the number of rows of each."""
         return {self.name: self.snapshot.rows}
 
     def load(self, connection: psycopg.Connection, chunks: Iterable[bytes]) -> None:
@@ -67,7 +67,7 @@ class PhysicalTable:
             hand_over(connection, self._filled)
 
     def register(self, connection: psycopg.Connection) -> None:
-        """Note the table, so that it is found when its publisher dies."""
+        """Record the table, so that it is found if its publisher dies."""
         connection.execute(
             "INSERT INTO replicated.physical_table (physical, table_name, snapshot) VALUES (%s, %s, %s)",
             (self.name, self.table, self.snapshot.id),
@@ -118,7 +118,7 @@ def create_statement(
 
 
 def free_name(connection: psycopg.Connection, table: str, snapshot: Snapshot) -> str:
-    """A name made of table and snapshot that no relation has, nor begins with."""
+    """A name made of table and snapshot that neither a relation nor a delta has."""
     stem = f"{table.encode()[:_LONGEST_STEM].decode(errors='ignore')}_{snapshot.id[:12]}"
     name, copies = stem, 1
     taken = "SELECT FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = ANY(%s)"
@@ -134,7 +134,7 @@ def delta_name(name: str) -> str:
 
 
 def existing_indexes(connection: psycopg.Connection, name: str) -> set[tuple[str, ...]] | None:
-    """The columns of every index of a table; None where the table does not exist."""
+    """The columns of every index of a table; None if the table does not exist."""
     rows = connection.execute(
         """SELECT i.indexrelid IS NOT NULL, array_agg(a.attname::text ORDER BY k.place)
            FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisvalid
@@ -147,11 +147,12 @@ def existing_indexes(connection: psycopg.Connection, name: str) -> set[tuple[str
 
 
 def untouched(connection: psycopg.Connection, name: str, rows: int) -> bool:
-    """Whether a table holds its `rows` rows and nothing else, all of them written by the transaction that loaded and
-    verified it, in which its entry in `physical_table` was written too.
+    """Whether a table holds exactly the `rows` rows that the transaction of its load wrote.
 
-    Every version of a row names the transaction that wrote it, also when it is frozen or moved by a vacuum: whatever
-    was inserted, updated or deleted later shows. Reads the headers of all rows, 8 million in a second.
+    - That transaction also wrote the record in `physical_table`, so the record's `xmin` names it.
+    - Every row version names the transaction that wrote it, also after a vacuum: any later insert, update or delete
+      shows.
+    - This reads the headers of all rows, 8 million in a second.
     """
     writer = connection.execute(
         "SELECT xmin::text FROM replicated.physical_table WHERE physical = %s", (name,)
@@ -167,7 +168,7 @@ def untouched(connection: psycopg.Connection, name: str, rows: int) -> bool:
 
 
 def total_bytes(connection: psycopg.Connection, tables: Iterable[str]) -> int:
-    """The size of tables and their indexes on the book's disk; one that does not exist has none."""
+    """The bytes of tables and their indexes on the book's disk; a table that does not exist has none."""
     row = connection.execute(
         """SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c
            WHERE c.relnamespace = 'replicated'::regnamespace AND c.relname = ANY(%s)""",

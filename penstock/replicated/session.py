@@ -1,4 +1,4 @@
-"""The connection of one publisher to one book: alone on its table, and noticed soon when it dies."""
+"""The connection of one publisher to one book. It holds the lock of its table, and its death is noticed soon."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def publishing_session(
 ) -> Iterator[psycopg.Connection]:
     """An autocommit connection that holds the book's publish lock of `table` until it closes or dies.
 
-    `waiting` is called when another publisher holds the lock; PublishError after `patience` seconds.
+    `waiting` is called if another publisher holds the lock; PublishError after `patience` seconds.
     """
     with book.connect(autocommit=True) as connection:
         connection.execute(
@@ -43,7 +43,7 @@ def publishing_session(
 
 
 def publish_lock(connection: psycopg.Connection, table: str) -> bool:
-    """Take the publish lock of `table` for this session if it is free; whether it was taken."""
+    """Take the publish lock of `table` for this session if it is free. Returns whether it was taken."""
     row = connection.execute(
         "SELECT pg_try_advisory_lock(hashtextextended('penstock.publish ' || %s, 0))", (table,)
     ).fetchone()

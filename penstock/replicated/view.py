@@ -1,4 +1,4 @@
-"""The human-facing view `replicated.<table>`: replaced at each publish, with the grants and views built on it."""
+"""The view `replicated.<table>` for people: each publish replaces it, and keeps grants and the views that read it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from penstock.rows.types import postgres_columns
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """What makes a view again after it was dropped: text, owner, grants, comment, options."""
+class _View:
+    """A view that is dropped and made again: its statement, owner, grants and comment."""
 
     name: str
     create: str
@@ -24,11 +24,12 @@ class _Kept:
 
 
 def replace_view(connection: psycopg.Connection, physical: PhysicalTable) -> None:
-    """Let the view show `physical`, inside the caller's transaction. Grants and views of users survive.
+    """Let the view show `physical`, in the caller's transaction. Grants, and views of users that read it, survive.
 
-    Postgres replaces a view in place only if its columns stay and new ones come last. For any other change the view
-    and the views built on it are made again in the same transaction. PublishError where that cannot be done, because
-    one of them needs a column that is gone, or where something else than a view has the table's name.
+    - Postgres replaces a view in place if its columns stay and new columns come last.
+    - For any other change the view, and the views that read it, are dropped and made again.
+    - PublishError if one of them needs a column that is gone or belongs to another role, or if something else than a
+      view has the table's name.
     """
     columns = _columns(connection, physical.table)
     wanted = list(postgres_columns(physical.schema))
@@ -65,7 +66,7 @@ def replace_view(connection: psycopg.Connection, physical: PhysicalTable) -> Non
 
 
 def _columns(connection: psycopg.Connection, table: str) -> list[tuple[str, str]] | None:
-    """The view's columns and types; None where there is no such relation."""
+    """The view's columns and types; None if there is no such relation."""
     relation = connection.execute(
         "SELECT oid, relkind::text FROM pg_class WHERE relnamespace = 'replicated'::regnamespace AND relname = %s",
         (table,),
@@ -93,8 +94,9 @@ def _definition(physical: PhysicalTable) -> sql.Composed:
 
 
 def view_finding(connection: psycopg.Connection, name: str, query: sql.Composable) -> str:
-    """What is wrong with the view `replicated.<name>`, which should be `query`; empty where nothing is. Postgres spells
-    both: the query is made a view for a moment."""
+    """What is wrong with the view `replicated.<name>`, which should be `query`; empty if nothing is.
+
+    A temporary view of the query is made, so that Postgres writes both texts in the same way."""
     with connection.transaction(force_rollback=True):
         connection.execute(sql.SQL("CREATE TEMPORARY VIEW expected_view AS {}").format(query))
         row = connection.execute(
@@ -110,14 +112,14 @@ def view_finding(connection: psycopg.Connection, name: str, query: sql.Composabl
 
 
 def public_query(names: Sequence[str], physical: str) -> sql.Composed:
-    """What the human-facing view selects."""
+    """What the view for people selects."""
     return sql.SQL("SELECT {} FROM {}").format(
         sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier("replicated", physical)
     )
 
 
-def _kept_views(connection: psycopg.Connection, table: str) -> list[_Kept]:
-    """The view and all views that read it, directly or not, each after those that it reads."""
+def _kept_views(connection: psycopg.Connection, table: str) -> list[_View]:
+    """The view, and all views that read it, directly or through others; each after those that it reads."""
     rows = connection.execute(
         """WITH RECURSIVE reading (oid, depth) AS (
                SELECT c.oid, 0 FROM pg_class c
@@ -147,13 +149,13 @@ def _kept_views(connection: psycopg.Connection, table: str) -> list[_Kept]:
                 found="a materialized view or another relation",
                 todo="Drop it, publish, and create it again; nothing was changed.",
             )
-        given = f" WITH ({', '.join(options)})" if options else ""
-        kept.append(_Kept(name, f"CREATE VIEW {name}{given} AS {query}", owner, grants, comment))
+        with_options = f" WITH ({', '.join(options)})" if options else ""
+        kept.append(_View(name, f"CREATE VIEW {name}{with_options} AS {query}", owner, grants, comment))
     return kept
 
 
-def _restore(connection: psycopg.Connection, view: _Kept) -> None:
-    """Owner, grants and comment of a view that was made again."""
+def _restore(connection: psycopg.Connection, view: _View) -> None:
+    """Set owner, grants and comment of a view that was made again."""
     connection.execute(f"ALTER VIEW {view.name} OWNER TO {view.owner}")
     for grant in view.grants:
         connection.execute(grant)

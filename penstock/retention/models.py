@@ -1,5 +1,6 @@
-"""Which artifacts, estimators and cards the artifact store may drop: not what serves, could serve again, is young, or
-made a prediction that may have to be made again."""
+"""Which artifacts, estimators and cards the artifact store may drop.
+
+What stays: what serves, what a rollback could make current, what is young, and what replay may need."""
 
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,14 +21,17 @@ _FOLDERS: tuple[tuple[Kind, str, str], ...] = (
     ("card", "cards", ".json"),
 )
 _LATE = timedelta(minutes=5)
-"""For so long after a switch a request that had begun before it may still be answered by the release before."""
+"""Slack after a switch: requests that had begun before it may be answered by the release before."""
 
 
 @dataclass(frozen=True)
 class ModelRetention:
-    """What stays, in any book: the current release and the `previous` versions before it of each model, and every
-    release that was current within the last `replayable`. So does any file younger than `young`, such as that of a
-    candidate that was never released. An estimator stays with the artifact that was packed from it."""
+    """What stays, in any book:
+
+    - of each model the current release, and the `previous` versions before it;
+    - every release that was current within the last `replayable`;
+    - any file younger than `young`, such as that of a candidate that was never released;
+    - the estimator of an artifact that stays."""
 
     previous: int = 5
     young: timedelta = timedelta(days=30)
@@ -46,7 +50,7 @@ class StoredFile:
 
 
 def droppable(url: str, books: Iterable[Book], policy: ModelRetention) -> list[StoredFile]:
-    """The files of the artifact store at `url` that may go now, oldest first; changes nothing."""
+    """The files of the artifact store at `url` that can be dropped now, oldest first. Changes nothing."""
     files, root = open_store(url)
     stored = list(_stored(files, root))
     kept = {digest for book in books for digest in _needed(book, policy)}
@@ -61,9 +65,9 @@ def droppable(url: str, books: Iterable[Book], policy: ModelRetention) -> list[S
 def drop(
     url: str, books: Iterable[Book], found: Sequence[StoredFile], policy: ModelRetention, *, cache: Path
 ) -> list[StoredFile]:
-    """Drop what was found, unless it is needed by now, and this node's copies; gives what went.
+    """Drop the files of `found` that are still not needed, and this node's copies of them. Returns what was dropped.
 
-    The card of an artifact goes before it, so that none is left without its artifact.
+    A card is dropped before its artifact, so that no card is left without one.
     """
     files, _ = open_store(url)
     still = {file.path for file in droppable(url, books, policy)}

@@ -1,4 +1,4 @@
-"""The retention policy as a whole: what it lets go of store and books, shown first and then dropped."""
+"""The retention policy: what it lets the store and the books drop, first shown, then dropped."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +19,11 @@ from penstock.snapshots.store import Manifest, SnapshotStore
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """What stays: of every table the newest `snapshots` and those younger than `young` in the store, and the newest
-    `tables` in the books; beyond that whatever is current, a release was made from, or replaying a prediction of the
-    last `replayable` needs. A physical table that was current within `grace` stays for its readers."""
+    """What stays:
+
+    - in the store, of every table the newest `snapshots`, and those younger than `young`;
+    - in the books, of every table the newest `tables`, and those that were current within `grace`;
+    - whatever is current, what a release was made from, and what replay of the last `replayable` needs."""
 
     snapshots: int = snapshot_retention.KEEP
     young: timedelta = snapshot_retention.YOUNG
@@ -32,7 +34,7 @@ class RetentionPolicy:
 
 @dataclass(frozen=True)
 class OldTable:
-    """A physical table that may go, with its size on the book's disk."""
+    """A physical table that can be dropped, with its size on the book's disk."""
 
     book: BookName
     table: str
@@ -41,37 +43,38 @@ class OldTable:
 
 
 @dataclass(frozen=True)
-class Droppable:
-    """What may go, or what went: snapshots, oldest first, and physical tables."""
+class Removals:
+    """What can be dropped, or was dropped: snapshots, oldest first, and physical tables."""
 
     snapshots: Sequence[Manifest] = ()
     tables: Sequence[OldTable] = field(default=())
 
     @property
     def bytes(self) -> int:
-        """The size of all of it, in store and books."""
+        """The size of all of it, in the store and the books."""
         return sum(one.bytes for one in self.snapshots) + sum(one.bytes for one in self.tables)
 
 
-def droppable(store: SnapshotStore, books: Iterable[Book], policy: RetentionPolicy) -> Droppable:
-    """What the policy lets go now; changes nothing. A table that is being published keeps all of its physical tables
-    until the next time."""
+def droppable(store: SnapshotStore, books: Iterable[Book], policy: RetentionPolicy) -> Removals:
+    """What the policy lets go now. Changes nothing.
+
+    A table that is being published keeps all of its physical tables until the next time."""
     needed = snapshot_retention.needed_by(books) | snapshot_retention.replayed_from(books, policy.replayable)
     snapshots = snapshot_retention.superseded(
         store, needed, datetime.now(UTC), keep=policy.snapshots, young=policy.young
     )
-    return Droppable(snapshots, [old for book in books for old in _old_tables(book, policy)])
+    return Removals(snapshots, [old for book in books for old in _old_tables(book, policy)])
 
 
-def drop(store: SnapshotStore, books: Iterable[Book], found: Droppable, policy: RetentionPolicy) -> Droppable:
-    """Drop what was found, unless it is needed by now; gives what went."""
+def drop(store: SnapshotStore, books: Iterable[Book], found: Removals, policy: RetentionPolicy) -> Removals:
+    """Drop what of `found` is still not needed. Returns what was dropped."""
     still = droppable(store, books, policy)
     dropped = {book.name: _drop_tables(book, found.tables, still.tables) for book in books}
     may_go = {one.id for one in still.snapshots}
     snapshots = [one for one in found.snapshots if one.id in may_go]
     snapshot_retention.drop(store, snapshots)
     store.remove_unnamed()
-    return Droppable(snapshots, [one for one in found.tables if one.physical in dropped[one.book]])
+    return Removals(snapshots, [one for one in found.tables if one.physical in dropped[one.book]])
 
 
 def _old_tables(book: Book, policy: RetentionPolicy) -> list[OldTable]:
@@ -89,7 +92,7 @@ def _old_tables_of(connection: psycopg.Connection, book: Book, table: str, polic
 
 
 def _drop_tables(book: Book, found: Sequence[OldTable], still: Sequence[OldTable]) -> set[str]:
-    """Drop those of the book's tables that no publisher has taken up since."""
+    """Drop the book's tables of `found` that are also in `still`, unless a publisher holds the table's lock."""
     wanted = [one for one in found if one.book == book.name and one in still]
     with book.connect(autocommit=True) as connection:
         free = [one.physical for one in wanted if publish_lock(connection, one.table)]

@@ -1,4 +1,4 @@
-"""Which snapshots the store may drop: not the newest of each table, not the young, not what is still needed."""
+"""Which snapshots the store may drop: not the newest of each table, not the young ones, none that is needed."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -9,11 +9,11 @@ from penstock.snapshots.store import Manifest, SnapshotStore
 KEEP = 5
 YOUNG = timedelta(days=30)
 _LATE = timedelta(minutes=5)
-"""For so long after a switch a request that had begun before it, or a clock that is off, may still tell of what was."""
+"""Slack after a switch: requests already in flight, or clock skew, may still refer to the previous snapshot."""
 
 
 def needed_by(books: Iterable[Book]) -> set[str]:
-    """Ids of the snapshots that are current in a book, or that a release in it was trained or judged on."""
+    """The ids of the snapshots that are current in a book, or that a release in it was trained or judged on."""
     needed: set[str] = set()
     for book in books:
         with book.connect() as connection:
@@ -26,8 +26,8 @@ def needed_by(books: Iterable[Book]) -> set[str]:
 
 
 def replayed_from(books: Iterable[Book], within: timedelta) -> set[str]:
-    """Ids of the snapshots that predictions journaled in the last `within` may have looked up: those that were
-    current when at least one was made. One probe of the journal's key per publication, however long the journal."""
+    """The ids of the snapshots that predictions of the last `within` may have looked up: those that were current when
+    at least one prediction was journaled. One probe of the journal's key per publication, however long the journal."""
     found: set[str] = set()
     for book in books:
         with book.connect() as connection:
@@ -50,8 +50,11 @@ def replayed_from(books: Iterable[Book], within: timedelta) -> set[str]:
 def superseded(
     store: SnapshotStore, needed: set[str], now: datetime, *, keep: int = KEEP, young: timedelta = YOUNG
 ) -> list[Manifest]:
-    """The snapshots that may go, oldest first: of every table all but the newest `keep`, unless younger than `young`
-    or among `needed`, or the base of one that stays. Content that two tables share stays as long as one keeps it."""
+    """The snapshots that can be dropped, oldest first. Of every table these stay:
+
+    - the newest `keep`, those younger than `young`, and those among `needed`;
+    - the base of one that stays;
+    - content that another table keeps."""
     last: dict[str, Manifest] = {}
     kept = set(needed)
     for name in store.names():
@@ -64,7 +67,7 @@ def superseded(
 
 
 def drop(store: SnapshotStore, snapshots: Sequence[Manifest]) -> int:
-    """Drop snapshots; gives the bytes that this freed."""
+    """Drop snapshots, and return the bytes that this freed."""
     for manifest in snapshots:
         store.remove(manifest.id)
     return sum(manifest.bytes for manifest in snapshots)

@@ -1,4 +1,4 @@
-"""Proof that a physical table in a book, and the views over it, are what the pointer says."""
+"""Proof that a physical table in a book, and the views over it, are what their pointer says."""
 
 from collections.abc import Callable, Sequence
 
@@ -18,8 +18,10 @@ _GONE = "differs from its digest; the snapshot to compare with cannot be read fr
 
 
 def prove(connection: psycopg.Connection, store: SnapshotStore, pointer: Pointer, content: str) -> tuple[str, str]:
-    """The snapshot id of what the book holds, empty where it cannot be read, and what is wrong with it. `content` is
-    the digest of the COPY stream of the stored snapshot, for a table that took all rows of one with a base."""
+    """The snapshot id of what the book holds (empty if it cannot be read), and what is wrong (empty if nothing).
+
+    `content` is the digest of the COPY stream of the stored snapshot. A table that took all rows of a snapshot with a
+    base is compared with it."""
     try:
         parts = layers(connection, pointer.physical)
         if len(parts) == 2:
@@ -50,7 +52,7 @@ def _prove_table(
 def _prove_layers(
     connection: psycopg.Connection, store: SnapshotStore, pointer: Pointer, parts: Sequence[str]
 ) -> tuple[str, str]:
-    """Base and delta each hash to what, together, makes the snapshot's id: that can be told without the store."""
+    """The id is made of the digests of base and delta, so both are proved without the store."""
     base, delta = parts
     snapshot = _opened(store, pointer.snapshot)
     row = connection.execute("SELECT snapshot FROM replicated.physical_table WHERE physical = %s", (base,)).fetchone()
@@ -77,8 +79,9 @@ def _prove_layers(
 def _digest(
     connection: psycopg.Connection, table: str, snapshot: Snapshot | None, right: Callable[[StreamDigest], bool]
 ) -> StreamDigest:
-    """The digest of the rows as they lie and, if that is not right, in the order of the key: a row that was written
-    again unchanged lies elsewhere without differing."""
+    """The digest of the rows as they lie; if that is not `right`, in the order of the key.
+
+    A row that was updated to the same values lies elsewhere, but is not different."""
     digest = table_digest(connection, table)
     if right(digest) or snapshot is None:
         return digest
@@ -96,7 +99,7 @@ def _opened(store: SnapshotStore, snapshot_id: str) -> Snapshot | None:
 
 
 def _views(connection: psycopg.Connection, pointer: Pointer, parts: Sequence[str]) -> str:
-    """What is wrong with the human-facing view, and with the view over base and delta."""
+    """What is wrong with the view for people, and with the view over base and delta."""
     columns, key = described(catalog_schema(connection, parts[0]))
     names = [name for name, _ in columns]
     wanted = {pointer.table: public_query(names, pointer.physical)}

@@ -1,4 +1,4 @@
-"""Verify: whether what the books hold is to the bit what the snapshots hold."""
+"""Verify: whether the books hold to the bit what the snapshots hold."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,12 @@ from penstock.verify.book_proof import prove
 
 @dataclass(frozen=True)
 class Verification:
-    """One current table of one book. `digest` is that of what the book holds now, empty if it cannot be read.
+    """One current table of one book.
 
-    `equal` says that the book holds the snapshot that its pointer names, that the table's views are what they should
-    be, and that the store still has the snapshot, unharmed. `finding` tells what differs, empty where nothing does.
+    - `digest`: the snapshot id of what the book holds now, empty if it cannot be read.
+    - `equal`: the book holds the snapshot that its pointer names, the views of the table are what they should be, and
+      the store has the snapshot unharmed.
+    - `finding`: what differs, empty if nothing does.
     """
 
     book: BookName
@@ -29,7 +31,7 @@ class Verification:
 
 
 def verify(books: Iterable[Book], store: SnapshotStore, tables: Sequence[str] = ()) -> list[Verification]:
-    """Recompute the digest of every current table (or those named) in the books and in the store."""
+    """Compute the digest of every current table, or of `tables`, in the books and in the store."""
     stored: dict[str, tuple[str, str]] = {}
     found = []
     for book in books:
@@ -49,7 +51,7 @@ def verify(books: Iterable[Book], store: SnapshotStore, tables: Sequence[str] = 
 
 
 def _in_store(store: SnapshotStore, snapshot_id: str) -> tuple[str, str]:
-    """The digest of the COPY stream of all rows of the stored snapshot, and what is wrong with it."""
+    """The digest of the COPY stream of the stored snapshot, and what is wrong with it (empty if nothing)."""
     try:
         return Proof(store.open(snapshot_id)).run().encoder.digest.stream, ""
     except SnapshotError as error:

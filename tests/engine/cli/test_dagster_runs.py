@@ -9,7 +9,7 @@ import pytest
 
 from penstock.cli import dagster_system
 from penstock.cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
-from penstock.cli.dagster_runs import RunFailed, follow, materialize, missing_jobs
+from penstock.cli.dagster_runs import RunError, follow, materialize, missing_jobs
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.processes import Processes, free_port
@@ -65,7 +65,7 @@ def test_a_job_runs_for_its_newest_partition_and_the_ui_shows_the_run(api: Graph
 
 
 def test_a_failed_run_names_the_step_the_error_and_where_to_look(api: GraphQL, settings: Settings) -> None:
-    with pytest.raises(RunFailed) as refused:
+    with pytest.raises(RunError) as refused:
         materialize(api, "bad", lambda *_: None)
     assert "step broken: ValueError: the river is dry" in str(refused.value)
     assert f"See http://127.0.0.1:{settings.dagster_port}/runs/" in str(refused.value)
@@ -119,7 +119,7 @@ def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
             ]
             return {"runOrError": {"status": "FAILURE"}, "logsForRun": {"events": events, "hasMore": False}}
 
-    with pytest.raises(RunFailed, match="Could not reach user code server"):
+    with pytest.raises(RunError, match="Could not reach user code server"):
         follow(GivenUp("http://127.0.0.1:1"), "0123456789", lambda *_: None)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.cli.ports import PortTaken, check_ports, choose_ports
+from penstock.cli.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
 from penstock.settings import Settings, load
 
@@ -19,7 +19,7 @@ def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", ports[setting]))
         taken.listen()
-        with pytest.raises(PortTaken, match=f"port {ports[setting]}: .*PENSTOCK_{name}_PORT="):
+        with pytest.raises(PortError, match=f"port {ports[setting]}: .*PENSTOCK_{name}_PORT="):
             check_ports(Settings(home=tmp_path, **ports))
 
 
@@ -49,5 +49,5 @@ def test_a_port_that_the_environment_names_is_never_changed(tmp_path: Path, monk
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setenv("PENSTOCK_HTTP_PORT", str(taken.getsockname()[1]))
-        with pytest.raises(PortTaken, match="PENSTOCK_HTTP_PORT="):
+        with pytest.raises(PortError, match="PENSTOCK_HTTP_PORT="):
             choose_ports(load())

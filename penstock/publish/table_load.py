@@ -1,4 +1,4 @@
-"""One snapshot on its way into one book: loaded, indexed, verified, checked; then switched or abandoned."""
+"""The load of one snapshot into one book: copy, index, verify, check the lookups; then switch or abandon."""
 
 import contextlib
 import time
@@ -26,8 +26,8 @@ from penstock.snapshots.store import Snapshot
 
 
 @dataclass(eq=False)
-class Loading:
-    """The state of one publish into one book, which holds the table's publish lock there meanwhile."""
+class TableLoad:
+    """The state of one publish into one book. It holds the table's publish lock there until it ends."""
 
     snapshot: Snapshot
     table: ReplicatedTable
@@ -46,7 +46,7 @@ class Loading:
     def open(
         cls, snapshot: Snapshot, table: ReplicatedTable, book: Book, waiting: Callable[[], None]
     ) -> Iterator[Self]:
-        """Take the table's publish lock in the book and drop what dead publishers left."""
+        """Take the table's publish lock in the book, and drop the tables that dead publishers left."""
         with publishing_session(book, table.name, waiting) as connection:
             drop_tables(connection, abandoned(connection, table.name))
             now = pointer(connection, table.name)
@@ -57,11 +57,11 @@ class Loading:
             yield cls(snapshot, table, book, connection, now, physical)
 
     def is_current(self) -> bool:
-        """Whether the book shows this content already, with every declared index."""
+        """Whether this content is current in the book already, with every declared index."""
         return self.now is not None and self.now.physical == self.physical.name
 
     def keep(self) -> None:
-        """Keep what is current: check its lookups, and note that its content holds as of the snapshot's time."""
+        """Keep the current table: check its lookups, and record that its content holds at the snapshot's `as_of`."""
         if self.now is None:
             return
         self._check_feasibility()
@@ -73,11 +73,11 @@ class Loading:
             )
 
     def check_space(self) -> None:
-        """PublishError where the load would not fit on the book's disk."""
+        """PublishError if the load would not fit on the book's disk."""
         check_space(self.connection, self.physical.source, self.table)
 
     def load(self, chunks: Iterable[bytes]) -> None:
-        """Copy the stream into the new physical table."""
+        """Copy the chunks into the new physical table."""
         started = time.perf_counter()
         with explained(self.connection, self.physical):
             self.physical.load(self.connection, chunks)
@@ -102,15 +102,16 @@ class Loading:
         )
 
     def switched(self) -> None:
-        """Note the time, and drop what is old enough."""
+        """Record the time, and drop the tables that are old enough."""
         now = time.perf_counter()
         done = self.seconds.load + self.seconds.index + self.seconds.verify + self.seconds.feasibility
         self.seconds = replace(self.seconds, total=now - self.started, other=now - self.started - done)
         drop_tables(self.connection, superseded(self.connection, self.table.name))
 
     def abandon(self) -> None:
-        """Drop the new physical table, unless it became current after all; left to the next publish where the
-        book is away or another publisher has taken over."""
+        """Drop the new physical table, unless it became current after all.
+
+        The next publish does this if the book is away, or if another publisher holds the lock."""
         with contextlib.suppress(psycopg.Error):
             if not self.connection.closed:
                 self.connection.close()
@@ -120,7 +121,7 @@ class Loading:
                     drop_tables(connection, [name for name in names if name == self.physical.name])
 
     def publication(self, *, skipped: bool) -> Publication:
-        """What is reported."""
+        """What the publish reports for this book."""
         return Publication(
             book=self.book.name,
             table=self.table.name,
@@ -139,8 +140,10 @@ class Loading:
         self.lookup_p99_ms = check_lookups(self.connection, self.physical, self.table.lookups)
 
     def _verify(self) -> None:
-        """The bytes in the book hash to the digest of those that were `sent`. As the rows lie they are in the order
-        in which they were loaded, that of the key, and reading them so is a third faster than by the index."""
+        """PublishError unless the bytes in the book hash to the digest of those that were `sent`.
+
+        Rows are read as they lie, in the order of the load, which is that of the key: a third faster than by the index.
+        """
         found = table_digest(self.connection, self.physical.filled).stream
         schema = catalog_schema(self.connection, self.physical.filled)
         expected = schema_text(postgres_columns(self.physical.schema), self.physical.key)
