@@ -28,6 +28,9 @@ EXAMPLE_PATHS = re.compile(
 )
 EXAMPLE_COMMANDS = re.compile(r"epilog=.*$")  # the example of a command's --help names a model
 HOSTS = re.compile(r"\b(files\.pythonhosted\.org|pypi\.org|test\.pypi\.org)\b|--(extra-)?index-url|--find-links")
+SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER)\s+[\w*'\"]")
+HAND_QUOTED = re.compile(r"""replace\((?:'"', '""'|"'", "''")\)""")
+QUOTING = {"penstock/postgres/quoting.py", "penstock/warehouse/interface.py"}
 MADE = re.compile(r"^(\.(?!ci$).*|build|dist|__pycache__|.*\.egg-info)$")
 TEXT = {".py", ".sql", ".yaml", ".yml", ".toml", ".md", ".txt", ".in", ".c", ".h", ".sh", ".html", ".css", ".js", ""}
 
@@ -115,6 +118,24 @@ def test_a_replica_loads_no_training_code(path: Path) -> None:
     rooms = {".".join(name.split(".")[:2]) for name in loaded}
     assert not rooms & {"penstock.training", "penstock.graph", "penstock.cli"}
     assert not packages(imports(path)) & heavy
+
+
+def test_a_replica_talks_to_postgres_through_asyncpg_alone() -> None:
+    loaded = loaded_with(Path("penstock/serving/deployment.py"))
+    assert "asyncpg" in packages(loaded)
+    assert not packages(loaded) & {"psycopg", "sqlalchemy"}, "each costs a replica 10 MB"
+
+
+def test_the_command_line_holds_no_sql() -> None:
+    files = room_files("penstock/cli")
+    assert len(files) > 20
+    assert not [f"{path}: {found}" for path in files for found in SQL.findall((ROOT / path).read_text())]
+
+
+def test_names_in_sql_are_quoted_in_one_place_for_books_and_one_for_warehouses() -> None:
+    files = room_files("penstock")
+    by_hand = {str(path) for path in files if HAND_QUOTED.search((ROOT / path).read_text())}
+    assert by_hand == QUOTING
 
 
 def test_every_import_is_a_declared_dependency() -> None:

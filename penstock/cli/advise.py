@@ -16,18 +16,14 @@ def advise(table: str, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from penstock.declare.discovery import declared
-    from penstock.postgres.urls import open_books
     from penstock.publish.advice import advise as measure
-    from penstock.settings import load
-    from penstock.warehouse.opening import open_warehouse
+    from penstock.publish.advice import whole_table
+    from penstock.runtime import Runtime
 
-    settings = load()
-    known = declared().tables.get(table)
-    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
-    query = known.query if known else f"SELECT * FROM {quoted}"
-    test, _ = open_books(settings)
-    advice = measure(open_warehouse(settings), test, table, query, [known.key] if known else [])
+    runtime = Runtime.load()
+    known = runtime.declared.tables.get(table)
+    query = known.query if known else whole_table(table)
+    advice = measure(runtime.warehouse, runtime.books.test, table, query, [known.key] if known else [])
     if as_json:
         click.echo(msgspec.json.encode(advice))
         return

@@ -3,7 +3,6 @@
 import click
 import msgspec
 
-from penstock import settings as environment
 from penstock.errors import PenstockError
 from penstock.settings import BookName
 
@@ -18,15 +17,13 @@ def command(model: str, version: int | None, book: BookName, as_json: bool, as_h
     """Print the card of a release of MODEL as Markdown: what it is for, was made from, and how it did."""
     if as_json and as_html:
         raise click.UsageError("--json and --html exclude each other.")
-    from penstock.contract.registry import contract
-    from penstock.postgres.urls import open_books
     from penstock.releases.card_text import html, markdown
-    from penstock.releases.cards import CardStore
     from penstock.releases.ledger import current, newest_entry
+    from penstock.runtime import Runtime
 
-    contract(model)
-    settings = environment.load()
-    chosen = open_books(settings).named(book)
+    runtime = Runtime.load()
+    runtime.demand_model(model)
+    chosen = runtime.books.named(book)
     entry = current(chosen, model) if version is None else newest_entry(chosen, model, version)
     if entry is None:
         raise PenstockError(
@@ -35,7 +32,7 @@ def command(model: str, version: int | None, book: BookName, as_json: bool, as_h
             found="none",
             todo=f"`penstock releases {model} --book {book}` lists them; `penstock train {model}` makes one.",
         )
-    card = CardStore(settings.artifacts).get(entry.artifact)
+    card = runtime.cards.get(entry.artifact)
     if card is None:
         raise PenstockError(
             f"card of release {entry.version} of {model}",

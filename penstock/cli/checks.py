@@ -16,7 +16,12 @@ from penstock.postgres import roles
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import named, newest
+from penstock.postgres.pointer import pointers
 from penstock.project import ROOT
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.entry import CurrentRelease
+from penstock.releases.ledger import current_releases
+from penstock.runtime import Runtime
 from penstock.settings import Settings
 
 LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few weeks
@@ -31,20 +36,21 @@ class Finding(msgspec.Struct, frozen=True):
     todo: str = ""
 
 
-def diagnose(settings: Settings) -> list[Finding]:
+def diagnose(runtime: Runtime) -> list[Finding]:
     """Every check, in the order in which one depends on another."""
+    settings = runtime.settings
     machine = [_python(), _packages(), _home(settings), _disk(settings), _ports(settings), *_abandoned()]
     running = [
         Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
         for part in parts(settings)
     ]
-    return machine + running + (_books(settings) if running[0].ok else [])
+    return machine + running + (_books(runtime) if running[0].ok else [])
 
 
-def _books(settings: Settings) -> list[Finding]:
+def _books(runtime: Runtime) -> list[Finding]:
     """Version and rights in each book, and what PROD serves."""
-    findings = []
-    for book in postgres.books(settings):
+    findings, books = [], postgres.books(runtime.settings)
+    for book in books:
         try:
             findings.append(_book(book))
         except PenstockError as error:
@@ -53,7 +59,7 @@ def _books(settings: Settings) -> list[Finding]:
             findings.append(
                 Finding(f"book {book.name}", False, str(error).strip().splitlines()[0], "Run `penstock up`.")
             )
-    return findings + (_served(settings, book) if findings[-1].ok else [])
+    return findings + (_served(runtime, books.prod) if findings[-1].ok else [])
 
 
 def _book(book: Book) -> Finding:
@@ -121,30 +127,24 @@ def _abandoned() -> list[Finding]:
     ]
 
 
-def _served(settings: Settings, prod: Book) -> list[Finding]:
+def _served(runtime: Runtime, prod: Book) -> list[Finding]:
     """Whether PROD has a release of every model, and its tables are as fresh as declared."""
-    from penstock.declare.discovery import declared
-
-    known = declared()
+    known, releases = runtime.declared, current_releases(prod)
     with prod.connect() as connection:
-        released = dict(connection.execute("SELECT model, version FROM app.current_release").fetchall())
-        as_of = dict(connection.execute("SELECT table_name, as_of FROM replicated.current").fetchall())
-    findings = [_artifact(settings, prod, model, released.get(model)) for model in known.models]
+        published = pointers(connection)
+    findings = [_release(runtime.artifacts, model, releases.get(model)) for model in known.models]
     for name, table in known.tables.items():
-        taken = as_of.get(name)
-        found = f"{name}: as of {taken:%Y-%m-%d %H:%M} UTC" if taken else f"{name} is not published"
-        fresh = taken is not None and settings.now() - taken <= table.fresh_within
+        pointer = published.get(name)
+        found = f"{name}: as of {pointer.as_of:%Y-%m-%d %H:%M} UTC" if pointer else f"{name} is not published"
+        fresh = pointer is not None and runtime.settings.now() - pointer.as_of <= table.fresh_within
         findings.append(Finding("freshness", fresh, found, f"Run `penstock publish {name}`."))
     return findings
 
 
-def _artifact(settings: Settings, prod: Book, model: str, version: int | None) -> Finding:
-    from penstock.releases.artifacts import ArtifactStore
-
-    if version is None:
+def _release(store: ArtifactStore, model: str, current: CurrentRelease | None) -> Finding:
+    """Whether a model has a release, whose artifact is in the store."""
+    if current is None:
         return Finding("release", False, f"{model} has no release", f"Run `penstock train {model}`.")
-    with prod.connect() as connection:
-        row = connection.execute("SELECT artifact FROM app.current_release WHERE model = %s", (model,)).fetchone()
-    there = row is not None and ArtifactStore(settings.artifacts).exists(row[0])
-    found = f"{model} version {version}" + ("" if there else ", whose artifact is not in the store")
-    return Finding("release", there, found, f"Restore {settings.artifacts}, or `penstock rollback {model}`.")
+    there = store.exists(current.artifact)
+    found = f"{model} version {current.version}" + ("" if there else ", whose artifact is not in the store")
+    return Finding("release", there, found, f"Restore {store.url}, or `penstock rollback {model}`.")

@@ -7,6 +7,8 @@ from typing import Any
 from penstock.cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
 from penstock.log_text import cause
 from penstock.postgres.book import Book
+from penstock.postgres.pointer import pointers
+from penstock.releases.ledger import current_releases
 
 POLL_SECONDS = 0.5
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -24,8 +26,8 @@ def missing_jobs(prod: Book, tables_of: dict[str, list[str]]) -> list[str]:
     If a model has neither a release nor all tables, one job makes everything; else only what is missing is made.
     """
     with prod.connect() as connection:
-        tables = {row[0] for row in connection.execute("SELECT table_name FROM replicated.current")}
-        models = {row[0] for row in connection.execute("SELECT model FROM app.current_release")}
+        tables = pointers(connection)
+    models = current_releases(prod)
     jobs: list[str] = []
     for model, needed in tables_of.items():
         absent = [table for table in needed if table not in tables]

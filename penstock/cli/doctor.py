@@ -18,14 +18,14 @@ def doctor(as_roles: bool, as_json: bool) -> None:
     from rich.markup import escape
 
     from penstock.cli.checks import diagnose
-    from penstock.settings import load
+    from penstock.runtime import Runtime
 
     if as_roles:
         from penstock.postgres.roles import script
 
         click.echo(script(), nl=False)
         return
-    findings = diagnose(load())
+    findings = diagnose(Runtime.load())
     if as_json:
         click.echo(msgspec.json.encode(findings))
     else:

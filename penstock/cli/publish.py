@@ -1,9 +1,16 @@
 """`penstock publish`: extract replicated tables and make them current in TEST and PROD."""
 
 import getpass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from penstock.publish.publication import Publication
 
 
 @click.command(epilog="Example: penstock publish route_history")
@@ -20,21 +27,17 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
     """
     from rich.console import Console
 
-    from penstock.cli.publish_report import publications_table
-    from penstock.declare.discovery import declared
     from penstock.extract.extract import extract
-    from penstock.postgres.urls import open_books
     from penstock.publish import publish as publishing
-    from penstock.settings import load
-    from penstock.warehouse.opening import open_warehouse
+    from penstock.runtime import Runtime
 
     if bool(tables) == everything:
         raise click.UsageError("name the tables to publish, or give --all")
-    settings = load()
-    known = declared()
+    runtime = Runtime.load()
+    known = runtime.declared
     names = {known.table(name).name for name in (known.tables if everything else tables)}
     wanted = [group for group in known.groups() if any(table.name in names for table in group)]
-    books = open_books(settings)
+    books = [runtime.books.test] if test_only else runtime.books
     done = []
     with Console(stderr=True).status("starting") as status:
         for group in wanted:
@@ -42,17 +45,36 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
             for table in group:
                 for preparation in known.preparations_for(table):
                     status.update(f"{table.name}: preparing {preparation.name} in the warehouse")
-                    open_warehouse(settings).prepare(preparation.script)
+                    runtime.warehouse.prepare(preparation.script)
                 status.update(f"{table.name}: extracting")
-                taken.append((extract(settings, table), table))
+                taken.append((extract(runtime.settings, table), table))
 
             def show(stage: str, rows: int, of: int, name: str = ", ".join(table.name for table in group)) -> None:
                 status.update(f"{name}: {stage}" + (f" {rows:,} of {of:,} rows" if of else ""))
 
-            done += publishing.publish_group(
-                taken, [books.test] if test_only else books, who=getpass.getuser(), progress=show
-            )
+            done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show)
     if as_json:
         click.echo(msgspec.json.encode(done))
     else:
-        Console().print(publications_table(done))
+        Console().print(_table(done))
+
+
+def _table(publications: Sequence["Publication"]) -> "Table":
+    """One row per table and book: what was done, how long it took, how fast a lookup is."""
+    from rich.table import Table
+
+    shown = Table("book", "table", "snapshot", "rows", "size", "done", "rows/s", "load", "verify", "lookup p99")
+    for one in publications:
+        shown.add_row(
+            one.book,
+            one.table,
+            one.snapshot[:12],
+            f"{one.rows:,}",
+            f"{one.bytes / 1e6:,.1f} MB",
+            "already current" if one.skipped else f"loaded in {one.seconds.total:.2f} s",
+            "-" if one.skipped else f"{one.rows_per_second:,.0f}",
+            "-" if one.skipped else f"{one.seconds.load:.2f} s",
+            "-" if one.skipped else f"{one.seconds.verify:.2f} s",
+            ", ".join(f"{name} {p99:.2f} ms" for name, p99 in one.lookup_p99_ms.items()) or "-",
+        )
+    return shown

@@ -7,7 +7,6 @@ from typing import Any
 import click
 import msgspec
 
-from penstock import settings as environment
 from penstock.declare.metrics import MEASURES, judged_by
 from penstock.settings import BookName
 
@@ -19,12 +18,12 @@ from penstock.settings import BookName
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
 def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
     """Print who released which version of MODEL when and why, newest first."""
-    from penstock.contract.registry import contract
-    from penstock.postgres.urls import open_books
     from penstock.releases.ledger import current, ledger
+    from penstock.runtime import Runtime
 
-    contract(model)
-    chosen = open_books(environment.load()).named(book)
+    runtime = Runtime.load()
+    runtime.demand_model(model)
+    chosen = runtime.books.named(book)
     entries, now = ledger(chosen, model, limit=limit), current(chosen, model)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())

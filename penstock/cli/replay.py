@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import click
 import msgspec
 
-from penstock import settings as environment
 from penstock.errors import PenstockError
 from penstock.settings import BookName
 
@@ -28,21 +27,20 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     """
     from penstock.contract.registry import contracts
     from penstock.journal.replay import Replay
-    from penstock.postgres.urls import open_books
-    from penstock.releases.artifacts import ArtifactStore
+    from penstock.runtime import Runtime
 
     if not ids and not since:
         raise click.UsageError("Give prediction ids, or --since.")
-    settings = environment.load()
+    runtime = Runtime.load()
     replay = Replay(
-        book=open_books(settings).named(book),
+        book=runtime.books.named(book),
         contracts=contracts(),
-        artifacts=ArtifactStore(settings.artifacts),
-        cache=settings.home / "cache" / "artifacts",
-        snapshots=settings.snapshots,
+        artifacts=runtime.artifacts,
+        cache=runtime.settings.artifact_cache,
+        snapshots=runtime.settings.snapshots,
     )
     count = different = 0
-    for verdict in replay.run(ids=ids, since=instant(since, settings.now()), model=model, limit=limit):
+    for verdict in replay.run(ids=ids, since=instant(since, runtime.settings.now()), model=model, limit=limit):
         count += 1
         different += not verdict.same
         if as_json:

@@ -3,8 +3,6 @@
 import click
 import msgspec
 
-from penstock import settings as environment
-
 
 @click.command("requests", epilog="Example: penstock requests flight_delay --count 1000 > requests.jsonl")
 @click.argument("model")
@@ -12,10 +10,11 @@ from penstock import settings as environment
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of one request a line.")
 def command(model: str, count: int, as_json: bool) -> None:
     """Print COUNT different requests about MODEL that a backend would send next, one JSON a line."""
-    from penstock.declare.discovery import declared
     from penstock.extract.coming_requests import coming
+    from penstock.runtime import Runtime
 
-    requests = coming(environment.load(), declared().model(model), count)
+    runtime = Runtime.load()
+    requests = coming(runtime.settings, runtime.declared.model(model), count)
     if as_json:
         click.echo(msgspec.json.encode(requests).decode())
         return

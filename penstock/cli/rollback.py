@@ -5,8 +5,6 @@ import getpass
 import click
 import msgspec
 
-from penstock import settings as environment
-
 
 @click.command("rollback", epilog='Example: penstock rollback flight_delay --why "late share looks off"')
 @click.argument("model")
@@ -16,15 +14,15 @@ from penstock import settings as environment
 @click.option("--json", "as_json", is_flag=True, help="Print the new ledger entries as JSON.")
 def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> None:
     """Make an earlier release of MODEL current again; replicas serve it within a second."""
-    from penstock.contract.registry import contract
-    from penstock.postgres.urls import open_books
     from penstock.releases.ledger import rollback
+    from penstock.runtime import Runtime
 
-    contract(model)
-    test, prod = open_books(environment.load())
-    chosen = {"test": (test,), "prod": (prod,), "both": (prod, test)}[book]
+    runtime = Runtime.load()
+    runtime.demand_model(model)
     moved = {}
-    for where in chosen:
+    for where in (runtime.books.prod, runtime.books.test):
+        if book not in ("both", where.name):
+            continue
         entry = rollback(where, model, who=getpass.getuser(), why=why, to=to)
         moved[where.name], to = entry, entry.version
     if as_json:

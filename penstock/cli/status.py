@@ -21,20 +21,19 @@ def status(as_json: bool) -> None:
     import msgspec
 
     from penstock.cli.parts import parts
-    from penstock.postgres import urls as postgres
-    from penstock.settings import load
+    from penstock.runtime import Runtime
 
-    settings = load()
-    found = parts(settings)
+    runtime = Runtime.load()
+    found = parts(runtime.settings)
     serves: dict[str, Any] = {"releases": [], "tables": []}
     trouble = ""
     try:
-        serves |= _served(postgres.open_books(settings).prod) if found[0].well else {}
+        serves |= _served(runtime.books.prod) if found[0].well else {}
     except PenstockError as error:
         trouble = str(error)
     if as_json:
         total = sum(part.memory for part in found)
-        told = {"parts": found, "memory": total, "home": str(settings.home), "trouble": trouble, **serves}
+        told = {"parts": found, "memory": total, "home": str(runtime.settings.home), "trouble": trouble, **serves}
         click.echo(msgspec.json.encode(told))
     else:
         _print(found, serves)
@@ -44,22 +43,28 @@ def status(as_json: bool) -> None:
         raise SystemExit(1)
 
 
-QUERIES = {
-    "releases": """SELECT r.model, r.version, r.action, r.month, r.who, r.at
-        FROM app.current_release AS c JOIN app.release AS r USING (entry) ORDER BY r.model""",
-    "tables": """SELECT table_name AS table, rows, left(snapshot, 12) AS snapshot, as_of, published_at
-        FROM replicated.current ORDER BY table_name""",
-}
-
-
 def _served(prod: "Book") -> dict[str, Any]:
-    served = {}
+    from penstock.postgres.pointer import pointers
+    from penstock.releases.ledger import current_entries
+
     with prod.connect() as connection:
-        for name, query in QUERIES.items():
-            cursor = connection.execute(query)
-            columns = [column.name for column in cursor.description or ()]
-            served[name] = [dict(zip(columns, row, strict=True)) for row in cursor]
-    return served
+        published = pointers(connection).values()
+    return {
+        "releases": [
+            {name: getattr(entry, name) for name in ("model", "version", "action", "month", "who", "at")}
+            for entry in current_entries(prod)
+        ],
+        "tables": [
+            {
+                "table": one.table,
+                "rows": one.rows,
+                "snapshot": one.snapshot[:12],
+                "as_of": one.as_of,
+                "published_at": one.published_at,
+            }
+            for one in published
+        ],
+    }
 
 
 def _print(found: list[Any], serves: dict[str, Any]) -> None:

@@ -5,13 +5,17 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from penstock.cli.steps import Steps
 from penstock.settings import API_KEY, Settings
+
+if TYPE_CHECKING:
+    from penstock.cli.first_prediction import FirstPrediction
+    from penstock.runtime import Runtime
 
 
 @click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
@@ -22,6 +26,7 @@ def up(key: str) -> None:
     Run again, it does only what is missing. Everything keeps running until `penstock down`.
     """
     from penstock.cli.ports import choose_ports
+    from penstock.runtime import Runtime
     from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
@@ -30,13 +35,13 @@ def up(key: str) -> None:
             with steps.step("Ports") as step:
                 settings = choose_ports(settings)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
-            asked = bring_up(settings, steps, key)
+            predictions = bring_up(Runtime(settings), steps, key)
         except KeyboardInterrupt:
             console.print(
                 "Interrupted. What has started keeps running: `penstock up` goes on, `penstock down` ends it."
             )
             raise
-    for first in asked:
+    for first in predictions:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
     click.echo(
         f"\nService   {settings.service_url}/"
@@ -45,11 +50,12 @@ def up(key: str) -> None:
     )
 
 
-def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
+def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPrediction]":
     """Run all steps, at once those that do not need each other. Returns a `FirstPrediction` for each model."""
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
 
+    settings = runtime.settings
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
         applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
@@ -60,9 +66,9 @@ def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     service = _in_background(lambda: _service(settings, steps))
     warehouse.result()
     dagster.result()
-    _materialize(settings, steps)
+    _materialize(runtime, steps)
     service.result()
-    return _predict(settings, steps, key)
+    return _predict(runtime, steps, key)
 
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
@@ -97,16 +103,13 @@ def _service(settings: Settings, steps: Steps) -> None:
         step.done = settings.service_url
 
 
-def _materialize(settings: Settings, steps: Steps) -> None:
+def _materialize(runtime: "Runtime", steps: Steps) -> None:
     from penstock.cli import dagster_runs, dagster_system
-    from penstock.declare.discovery import declared
-    from penstock.postgres import urls as postgres
 
-    needed = {
-        name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in declared().models.items()
-    }
-    jobs = dagster_runs.missing_jobs(postgres.open_books(settings).prod, needed)
-    api = dagster_system.graphql(settings)
+    models = runtime.declared.models
+    needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
+    jobs = dagster_runs.missing_jobs(runtime.books.prod, needed)
+    api = dagster_system.graphql(runtime.settings)
     for job in jobs:
         with steps.step("Materialization") as step:
             step.done = f"{job}: {dagster_runs.materialize(api, job, step.show)}"
@@ -115,18 +118,17 @@ def _materialize(settings: Settings, steps: Steps) -> None:
             step.done = "nothing is missing"
 
 
-def _predict(settings: Settings, steps: Steps, key: str) -> list[Any]:
+def _predict(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPrediction]":
     from penstock.cli.first_prediction import ask
-    from penstock.declare.discovery import declared
 
-    asked = []
-    for name, model in declared().models.items():
+    predictions = []
+    for name, model in runtime.declared.models.items():
         with steps.step("First prediction") as step:
             step.show("waiting for the service")
-            first = ask(settings, model, key)
+            first = ask(runtime.settings, model, key)
             step.done = f"{name} answered in {first.milliseconds:.0f} ms"
-        asked.append(first)
-    return asked
+        predictions.append(first)
+    return predictions
 
 
 def _in_background(work: Callable[[], None]) -> Future[None]:

@@ -15,13 +15,11 @@ def verify(tables: tuple[str, ...], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from penstock.postgres.urls import open_books
-    from penstock.settings import load
-    from penstock.snapshots.store import SnapshotStore
+    from penstock.runtime import Runtime
     from penstock.verify import verify as verifying
 
-    settings = load()
-    found = verifying.verify(open_books(settings), SnapshotStore(settings.snapshots), tables)
+    runtime = Runtime.load()
+    found = verifying.verify(runtime.books, runtime.snapshots, tables)
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:

@@ -1,44 +1,58 @@
-"""What assets use: settings, books, stores and training runs, as one Dagster resource."""
+"""The parts that assets use, as one Dagster resource."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
-from penstock import settings as environment
 from penstock.declare.model import Model
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Books
-from penstock.postgres.urls import open_books
 from penstock.releases.artifacts import ArtifactStore
+from penstock.runtime import Runtime
 from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.run import TrainingRun
 
 
 class Environment(dg.ConfigurableResource[None]):
-    """The parts that the process's settings name, opened when they are used. Dagster makes one of these per run."""
+    """The parts that the environment names when a run begins in this process; each is opened when it is first used.
 
+    Dagster makes one of these per run.
+    """
+
+    _runtime: Runtime | None = None
     _training_runs: dict[tuple[str, str], TrainingRun] = {}  # noqa: RUF012  # pydantic copies it for each instance
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  # Dagster's signature
+        """Load the settings; called by Dagster."""
+        self._runtime = Runtime.load()
+
+    @property
+    def runtime(self) -> Runtime:
+        """All parts."""
+        if self._runtime is None:
+            raise AssertionError("Dagster sets this resource up before it runs a step")
+        return self._runtime
 
     @property
     def settings(self) -> Settings:
-        """The settings of this process."""
-        return environment.load()
+        """The settings of this run."""
+        return self.runtime.settings
 
     @property
     def books(self) -> Books:
         """TEST and PROD."""
-        return open_books(self.settings)
+        return self.runtime.books
 
     @property
     def snapshots(self) -> SnapshotStore:
         """The snapshot store."""
-        return SnapshotStore(self.settings.snapshots)
+        return self.runtime.snapshots
 
     @property
     def artifacts(self) -> ArtifactStore:
         """The artifact store."""
-        return ArtifactStore(self.settings.artifacts)
+        return self.runtime.artifacts
 
     def training_run(self, model: Model, month: str, tables: Sequence[ReplicatedTable]) -> TrainingRun:
         """The training run of a model and month: one for all steps of a Dagster run that share its process."""

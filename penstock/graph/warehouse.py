@@ -7,7 +7,6 @@ import dagster as dg
 from penstock.declare.preparation import Preparation
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
-from penstock.warehouse.opening import open_warehouse
 
 POOL = "warehouse"
 
@@ -31,7 +30,7 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
     )
     def prepare(environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
         with faults():
-            warehouse = open_warehouse(environment.settings)
+            warehouse = environment.runtime.warehouse
             warehouse.prepare(preparation.script)
             with warehouse.batches(f"SELECT count(*) AS n FROM prepared.{preparation.name}") as batches:
                 rows = batches.read_all().column("n")[0].as_py()

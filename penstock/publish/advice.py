@@ -69,6 +69,11 @@ def advise(warehouse: Warehouse, book: Book, table: str, query: str, keys: Seque
     return Advice(table, rows, sample.num_rows, size, tuple(candidates), verdict, reason)
 
 
+def whole_table(name: str) -> str:
+    """The query of all rows of a warehouse table, such as `schema.table`."""
+    return f"SELECT * FROM {'.'.join(map(quoted, name.split('.')))}"
+
+
 def _verdict(best: KeyCandidate | None, size: int) -> tuple[str, str]:
     if best is None:
         return "prejoin", "no column or pair of columns is unique: aggregate it in the warehouse to one row per key"

@@ -85,9 +85,7 @@ class ArtifactStore:
         return cached
 
     def _path(self, digest: str) -> str:
-        if not _DIGEST.fullmatch(digest):
-            raise ArtifactError("artifact digest", expected="64 hexadecimal digits", found=repr(digest))
-        return f"{self.url}/{digest}.artifact"
+        return f"{self.url}/{checked_digest(digest)}.artifact"
 
     @contextmanager
     def _open(self, digest: str) -> Iterator[BinaryIO]:
@@ -97,6 +95,13 @@ class ArtifactStore:
 
     def _files(self) -> Any:
         return open_store(self.url)[0]
+
+
+def checked_digest(digest: str) -> str:
+    """The digest; ArtifactError if it is none, so that no other path can be made of it."""
+    if not _DIGEST.fullmatch(digest):
+        raise ArtifactError("artifact digest", expected="64 hexadecimal digits", found=repr(digest))
+    return digest
 
 
 def sha256_of(path: Path) -> str:

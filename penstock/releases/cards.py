@@ -1,7 +1,6 @@
 """Model cards: what a candidate was made from and how well it did, stored under the digest of its artifact."""
 
 import os
-import re
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +11,8 @@ import msgspec
 from penstock.contract.contract import Lookup, Output
 from penstock.declare.metrics import Task
 from penstock.errors import ArtifactError
+from penstock.releases.artifacts import checked_digest
 from penstock.store_url import open_store
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -134,9 +132,7 @@ class CardStore:
             raise ArtifactError(f"card {path}", expected="a model card", found=str(error), todo=todo) from None
 
     def _path(self, artifact: str) -> str:
-        if not _DIGEST.fullmatch(artifact):
-            raise ArtifactError("artifact digest", expected="64 hexadecimal digits", found=repr(artifact))
-        return f"{self.url}/{artifact}.json"
+        return f"{self.url}/{checked_digest(artifact)}.json"
 
     def _files(self) -> Any:
         return open_store(self.url)[0]

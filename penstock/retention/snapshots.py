@@ -9,7 +9,7 @@ from penstock.snapshots.store import Manifest, SnapshotStore
 KEEP = 5
 YOUNG = timedelta(days=30)
 _LATE = timedelta(minutes=5)
-"""Slack after a switch: requests already in flight, or clock skew, may still refer to the previous snapshot."""
+"""Slack after a switch: requests that had begun, or clock skew, may still refer to the previous snapshot."""
 
 
 def needed_by(books: Iterable[Book]) -> set[str]:

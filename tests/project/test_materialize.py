@@ -215,7 +215,7 @@ def test_a_lost_database_connection_is_tried_again(
         return books
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("penstock.graph.environment.open_books", open_then_lose)
+        patch.setattr("penstock.postgres.urls.open_books", open_then_lose)
         patch.setattr("penstock.graph.faults.SECONDS_BETWEEN", 0)
         retried = materialize(dagster_instance, [["test", "planes"], ["prod", "planes"]])
 
