@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from penstock.errors import PenstockError
-from penstock.project import ROOT
+from penstock.project import Project, find, find_or_none, no_project
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
 BookName = Literal["test", "prod"]
@@ -19,7 +19,7 @@ class SettingError(PenstockError):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Where things are. An empty URL means the embedded default below `home`."""
+    """Where things are. An empty URL means the embedded default below `home`; `project` is None outside of one."""
 
     home: Path
     http_host: str = "127.0.0.1"
@@ -34,6 +34,11 @@ class Settings(msgspec.Struct, frozen=True):
     artifacts_url: str = ""
     api_keys_file: str = ""
     ray_address: str = ""
+    project: Project | None = None
+
+    def demand_project(self) -> Project:
+        """The project, this process's own where none was given; ProjectError where there is none."""
+        return self.project or find()
 
     def now(self) -> datetime:
         """The instant that Penstock lives in, UTC: PENSTOCK_NOW where it is set, else the clock."""
@@ -72,9 +77,16 @@ class Ports(msgspec.Struct, frozen=True):
     dagster: int = DAGSTER_PORT
 
 
-def load() -> Settings:
-    """The settings of this process's environment; SettingError naming the variable that is wrong."""
-    home = Path(os.environ.get("PENSTOCK_HOME") or ROOT / ".penstock").resolve()
+def load(project: Project | None = None) -> Settings:
+    """The settings of this process's environment and of a project, by default this process's own.
+
+    SettingError names the variable that is wrong; ProjectError where neither PENSTOCK_HOME nor a project says where
+    things are.
+    """
+    project = project or find_or_none()
+    home = _home(project)
+    if home is None:
+        raise no_project()
     ports = remembered_ports(home)
     return Settings(
         home=home,
@@ -90,7 +102,23 @@ def load() -> Settings:
         artifacts_url=os.environ.get("PENSTOCK_ARTIFACTS_URL", ""),
         api_keys_file=os.environ.get("PENSTOCK_API_KEYS_FILE", ""),
         ray_address=os.environ.get("PENSTOCK_RAY_ADDRESS", ""),
+        project=project,
     )
+
+
+def service_url() -> str:
+    """Where the prediction service answers, also where there is no project."""
+    home = _home(find_or_none())
+    ports = Ports() if home is None else remembered_ports(home)
+    host = os.environ.get("PENSTOCK_HTTP_HOST") or "127.0.0.1"
+    return f"http://{host}:{_port('PENSTOCK_HTTP_PORT', ports.http)}"
+
+
+def _home(project: Project | None) -> Path | None:
+    named = os.environ.get("PENSTOCK_HOME")
+    if named:
+        return Path(named).resolve()
+    return project.state.resolve() if project else None
 
 
 def remembered_ports(home: Path) -> Ports:

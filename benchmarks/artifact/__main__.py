@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from benchmarks import ROOT
 from benchmarks.artifact.forest import forest_figures, import_figures
 from benchmarks.artifact.rows import row_figures
 from benchmarks.figures import Figure, at_most
 from penstock.artifact.native import compiled
-from penstock.project import ROOT
 
 
 @click.command()

@@ -23,7 +23,7 @@ def advise(table: str, as_json: bool) -> None:
     from penstock.warehouse.opening import open_warehouse
 
     settings = load()
-    known = declared().tables.get(table)
+    known = declared(settings.project).tables.get(table)
     quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
     query = known.query if known else f"SELECT * FROM {quoted}"
     test, _ = open_books(settings)

@@ -17,14 +17,14 @@ def command(model: str, version: int | None, book: str, as_json: bool, as_html: 
     """Print the card of a release of MODEL as Markdown: what it is for, was made from, and how it did."""
     if as_json and as_html:
         raise click.UsageError("--json and --html exclude each other.")
-    from penstock.contract.registry import contract
+    from penstock.contract.registry import read_contracts
     from penstock.postgres.urls import open_books
     from penstock.releases.card_text import html, markdown
     from penstock.releases.cards import CardStore, Released
     from penstock.releases.ledger import current, newest_entry
 
-    contract(model)
     settings = environment.load()
+    read_contracts(settings.project).demand(model)
     chosen = open_books(settings)[book == "prod"]
     entry = current(chosen, model) if version is None else newest_entry(chosen, model, version)
     if entry is None:

@@ -31,7 +31,9 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
     if bool(tables) == everything:
         raise click.UsageError("name the tables to publish, or give --all")
     settings = load()
-    known = declared()
+    known = declared(settings.project)
+    if everything:
+        known.whole()
     names = {known.table(name).name for name in (known.tables if everything else tables)}
     wanted = [group for group in known.groups() if any(table.name in names for table in group)]
     books = open_books(settings)[: 1 if test_only else 2]

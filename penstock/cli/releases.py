@@ -18,12 +18,13 @@ from penstock.declare.metrics import MEASURES, judged_by
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
 def command(model: str, book: str, limit: int, as_json: bool) -> None:
     """Print who released which version of MODEL when and why, newest first."""
-    from penstock.contract.registry import contract
+    from penstock.contract.registry import read_contracts
     from penstock.postgres.urls import open_books
     from penstock.releases.ledger import current, ledger
 
-    contract(model)
-    chosen = open_books(environment.load())[book == "prod"]
+    settings = environment.load()
+    read_contracts(settings.project).demand(model)
+    chosen = open_books(settings)[book == "prod"]
     entries, now = ledger(chosen, model, limit=limit), current(chosen, model)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(entries), indent=2).decode())

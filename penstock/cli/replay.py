@@ -25,7 +25,7 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
     features or output. Exits with status 1 if any differs.
     """
-    from penstock.contract.registry import contracts
+    from penstock.contract.registry import read_contracts
     from penstock.journal.replay import Replay
     from penstock.postgres.urls import open_books
     from penstock.releases.artifacts import ArtifactStore
@@ -33,9 +33,14 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     if not ids and not since:
         raise click.UsageError("Give prediction ids, or --since.")
     settings = environment.load()
+    known = read_contracts(settings.project)
+    if model:
+        known.contract(model)
+    for broken in known.broken:
+        click.echo(f"Predictions of {broken.module.rpartition('.')[2]} cannot be made again: {broken}", err=True)
     replay = Replay(
         book=open_books(settings)[book == "prod"],
-        contracts=contracts(),
+        contracts=known.by_model,
         artifacts=ArtifactStore(settings.artifacts),
         cache=settings.home / "cache" / "artifacts",
         snapshots=settings.snapshots,

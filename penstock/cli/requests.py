@@ -15,7 +15,8 @@ def command(model: str, count: int, as_json: bool) -> None:
     from penstock.declare.discovery import declared
     from penstock.extract.coming_requests import coming
 
-    requests = coming(environment.load(), declared().model(model), count)
+    settings = environment.load()
+    requests = coming(settings, declared(settings.project).model(model), count)
     if as_json:
         click.echo(msgspec.json.encode(requests).decode())
         return

@@ -16,12 +16,13 @@ from penstock import settings as environment
 @click.option("--json", "as_json", is_flag=True, help="Print the new ledger entries as JSON.")
 def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> None:
     """Make an earlier release of MODEL current again; replicas serve it within a second."""
-    from penstock.contract.registry import contract
+    from penstock.contract.registry import read_contracts
     from penstock.postgres.urls import open_books
     from penstock.releases.ledger import rollback
 
-    contract(model)
-    test, prod = open_books(environment.load())
+    settings = environment.load()
+    read_contracts(settings.project).demand(model)
+    test, prod = open_books(settings)
     chosen = {"test": (test,), "prod": (prod,), "both": (prod, test)}[book]
     moved = {}
     for where in chosen:

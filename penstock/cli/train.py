@@ -42,7 +42,8 @@ def command(
     from penstock.training.release import gate, release_to_prod, release_to_test
     from penstock.training.skew import skew
 
-    settings, found = environment.load(), declared()
+    settings = environment.load()
+    found = declared(settings.project)
     declaration = found.model(model)
     month = month or last_complete(settings.now())
     with _step("prepared the tables inside the warehouse"):
@@ -66,7 +67,7 @@ def command(
             holdout,
             declared_in="penstock.declare.discovery",
             before=before,
-            code_version=code_version(),
+            code_version=code_version(settings.project),
             say=_told,
         )
     proposal = candidate.proposal

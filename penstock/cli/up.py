@@ -49,10 +49,12 @@ def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     """All the steps, those that do not wait for each other at once; gives a `FirstPrediction` per model."""
     from penstock.postgres import urls as postgres
 
+    everything = _in_background(lambda: _demand_whole(settings))
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
         _, prod = postgres.open_books(settings)
         step.done = "already running" if was_running else f"books {prod.name.upper()} and TEST are open"
+    everything.result()
     warehouse = _in_background(lambda: _warehouse(settings, steps))
     dagster = _in_background(lambda: _dagster(settings, steps))
     service = _in_background(lambda: _service(settings, steps))
@@ -63,12 +65,27 @@ def bring_up(settings: Settings, steps: Steps, key: str) -> list[Any]:
     return _predict(settings, steps, key)
 
 
-def _warehouse(settings: Settings, steps: Steps) -> None:
-    from penstock.project import example
+def _demand_whole(settings: Settings) -> None:
+    """BrokenFiles where a file of the project does not import: whatever starts next would fail of it."""
+    from penstock.contract.registry import read_contracts
+    from penstock.declare.discovery import declared
+    from penstock.importing import BrokenFiles
 
+    project = settings.demand_project()
+    if broken := read_contracts(project).broken + declared(project).broken:
+        raise BrokenFiles(broken)
+
+
+def _warehouse(settings: Settings, steps: Steps) -> None:
+    from penstock.importing import import_module
+
+    project = settings.demand_project()
     with steps.step("Warehouse") as step:
-        step.show("laying a year of real rows around now")
-        step.done = example().ensure(settings)
+        if not project.seed:
+            step.done = settings.warehouse_url or str(settings.warehouse_file)
+            return
+        step.show(f"filled by {project.seed} where it is empty")
+        step.done = import_module(project, project.seed).ensure(settings)
 
 
 def _dagster(settings: Settings, steps: Steps) -> None:
@@ -100,9 +117,8 @@ def _materialize(settings: Settings, steps: Steps) -> None:
     from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
 
-    needed = {
-        name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in declared().models.items()
-    }
+    models = declared(settings.project).models
+    needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
     jobs = dagster_runs.missing_jobs(postgres.open_books(settings)[1], needed)
     api = dagster_system.graphql(settings)
     for job in jobs:
@@ -118,7 +134,7 @@ def _predict(settings: Settings, steps: Steps, key: str) -> list[Any]:
     from penstock.declare.discovery import declared
 
     asked = []
-    for name, model in declared().models.items():
+    for name, model in declared(settings.project).models.items():
         with steps.step("First prediction") as step:
             step.show("waiting for the service")
             first = ask(settings, model, key)

@@ -133,7 +133,8 @@ def _proposal(context: dg.AssetExecutionContext, environment: Environment, train
     if not isinstance(digest, str):
         raise PenstockError("candidate", expected="an artifact digest in its metadata", found=repr(digest))
     settings = environment.settings
-    return proposal_of(environment.artifacts, digest, artifact_cache(settings), code_version=code_version())
+    code = code_version(settings.project)
+    return proposal_of(environment.artifacts, digest, artifact_cache(settings), code_version=code)
 
 
 def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResult[None]:

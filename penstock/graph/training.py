@@ -128,7 +128,7 @@ class TrainingAssets:
                     holdout,
                     declared_in="penstock.declare.discovery",
                     before=before,
-                    code_version=code_version(),
+                    code_version=code_version(settings.project),
                     say=context.log.info,
                 )
                 decision = gate(settings, self.model, made.proposal, before)

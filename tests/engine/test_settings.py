@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.project import ROOT
 from penstock.settings import SettingError, load
+from tests.checkout import ROOT
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ from penstock.artifact.load import load
 from penstock.artifact.native import compiled
 from penstock.artifact.packing.pack import pack
 from penstock.declare.discovery import declared
-from penstock.project import ROOT
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import current
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.frame import training_rows
+from tests.checkout import ROOT
 from tests.engine.artifact.random_models import matrix_columns, matrix_features
 from tests.example import Example
 

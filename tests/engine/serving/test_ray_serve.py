@@ -21,9 +21,9 @@ import pytest
 from penstock.client import Client, ServiceError
 from penstock.postgres.book import Book
 from penstock.processes import free_port
-from penstock.project import ROOT
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
+from tests.checkout import ROOT
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import SPARE_FILES, wait_for
 

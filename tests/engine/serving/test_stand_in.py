@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-from penstock.project import ROOT
 from penstock.serving.on_ray.environment import WITHOUT
+from tests.checkout import ROOT
 
 
 def run(program: str) -> str:

@@ -1,0 +1,1 @@
+"""What tests of a project and of the engine share: pytest plugins with real parts."""
