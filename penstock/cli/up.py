@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from penstock.cli.steps import Steps
+from penstock.project import NO_MODEL
 from penstock.settings import Settings
 
 
@@ -38,6 +39,8 @@ def up(key: str) -> None:
             raise
     for first in asked:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
+    if not asked:
+        click.echo(f"\n{NO_MODEL}")
     click.echo(
         f"\nService   {settings.service_url}/"
         f"\nDagster   http://127.0.0.1:{settings.dagster_port}/"
