@@ -78,6 +78,9 @@ lock: ## Pin the requirements again (UPGRADE=1 takes the newest versions)
 	@for name in run dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
 	  requirements/$$name.in -o requirements/$$name.txt >/dev/null || exit 1; done
+	@build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  requirements/project/dev.in -o build/lock/pylock.toml >/dev/null
+	@$(PYTHON) requirements/project_lock.py build/lock/pylock.toml requirements/project
 
 bench-%: $(STAMP) ## One measurement of benchmarks/, for instance bench-publish
 	@$(BIN)/python -m benchmarks.$*

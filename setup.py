@@ -1,9 +1,16 @@
-"""Builds what is in C where a compiler is there; the engine works without it."""
+"""Builds what is in C where a compiler is there, and packs the template of `penstock init`."""
 
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.build_py import build_py
+
+TOP = Path(__file__).resolve().parent
+sys.path.insert(0, str(TOP))  # a build frontend does not have the sources there
+
+from penstock.scaffold.archive import pack  # noqa: E402
 
 
 class Abi3Wheel(bdist_wheel):
@@ -15,8 +22,18 @@ class Abi3Wheel(bdist_wheel):
         return ("cp311", "abi3", platform) if python.startswith("cp") else (python, abi, platform)
 
 
+class BuildWithTemplate(build_py):
+    """Packs into the wheel what a new project is made of; an editable engine reads it where it is."""
+
+    def run(self) -> None:
+        """Build the modules, then the archive beside `penstock.scaffold`."""
+        super().run()
+        if not self.editable_mode:
+            pack(TOP, Path(self.build_lib) / "penstock" / "scaffold")
+
+
 setup(
-    cmdclass={"bdist_wheel": Abi3Wheel},
+    cmdclass={"bdist_wheel": Abi3Wheel, "build_py": BuildWithTemplate},
     ext_modules=[
         Extension(
             ".".join(source.with_suffix("").parts),

@@ -2,4 +2,4 @@
 
 from penstock.graph.definitions import build
 
-defs = build()
+defs = build(__file__)

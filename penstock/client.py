@@ -100,11 +100,11 @@ class Client:
 
     def ready(self) -> bool:
         """Whether the service can answer now; asked once."""
-        try:
-            status, _, _ = self._exchange("GET", f"{self._base}/readyz", b"", self._timeout)
-        except (OSError, http.client.HTTPException):
-            return False
-        return status == 200
+        return self._well("readyz")
+
+    def alive(self) -> bool:
+        """Whether the service runs, be there a model to ask or not; asked once."""
+        return self._well("healthz")
 
     def close(self) -> None:
         """Hang up this thread's connection."""
@@ -118,6 +118,13 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _well(self, route: str) -> bool:
+        try:
+            status, _, _ = self._exchange("GET", f"{self._base}/{route}", b"", self._timeout)
+        except (OSError, http.client.HTTPException):
+            return False
+        return status == 200
 
     def _ask(self, decoder: msgspec.json.Decoder[Answer], method: str, route: str, body: bytes = b"") -> Answer:
         path = f"{self._route}/{route}"

@@ -1,24 +1,35 @@
-"""Which code this is, for the ledger."""
+"""Which code this is, for the ledger: the engine's version and the project's commit."""
 
 import subprocess
 from functools import cache
 from importlib.metadata import version
 
-from penstock.project import ROOT
+from penstock.project import Project, find
+
+
+def code_version(project: Project | None = None) -> str:
+    """Such as `penstock 0.1.0, shop 1a2b3c4d5e6f-dirty`, of this process's project where none is given.
+
+    The commit is marked where files differ from it, and `no git` where the project is in no repository.
+    """
+    return _code_version(project or find())
 
 
 @cache
-def code_version() -> str:
-    """The checkout's commit, marked where files differ from it; the package's version outside a checkout."""
+def _code_version(project: Project) -> str:
+    return f"penstock {version('penstock')}, {project.name} {_commit(project)}"
+
+
+def _commit(project: Project) -> str:
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
-            cwd=ROOT,
+            cwd=project.root,
             capture_output=True,
             text=True,
             timeout=10,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return f"penstock {version('penstock')}"
+        return "no git"
     return described.stdout.strip()

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Self
 from penstock.settings import Settings, load
 
 if TYPE_CHECKING:
+    from penstock.contract.registry import Contracts
     from penstock.declare.project import Declarations
     from penstock.postgres.book import Books
+    from penstock.project import Project
     from penstock.releases.artifacts import ArtifactStore
     from penstock.releases.cards import CardStore
     from penstock.snapshots.store import SnapshotStore
@@ -25,16 +27,23 @@ class Runtime:
     settings: Settings
 
     @classmethod
-    def load(cls) -> Self:
-        """The parts that this process's environment names."""
-        return cls(load())
+    def load(cls, project: "Project | None" = None) -> Self:
+        """The parts that this process's environment names, of a project, by default this process's own."""
+        return cls(load(project))
 
     @cached_property
     def declared(self) -> "Declarations":
         """What the project declares."""
         from penstock.declare.discovery import declared
 
-        return declared()
+        return declared(self.settings.project)
+
+    @cached_property
+    def contracts(self) -> "Contracts":
+        """The contracts of the project."""
+        from penstock.contract.registry import read_contracts
+
+        return read_contracts(self.settings.project)
 
     @cached_property
     def books(self) -> "Books":
@@ -73,6 +82,4 @@ class Runtime:
 
     def demand_model(self, name: str) -> None:
         """ContractError, which names those that exist, if no contract is of this model."""
-        from penstock.contract.registry import contract
-
-        contract(name)
+        self.contracts.demand(name)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.errors import PenstockError
-from penstock.project import ROOT
+from penstock.project import Project, find, find_or_none, no_project
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
 PREFIX = "PENSTOCK_"
@@ -25,7 +25,7 @@ class SettingError(PenstockError):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Where things are. An empty URL means the embedded default below `home`."""
+    """Where things are. An empty URL means the embedded default below `home`; `project` is None outside of one."""
 
     home: Path
     http_host: str = "127.0.0.1"
@@ -40,6 +40,11 @@ class Settings(msgspec.Struct, frozen=True):
     artifacts_url: str = ""
     api_keys_file: str = ""
     ray_address: str = ""
+    project: Project | None = None
+
+    def demand_project(self) -> Project:
+        """The project, this process's own where none was given; ProjectError where there is none."""
+        return self.project or find()
 
     def now(self) -> datetime:
         """The instant that Penstock lives in, UTC: PENSTOCK_NOW where it is set, else the clock."""
@@ -125,13 +130,15 @@ class Variable(msgspec.Struct, frozen=True):
     parse: Callable[[str, str], Any] = _text
 
 
+PROJECT, HTTP_PORT_VARIABLE = "PENSTOCK_PROJECT", "PENSTOCK_HTTP_PORT"
 API_KEY, DEBUG, CODE_PORT = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG", "PENSTOCK_CODE_PORT"
 _WAREHOUSE = "`duckdb:///path`, or any SQLAlchemy URL"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
 _IN_PROCESS = "none: candidates are trained in process"
 VARIABLES = (
-    Variable("PENSTOCK_HOME", "`.penstock/` in the repository", "state, logs, what is not set below", "home", _path),
-    Variable("PENSTOCK_HTTP_PORT", str(HTTP_PORT), "the service", "http_port", _port),
+    Variable(PROJECT, "found from the working directory upwards", "the folder of the project"),
+    Variable("PENSTOCK_HOME", "`.penstock/` in the project", "state, logs, what is not set below", "home", _path),
+    Variable(HTTP_PORT_VARIABLE, str(HTTP_PORT), "the service", "http_port", _port),
     Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
     Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
     Variable("PENSTOCK_API_KEYS_FILE", "none", "file of SHA-256 digests of API keys, one a line", "api_keys_file"),
@@ -150,18 +157,36 @@ VARIABLES = (
 """Every variable that Penstock reads, in the order of README's table."""
 
 
-def load() -> Settings:
-    """The settings of this process's environment; SettingError naming the variable that is wrong."""
+def load(project: Project | None = None) -> Settings:
+    """The settings of this process's environment and of a project, by default this process's own.
+
+    SettingError names the variable that is wrong; ProjectError where neither PENSTOCK_HOME nor a project says where
+    things are.
+    """
+    project = project or find_or_none()
     texts = {one: text for one in VARIABLES if one.field and (text := os.environ.get(one.name))}
-    values: dict[str, Any] = {"home": (ROOT / ".penstock").resolve()}
-    values |= {one.field: one.parse(one.name, text) for one, text in texts.items()}
+    values: dict[str, Any] = {one.field: one.parse(one.name, text) for one, text in texts.items()}
+    if "home" not in values:
+        if project is None:
+            raise no_project()
+        values["home"] = project.state.resolve()
     ports = remembered_ports(values["home"])
-    return Settings(**{"http_port": ports.http, "dagster_port": ports.dagster} | values)
+    return Settings(**{"http_port": ports.http, "dagster_port": ports.dagster, "project": project} | values)
+
+
+def service_url() -> str:
+    """Where the prediction service answers, also where there is no project."""
+    if find_or_none() or is_set("PENSTOCK_HOME"):
+        return load().service_url
+    host = os.environ.get("PENSTOCK_HTTP_HOST") or "127.0.0.1"
+    return f"http://{host}:{_port(HTTP_PORT_VARIABLE, os.environ.get(HTTP_PORT_VARIABLE) or str(HTTP_PORT))}"
 
 
 def variables_of(settings: Settings) -> dict[str, str]:
     """The variables from which another process loads these settings."""
     values = {one.name: getattr(settings, one.field) for one in VARIABLES if one.field}
+    if settings.project:
+        values[PROJECT] = settings.project.root
     return {
         name: value.isoformat() if isinstance(value, datetime) else str(value)
         for name, value in values.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.project import ROOT
+from tests.checkout import ROOT
 
 TESTS = ROOT / "tests"
 Test = ast.FunctionDef | ast.AsyncFunctionDef
@@ -85,9 +85,10 @@ def never_empty(collection: ast.expr, test: Test) -> bool:
 
 
 def assigned(name: str, test: Test) -> list[ast.expr]:
-    """The values that the test assigns to a name."""
+    """The values that the test assigns to a name, except those made from the name itself."""
     assignments = [node for node in ast.walk(test) if isinstance(node, ast.Assign)]
-    return [one.value for one in assignments if name in {ast.unparse(target) for target in one.targets}]
+    values = [one.value for one in assignments if name in {ast.unparse(target) for target in one.targets}]
+    return [value for value in values if name not in {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}]
 
 
 def sure(collection: ast.expr, test: Test) -> bool:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from penstock.cli.main import COMMANDS, penstock
-from penstock.project import ROOT
+from tests.checkout import ROOT
 
 PACKAGES = ("penstock", "model_tools", "schemas", "resources", "assets", "serve_app")
 BARE = ("model_tools", "penstock/artifact", "penstock/contract", "penstock/client.py", "penstock/digests.py")
@@ -24,7 +25,7 @@ LONGEST_FILE = 300
 SKOPS_FILE = "penstock/artifact/skops_artifact.py"  # the one estimator format that needs scikit-learn, loaded on demand
 EXAMPLE_WORDS = re.compile(r"flight|carrier|airport|airline|weather|tailnum|nyc|\bplanes?\b|\bjfk\b|\bewr\b", re.I)
 EXAMPLE_PATHS = re.compile(
-    r"flight_delay|resources/example\.py|resources/sql/example_warehouse|^(docs|tests|benchmarks)/|^[A-Z]+\.md$"
+    r"flight_delay|^workspace\.yaml$|resources/example\.py|resources/sql/example_warehouse|^(docs|tests|benchmarks)/|^[A-Z]+\.md$"
 )
 EXAMPLE_COMMANDS = re.compile(r"epilog=.*$")  # the example of a command's --help names a model
 HOSTS = re.compile(r"\b(files\.pythonhosted\.org|pypi\.org|test\.pypi\.org)\b|--(extra-)?index-url|--find-links")
@@ -204,3 +205,28 @@ def test_every_command_module_is_in_the_table_of_commands() -> None:
         own = [v for v in vars(module).values() if isinstance(v, click.Command) and not isinstance(v, click.Group)]
         assert len(own) <= 1
         assert not own or path.stem in COMMANDS
+
+
+def brought(extra: str) -> set[str]:
+    """The modules that the bare engine and one extra of it bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"][extra]
+    named = {re.split(r"[^A-Za-z0-9_-]", package)[0].lower() for package in wanted}
+    return {module for module, found in packages_distributions().items() if {one.lower() for one in found} & named}
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"),
+    [
+        ("serve", ["penstock/serving/deployment.py", "penstock/serving/bare.py", "penstock/serving/on_ray/apply.py"]),
+        ("pipeline", ["penstock/graph/code_location.py", "penstock/graph/definitions.py", "penstock/cli/train.py"]),
+    ],
+)
+def test_each_extra_brings_what_its_rooms_import(name: str, entries: list[str]) -> None:
+    known = brought(name) | set(sys.stdlib_module_names) | set(PACKAGES)
+    for entry in map(Path, entries):
+        files = {file for one in loaded_with(entry) if (file := module_file(one))}
+        paths = files | {entry}
+        assert len(paths) > 1
+        missing = {path: found for path in paths if (found := packages(imports(path, lazy=False)) - known)}
+        assert not missing, f"{entry} loads {missing}, which are not in penstock[{name}]"

@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 import msgspec
 
+from benchmarks import ROOT
 from benchmarks.artifact.forest import forest_figures, import_figures
 from benchmarks.artifact.rows import row_figures
 from benchmarks.figures import Figure, at_most
 from penstock.artifact.native import compiled
-from penstock.project import ROOT
+from penstock.scaffold.manifest import template_files
 
 
 @click.command()
@@ -50,8 +51,9 @@ def wheel_figure(folder: Path) -> Figure:
     copy = folder / "engine"
     copy.mkdir()
     shutil.copytree(ROOT / "penstock", copy / "penstock", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    for name in ("setup.py", "pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, copy)
+    for name in ("setup.py", "README.md", *template_files(ROOT)):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     subprocess.run([*build, str(copy)], check=True)
     return at_most("wheel", next(folder.glob("*.whl")).stat().st_size / 1e3, "kB", 450)

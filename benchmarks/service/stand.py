@@ -10,9 +10,9 @@ import httpx
 import psutil
 import yaml
 
+from benchmarks import ROOT
 from penstock.postgres import urls as postgres
 from penstock.processes import tree
-from penstock.project import ROOT
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 

@@ -15,10 +15,10 @@ import httpx
 import msgspec
 import psutil
 
+from benchmarks import ROOT
 from benchmarks.service.files import ARRAYS, REQUESTS, UNJOURNALED
 from penstock.postgres import urls as postgres
 from penstock.processes import end_tree, free_port, memory, tree
-from penstock.project import ROOT
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 

@@ -12,12 +12,12 @@ import psycopg
 from psycopg import sql
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from benchmarks import ROOT
 from penstock.declare.discovery import declared
 from penstock.declare.model import Model
 from penstock.extract.training_join import training_query
 from penstock.postgres.book import Book, Books
 from penstock.postgres.server import PostgresServer
-from penstock.project import ROOT
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import Proposal, Verdict, release
 from penstock.settings import Settings

@@ -16,5 +16,6 @@ def apply() -> None:
 
     with Steps(Console(highlight=False)) as steps, steps.step("Ray Serve") as step:
         step.show("waiting until the replicas serve")
-        cluster.apply(load())
+        settings = load()
+        cluster.apply(settings)
         step.done = "serves serve_app/serve_config.yaml"

@@ -17,7 +17,7 @@ from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import named, newest
 from penstock.postgres.pointer import pointers
-from penstock.project import ROOT
+from penstock.project import Project
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
@@ -38,13 +38,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 def diagnose(runtime: Runtime) -> list[Finding]:
     """Every check, in the order in which one depends on another."""
-    settings = runtime.settings
-    machine = [_python(), _packages(), _home(settings), _disk(settings), _ports(settings), *_abandoned()]
+    settings, project = runtime.settings, runtime.settings.demand_project()
+    machine = [_python(), _packages(project), _home(settings), _disk(settings), _ports(settings), *_abandoned()]
     running = [
         Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
         for part in parts(settings)
     ]
-    return machine + running + (_books(runtime) if running[0].ok else [])
+    return [*_project(project), *machine, *running, *(_books(runtime) if running[0].ok else [])]
 
 
 def _books(runtime: Runtime) -> list[Finding]:
@@ -77,15 +77,41 @@ def _book(book: Book) -> Finding:
     return Finding(name, not rights.lacking, text, "`penstock doctor --roles` prints the SQL that grants all of it.")
 
 
+def _project(project: Project) -> list[Finding]:
+    """Which project this is, and whether every file of it imports."""
+    from penstock.contract.registry import read_contracts
+    from penstock.declare.discovery import declared
+
+    contracts, declarations = read_contracts(project), declared(project)
+    found = f"{project.name} at {project.root}: {len(contracts.by_model)} contracts, {len(declarations.models)} models"
+    broken = dict.fromkeys(map(str, contracts.broken + declarations.broken))
+    lacking = [Finding("project", False, f"{error.thing} is missing", error.todo) for error in _lacking(project)]
+    faults = [Finding("project", False, sentence, "Correct that file.") for sentence in broken]
+    return [Finding("project", True, found), *lacking, *faults]
+
+
+def _lacking(project: Project) -> list[PenstockError]:
+    """An error for each file that every project has and this one lacks."""
+    lacking = []
+    for file in ("serve_config", "workspace", "dagster_instance"):
+        try:
+            getattr(project, file)
+        except PenstockError as error:
+            lacking.append(error)
+    return lacking
+
+
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     return Finding("python", sys.version_info >= (3, 11), f"{version} at {sys.executable}", "Use Python 3.11 or newer.")
 
 
-def _packages() -> Finding:
-    """Whether the environment holds exactly the pinned versions that it needs."""
+def _packages(project: Project) -> Finding:
+    """Whether the environment holds exactly the versions that the project pins."""
+    if not project.requirements.exists():
+        return Finding("packages", False, f"{project.requirements} does not exist", "Pin the packages there.")
     wrong = []
-    for line in (ROOT / "requirements" / "run.txt").read_text().splitlines():
+    for line in project.requirements.read_text().splitlines():
         pin, _, marker = line.removesuffix("\\").partition(";")
         name, equal, version = pin.strip().partition("==")
         if not equal or line.startswith((" ", "#")) or marker.strip():

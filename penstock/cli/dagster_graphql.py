@@ -8,7 +8,6 @@ import msgspec
 
 from penstock.errors import PenstockError
 
-LOCATION = "penstock"
 REPOSITORY = "__repository__"
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
@@ -37,10 +36,11 @@ class DagsterError(PenstockError):
 
 
 class GraphQL:
-    """One webserver by its URL."""
+    """One webserver by its URL, asked about one of its code locations."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, location: str) -> None:
         self.url = url
+        self.location = location
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The `data` of an answer; DagsterError with the webserver's words if it refuses."""
@@ -74,11 +74,15 @@ class GraphQL:
         workspace = self.ask(LOCATIONS)["workspaceOrError"]
         entries = workspace.get("locationEntries") or []
         for entry in entries:
+            if entry["name"] != self.location:
+                continue
             found = entry["locationOrLoadError"]
             if found and found["__typename"] == "PythonError":
                 return str(found["message"]).strip()
             if entry["loadStatus"] == "LOADED" and found:
                 return None
+        if entries and self.location not in [entry["name"] for entry in entries]:
+            return f"workspace.yaml has no code location {self.location!r}, which is the project's name"
         return str(workspace.get("message") or "still loading")
 
     def daemon_healthy(self) -> bool:
@@ -88,7 +92,7 @@ class GraphQL:
 
     def partitions(self, job: str) -> list[str]:
         """The partition keys of a job, oldest first; empty for a job without partitions."""
-        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "pipelineName": job}
+        selector = {"repositoryLocationName": self.location, "repositoryName": REPOSITORY, "pipelineName": job}
         found = self.ask(PARTITIONS, selector=selector)["pipelineOrError"]
         if found["__typename"] != "Pipeline":
             raise DagsterError(f"Dagster job {job!r}", found=found["message"])
@@ -98,7 +102,7 @@ class GraphQL:
         """Launch a run as a click in the UI does, and return its id."""
         tags = {"penstock/started_by": "penstock up"} | ({"dagster/partition": partition} if partition else {})
         params = {
-            "selector": {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job},
+            "selector": {"repositoryLocationName": self.location, "repositoryName": REPOSITORY, "jobName": job},
             "runConfigData": {},
             "mode": "default",
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},

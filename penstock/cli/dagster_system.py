@@ -10,12 +10,13 @@ from penstock.cli.environment import child_environment
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, free_port
-from penstock.project import DEFINITIONS, ROOT
+from penstock.project import Project
 from penstock.settings import Settings
 
 CODE, WEB, DAEMON = "dagster-code", "dagster-webserver", "dagster-daemon"
 PARTS = (CODE, WEB, DAEMON)
 HOST = "127.0.0.1"
+DEFINITIONS = ("penstock.graph.code_location", "definitions")  # the project's, loaded by the engine
 START_SECONDS = 120
 RUN_NICENESS = 10  # of the code server, and so of the runs that it starts: who asks for a prediction comes first
 STOP_SECONDS = 4.0  # for runs to say that they were ended; the code server itself never heeds TERM
@@ -31,12 +32,16 @@ def url(settings: Settings) -> str:
 
 
 def graphql(settings: Settings) -> GraphQL:
-    """The webserver's interface."""
-    return GraphQL(url(settings))
+    """The webserver's interface, for the code location of the project."""
+    return GraphQL(url(settings), settings.demand_project().name)
 
 
-def start(settings: Settings, module: str = DEFINITIONS) -> bool:
-    """Start what does not run, and wait until the code is loaded and the daemon beats. Returns False if all ran."""
+def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> bool:
+    """Start what does not run, and wait until the code is loaded and the daemon beats. Returns False if all ran.
+
+    `definitions` are the module of the code location, and what in it, where that has to be said.
+    """
+    project = settings.demand_project()
     processes = Processes(settings.state)
     code = processes.running(CODE)
     if code and all(processes.running(part) for part in PARTS):
@@ -46,10 +51,10 @@ def start(settings: Settings, module: str = DEFINITIONS) -> bool:
     if code is None or (known and known.port != port):
         stop(settings)  # the webserver and the daemon know the code server by its port
     environment = child_environment(settings, code_port=port)
-    workspace = ["-w", str(ROOT / "workspace.yaml")]
+    workspace = ["-w", str(project.workspace)]
     web = ["-h", HOST, "-p", str(settings.dagster_port), *workspace]
     commands = {
-        CODE: ["dagster", "code-server", "start", "-h", HOST, "-p", str(port), "-m", module, "-d", str(ROOT)],
+        CODE: ["dagster", "code-server", "start", "-h", HOST, "-p", str(port), *_target(project, definitions)],
         WEB: ["dagster_webserver", *web, "--db-pool-max-overflow", "10"],
         DAEMON: ["dagster._daemon", "run", *workspace],
     }
@@ -59,7 +64,7 @@ def start(settings: Settings, module: str = DEFINITIONS) -> bool:
             log = log_file(settings, part)
             run = [sys.executable, "-m", *command]
             niceness = RUN_NICENESS if part == CODE else 0
-            processes.start(part, run, log=log, env=environment, cwd=ROOT, port=ports[part], niceness=niceness)
+            processes.start(part, run, log=log, env=environment, cwd=project.root, port=ports[part], niceness=niceness)
     _wait(settings, processes)
     return True
 
@@ -67,6 +72,11 @@ def start(settings: Settings, module: str = DEFINITIONS) -> bool:
 def stop(settings: Settings) -> list[str]:
     """End the three processes and the runs that they started. Returns the names of those that ran."""
     return Processes(settings.state).stop_all(PARTS, grace=STOP_SECONDS)
+
+
+def _target(project: Project, definitions: tuple[str, ...]) -> list[str]:
+    options = [option for pair in zip(("-m", "-a"), definitions, strict=False) for option in pair]
+    return [*options, "-d", str(project.root)]
 
 
 def log_file(settings: Settings, part: str) -> Path:

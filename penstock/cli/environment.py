@@ -6,30 +6,32 @@ from pathlib import Path
 import msgspec
 
 from penstock.postgres import urls as postgres
-from penstock.project import ROOT
+from penstock.project import Project
 from penstock.settings import CODE_PORT, Settings, variables_of
 
 
-def dagster_home(settings: Settings) -> Path:
+def dagster_home(settings: Settings, project: Project) -> Path:
     """The folder of Dagster's step logs and instance file, made if missing."""
+    instance = project.dagster_instance
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     link = home / "dagster.yaml"
-    if not link.is_symlink() or link.readlink() != ROOT / "dagster.yaml":
+    if not link.is_symlink() or link.readlink() != instance:
         link.unlink(missing_ok=True)
-        link.symlink_to(ROOT / "dagster.yaml")
+        link.symlink_to(instance)
     return home
 
 
 def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, str]:
     """This process's environment, with every setting resolved, so that children find the same parts."""
+    project = settings.demand_project()
     resolved = postgres.resolve(settings)
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
     return environment | {
         **variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved))),
         CODE_PORT: str(code_port),
-        "DAGSTER_HOME": str(dagster_home(resolved)),
+        "DAGSTER_HOME": str(dagster_home(resolved, project)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),

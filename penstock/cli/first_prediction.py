@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from penstock.client import Client, ServiceError
+from penstock.contract.registry import read_contracts
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.extract.coming_requests import coming
@@ -45,9 +46,10 @@ class FirstPrediction:
 
 
 def is_ready(settings: Settings) -> bool:
-    """Whether the service says that it can answer."""
+    """Whether the service says that it can answer; that it runs is enough where there is no model yet."""
+    known = read_contracts(settings.project)
     with Client(settings.service_url, "", timeout=READY_SECONDS) as client:
-        return client.ready()
+        return client.ready() or (not (known.by_model or known.broken) and client.alive())
 
 
 def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:

@@ -11,9 +11,11 @@ from typing import NoReturn
 import click
 
 from penstock.errors import PenstockError
+from penstock.extras import missing_extra
 from penstock.settings import DEBUG, is_set, load, warn_of_unknown_variables
 
 COMMANDS = {
+    "init": "Write a new project.",
     "up": "Start everything that does not run yet, up to an answered prediction.",
     "down": "Stop exactly what `penstock up` started.",
     "migrate": "Bring the schema of the books to the version of this Penstock.",
@@ -33,18 +35,22 @@ COMMANDS = {
 }
 
 
+ELSEWHERE = {"init": "penstock.scaffold.command"}
+"""Commands that are no modules of this folder: their rooms stand beside it."""
+
+
 class Commands(click.Group):
-    """Commands as modules of this folder; only those that exist are offered."""
+    """Commands as modules, each imported when it is used; only those that exist are offered."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """The commands in the order in which a newcomer meets them."""
-        return [name for name in COMMANDS if find_spec(f"penstock.cli.{name}")]
+        return [name for name in COMMANDS if find_spec(_module(name))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The one command that the module of that name declares."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        declared = vars(importlib.import_module(f"penstock.cli.{cmd_name}")).values()
+        declared = vars(importlib.import_module(_module(cmd_name))).values()
         command = next(value for value in declared if isinstance(value, click.Command))
         command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
         return command
@@ -55,10 +61,15 @@ class Commands(click.Group):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
 
+def _module(name: str) -> str:
+    return ELSEWHERE.get(name, f"penstock.cli.{name}")
+
+
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `penstock up`. Every command says more, with an example: penstock COMMAND --help.",
+    epilog="Start with `penstock init DIR`, then `penstock up` there. "
+    "Every command says more, with an example: penstock COMMAND --help.",
 )
 @click.version_option(package_name="penstock")
 def penstock() -> None:
@@ -75,6 +86,11 @@ def main() -> None:
         penstock(prog_name="penstock")
     except PenstockError as error:
         _refuse(str(error))
+    except ModuleNotFoundError as error:
+        sentence = missing_extra(error)
+        if not sentence:
+            _unexpected(error)
+        _refuse(sentence)
     except OSError as error:
         if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC}:
             _unexpected(error)

@@ -24,7 +24,7 @@ def command(model: str, file: object, key: str, as_json: bool) -> None:
 
     FILE (or - for standard input) holds one JSON request, an array of them, or one request a line.
     """
-    url = environment.load().service_url
+    url = environment.service_url()
     requests, many = _requests(file.read())  # type: ignore[attr-defined]  # click.File gives a binary file
     with Client(url, model, key=key, timeout=SECONDS, repeat=False) as client:
         try:

@@ -35,6 +35,8 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
         raise click.UsageError("name the tables to publish, or give --all")
     runtime = Runtime.load()
     known = runtime.declared
+    if everything:
+        known.whole()
     names = {known.table(name).name for name in (known.tables if everything else tables)}
     wanted = [group for group in known.groups() if any(table.name in names for table in group)]
     books = [runtime.books.test] if test_only else runtime.books

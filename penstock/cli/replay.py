@@ -25,16 +25,20 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
     features or output. Exits with status 1 if any differs.
     """
-    from penstock.contract.registry import contracts
     from penstock.journal.replay import Replay
     from penstock.runtime import Runtime
 
     if not ids and not since:
         raise click.UsageError("Give prediction ids, or --since.")
     runtime = Runtime.load()
+    known = runtime.contracts
+    if model:
+        known.contract(model)
+    for broken in known.broken:
+        click.echo(f"Predictions of {broken.module.rpartition('.')[2]} cannot be made again: {broken}", err=True)
     replay = Replay(
         book=runtime.books.named(book),
-        contracts=contracts(),
+        contracts=known.by_model,
         artifacts=runtime.artifacts,
         cache=runtime.settings.artifact_cache,
         snapshots=runtime.settings.snapshots,

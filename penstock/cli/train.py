@@ -40,7 +40,8 @@ def command(
     from penstock.training.run import TrainingRun
 
     let_waiting_threads_sleep()
-    settings, found = environment.load(), declared()
+    settings = environment.load()
+    found = declared(settings.project)
     declaration = found.model(model)
     run = TrainingRun(settings, declaration, month or last_complete(settings.now()), found.tables_for(declaration))
     with _step("prepared the tables inside the warehouse"):

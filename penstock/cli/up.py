@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from penstock.cli.steps import Steps
+from penstock.project import NO_MODEL
 from penstock.settings import API_KEY, Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def up(key: str) -> None:
             raise
     for first in predictions:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
+    if not predictions:
+        click.echo(f"\n{NO_MODEL}")
     click.echo(
         f"\nService   {settings.service_url}/"
         f"\nDagster   http://127.0.0.1:{settings.dagster_port}/"
@@ -56,11 +59,13 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
     from penstock.postgres.migrations import newest
 
     settings = runtime.settings
+    everything = _in_background(lambda: _demand_whole(settings))
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
         applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
         current = was_running and not any(applied)
         step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
+    everything.result()
     warehouse = _in_background(lambda: _warehouse(settings, steps))
     dagster = _in_background(lambda: _dagster(settings, steps))
     service = _in_background(lambda: _service(settings, steps))
@@ -71,12 +76,27 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
     return _predict(runtime, steps, key)
 
 
-def _warehouse(settings: Settings, steps: Steps) -> None:
-    from penstock.project import example
+def _demand_whole(settings: Settings) -> None:
+    """BrokenFiles where a file of the project does not import: whatever starts next would fail of it."""
+    from penstock.contract.registry import read_contracts
+    from penstock.declare.discovery import declared
+    from penstock.importing import BrokenFiles
 
+    project = settings.demand_project()
+    if broken := read_contracts(project).broken + declared(project).broken:
+        raise BrokenFiles(broken)
+
+
+def _warehouse(settings: Settings, steps: Steps) -> None:
+    from penstock.importing import import_module
+
+    project = settings.demand_project()
     with steps.step("Warehouse") as step:
-        step.show("laying a year of real rows around now")
-        step.done = example().ensure(settings)
+        if not project.seed:
+            step.done = settings.warehouse_url or str(settings.warehouse_file)
+            return
+        step.show(f"filled by {project.seed} where it is empty")
+        step.done = import_module(project, project.seed).ensure(settings)
 
 
 def _dagster(settings: Settings, steps: Steps) -> None:

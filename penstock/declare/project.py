@@ -2,33 +2,50 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from penstock.declare.model import Model
 from penstock.declare.preparation import Preparation
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
+from penstock.importing import BrokenFile, BrokenFiles
 
 
 @dataclass(frozen=True)
 class Declarations:
-    """Raw tables with their descriptions, preparations, replicated tables and models, by name."""
+    """Raw tables with their descriptions, preparations, replicated tables and models, by name.
+
+    `broken` are files that do not import, and so may declare more.
+    """
 
     sources: Mapping[str, str] = field(default_factory=dict)
     preparations: Mapping[str, Preparation] = field(default_factory=dict)
     tables: Mapping[str, ReplicatedTable] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
+    broken: tuple[BrokenFile, ...] = ()
+
+    def whole(self) -> Self:
+        """The same; BrokenFiles where a file does not import, for whoever needs everything."""
+        if self.broken:
+            raise BrokenFiles(self.broken)
+        return self
 
     def model(self, name: str) -> Model:
-        """The model of that name; PenstockError naming those that exist."""
+        """The model of that name; PenstockError naming those that exist, BrokenFiles where one may declare it."""
         if name not in self.models:
-            raise PenstockError("model", expected=f"one of {', '.join(self.models)}", found=repr(name))
+            raise self._unknown("model", name, self.models)
         return self.models[name]
 
     def table(self, name: str) -> ReplicatedTable:
-        """The replicated table of that name; PenstockError naming those that exist."""
+        """The replicated table of that name; PenstockError naming those that exist, BrokenFiles where one may."""
         if name not in self.tables:
-            raise PenstockError("table", expected=f"one of {', '.join(self.tables)}", found=repr(name))
+            raise self._unknown("table", name, self.tables)
         return self.tables[name]
+
+    def _unknown(self, kind: str, name: str, known: Mapping[str, object]) -> PenstockError:
+        if self.broken:
+            return BrokenFiles(self.broken)
+        return PenstockError(kind, expected=f"one of {', '.join(known) or '(none yet)'}", found=repr(name))
 
     def groups(self) -> list[tuple[ReplicatedTable, ...]]:
         """The replicated tables in groups that become current together. A table without a group is alone in one."""

@@ -1,24 +1,33 @@
 """The one `Definitions` of a project: everything that its declaration files declare."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from penstock.declare.discovery import declared
+from penstock.declare.project import Declarations
 from penstock.graph import model_retention, releasing, replication, retention, standing_checks, warehouse
+from penstock.graph.code_location import one_sentence
 from penstock.graph.environment import Environment
 from penstock.graph.training import TrainingAssets
 from penstock.processes import let_waiting_threads_sleep
+from penstock.project import Project, containing
 from penstock.retention.models import ModelRetention
 from penstock.retention.policy import RetentionPolicy
 from penstock.settings import warn_of_unknown_variables
 
 
-def build() -> dg.Definitions:
-    """All assets, checks, jobs and schedules."""
+def build(definitions: str) -> dg.Definitions:
+    """All assets, checks, jobs and schedules of the project that the file `definitions` lies in."""
     let_waiting_threads_sleep()
     warn_of_unknown_variables()
-    found = declared()
+    with one_sentence():
+        project = containing(Path(definitions).parent)
+        return _definitions(project, declared(project).whole())
+
+
+def _definitions(project: Project, found: Declarations) -> dg.Definitions:
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]
     checks: list[Any] = []
@@ -63,6 +72,6 @@ def build() -> dg.Definitions:
         asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
-        resources={"environment": Environment()},
+        resources={"environment": Environment(project=str(project.root))},
         executor=dg.in_process_executor,
     )

@@ -1,12 +1,14 @@
 """The parts that assets use, as one Dagster resource."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
 from penstock.declare.model import Model
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Books
+from penstock.project import containing
 from penstock.releases.artifacts import ArtifactStore
 from penstock.runtime import Runtime
 from penstock.settings import Settings
@@ -17,15 +19,16 @@ from penstock.training.run import TrainingRun
 class Environment(dg.ConfigurableResource[None]):
     """The parts that the environment names when a run begins in this process; each is opened when it is first used.
 
-    Dagster makes one of these per run.
+    Dagster makes one of these per run. `project` is the folder of the project.
     """
 
+    project: str = ""
     _runtime: Runtime | None = None
     _training_runs: dict[tuple[str, str], TrainingRun] = {}  # noqa: RUF012  # pydantic copies it for each instance
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  # Dagster's signature
         """Load the settings; called by Dagster."""
-        self._runtime = Runtime.load()
+        self._runtime = Runtime.load(containing(Path(self.project)) if self.project else None)
 
     @property
     def runtime(self) -> Runtime:

@@ -13,6 +13,7 @@ from penstock.contract.contract import Contract
 from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.http.exchange import Gone, Receive, Request, Response, Send
 from penstock.serving.http.problems import Problem
+from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes import open_inference, request_log
@@ -29,15 +30,16 @@ log = logging.getLogger("penstock.serve")
 
 
 class App:
-    """One replica's application over one book. `url` is the book's; contracts default to all that there are."""
+    """One replica's application over one book. `url` is the book's; contracts default to the project's."""
 
     def __init__(self, settings: Settings, url: str, contracts: Mapping[str, Contract] | None = None) -> None:
-        declared = registry.contracts() if contracts is None else contracts
-        self.models = {name: ServedModel(contract, url, settings.now) for name, contract in declared.items()}
+        found = registry.read_contracts(settings.project) if contracts is None else registry.Contracts(dict(contracts))
+        self.models = {name: ServedModel(contract, url, settings.now) for name, contract in found.by_model.items()}
+        absent = AbsentModels(self.models, found.broken)
         self.watcher = Watcher(
             url, self.models, ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
         )
-        self._routes = Routes(self.models, self.watcher, url, settings)
+        self._routes = Routes(self.models, absent, self.watcher, url, settings)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

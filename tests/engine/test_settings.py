@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.project import ROOT
 from penstock.settings import VARIABLES, SettingError, load, variables_of, warn_of_unknown_variables
+from tests.checkout import ROOT
 
 NAME = re.compile(r"PENSTOCK_[A-Z_]*[A-Z]")
 TEXT = {".py", ".md", ".yaml", ".yml", ".sh", ".conf", ".html", ""}

@@ -19,16 +19,26 @@ from penstock.artifact.load import load
 from penstock.artifact.native import compiled
 from penstock.artifact.packing.pack import pack
 from penstock.declare.discovery import declared
-from penstock.project import ROOT
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import current
+from penstock.scaffold.archive import unpacked
+from penstock.scaffold.manifest import template_files
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.frame import training_rows
+from tests.checkout import ROOT
 from tests.engine.artifact.random_models import matrix_columns, matrix_features
 from tests.example import Example
 
 MADE = shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info", "build")
 BANNED = ("pandas", "sklearn", "scipy", "dagster", "ray", "sqlalchemy", "skops", "fsspec")
+NEEDED = (
+    "py.typed",
+    "releases/card.html",
+    "scaffold/rendered/Makefile.jinja",
+    "scaffold/template.tar.xz",
+    "serving/on_ray/without/pandas.py",
+    "serving/routes/page.html",
+)
 ASK = f"""
 import importlib.util, json, sys
 import numpy as np
@@ -53,14 +63,15 @@ def run(*arguments: str | Path, **environment: str) -> str:
 
 
 def built(folder: Path, **environment: str) -> Path:
-    """The engine's wheel, built from a copy of the sources, so that nothing is left among them."""
+    """The engine's wheel, built as a package index would have it: from the source distribution, made of a copy."""
     copy = folder / "engine"
     shutil.copytree(ROOT / "penstock", copy / "penstock", ignore=MADE)
-    for project in ("model_tools", "assets", "resources"):
-        shutil.copytree(ROOT / project, copy / project, ignore=MADE)
-    for name in ("setup.py", "pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, copy)
-    return wheel_of(copy, folder, **environment)
+    for name in ("setup.py", "README.md", "MANIFEST.in", "LICENSE", *template_files(ROOT)):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy / name)
+    in_the_copy = f"import os; os.chdir({str(copy)!r}); from setuptools import build_meta as build;"
+    run(sys.executable, "-c", f"{in_the_copy} build.build_sdist({str(folder)!r})")
+    return wheel_of(next(folder.glob("*.tar.gz")), folder, **environment)
 
 
 def wheel_of(copy: Path, folder: Path, **environment: str) -> Path:
@@ -83,11 +94,20 @@ def has_kernel(wheel: Path) -> bool:
 def test_the_wheel_is_small_and_holds_the_engine_alone(wheel: Path) -> None:
     assert wheel.stat().st_size < 450_000
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"penstock"}
-    for needed in ("serving/routes/page.html", "releases/card.html", "serving/on_ray/without/pandas.py"):
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"penstock"}
+    assert len(top) == 2
+    for needed in NEEDED:
         assert f"penstock/{needed}" in names
     assert len([name for name in names if name.startswith("penstock/postgres/sql/")]) == 3
     assert has_kernel(wheel) == compiled()
+
+
+def test_the_wheel_holds_all_that_new_projects_are_made_of(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    with unpacked(tmp_path / "penstock" / "scaffold", checkout=tmp_path) as top:
+        packed = {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+    assert packed == set(template_files(ROOT))
 
 
 @pytest.mark.slow
@@ -139,6 +159,13 @@ def test_it_installs_alone_and_predicts_the_same(alone: Path, tmp_path: Path) ->
 
     for found in asked_alone(alone, tmp_path / "m", columns, tmp_path):
         assert found == load(tmp_path / "m").predict(columns).tolist()
+
+
+def test_the_command_of_the_bare_engine_names_the_extra_that_brings_the_command_line(alone: Path) -> None:
+    done = subprocess.run([alone.with_name("penstock"), "up"], capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 1
+    assert done.stderr.startswith("penstock: this needs penstock[pipeline] or penstock[serve], whose module 'click'")
+    assert done.stderr.strip().endswith("pip install 'penstock[pipeline]'")
 
 
 def test_a_released_artifact_gives_the_same_numbers_there(

@@ -14,7 +14,6 @@ import psutil
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, end_tree, free_port
-from penstock.project import ROOT, SERVE_CONFIG
 from penstock.serving.on_ray.environment import folder, ray_environment, ray_switches
 from penstock.settings import Settings
 
@@ -75,8 +74,9 @@ def _start(settings: Settings, http: str) -> Cluster:
         *(f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder(settings) / 'ray'}"),
     ]
     before = log.stat().st_size if log.exists() else 0
+    place = settings.demand_project().root
     with log.open("ab") as output:
-        starter = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)  # noqa: S603
+        starter = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=place)  # noqa: S603
     while starter.poll() is None:
         _end_unneeded(starter.pid)
         time.sleep(0.05)
@@ -93,14 +93,17 @@ def _start(settings: Settings, http: str) -> Cluster:
     return cluster
 
 
-def apply(settings: Settings, config: Path = SERVE_CONFIG) -> None:
-    """Bring the running head to a Serve config and wait until it serves; what did not change keeps running."""
+def apply(settings: Settings, config: Path | None = None) -> None:
+    """Bring the running head to a Serve config, by default the project's, and wait until it serves; what did not change
+    keeps running."""
+    project = settings.demand_project()
+    config = config or project.serve_config
     cluster = find(settings)
     if cluster is None:
         raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
     environment = ray_environment(settings, cluster.switches)
     command = [sys.executable, "-m", "penstock.serving.on_ray.apply", cluster.address, str(config)]
-    done = subprocess.run(command, env=environment, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, env=environment, cwd=project.root, check=False, capture_output=True, text=True)  # noqa: S603
     log = settings.home / "logs" / "serve-apply.log"
     log.write_text(done.stdout + done.stderr)
     if done.returncode:

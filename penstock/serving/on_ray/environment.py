@@ -13,7 +13,7 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
-from penstock.project import ROOT
+from penstock.project import Project
 from penstock.serving.on_ray import haproxy
 from penstock.settings import Settings, variables_of
 
@@ -42,10 +42,11 @@ def folder(settings: Settings) -> Path:
 
 def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str, str]:
     """The environment of Ray's head, and so of every replica and of HAProxy. It holds secrets: it is never stored."""
+    project = settings.demand_project()
     resolved = postgres.resolve(settings)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": os.pathsep.join(_python_path(settings)),
+        "PYTHONPATH": os.pathsep.join(_python_path(settings, project)),
         "PYTHONUNBUFFERED": "1",
         # No process of the service talks to Dagster.
         **variables_of(msgspec.structs.replace(resolved, dagster_url=settings.dagster_url)),
@@ -59,10 +60,10 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     }
 
 
-def _python_path(settings: Settings) -> list[str]:
+def _python_path(settings: Settings, project: Project) -> list[str]:
     """Where Ray's processes look for code first. A path that holds the separator is reached through a link."""
     entries = []
-    for name, path in {"without": WITHOUT, "project": ROOT}.items():
+    for name, path in {"without": WITHOUT, "project": project.root}.items():
         link = folder(settings) / name
         if os.pathsep in str(path):
             link.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.settings import Settings
@@ -40,14 +41,21 @@ class ModelState(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether this replica can answer: its book is there, and every model that has a release is served. `trouble` is
-    why this code does not work with the book."""
+    """Whether this replica can answer: its book is there, and every model that has a release is served.
+
+    - `trouble`: why this code does not work with the book.
+    - `refused`: model -> the book's current release where it cannot be served, and why.
+    - `broken`: model -> the file of the project, line and cause for which it is not served. The others are.
+    - `todo`: what to do where there is no model at all.
+    """
 
     ready: bool
     book: bool
     trouble: str
     models: Mapping[str, str]
     refused: Mapping[str, Mapping[str, Any]]
+    broken: Mapping[str, str] = {}
+    todo: str = ""
 
 
 def model_state(model: ServedModel, settings: Settings) -> ModelState:
@@ -93,7 +101,7 @@ def contract_document(model: ServedModel) -> dict[str, Any]:
     }
 
 
-def readiness(models: Mapping[str, ServedModel], watcher: Watcher) -> Readiness:
+def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: Watcher) -> Readiness:
     """The state behind /readyz."""
     served = [model for model in models.values() if model.serving is not None]
     waiting = [model for model in models.values() if model.serving is None and (model.release or model.refused)]
@@ -103,4 +111,6 @@ def readiness(models: Mapping[str, ServedModel], watcher: Watcher) -> Readiness:
         trouble=watcher.trouble,
         models={name: model.trouble or "ready" for name, model in models.items()},
         refused={name: model.refused for name, model in models.items() if model.refused},
+        broken=absent.broken,
+        todo=absent.todo,
     )

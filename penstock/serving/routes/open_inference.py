@@ -15,6 +15,7 @@ from penstock.contract.request_types import plain_types
 from penstock.serving.answering.decoding import MOST_REQUESTS
 from penstock.serving.http.exchange import JSON, Request, Response
 from penstock.serving.http.problems import Problem, invalid, unavailable
+from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.routes.tensors import ACCEPTED, Tensor, bad, read, written
 
@@ -57,8 +58,11 @@ class Field(msgspec.Struct, frozen=True):
 class OpenInference:
     """The protocol's routes over all models; `ready` says whether all can be answered now."""
 
-    def __init__(self, models: Mapping[str, ServedModel], ask: Ask, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, models: Mapping[str, ServedModel], absent: AbsentModels, ask: Ask, ready: Callable[[], bool]
+    ) -> None:
         self._models = models
+        self._absent = absent
         self._ask = ask
         self._ready = ready
         self._fields = {name: fields_of(model.contract) for name, model in models.items()}
@@ -154,9 +158,7 @@ class OpenInference:
     def _model(self, name: str, version: str | None) -> ServedModel:
         model = self._models.get(name)
         if model is None:
-            raise Problem(
-                404, "no-such-model", f"model: expected one of {', '.join(self._models)}, found {name[:80]!r}"
-            )
+            raise self._absent.problem(name)
         current = str(model.release.version) if model.release else "none"
         if version not in (None, current):
             raise Problem(404, "no-such-version", f"version: expected {current}, found {version[:80]!r}")

@@ -13,6 +13,7 @@ from penstock.releases.card_text import html
 from penstock.releases.cards import CardStore
 from penstock.serving.http.exchange import Request, Response
 from penstock.serving.http.problems import Problem
+from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes.describing import contract_document, model_state, readiness
@@ -41,8 +42,16 @@ SAFE = (
 class Routes:
     """Finds and runs the handler of a request; Problem 401, 404 and 405 where that must not be."""
 
-    def __init__(self, models: Mapping[str, ServedModel], watcher: Watcher, url: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ServedModel],
+        absent: AbsentModels,
+        watcher: Watcher,
+        url: str,
+        settings: Settings,
+    ) -> None:
         self._models = models
+        self._absent = absent
         self._watcher = watcher
         self._settings = settings
         self._keys = Keys(settings)
@@ -65,7 +74,7 @@ class Routes:
             (r"/models/([^/]+)/predict", "POST", self._unknown),
             (r"/models/([^/]+)/predictions", "GET", self._recent),
             (r"/models/([^/]+)/predictions/([^/]+)", "GET", self._journaled),
-            *OpenInference(models, self._infer, lambda: readiness(models, watcher).ready).routes(),
+            *OpenInference(models, absent, self._infer, lambda: readiness(models, absent, watcher).ready).routes(),
         ]
         self._routes = [(re.compile(pattern), method, handler) for pattern, method, handler in table]
 
@@ -119,8 +128,7 @@ class Routes:
 
     def _model(self, name: str) -> ServedModel:
         if name not in self._models:
-            known = ", ".join(self._models)
-            raise Problem(404, "no-such-model", f"model: expected one of {known}, found {name[:200]!r}")
+            raise self._absent.problem(name)
         return self._models[name]
 
     async def _unknown(self, _: Request, name: str) -> Response:
@@ -141,7 +149,7 @@ class Routes:
         return Response(b'{"alive":true}')
 
     async def _ready(self, _: Request) -> Response:
-        state = readiness(self._models, self._watcher)
+        state = readiness(self._models, self._absent, self._watcher)
         retry = () if state.ready else ((b"retry-after", b"1"),)
         return Response(_encode(state), status=200 if state.ready else 503, headers=retry)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from penstock.processes import free_port
-from penstock.project import ROOT
+from tests.checkout import ROOT
 
 Penstock = Callable[..., subprocess.CompletedProcess[str]]
 

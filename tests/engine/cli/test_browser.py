@@ -45,7 +45,7 @@ def runs(port: int) -> list[dict[str, Any]]:
 def test_a_month_is_materialized_by_clicking(up: None, penstock: Penstock, ports: tuple[int, int], page: Page) -> None:
     before = {run["runId"] for run in runs(ports[1])}
 
-    page.goto(f"http://127.0.0.1:{ports[1]}/locations/penstock/asset-groups/flight_delay")
+    page.goto(f"http://127.0.0.1:{ports[1]}/locations/flights/asset-groups/flight_delay")
     page.get_by_role("button", name="Materialize all").first.click()
     page.get_by_role("button", name="Latest", exact=True).click()
     page.get_by_role("button", name="Launch 1 run").click()

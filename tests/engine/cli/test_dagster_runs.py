@@ -19,6 +19,7 @@ RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, arti
         training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
     VALUES (%(model)s, 1, 'release', 'a', 'c', '2026-10', 's', 'h', '{}', '{}', 'v', 'me', 'try') RETURNING entry)
 INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made"""
+TINY = ("tests.engine.cli.tiny_definitions",)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def settings(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made = Settings(home=tmp_path_factory.mktemp("home"), dagster_port=free_port())
     postgres.server(made, {"fsync": "off"}).start()
     try:
-        assert dagster_system.start(made, "tests.engine.cli.tiny_definitions")
+        assert dagster_system.start(made, TINY)
         yield made
     finally:
         dagster_system.stop(made)
@@ -41,7 +42,7 @@ def api(settings: Settings) -> GraphQL:
 
 def test_what_runs_already_is_not_started_again(settings: Settings) -> None:
     before = Processes(settings.state).all()
-    assert not dagster_system.start(settings, "tests.engine.cli.tiny_definitions")
+    assert not dagster_system.start(settings, TINY)
     assert Processes(settings.state).all() == before
     assert {record.name for record in before} == set(dagster_system.PARTS)
 
@@ -80,7 +81,7 @@ def test_a_lost_part_is_started_again_and_the_others_keep_running(settings: Sett
     processes = Processes(settings.state)
     web = processes.running(dagster_system.WEB)
     assert processes.stop(dagster_system.DAEMON, grace=2)
-    assert dagster_system.start(settings, "tests.engine.cli.tiny_definitions")
+    assert dagster_system.start(settings, TINY)
     assert processes.running(dagster_system.DAEMON)
     assert processes.running(dagster_system.WEB) == web
 
@@ -102,7 +103,7 @@ def test_a_run_waits_for_a_code_server_that_starts_anew(api: GraphQL, settings: 
     while not refused():
         assert time.monotonic() < end
         time.sleep(0.2)
-    assert dagster_system.start(settings, "tests.engine.cli.tiny_definitions")
+    assert dagster_system.start(settings, TINY)
     follow(api, run, lambda *_: None)
 
 
@@ -125,7 +126,7 @@ def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
 
 def test_a_webserver_that_is_away_is_a_refusal() -> None:
     with pytest.raises(DagsterError, match=r"webserver at .* See `penstock status`"):
-        GraphQL(f"http://127.0.0.1:{free_port()}").partitions("good")
+        GraphQL(f"http://127.0.0.1:{free_port()}", "flights").partitions("good")
 
 
 def test_an_empty_book_needs_everything_of_a_model(prod_book: Book) -> None:

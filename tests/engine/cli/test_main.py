@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from penstock.cli import main
 from penstock.errors import PenstockError
-from penstock.project import ROOT
+from tests.checkout import ROOT
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.postgres.server import PostgresError
-from penstock.project import ROOT
 from penstock.settings import Settings
+from tests.checkout import ROOT
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pytest
 
 from penstock.postgres.book import Book
-from penstock.project import ROOT
 from penstock.publish.publish import publish
 from penstock.replicated.error import PublishError
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotError, SnapshotStore
 from penstock.verify.verify import verify
+from tests.checkout import ROOT
 from tests.engine.publishing import NOON, declared, numbered, relations, rows_of, write
 
 ROWS = 20_000

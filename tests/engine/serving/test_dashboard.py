@@ -9,7 +9,7 @@ import prometheus_client
 from prometheus_client.parser import text_string_to_metric_families
 
 from penstock.postgres.book import Book
-from penstock.project import ROOT
+from tests.checkout import ROOT
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start
 

@@ -19,8 +19,8 @@ from benchmarks.service.clients import Clients, lost
 from penstock.postgres.book import Book
 from penstock.postgres.server import PostgresServer
 from penstock.processes import free_port
-from penstock.project import ROOT
 from penstock.settings import Settings
+from tests.checkout import ROOT
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import wait_for
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from penstock.processes import free_port
-from penstock.project import ROOT
+from tests.checkout import ROOT
 from tests.engine.serving.conftest import SPARE_FILES, Service, wait_for
 
 MOST_BYTES_EACH = 30_000

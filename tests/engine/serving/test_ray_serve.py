@@ -22,10 +22,10 @@ from penstock.client import Client, ServiceError
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.processes import free_port
-from penstock.project import ROOT
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 from penstock.testing import Story, as_member, create_book
+from tests.checkout import ROOT
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import SPARE_FILES, wait_for
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from penstock.project import ROOT
 from penstock.serving.on_ray.environment import WITHOUT
+from tests.checkout import ROOT
 
 
 def run(program: str) -> str:

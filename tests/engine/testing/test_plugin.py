@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.project import ROOT
+from tests.checkout import ROOT
 
 STORY = """
 import pytest

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from penstock.project import ROOT
+from tests.checkout import ROOT
 
 SCRIPT = """
 import os, pkgutil, importlib, sys

@@ -1,0 +1,42 @@
+"""What Dagster's code server loads: the project's definitions, and instead of a failure's frames one sentence each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from penstock.errors import PenstockError
+from penstock.importing import import_module
+from penstock.project import DEFINITIONS, find
+
+
+def definitions() -> dg.Definitions:
+    """The one `Definitions` of this process's project, as its assets/definitions.py declares it."""
+    with one_sentence():
+        module = import_module(find(), DEFINITIONS)
+        found = [name for name, value in vars(module).items() if isinstance(value, dg.Definitions)]
+        if len(found) != 1:
+            expected, todo = "one dg.Definitions", "Join several with dg.Definitions.merge."
+            raise PenstockError(DEFINITIONS, expected=expected, found=", ".join(found) or "none", todo=todo)
+        declared: dg.Definitions = vars(module)[found[0]]
+        return declared
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Let Dagster show a PenstockError as the load error by its own words, without the frames that led there."""
+    try:
+        yield
+    except PenstockError as error:
+        raise _without_frames(error) from error
+
+
+def _without_frames(error: PenstockError) -> Exception:
+    """The error as Dagster shows it without a stack; the error itself where Dagster has no way for that."""
+    try:
+        from dagster._core.errors import DagsterUserCodeProcessError
+        from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defined]  # as Dagster itself does
+    except ImportError:
+        return error
+    shown = SerializableErrorInfo(message=f"{error}\n", stack=[], cls_name=type(error).__name__, cause=None)
+    return DagsterUserCodeProcessError(str(error), user_code_process_error_infos=[shown])  # type: ignore[no-untyped-call]

@@ -1,0 +1,130 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from penstock.importing import BrokenFiles, Modules, import_module, import_package
+from penstock.project import ProjectError, containing
+from tests.engine.projects import CONTRACT, DEFINITIONS, run_in, write_project
+
+BROKEN = {
+    "things/__init__.py": "",
+    "things/good.py": "VALUE = 1\n",
+    "things/_own.py": "raise RuntimeError('nobody imports this by itself')\n",
+    "things/misspelt.py": "from things import geo\n",
+    "things/geo.py": "import json\n\n\ndef load():\n    return json.loads('{')\n\n\nload()\n",
+    "things/unfinished.py": "x = 1\ndef f(:\n",
+    "things/refused.py": "from penstock.errors import ContractError\n\nraise ContractError('lookup', found='two')\n",
+    "things/leaves.py": "raise SystemExit(3)\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "things"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Modules:
+    return import_package(containing(write_project(tmp_path / "shop", BROKEN)), "things")
+
+
+def test_what_imports_is_there_however_many_others_do_not(modules: Modules) -> None:
+    assert [module.__name__ for module in modules.found] == ["things.good"]
+    assert [one.module for one in modules.broken] == [
+        f"things.{name}" for name in ("geo", "leaves", "misspelt", "refused", "unfinished")
+    ]
+
+
+def test_each_fault_has_the_innermost_line_of_the_project_and_its_own_words(modules: Modules) -> None:
+    said = {one.module.removeprefix("things."): str(one) for one in modules.broken}
+    assert said["misspelt"] == said["geo"]
+    assert said["geo"].startswith("things/geo.py, line 5: JSONDecodeError: Expecting property name")
+    assert said["unfinished"] == "things/unfinished.py, line 2: SyntaxError: invalid syntax"
+    assert said["refused"] == "things/refused.py, line 3: lookup: found two"
+    assert said["leaves"] == "things/leaves.py, line 1: SystemExit: 3"
+
+
+def test_all_are_said_at_once_and_a_shared_cause_once(modules: Modules) -> None:
+    lines = str(BrokenFiles(modules.broken)).splitlines()
+    assert len(lines) == 4
+    assert len([line for line in lines if line.startswith("things/geo.py, line 5")]) == 1
+
+
+def test_a_package_that_a_project_does_not_have_has_no_modules(tmp_path: Path) -> None:
+    assert import_package(containing(write_project(tmp_path / "shop")), "things") == Modules()
+
+
+def test_the_package_of_another_folder_is_never_taken_for_the_projects(tmp_path: Path) -> None:
+    first = containing(write_project(tmp_path / "first", {"things/__init__.py": "", "things/good.py": ""}))
+    second = containing(write_project(tmp_path / "second", {"things/__init__.py": "", "things/good.py": ""}))
+    assert import_module(first, "things.good").__file__ == str(first.root / "things" / "good.py")
+    with pytest.raises(ProjectError, match=f"module things.*: expected that of {second.root}, found {first.root}"):
+        import_package(second, "things")
+
+
+TWO = {
+    "model_tools/good.py": CONTRACT.format(name="good"),
+    "model_tools/bad.py": CONTRACT.format(name="bad") + "\nhelper()\n",
+    "assets/definitions.py": DEFINITIONS,
+    "assets/bad.py": "from model_tools.bad import CONTRACT\n",
+    "assets/worse.py": "x = (\n",
+}
+SAID = [
+    "model_tools/bad.py, line 15: NameError: name 'helper' is not defined",
+    "assets/worse.py, line 1: SyntaxError: '(' was never closed",
+]
+
+
+def test_a_broken_file_stops_only_the_commands_that_need_it(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "shop", TWO)
+    code = "from penstock.contract.registry import contract, read_contracts as read; print(*read().by_model);"
+    assert run_in(root, "-c", code + "contract('good')").stdout == "good\n"
+    refused = run_in(root, "-c", code + "contract('bad')")
+    assert refused.stderr.strip().endswith(SAID[0])
+
+
+def test_a_command_says_every_broken_file_in_a_sentence_each(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "shop", TWO)
+    refused = run_in(root, "-m", "penstock", "train", "bad")
+    assert refused.returncode == 1
+    assert sorted(refused.stderr.removeprefix("penstock: ").splitlines()) == sorted(SAID)
+
+
+def test_doctor_names_the_project_its_broken_files_and_what_it_lacks(tmp_path: Path) -> None:
+    shown = run_in(write_project(tmp_path / "shop", TWO), "-m", "penstock", "doctor").stdout
+    assert f"small at {tmp_path / 'shop'}: 1 contracts, 0 models" in shown
+    for sentence in [*SAID, f"{tmp_path / 'shop' / 'workspace.yaml'} is missing"]:
+        assert shown.count(sentence) == 1
+
+
+LOCATIONS = [["-m", "penstock.graph.code_location", "-a", "definitions"], ["-m", "assets.definitions"]]
+
+
+def validated(root: Path, *location: str) -> str:
+    """What Dagster says of a code location that it cannot load."""
+    done = run_in(root, "-m", "dagster", "definitions", "validate", *location)
+    assert done.returncode != 0
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("location", LOCATIONS, ids=" ".join)
+def test_dagster_shows_the_sentences_and_no_frame(tmp_path: Path, location: list[str]) -> None:
+    root = write_project(tmp_path / "shop", TWO)
+    shown = validated(root, *location)
+    assert all(sentence in shown for sentence in SAID)
+    assert 'File "' not in shown
+    assert "Traceback" not in shown
+
+
+def test_dagster_names_a_broken_definitions_file_as_well(tmp_path: Path) -> None:
+    root = write_project(
+        tmp_path / "shop", {"assets/definitions.py": "import dagster as dg\n\ndefs = dg.Definition()\n"}
+    )
+    shown = validated(root, *LOCATIONS[0])
+    assert "assets/definitions.py, line 3: AttributeError: module 'dagster' has no attribute 'Definition'" in shown
+    assert 'File "' not in shown
