@@ -229,4 +229,4 @@ def test_each_extra_brings_what_its_rooms_import(name: str, entries: list[str]) 
         paths = files | {entry}
         assert len(paths) > 1
         missing = {path: found for path in paths if (found := packages(imports(path, lazy=False)) - known)}
-        assert not missing, f"{entry} loads {missing}, which are not in penstock[{name}]"
+        assert missing == {}, f"{entry} loads {missing}, which are not in penstock[{name}]"
