@@ -84,7 +84,7 @@ def test_the_wheel_is_small_and_holds_the_engine_alone(wheel: Path) -> None:
     assert wheel.stat().st_size < 450_000
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"penstock"}
-    for needed in ("serving/routes/page.html", "releases/card.html", "serving/on_ray/without/pandas.py"):
+    for needed in ("serving/routes/page.html", "releases/card.html", "serving/on_ray/import_stubs/pandas.py"):
         assert f"penstock/{needed}" in names
     assert len([name for name in names if name.startswith("penstock/postgres/sql/")]) == 3
     assert has_kernel(wheel) == compiled()

@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from penstock.project import ROOT
-from penstock.serving.on_ray.environment import WITHOUT
+from penstock.serving.on_ray.environment import STUBS
 
 
 def run(program: str) -> str:
     """What a program prints in the environment of a local head."""
-    environment = os.environ | {"PYTHONPATH": f"{WITHOUT}{os.pathsep}{ROOT}"}
+    environment = os.environ | {"PYTHONPATH": f"{STUBS}{os.pathsep}{ROOT}"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=ROOT / "tests", capture_output=True, text=True, check=True
     )
