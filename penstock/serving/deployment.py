@@ -22,11 +22,11 @@ class Predictions:
     """The HTTP ingress. Replicas, limits and autoscaling stand in serve_config.yaml."""
 
     async def __init__(self, book: BookName, contracts: Mapping[str, Contract] | None = None) -> None:  # type: ignore[misc]  # Ray awaits it
+        log_to_stderr()
         self._on_loopback = ray.util.get_node_ip_address() == loopback.LOOPBACK  # type: ignore[no-untyped-call]  # Ray's own
         self._checked = False
         if self._on_loopback:
             loopback.bind_grpc_to_loopback()
-        log_to_stderr()
         settings.warn_of_unknown_variables()
         found = settings.load()
         self._app = App(found, book_url(found, book), contracts)

@@ -21,6 +21,7 @@ BOUNDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 
 RECENT = 2000
 UNCHANGED, NOTHING_MISSING = b'"unchanged":true}', b'"missing":[]'
 LOGGED_SHARE = 0.01
+SERVICE_LOG = "%(asctime)s %(levelname)s %(message)s"
 
 log = logging.getLogger("penstock.requests")
 
@@ -87,9 +88,14 @@ def log_request(request: HttpRequest, status: int, size: int, began: float) -> N
 
 
 def log_to_stderr() -> None:
-    """Send the log lines, as they are, to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log.handlers = [handler]
-    log.propagate = False
-    log.setLevel(logging.INFO)
+    """Send the request log, as it is, and the service's log to standard error.
+
+    To the process' own: Ray Serve replaces `sys.stderr` by a logger that drops everything below its level, which is
+    WARNING in serve_config.yaml, and takes all that arrives there for INFO.
+    """
+    for logger, form in ((log, "%(message)s"), (logging.getLogger("penstock.serve"), SERVICE_LOG)):
+        handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)
+        handler.setFormatter(logging.Formatter(form))
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(logging.INFO)

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import re
+import shutil
 import sys
 from enum import EnumType
 from pathlib import Path
@@ -17,7 +18,7 @@ from penstock.lookups.compat import TRANSPORT, socket_of
 from penstock.lookups.connection import connect
 from penstock.serving.on_ray import bypass, compat, loopback
 from penstock.serving.on_ray.compat import NAMES, PrivateName
-from penstock.serving.on_ray.environment import ray_switches
+from penstock.serving.on_ray.environment import folder, ray_switches
 from penstock.settings import Settings
 
 PACKAGE = Path(ray.__file__).parent
@@ -76,7 +77,11 @@ def test_rays_haproxy_template_has_the_lines_that_the_starter_changes(line: str,
 
 
 def test_ray_knows_every_switch_that_is_set(tmp_path: Path) -> None:
-    switches = ray_switches(Settings(home=tmp_path))
+    settings = Settings(home=tmp_path)
+    try:
+        switches = ray_switches(settings)
+    finally:
+        shutil.rmtree(folder(settings))
     sources = "\n".join(path.read_text(errors="replace") for path in PACKAGE.glob("**/*.py") if path.stat().st_size)
     compiled = (PACKAGE / "core" / "src" / "ray" / "gcs" / "gcs_server").read_bytes()
     assert len(switches) > 30
