@@ -53,7 +53,7 @@ def _rows(lookup: Lookup, snapshot: Snapshot, requests: Sequence[msgspec.Struct]
 
 
 def _plain(value: Any) -> Any:
-    """Instants in UTC as Postgres gives them."""
+    """Instants in UTC, as asyncpg returns them."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
     return value

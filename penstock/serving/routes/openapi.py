@@ -64,7 +64,7 @@ def example(contract: Contract) -> dict[str, Any]:
 
 
 def _complete(schema: dict[str, Any], contract: Contract) -> None:
-    """Add what the service checks beyond the schema that msgspec gives: texts without U+0000, times without a zone."""
+    """Add what the service checks beyond the schema that msgspec makes: texts without U+0000, times without a zone."""
     kinds = contract.request_kinds()
     for name, field in schema["properties"].items():
         for option in (field, *field.get("anyOf", ())):

@@ -1,8 +1,10 @@
-"""A lane goes on when its connection breaks, and its connection is set up for long arrays."""
+"""A model in a replica: its parts, and its lanes, which go on when their connection breaks."""
 
 import asyncio
+import gc
 import socket
 from datetime import UTC, datetime
+from types import FunctionType, ModuleType
 from typing import Any
 
 import asyncpg
@@ -31,6 +33,30 @@ class FailingPredictor:
         if len(self.used) <= LANES:
             raise asyncpg.InternalClientError("another operation is in progress")
         batch.answer(dict.fromkeys(range(batch.open.size), b"answer"))
+
+
+def test_no_part_of_a_served_model_knows_it_or_another_part() -> None:
+    """Values go down to the parts, and come back from them."""
+    model = ServedModel(toy.CONTRACT, "", lambda: datetime.now(UTC))
+    parts = [part for part in vars(model).values() if type(part).__module__.startswith("penstock.serving")]
+    assert len(parts) == 4
+    for part in parts:
+        known = reached(part)
+        assert not [other for other in (model, *parts) if other is not part and id(other) in known], part
+    model.decode = model.answers  # type: ignore[assignment]
+    assert id(model) in reached(model.decode)
+
+
+def reached(part: Any) -> dict[int, Any]:
+    """All that an object holds, directly or not, by id: of a function what it closes over."""
+    found, waiting = {id(part): part}, [part]
+    while waiting:
+        one = waiting.pop()
+        for held in (one.__closure__ or ()) if isinstance(one, FunctionType) else gc.get_referents(one):
+            if id(held) not in found and not isinstance(held, ModuleType | type):
+                found[id(held)] = held
+                waiting.append(held)
+    return found
 
 
 def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres: str) -> None:
