@@ -21,7 +21,7 @@ from model_tools.flight_delay import CONTRACT
 from penstock.artifact import load as artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Columns
-from penstock.lookups.statement import look_up_now
+from penstock.lookups.look_up import look_up_now
 from penstock.processes import free_port
 from penstock.releases.artifacts import ArtifactStore
 from penstock.settings import Settings

@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.service import home as serve_home
 from penstock.contract.columns import request_columns
-from penstock.journal import journal
+from penstock.journal import writing
 from penstock.settings import Settings
 
 SIZES = (1, 250)
@@ -53,53 +53,54 @@ def main(*, as_json: bool, home: Path | None) -> None:
 
 async def _measure(settings: Settings) -> list[Step]:
     from penstock.lookups.connection import connect
-    from penstock.serving.answering.predictor import Found
-    from penstock.serving.answering.unchanged import plan
+    from penstock.lookups.statement import LookupStatement
+    from penstock.serving.answering.plan import plan
+    from penstock.serving.answering.predictor import PredictionInput
     from penstock.serving.app import App
 
     app = App(settings, settings.prod_url)
     await app.start()
     model = app.models["flight_delay"]
-    while model.serving is None or not model.serving.in_memory:
+    while model.state is None or not model.state.in_memory:
         await asyncio.sleep(0.05)
-    serving, predictor = model.serving, model.predictor
+    state, predictor = model.state, model.predictor
     posted = serve_home.requests(settings, max(SIZES))
     connection = await connect(settings.prod_url)
     steps: list[Step] = []
     for size in SIZES:
         moment = f"2026-11-22T11:00:00.{time.time_ns() // 1000 % 1_000_000:06d}Z"
         body = msgspec.json.encode([one | {"asked_at": moment} for one in posted[:size]])
-        asked, _ = model.decode(body, "benchmark")
-        requests = asked.requests
+        asked = model.decode(body, "benchmark").requests
+        requests = asked.decoded
         columns = request_columns(model.contract, requests)
-        looked = serving.look_up(requests, columns)
-        digests = looked.digests()
-        planned = plan(asked, [None] * size, digests, serving.release.version, "exact")
-        found = Found(asked, columns, looked, digests, planned).of_new()
-        vectors = model.contract.vectors(found.columns)
-        predict = serving.release.artifact.predict
+        found = state.look_up(requests, columns)
+        digests = found.digests()
+        planned = plan(asked, [None] * size, digests, state.release.version, "exact")
+        prepared = PredictionInput(asked, columns, found, digests, planned).of_new()
+        vectors = model.contract.vectors(prepared.columns)
+        predict = state.release.artifact.predict
 
         runs: dict[str, Callable[[], Any]] = {
             "decode": partial(model.decode, body, "benchmark"),
             "make columns": partial(request_columns, model.contract, requests),
-            "look up in memory": partial(serving.look_up, requests, columns),
-            "digest the rows": looked.digests,
+            "look up in memory": partial(state.look_up, requests, columns),
+            "digest the rows": found.digests,
             "predict": partial(predict, vectors),
-            "make the entries": partial(predictor.entries, serving, found, vectors, predict(vectors)),
+            "make the entries": partial(predictor.entries, state, prepared, vectors, predict(vectors)),
         }
         steps += [Step(step, size, _least(run, max(3, 500 // size)) / size) for step, run in runs.items()]
-        entries, _ = predictor.entries(serving, found, vectors, predict(vectors))
-        statement = serving.in_postgres()
+        entries, _ = predictor.entries(state, prepared, vectors, predict(vectors))
+        statement = LookupStatement(model.contract, state.pointers, previous=True)
         asking = partial(statement.arguments, requests, asked.entities)
         steps.append(await _statement("look up in Postgres", size, connection, statement.sql, asking))
-        number = await serving.number(connection)
+        number = await state.number(connection)
 
         def written(entries: Any = entries, number: int = number, size: int = size) -> list[Any]:
             fresh = ([os.urandom(16) for _ in range(size)], *entries.digests[1:])
             new = entries._replace(ids=predictor.new_ids(size), digests=fresh)
-            return ["flight_delay", serving.release.version, number, journal.now(), *new.joined()]
+            return ["flight_delay", state.release.version, number, writing.now(), *new.joined()]
 
-        steps.append(await _statement("journal in one statement", size, connection, serving.write_at_once, written))
+        steps.append(await _statement("journal in one statement", size, connection, state.write_at_once, written))
     await connection.close()
     await app.stop()
     return steps

@@ -21,14 +21,14 @@ from benchmarks.service.targets import PREDICT, Target, on_ray, write_requests
 from penstock.processes import tree
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray import environment as ray_environment
-from penstock.serving.on_ray.fast_lane import FastLane
+from penstock.serving.on_ray.bypass import Bypass
 from penstock.settings import Settings
 
 CONNECTIONS = 8
 SERVICE = ("ServeReplica", "ProxyActor", "haproxy")
 THROUGHPUT, HAPROXY = "RAY_SERVE_THROUGHPUT_OPTIMIZED", "RAY_SERVE_ENABLE_HA_PROXY"
 CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-LANE_ALONE = "benchmarks.serve.ray_switches:lane_alone"
+BYPASS_ALONE = "benchmarks.serve.ray_switches:bypass_alone"
 
 
 class Step(NamedTuple):
@@ -47,14 +47,14 @@ STEPS = (
     Step("+ HAProxy before the replica's own port", (CALLBACK,), watch=True, log=True),
     Step("+ no watching for disconnects", (CALLBACK,), log=True),
     Step("+ no log line, no splicing in HAProxy", (CALLBACK,)),
-    Step("+ the short way (`penstock/serving/on_ray/fast_lane.py`)", callback=LANE_ALONE),
-    Step("+ joined writes (`penstock/serving/on_ray/joined_writes.py`)"),
+    Step("+ the bypass (`penstock/serving/on_ray/bypass.py`)", callback=BYPASS_ALONE),
+    Step("+ write coalescing (`penstock/serving/on_ray/coalescing.py`)"),
 )
 
 
-def lane_alone() -> list[Middleware]:
-    """The short way into the replica, without joined writes."""
-    return [Middleware(FastLane)]
+def bypass_alone() -> list[Middleware]:
+    """The bypass alone, without write coalescing."""
+    return [Middleware(Bypass)]
 
 
 @click.command(epilog="Example: python -m benchmarks.serve.ray_switches --rounds 1 --seconds 2")

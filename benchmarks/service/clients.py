@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.journal.journal import journaled
-from penstock.journal.sql import READ
+from penstock.journal.reading import READ, journal_entry
 from penstock.postgres.book import Book
 
 Question = Callable[[int, int], bytes]
@@ -128,7 +127,7 @@ def lost(book: Book, given: Mapping[str, bytes], *, since: datetime) -> dict[str
     with book.connect() as connection:
         for start in range(0, len(ids), 5000):
             found = connection.execute(STORED, (ids[start : start + 5000],)).fetchall()
-            stored.update((entry.id, bytes(entry.answer)) for entry in map(journaled, found))
+            stored.update((entry.id, bytes(entry.answer)) for entry in map(journal_entry, found))
         doubled = connection.execute(
             "SELECT count(*) - count(DISTINCT (entity, asked_at, request)) FROM app.prediction"
             " WHERE id >= app.first_id(%s)",

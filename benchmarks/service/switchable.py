@@ -9,8 +9,8 @@ from ray.serve import Application
 
 from benchmarks.service.files import UNJOURNALED
 from penstock import settings
-from penstock.journal import journal
-from penstock.journal.journal import Entries
+from penstock.journal import writing
+from penstock.journal.writing import NewEntries
 from penstock.serving.deployment import Predictions
 
 LOOK_SECONDS = 0.2
@@ -29,14 +29,14 @@ class Switchable(Product):  # type: ignore[misc]
 
 async def _watch() -> None:
     off = settings.load().home / UNJOURNALED
-    write = journal.write
+    write = writing.write
     while True:
-        vars(journal)["write"] = _forget if off.exists() else write
+        vars(writing)["write"] = _forget if off.exists() else write
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _forget(_: Any, __: str, ___: Any, ____: int, entries: Entries, *seen: Sequence[Any]) -> list[Any]:
-    """What the journal says when all is well, and nothing written: see `journal_sql`."""
+async def _forget(_: Any, __: str, ___: Any, ____: int, entries: NewEntries, *seen: Sequence[Any]) -> list[Any]:
+    """Writes nothing, and returns what the statements of `penstock.journal.writing` do when all is well."""
     return [digests[:1] for digests in entries.digests] if seen else []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.columns import canonical
+from penstock.artifact.compat import TRUSTED_TYPES
 from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine
 from penstock.artifact.packing.model import model_classes
@@ -18,24 +19,6 @@ from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 
 Array = np.ndarray[Any, Any]
-ALLOWED = (
-    "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.gaussian_process.kernels.ConstantKernel",
-    "sklearn.gaussian_process.kernels.Matern",
-    "sklearn.gaussian_process.kernels.Product",
-    "sklearn.gaussian_process.kernels.RBF",
-    "sklearn.gaussian_process.kernels.Sum",
-    "sklearn.gaussian_process.kernels.WhiteKernel",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
-)
-"""Types that load besides those that skops itself trusts. Trees are checked after loading, because scikit-learn
-walks them without a look at their bounds; neighbour trees cannot be checked and are left out."""
 
 
 def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, Array]]:
@@ -76,7 +59,7 @@ def to_bytes(estimator: Any) -> bytes:
         data = _same_bytes(skops.io.dumps(estimator))
     except Exception as error:
         raise UnsupportedEstimator(f"estimator {name}", expected="what skops can store", found=str(error)) from error
-    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
+    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
     if refused:
         raise UnsupportedEstimator(f"estimator {name}", expected="only allow-listed types", found=", ".join(refused))
     return data
@@ -89,8 +72,8 @@ def from_bytes(data: bytes, name: str) -> Any:
     except ImportError:
         raise ArtifactError(name, expected="skops", found="no such package", todo="Install penstock[skops].") from None
     try:
-        refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED))
-        estimator = None if refused else skops.io.loads(data, trusted=list(ALLOWED))
+        refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+        estimator = None if refused else skops.io.loads(data, trusted=list(TRUSTED_TYPES))
     except Exception as error:
         raise ArtifactError(name, expected="a skops file inside", found=repr(error)) from error
     if refused:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from penstock.cli.compat import dagster_daemon
 from penstock.cli.dagster_graphql import GraphQL
 from penstock.cli.environment import child_environment
 from penstock.errors import PenstockError
@@ -53,18 +54,19 @@ def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> boo
     environment = child_environment(settings, code_port=port)
     workspace = ["-w", str(project.workspace)]
     web = ["-h", HOST, "-p", str(settings.dagster_port), *workspace]
+    python = (sys.executable, "-m")
     commands = {
-        CODE: ["dagster", "code-server", "start", "-h", HOST, "-p", str(port), *_target(project, definitions)],
-        WEB: ["dagster_webserver", *web, "--db-pool-max-overflow", "10"],
-        DAEMON: ["dagster._daemon", "run", *workspace],
+        CODE: [*python, "dagster", "code-server", "start", "-h", HOST, "-p", str(port), *_target(project, definitions)],
+        WEB: [*python, "dagster_webserver", *web, "--db-pool-max-overflow", "10"],
+        DAEMON: [*dagster_daemon(), "run", *workspace],
     }
     ports = {CODE: port, WEB: settings.dagster_port, DAEMON: 0}
     for part, command in commands.items():
         if not processes.running(part):
             log = log_file(settings, part)
-            run = [sys.executable, "-m", *command]
             niceness = RUN_NICENESS if part == CODE else 0
-            processes.start(part, run, log=log, env=environment, cwd=project.root, port=ports[part], niceness=niceness)
+            root = project.root
+            processes.start(part, command, log=log, env=environment, cwd=root, port=ports[part], niceness=niceness)
     _wait(settings, processes)
     return True
 

@@ -1,5 +1,7 @@
-"""One answer's two forms: what the journal keeps of it (its outcome), and the JSON in which it is given."""
+"""An answer's id, its outcome (what the journal keeps of it), and the JSON in which it is sent."""
 
+import os
+import time
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
@@ -9,12 +11,46 @@ import numpy as np
 
 Predicted = np.ndarray[Any, np.dtype[np.float64]]
 
+RANDOM_BYTES = 2048
+"""Random bytes are drawn this many at a time."""
+_COUNTERS = [f"7{count:03x}" for count in range(1 << 12)]
 
-class Maker:
-    """Makes JSON outcomes of what `Artifact.predict` gives, for the classes of a classifier, none for a regressor.
 
-    An outcome is what the journal keeps of an answer: `prediction`, `missing` (the lookups that found no row), and a
-    classifier's `probabilities`. Of equally probable classes the first wins; NaN is null.
+class Ids:
+    """Makes ids of predictions: UUIDs of version 7, increasing within the process, so their order is that of time."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._drawn = b""
+
+    def __call__(self, count: int) -> list[str]:
+        """New ids: 48 bits of milliseconds, 12 that count within one, 12 random ones for all and 48 for each."""
+        first = max(self._last + 1, time.time_ns() // 1_000_000 << 12)
+        self._last = first + count - 1
+        common, random = self._random(2).hex()[:3], self._random(6 * count).hex(",", 6).split(",")
+        made: list[str] = []
+        while (done := len(made)) < count:
+            milliseconds, begin = divmod(first + done, 1 << 12)
+            end = min(1 << 12, begin + count - done)
+            digits = f"{milliseconds:012x}"
+            same = f"{digits[:8]}-{digits[8:]}"
+            counters = zip(_COUNTERS[begin:end], random[done:], strict=False)
+            made += [f"{same}-{counter}-8{common}-{own}" for counter, own in counters]
+        return made
+
+    def _random(self, size: int) -> bytes:
+        if len(self._drawn) < size:
+            self._drawn = os.urandom(max(size, RANDOM_BYTES))
+        taken, self._drawn = self._drawn[:size], self._drawn[size:]
+        return taken
+
+
+class OutcomeEncoder:
+    """Encodes what `Artifact.predict` returns as JSON outcomes. `classes` are a classifier's, empty for a regressor.
+
+    - An outcome holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`.
+    - The first of equally probable classes wins.
+    - NaN becomes null.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -36,31 +72,31 @@ class Maker:
         return _joined(heads, lost, *labelled, b"}}")
 
 
-class Form:
-    """How answers of one release and one set of snapshots look: `id`, the outcome, then what is the same for all."""
+class AnswerForm:
+    """The JSON of answers of one release and one set of snapshots: `id`, the outcome, then what is the same for all."""
 
     def __init__(self, release: int, snapshots: bytes) -> None:
         same = b',"release":%d,"snapshots":%b,"unchanged":' % (release, snapshots)
         self._new, self._unchanged = same + b"false}", same + b"true}"
 
     def new(self, ids: Sequence[str], outcomes: Sequence[bytes]) -> list[bytes]:
-        """The JSON of n answers that were just predicted."""
+        """n answers that were just predicted."""
         return _joined(
             b'{"id":"', [id_.encode() for id_ in ids], b'",', [outcome[1:-1] for outcome in outcomes], self._new
         )
 
     def unchanged(self, id_: str, outcome: bytes) -> bytes:
-        """The JSON of the same answer when it is given again."""
+        """A stored answer, sent again."""
         return b'{"id":"%b",%b%b' % (id_.encode(), outcome[1:-1], self._unchanged)
 
 
-def again(answer: bytes) -> bytes:
-    """An answer as it is given again."""
+def repeated(answer: bytes) -> bytes:
+    """An answer as it is sent again."""
     return answer if answer.endswith(b"true}") else answer[: -len("false}")] + b"true}"
 
 
 def _joined(*parts: bytes | list[bytes]) -> list[bytes]:
-    """One text a row from what is the same for all and what each row has of its own."""
+    """One text per row: a `bytes` part is the same for all rows, a list has one text per row."""
     columns = [repeat(part) if isinstance(part, bytes) else part for part in parts]
     return list(map(b"".join, zip(*columns, strict=False)))
 

@@ -24,7 +24,7 @@ def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
 
 
 def outcomes(classes: Sequence[str], predicted: np.ndarray[Any, Any]) -> list[Outcome]:
-    """The outcomes of n rows as `Artifact.predict` gives them; the first of equally probable classes wins."""
+    """The outcomes of n rows as `Artifact.predict` returns them; the first of equally probable classes wins."""
     if not classes:
         return [Outcome(value, None) for value in predicted.tolist()]
     best = predicted.argmax(axis=1).tolist()

@@ -14,11 +14,11 @@ from penstock.artifact import load as artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
-from penstock.journal.journal import Journaled, feature_digests, journaled
 from penstock.journal.outcomes import class_names, outcomes
-from penstock.journal.sql import READ
-from penstock.lookups.found import Looked
-from penstock.lookups.statement import LookupStatement, look_up_now
+from penstock.journal.reading import READ, JournalEntry, journal_entry
+from penstock.journal.writing import feature_digests
+from penstock.lookups.look_up import look_up_now
+from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
 from penstock.releases.artifacts import ArtifactStore
@@ -63,7 +63,9 @@ class Replay:
             for _, same_origin in groupby(batch, key=_origin):
                 yield from self._replay(list(same_origin))
 
-    def _batches(self, ids: Sequence[str], since: datetime | None, model: str, limit: int) -> Iterator[list[Journaled]]:
+    def _batches(
+        self, ids: Sequence[str], since: datetime | None, model: str, limit: int
+    ) -> Iterator[list[JournalEntry]]:
         where, values = ["true"], {"ids": list(ids), "since": since, "model": model, "limit": limit or None}
         if ids:
             where.append("p.id = ANY(%(ids)s::uuid[])")
@@ -75,7 +77,7 @@ class Replay:
         with self.book.connect() as connection, connection.cursor("replay") as cursor:
             cursor.execute(sql, values)
             while records := cursor.fetchmany(BATCH):
-                yield [journaled(record) for record in records]
+                yield [journal_entry(record) for record in records]
 
     @cached_property
     def _contract_digests(self) -> dict[tuple[str, int], str]:
@@ -90,7 +92,7 @@ class Replay:
             rows += connection.execute("SELECT table_name, snapshot, physical FROM replicated.current").fetchall()
         return {(table, snapshot): physical for table, snapshot, physical in rows}
 
-    def _replay(self, batch: list[Journaled]) -> Iterator[Verdict]:
+    def _replay(self, batch: list[JournalEntry]) -> Iterator[Verdict]:
         """Replay predictions of one model, release and set of snapshots."""
         first = batch[0]
         try:
@@ -100,7 +102,7 @@ class Replay:
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
             made = outcomes(class_names(contract, model), model.predict(vectors))
-        except _Stopped as stopped:
+        except _ReplayStop as stopped:
             for one in batch:
                 yield Verdict(one.id, one.model, one.release, stopped.stage, stopped.expected, stopped.found)
             return
@@ -117,18 +119,18 @@ class Replay:
                 expected, found = _difference(expected, found)
             yield Verdict(one.id, one.model, one.release, stage, expected[:SHOWN], found[:SHOWN])
 
-    def _contract(self, one: Journaled) -> Contract:
+    def _contract(self, one: JournalEntry) -> Contract:
         contract = self.contracts.get(one.model)
         if contract is None:
-            raise _Stopped("contract", f"a contract of {one.model}", "none")
+            raise _ReplayStop("contract", f"a contract of {one.model}", "none")
         wanted = self._contract_digests.get((one.model, one.release), "")
         if wanted != contract.digest():
-            raise _Stopped(
+            raise _ReplayStop(
                 "contract", f"{wanted[:16]} of release {one.release}", f"{contract.digest()[:16]} of this code"
             )
         return contract
 
-    def _look_up(self, contract: Contract, one: Journaled, requests: Sequence[msgspec.Struct]) -> Looked:
+    def _look_up(self, contract: Contract, one: JournalEntry, requests: Sequence[msgspec.Struct]) -> LookupResult:
         snapshots = msgspec.json.decode(one.snapshots, type=dict[str, str])
         pinned = {
             table: PinnedTable(table, snapshot, self._physical.get((table, snapshot), ""))
@@ -144,7 +146,7 @@ class Replay:
         return look_up_stored(LookupStatement(contract, pinned, pinned=True), opened, requests)
 
 
-class _Stopped(Exception):
+class _ReplayStop(Exception):
     """No prediction of a batch could be made again."""
 
     def __init__(self, stage: Stage, expected: str, found: str) -> None:
@@ -156,10 +158,10 @@ def _step(stage: Stage, run: Any) -> Any:
     try:
         return run()
     except PenstockError as error:
-        raise _Stopped(stage, error.expected or error.thing, error.found or str(error)) from error
+        raise _ReplayStop(stage, error.expected or error.thing, error.found or str(error)) from error
 
 
-def _origin(one: Journaled) -> tuple[str, int, str, bytes]:
+def _origin(one: JournalEntry) -> tuple[str, int, str, bytes]:
     return one.model, one.release, one.artifact, bytes(one.snapshots)
 
 

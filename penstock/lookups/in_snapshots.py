@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 
 from penstock.contract.contract import Lookup
-from penstock.lookups.found import Looked
-from penstock.lookups.statement import LookupStatement
+from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.snapshots.store import Snapshot
 
 
 def look_up_stored(
     statement: LookupStatement, snapshots: Mapping[str, Snapshot], requests: Sequence[msgspec.Struct]
-) -> Looked:
+) -> LookupResult:
     """What n requests find in the given snapshots, by table; needs the memory of the wanted columns."""
     found = {lookup.name: _rows(lookup, snapshots[lookup.table], requests) for lookup in statement.contract.lookups}
     records = []
@@ -54,7 +53,7 @@ def _rows(lookup: Lookup, snapshot: Snapshot, requests: Sequence[msgspec.Struct]
 
 
 def _plain(value: Any) -> Any:
-    """Instants in UTC as Postgres gives them."""
+    """Instants in UTC, as asyncpg returns them."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
     return value

@@ -27,7 +27,7 @@ _BOUND_TYPES = {
     msgspec.inspect.BoolType: "bool",
     msgspec.inspect.DateType: "date",
 }
-PREVIOUS = {
+STORED_ANSWER = {
     "id": "stored.id",
     "input": "stored.input",
     "looked_up": "stored.looked_up",
@@ -36,7 +36,8 @@ PREVIOUS = {
     "made_by": "o.release",
     "snapshots": "o.snapshots",
 }
-"""The columns about the newest stored answer to what they are."""
+"""Output column -> SQL expression, for the entity's newest stored answer (`stored` is app.latest_answer, `o` its
+app.origin row)."""
 
 
 def tables_of(contract: Contract) -> list[str]:
@@ -63,9 +64,11 @@ def statement(
     previous: bool,
     pinned: bool,
 ) -> str:
-    """The statement: `fresh`, the PREVIOUS columns on demand, the wanted columns, one found flag for each of `lookups`.
+    """The lookup statement of n requests.
 
-    $1 are the entities; $2 and on the arrays of `fields_of`, all of n elements.
+    - It returns `fresh`, with `previous` the columns of STORED_ANSWER, the wanted columns, and for each of `lookups`
+      whether it found a row.
+    - $1 is the array of entities, $2 and on the arrays of `fields_of`, all of n elements.
     """
     types = bound_types(contract)
     fields = fields_of(contract)
@@ -74,7 +77,7 @@ def statement(
     selected = ["true" if pinned else unmoved([pointers[table] for table in tables_of(contract)])]
     joins = []
     if previous:
-        selected += PREVIOUS.values()
+        selected += STORED_ANSWER.values()
         model = literal(contract.model)
         joins.append(f"LEFT JOIN app.latest_answer stored ON stored.model = {model} AND stored.entity = i.entity")
         joins.append("LEFT JOIN app.origin o ON o.id = stored.origin")
@@ -97,7 +100,7 @@ def bound_types(contract: Contract) -> dict[str, str]:
 
 
 def _join(lookup: Lookup, pointer: PinnedTable, alias: str) -> str:
-    """One lookup as a lateral subquery that gives at most one row: the newest not after the as-of field."""
+    """One lookup as a lateral subquery that returns at most one row: the newest that is not after the as-of field."""
     columns = [f"t.{quoted(column.name)}" for column in lookup.columns]
     where = [f"t.{quoted(ours)} = i.{quoted(f'in_{theirs}')}" for ours, theirs in lookup.key.items()]
     order = ""
@@ -112,7 +115,7 @@ def _join(lookup: Lookup, pointer: PinnedTable, alias: str) -> str:
 
 
 def unmoved(pointers: Sequence[PinnedTable]) -> str:
-    """An expression, evaluated once per statement: whether all of these pointers are still current."""
+    """The SQL condition, evaluated once per statement, that all of these pointers are still current."""
     if not pointers:
         return "true"
     wanted = ", ".join(f"({literal(p.table)}, {literal(p.snapshot)}, {literal(p.physical)})" for p in pointers)

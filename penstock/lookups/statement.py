@@ -1,35 +1,69 @@
-"""Lookups at serving time: one Postgres statement that looks up any number of requests, from the contract alone."""
+"""Lookups at serving time: one Postgres statement that looks up any number of requests, and what they find."""
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from penstock.contract.columns import column
 from penstock.contract.contract import Contract
+from penstock.digests import digests
 from penstock.errors import PenstockError
-from penstock.lookups.found import NOTHING, Columns, Looked, Part, assembler, encode_row, member
-from penstock.lookups.sql import PREVIOUS, SESSION, bound_types, fields_of, statement, tables_of
-from penstock.postgres.pointer import PinnedTables, read_pointers
+from penstock.lookups.sql import STORED_ANSWER, bound_types, fields_of, statement, tables_of
+from penstock.postgres.pointer import PinnedTables
 
 UNDEFINED_TABLE = "42P01"
-MOST_SWITCHES = 20
+NOTHING = b"null"
+
+Columns = dict[str, np.ndarray[Any, Any]]
 
 
 class LookupFailed(PenstockError):
     """The replicated tables that a contract needs are not there, or do not stand still."""
 
 
+class LookupPart(NamedTuple):
+    """What n requests find in one lookup.
+
+    - `columns`: `lookup.column` to array.
+    - `rows`: each request's row as a member of a JSON object, see `member`.
+    - `lost`: the places of the requests that found no row.
+    """
+
+    columns: Columns
+    rows: Sequence[bytes]
+    lost: Sequence[int]
+
+
+class LookupResult(msgspec.Struct, frozen=True, gc=False):
+    """What n requests find in all lookups.
+
+    - `columns`: `lookup.column` to array.
+    - `rows`: each request's rows as one JSON object.
+    - `missing`: each request's lookups that found no row.
+    """
+
+    columns: Columns
+    rows: list[bytes]
+    missing: list[tuple[str, ...]]
+
+    def digests(self) -> list[bytes]:
+        """The 16-byte digest of each request's rows."""
+        return digests(self.rows)
+
+
 class LookupStatement:
     """The statement of one contract against the physical tables of given pointers.
 
-    It answers n requests at once: a column `fresh` that is false once a pointer has moved (so what was read is never
-    a mixture of two snapshots), then the looked-up columns, then whether each lookup found a row. With `previous`
-    it also gives the newest stored answer about each entity. `known` are lookups that it leaves out.
+    - It looks up n requests at once and returns one record for each: the column `fresh`, the looked-up columns, and
+      for each lookup whether it found a row.
+    - `fresh` is false once a pointer has moved, so what was read is never a mixture of two snapshots.
+    - `previous` adds the newest stored answer about each entity (STORED_ANSWER).
+    - `pinned` leaves `fresh` true: the tables are wanted as they were.
+    - `known` names lookups that the statement leaves out, because their parts come from elsewhere.
     """
 
     def __init__(
@@ -51,7 +85,7 @@ class LookupStatement:
                 )
         self.contract = contract
         self.snapshots = {table: pointers[table].snapshot for table in tables_of(contract)}
-        self.assemble = assembler(contract)
+        self._names_of_lookups = tuple(lookup.name for lookup in contract.lookups)
         self._fields = fields_of(contract)
         self._zoned = [name for name in self._fields if bound_types(contract)[name] == "timestamptz"]
         self._lookups = [lookup for lookup in contract.lookups if lookup.name not in known]
@@ -62,7 +96,7 @@ class LookupStatement:
         self._names = [f"{lookup.name}.{column.name}" for lookup, column in wanted]
         self._kinds = [column.kind for _, column in wanted]
         self._numbers = self._kinds.count("number")
-        self._start = 1 + len(PREVIOUS) * previous
+        self._start = 1 + len(STORED_ANSWER) * previous
         self._found = self._start + len(wanted)
         self._place = {name: self._start + index for index, name in enumerate(self._names)}
 
@@ -81,8 +115,21 @@ class LookupStatement:
             ]
         return columns
 
-    def decode(self, records: Sequence[Any], known: Mapping[str, Part] | None = None) -> Looked:
-        """The fetched records, with the parts that were left out, as what the requests found."""
+    def assemble(self, parts: Mapping[str, LookupPart], count: int) -> LookupResult:
+        """The parts of all lookups, by name, as the result of n requests."""
+        names = self._names_of_lookups
+        columns: Columns = {}
+        for name in names:
+            columns |= parts[name].columns
+        found = list(zip(*(parts[name].rows for name in names), strict=True)) if names else [()] * count
+        missing: list[tuple[str, ...]] = [()] * count
+        for name in names:
+            for place in parts[name].lost:
+                missing[place] += (name,)
+        return LookupResult(columns, [b"{%b}" % b",".join(rows) for rows in found], missing)
+
+    def decode(self, records: Sequence[Any], known: Mapping[str, LookupPart] | None = None) -> LookupResult:
+        """The result of the requests, from the fetched records and the parts of the `known` lookups."""
         parts = dict(known or {})
         start, middle = self._start, self._start + self._numbers
         matrix = np.array([record[start:middle] for record in records], dtype=np.float64).reshape(
@@ -100,10 +147,10 @@ class LookupStatement:
             ]
             found = {name: columns[name] for name in lookup.column_names()}
             lost = [at for at, row in enumerate(rows) if row is NOTHING]
-            parts[lookup.name] = Part(found, [member(lookup.name, row) for row in rows], lost)
+            parts[lookup.name] = LookupPart(found, [member(lookup.name, row) for row in rows], lost)
         return self.assemble(parts, len(records))
 
-    def decode_rows(self, rows: Sequence[bytes | str]) -> Looked:
+    def decode_rows(self, rows: Sequence[bytes | str]) -> LookupResult:
         """The same from JSON rows as the journal keeps them, to the bit."""
         documents = [msgspec.json.decode(row) for row in rows]
         columns: Columns = {}
@@ -116,52 +163,25 @@ class LookupStatement:
                 values = [None if value is None else datetime.fromisoformat(value) for value in values]
             columns[name] = column(values, kind)
         missing = [tuple(one.name for one in self._lookups if document.get(one.name) is None) for document in documents]
-        return Looked(columns, [row.encode() if isinstance(row, str) else row for row in rows], missing)
+        return LookupResult(columns, [row.encode() if isinstance(row, str) else row for row in rows], missing)
 
 
-async def look_up(
-    connection: Any, contract: Contract, requests: Sequence[msgspec.Struct], pointers: PinnedTables | None = None
-) -> tuple[Looked, dict[str, str]]:
-    """What n requests find, and the snapshot ids that were really read; `pointers` pins the physical tables.
-
-    The requests need their `asked_at`. LookupFailed where a table is not published or its pointer keeps moving.
-    """
-    for _ in range(MOST_SWITCHES):
-        current: PinnedTables = pointers if pointers is not None else await read_pointers(connection)
-        statement = LookupStatement(contract, current, pinned=pointers is not None)
-        try:
-            records = await connection.fetch(statement.sql, *statement.arguments(requests))
-        except Exception as error:
-            if pointers is None and getattr(error, "sqlstate", "") == UNDEFINED_TABLE:
-                continue
-            raise
-        if not records or records[0][0]:
-            return statement.decode(records), statement.snapshots
-    raise LookupFailed(
-        f"lookups of model {contract.model!r}",
-        expected="pointers that stand still",
-        found=f"{MOST_SWITCHES} switches in a row",
-        todo="Publish less often.",
-    )
+def member(lookup: str, row: bytes) -> bytes:
+    """A lookup's row, or NOTHING, as the member of a JSON object."""
+    return b"%b:%b" % (_encode(lookup), row)
 
 
-def look_up_now(
-    url: str, contract: Contract, requests: Sequence[msgspec.Struct], pointers: PinnedTables | None = None
-) -> tuple[Looked, dict[str, str]]:
-    """`look_up` for synchronous callers: connects to the book's URL, looks up, and hangs up."""
-    import asyncpg
-
-    async def run() -> tuple[Looked, dict[str, str]]:
-        connection = await asyncpg.connect(url, server_settings=SESSION)
-        try:
-            return await look_up(connection, contract, requests, pointers)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
+def encode_row(row: dict[str, Any]) -> bytes:
+    """A row as JSON. JSON has no infinities: they become the texts that `float` reads."""
+    if np.inf in row.values() or -np.inf in row.values():
+        row = {name: str(value) if value in (np.inf, -np.inf) else value for name, value in row.items()}
+    return _encode(row)
 
 
 def _getter(places: list[int]) -> Any:
     if len(places) == 1:
         return lambda record, place=places[0]: (record[place],)
     return itemgetter(*places)
+
+
+_encode = msgspec.json.Encoder().encode

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from penstock.artifact.file import read_header
-from penstock.journal.journal import KEEP_DAYS
+from penstock.journal.reading import KEEP_DAYS
 from penstock.postgres.book import Book
 from penstock.store_url import open_store
 

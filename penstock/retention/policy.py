@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from penstock.journal.journal import KEEP_DAYS
+from penstock.journal.reading import KEEP_DAYS
 from penstock.postgres.book import Book
 from penstock.replicated import old_tables as retention
 from penstock.replicated.layered_table import layers

@@ -11,20 +11,20 @@ from typing import Any
 from penstock.contract import registry
 from penstock.contract.contract import Contract
 from penstock.releases.artifacts import ArtifactStore
-from penstock.serving.http.exchange import Gone, Receive, Request, Response, Send
+from penstock.serving.http.exchange import ClientDisconnect, HttpRequest, HttpResponse, Receive, Send
 from penstock.serving.http.problems import Problem
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
-from penstock.serving.routes import open_inference, request_log
+from penstock.serving.routes import open_inference
 from penstock.serving.routes.routes import Routes
+from penstock.serving.routes.telemetry import log_request
 from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
-YOUNG = 50_000
-"""Objects from which on Python looks for cycles among the new ones: more than a batch makes, so that those of a batch
-are freed before they are ever looked at."""
+GC_THRESHOLD = 50_000
+"""gc generation-0 threshold, above what one batch allocates, so a batch's objects die by refcount."""
 
 log = logging.getLogger("penstock.serve")
 
@@ -45,40 +45,39 @@ class App:
     async def start(self) -> None:
         """Start watching, and wait a little for the first look at the book."""
         gc.freeze()
-        gc.set_threshold(YOUNG)
+        gc.set_threshold(GC_THRESHOLD)
         self._tasks = [asyncio.create_task(self.watcher.run())]
         for model in self.models.values():
-            model.line.start()
+            model.start()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
 
     async def stop(self) -> None:
-        """Stop all that start() started."""
+        """Stop everything that start() started."""
         for task in self._tasks:
             task.cancel()
         await self._routes.stop()
-        await asyncio.gather(
-            *self._tasks, *(model.line.stop() for model in self.models.values()), return_exceptions=True
-        )
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(model.stop() for model in self.models.values()), return_exceptions=True)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            request = Request(scope, receive)
+            request = HttpRequest(scope, receive)
             began = time.perf_counter()
             try:
                 response = await self._routes(request)
             except Problem as problem:
                 response = _answer(problem, request)
-            except Gone:
+            except ClientDisconnect:
                 return
             except Exception:
                 log.exception("request %s failed", request.id)
                 response = _answer(Problem(500, "internal", "The service failed; its log says why."), request)
             await response.send(request, send)
-            request_log.write(request, response.status, len(response.body), began)
+            log_request(request, response.status, len(response.body), began)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         steps: dict[str, Callable[[], Awaitable[None]]] = {"startup": self.start, "shutdown": self.stop}
@@ -88,7 +87,7 @@ class App:
             await send({"type": f"lifespan.{name}.complete"})
 
 
-def _answer(problem: Problem, request: Request) -> Response:
+def _answer(problem: Problem, request: HttpRequest) -> HttpResponse:
     if f"{request.path}/".startswith(f"{open_inference.PREFIX}/"):
         return open_inference.failed(problem)
-    return Response(problem.body(request.id), status=problem.status, kind=PROBLEM, headers=problem.headers)
+    return HttpResponse(problem.body(request.id), status=problem.status, kind=PROBLEM, headers=problem.headers)

@@ -6,7 +6,7 @@ import uvicorn
 
 from penstock import settings
 from penstock.serving.app import App
-from penstock.serving.routes import request_log
+from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import book_url
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--book", choices=("test", "prod"), default="prod")
     options = parser.parse_args()
     found = settings.load()
-    request_log.to_stderr()
+    log_to_stderr()
     uvicorn.run(
         App(found, book_url(found, options.book)),
         host="127.0.0.1",

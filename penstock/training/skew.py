@@ -12,7 +12,7 @@ import pyarrow as pa
 from penstock.contract.columns import request_columns
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
-from penstock.lookups.statement import look_up_now
+from penstock.lookups.look_up import look_up_now
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Snapshot
 from penstock.training.frame import training_rows

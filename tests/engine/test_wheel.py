@@ -36,7 +36,7 @@ NEEDED = (
     "releases/card.html",
     "scaffold/rendered/Makefile.jinja",
     "scaffold/template.tar.xz",
-    "serving/on_ray/without/pandas.py",
+    "serving/on_ray/import_stubs/pandas.py",
     "serving/routes/page.html",
 )
 ASK = f"""

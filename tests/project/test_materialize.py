@@ -9,7 +9,7 @@ import pytest
 
 from assets.definitions import defs
 from penstock.declare.discovery import declared
-from penstock.lookups.statement import look_up_now
+from penstock.lookups.look_up import look_up_now
 from penstock.postgres.urls import open_books
 from penstock.releases.ledger import current, ledger, rollback
 from tests.example import MONTH, Example

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact import compat
 from penstock.artifact.packing.model import sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
 from penstock.artifact.program import Op
@@ -47,7 +48,7 @@ def _column_transformer(builder: ProgramBuilder, transformer: Any, block: Block)
     made: list[Column] = []
     weights = transformer.transformer_weights or {}
     for name, part, _ in transformer.transformers_:
-        places = transformer._transformer_to_input_indices[name]
+        places = compat.INPUT_PLACES.of(transformer)[name]
         if (isinstance(part, str) and part == "drop") or len(places) == 0:
             continue
         taken = [block.columns[at] for at in places]
@@ -89,7 +90,7 @@ def _fills(imputer: Any) -> list[Any]:
     statistics = imputer.statistics_
     keep = imputer.keep_empty_features
     return [
-        None if not keep and _is_missing(value) else np.asarray([value]).astype(imputer._fill_dtype)[0]
+        None if not keep and _is_missing(value) else np.asarray([value]).astype(compat.FILL_DTYPE.of(imputer))[0]
         for value in statistics
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact import compat
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
 from penstock.artifact.program import Op
 
@@ -74,7 +75,7 @@ def ordinal(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
     for at, (column, categories) in enumerate(zip(block.columns, encoder.categories_, strict=True)):
         slot, places = codes(builder, encoder, column, categories, encoder.handle_unknown == "error")
         grouping = _grouping(encoder, at, len(categories))
-        missing = encoder._missing_indices.get(at)
+        missing = compat.MISSING_PLACES.of(encoder).get(at)
         unknown = encoder.unknown_value if encoder.handle_unknown == "use_encoded_value" else 0
         table = [
             unknown if place is None else encoder.encoded_missing_value if place == missing else grouping[place]
@@ -88,19 +89,19 @@ def ordinal(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
 def one_hot(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
     """OneHotEncoder: dropped, infrequent and unknown categories as it treats them."""
     _check_dtype(encoder)
-    dropped = encoder._drop_idx_after_grouping
+    dropped = compat.DROPPED.of(encoder)
     made: list[Column] = []
     for at, (column, categories) in enumerate(zip(block.columns, encoder.categories_, strict=True)):
         slot, places = codes(builder, encoder, column, categories, encoder.handle_unknown == "error")
         grouping = _grouping(encoder, at, len(categories))
-        infrequent = encoder._infrequent_indices[at] if encoder._infrequent_enabled else None
+        infrequent = compat.INFREQUENT.of(encoder)[at] if compat.GROUPS_INFREQUENT.of(encoder) else None
         grouped = encoder.handle_unknown in ("infrequent_if_exist", "warn") and infrequent is not None
         unknown = grouping[infrequent[0]] if grouped and infrequent is not None else None
         hot = [unknown if place is None else grouping[place] for place in places]
         drop = None if dropped is None else dropped[at]
         if drop is not None:
             hot = [None if h is None or h == drop else h - (h > drop) for h in hot]
-        width = int(encoder._n_features_outs[at])
+        width = int(compat.WIDTHS.of(encoder)[at])
         if width == 0:
             continue
         start = builder.constants([-1 if h is None else h for h in hot])
@@ -126,7 +127,7 @@ def target(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
 
 def _grouping(encoder: Any, at: int, count: int) -> list[int]:
     """The output of each category once infrequent ones are grouped; a missing one may be left out at the end."""
-    mapping = encoder._default_to_infrequent_mappings[at] if encoder._infrequent_enabled else None
+    mapping = compat.TO_INFREQUENT.of(encoder)[at] if compat.GROUPS_INFREQUENT.of(encoder) else None
     if mapping is None:
         return list(range(count))
     grouped = [int(value) for value in mapping]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact import compat
 from penstock.artifact.file import NODE
 from penstock.artifact.packing.encoders import ordinal
 from penstock.artifact.packing.model import Model
@@ -23,30 +24,32 @@ def pack_hist(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """The sum of a baseline and one leaf value per iteration and class, in float64 on the columns as they are."""
     columns = _encoded(builder, estimator, block)
     slots = np.array([column.slot for column in columns], dtype=np.uint32)
-    predictors = [predictor for stage in estimator._predictors for predictor in stage]
+    predictors = [predictor for stage in compat.PREDICTORS.of(estimator) for predictor in stage]
     roots = np.cumsum([0, *(len(predictor.nodes) for predictor in predictors)], dtype=np.int64)
     nodes = np.empty(roots[-1], dtype=NODE)
     bitsets: list[Array] = []
     for predictor, first, end in zip(predictors, roots[:-1], roots[1:], strict=True):
         _fill(nodes[first:end], estimator, predictor, slots, sum(map(len, bitsets)))
         bitsets.append(predictor.raw_left_cat_bitsets)
-    base = np.zeros(estimator.n_trees_per_iteration_) + estimator._baseline_prediction.ravel()
+    base = np.zeros(estimator.n_trees_per_iteration_) + compat.BASELINE.of(estimator).ravel()
     arrays = {"nodes": nodes, "roots": roots, "base": base.astype(np.float64)}
     if any(map(len, bitsets)):
         arrays["bitsets"] = np.ascontiguousarray(np.concatenate([b for b in bitsets if len(b)]), dtype=np.uint32)
-    link = _LINKS.get(type(estimator._loss.link).__name__)
+    name = type(compat.HIST_LINK.of(estimator)).__name__
+    link = _LINKS.get(name)
     if link is None:
-        raise unsupported(estimator, f"a link of {', '.join(_LINKS)}", type(estimator._loss.link).__name__)
+        raise unsupported(estimator, f"a link of {', '.join(_LINKS)}", name)
     return Model("trees", "classifier" if hasattr(estimator, "classes_") else "regressor", link, arrays)
 
 
 def _encoded(builder: ProgramBuilder, estimator: Any, block: Block) -> list[Number]:
     """The columns as the predictors number them: the encoded categories first, then the numbers."""
-    if estimator._preprocessor is None:
+    preprocessor = compat.PREPROCESSOR.of(estimator)
+    if preprocessor is None:
         return builder.numbers(estimator, block)
     categorical = np.flatnonzero(estimator.is_categorical_)
     rest = np.flatnonzero(~estimator.is_categorical_)
-    encoder = estimator._preprocessor.named_transformers_["encoder"]
+    encoder = preprocessor.named_transformers_["encoder"]
     codes: list[Column] = []
     if len(categorical):
         codes = ordinal(builder, encoder, Block([block.columns[at] for at in categorical], sparse=False)).columns
@@ -56,9 +59,9 @@ def _encoded(builder: ProgramBuilder, estimator: Any, block: Block) -> list[Numb
 
 def _check_known(estimator: Any, encoder: Any) -> None:
     """Every code must be known to the bins: then unknown and missing are both NaN, and a code is left or right."""
-    known, places = estimator._bin_mapper.make_known_categories_bitsets()
+    known, places = compat.KNOWN_CATEGORIES.of(estimator)()
     for at, categories in enumerate(encoder.categories_):
-        codes = np.arange(len(categories) - (at in encoder._missing_indices))
+        codes = np.arange(len(categories) - (at in compat.MISSING_PLACES.of(encoder)))
         if not np.all(known[places[at], codes >> 5] >> (codes & 31).astype(np.uint32) & 1):
             raise unsupported(estimator, "bins that know every category of the encoder")
 

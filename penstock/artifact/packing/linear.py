@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from penstock.artifact import compat
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
 from penstock.artifact.program import Link
@@ -34,7 +35,7 @@ def _link(estimator: Any) -> tuple[Literal["classifier", "regressor"], Link]:
     if name in _REGRESSORS:
         return "regressor", Link.IDENTITY
     if name in _GLMS:
-        identity = type(estimator._base_loss.link).__name__ == "IdentityLink"
+        identity = type(compat.GLM_LINK.of(estimator)).__name__ == "IdentityLink"
         return "regressor", Link.IDENTITY if identity else Link.LOG
     binary = len(estimator.classes_) <= 2
     if name == "LogisticRegression":

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact import compat
 from penstock.artifact.file import NODE
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
@@ -22,7 +23,7 @@ def pack_forest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     classifier = hasattr(estimator, "classes_")
     if estimator.n_outputs_ != 1:
         raise unsupported(estimator, "one output", f"{estimator.n_outputs_}")
-    allow_nan = bool(members[0]._support_missing_values(np.zeros((1, 1))))
+    allow_nan = bool(compat.ALLOWS_NAN.of(members[0])(np.zeros((1, 1))))
     slots = _as_float32(builder, estimator, block, allow_nan=allow_nan)
     outputs = int(estimator.n_classes_) if classifier else 1
     nodes, roots = _nodes(trees, slots)
@@ -47,7 +48,7 @@ def pack_boosted(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
     constant = name == "DummyRegressor" or (name == "DummyClassifier" and start.strategy in ("prior", "most_frequent"))
     if not constant and not (isinstance(start, str) and start == "zero"):
         raise unsupported(estimator, "a constant start (init=None or 'zero')", repr(start))
-    base = estimator._raw_predict_init(np.zeros((1, estimator.n_features_in_), dtype=np.float32))[0]
+    base = compat.START.of(estimator)(np.zeros((1, estimator.n_features_in_), dtype=np.float32))[0]
     slots = _as_float32(builder, estimator, block, allow_nan=False)
     trees = [member.tree_ for member in estimator.estimators_.ravel()]
     nodes, roots = _nodes(trees, slots)

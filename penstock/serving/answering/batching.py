@@ -1,192 +1,163 @@
-"""A natural batcher: requests that wait together go together, each batch over one of a few Postgres connections."""
+"""Natural batching: the calls that wait together are answered together, as one batch over one Postgres connection."""
 
 import asyncio
-import logging
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
-import asyncpg
 import msgspec
 
-from penstock.lookups.connection import SECONDS, connect
-from penstock.serving.answering.decoding import Asked
-from penstock.serving.http.problems import Problem, unavailable
+from penstock.serving.answering.decoding import Requests, concatenated
+from penstock.serving.http.problems import Problem
 
 LANES = 1
-"""Connections for what fits into one batch: with two, fewer share a statement and a commit, and all get slower."""
-TURNS = 2
-"""Of the event loop before the first of an idle lane goes: those whose bytes have arrived as well go with it."""
+"""Lanes (each one task with one connection) for short calls. With two, fewer calls share a statement and a commit, and
+all get slower."""
+YIELDS = 2
+"""An idle lane yields to the event loop this often before it takes a batch, so that calls whose bytes have already
+arrived join it."""
 LONG_LANES = 3
-"""Connections for the pieces of long arrays: enough that Python works while Postgres does."""
+"""Lanes for the pieces of long arrays: enough that Python works while Postgres does."""
 SHORT = 250
-"""Rows of one batch of the short ones, and of the largest array that goes with them."""
+"""Most rows of a batch of short calls, and of one short call."""
 PIECE = 500
-"""Rows of one batch of a long array: small enough that a replica answers others in between, large enough that what
-every batch costs is little beside its rows."""
-SECONDS_PER_ROW = 0.001
-
-# The last is what asyncpg says where a server dies in the middle of an operation: the connection is of no more use.
-_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-
-log = logging.getLogger("penstock.serve")
+"""Rows of a piece of a long array: small enough that a replica answers others in between, large enough that what every
+batch costs is little beside its rows."""
 
 
-class Waiting(msgspec.Struct, gc=False):
-    """A piece of one HTTP request, and where its answers go. `first` is the place of the piece in the array."""
+class Call(msgspec.Struct, gc=False):
+    """The requests of one HTTP request, or of the piece of its array that begins at `first`, and their answers."""
 
-    asked: Asked
+    requests: Requests
     answers: asyncio.Future[list[bytes]]
-    many: bool = False
+    is_array: bool = False
     first: int = 0
 
 
-Work = Callable[[Any, list[Waiting]], Awaitable[None]]
-"""Answers all that wait, through a connection: sets the result or exception of each `answers`."""
+class Batch:
+    """The requests of several calls as one list, and the answers so far.
+
+    `open` are the requests that have no answer yet; a position is a place in it.
+    """
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._calls = calls
+        self.open = concatenated([call.requests for call in calls])
+        self._count = self.open.size
+        self._places: Sequence[int] = range(self._count)
+        self._answers: dict[int, bytes] = {}
+
+    def answer(self, answers: Mapping[int, bytes]) -> None:
+        """Fill in answers by position."""
+        places = self._places
+        self._answers |= answers if isinstance(places, range) else {places[at]: one for at, one in answers.items()}
+
+    def call_of(self, position: int) -> tuple[Call, int]:
+        """The call that an open request belongs to, and its place among the requests of the call."""
+        ends = list(accumulate(call.requests.size for call in self._calls))
+        place = self._places[position]
+        at = bisect_right(ends, place)
+        return self._calls[at], place - ends[at] + self._calls[at].requests.size
+
+    def deliver(self) -> None:
+        """Hand the answers to the calls that still wait."""
+        end = 0
+        for call in self._calls:
+            begin, end = end, end + call.requests.size
+            if not call.answers.done():
+                call.answers.set_result([self._answers[place] for place in range(begin, end)])
+
+    def close_answered(self) -> bool:
+        """Close the requests that are answered or whose call no longer waits; returns whether any is left open."""
+        if len(self._answers) == self._count:
+            return False
+        waits = [not call.answers.done() for call in self._calls for _ in range(call.requests.size)]
+        left = [at for at, place in enumerate(self._places) if place not in self._answers and waits[place]]
+        self._places, self.open = [self._places[at] for at in left], self.open.at(left)
+        return bool(left)
 
 
-class Queue:
-    """Who waits for a lane. `most` are the rows of a batch."""
+class CallQueue:
+    """The calls that wait for a lane. `most` is the number of rows that a batch may have."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._waiting: deque[Waiting] = deque()
+        self._calls: deque[Call] = deque()
         self._arrived = asyncio.Event()
 
-    def put(self, waiting: Waiting) -> None:
-        """Let one more wait."""
-        self._waiting.append(waiting)
+    def put(self, requests: Requests, *, is_array: bool, first: int = 0) -> asyncio.Future[list[bytes]]:
+        """Add a call; returns the future of its answers."""
+        answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._calls.append(Call(requests, answers, is_array, first))
         self._arrived.set()
+        return answers
 
-    async def take(self) -> list[Waiting]:
-        """All that wait and fit into one batch; at least one, unless the clients have gone."""
-        while not self._waiting:
+    async def take(self) -> list[Call]:
+        """All waiting calls that fit into one batch; at least one, unless the clients have gone."""
+        while not self._calls:
             self._arrived.clear()
             await self._arrived.wait()
-            for _ in range(TURNS):
+            for _ in range(YIELDS):
                 await asyncio.sleep(0)
-        batch: list[Waiting] = []
+        batch: list[Call] = []
         rows = 0
-        while self._waiting and (not batch or rows + self._waiting[0].asked.size <= self._most):
-            waiting = self._waiting.popleft()
-            if not waiting.answers.done():  # the client may have gone
-                batch.append(waiting)
-                rows += waiting.asked.size
+        while self._calls and (not batch or rows + self._calls[0].requests.size <= self._most):
+            call = self._calls.popleft()
+            if not call.answers.done():  # the client may have gone
+                batch.append(call)
+                rows += call.requests.size
         return batch
 
-    def clear(self) -> list[Waiting]:
-        """All that wait, who wait no more."""
-        waited = list(self._waiting)
-        self._waiting.clear()
-        return waited
+    def fail(self, problem: Problem) -> None:
+        """Refuse all waiting calls."""
+        refuse(self._calls, problem)
+        self._calls.clear()
 
 
-class Line:
-    """Two queues, each before its lanes, one of which is a connection. While all are busy arrivals wait; a free lane
-    takes all that wait. Long arrays have lanes of their own, so that nobody waits for the whole of one."""
+class Batcher:
+    """The queue of short calls, and the queue of the pieces of long arrays, so that nobody waits for a whole one."""
 
-    def __init__(self, url: str, work: Work) -> None:
-        self._url = url
-        self._work = work
-        self._short, self._long = Queue(SHORT), Queue(PIECE)
-        self._lanes: list[asyncio.Task[None]] = []
+    def __init__(self) -> None:
+        self._short, self._long = CallQueue(SHORT), CallQueue(PIECE)
 
-    def start(self) -> None:
-        """Open the lanes; each connects when it is needed for the first time."""
-        queues = [*[self._short] * LANES, *[self._long] * LONG_LANES]
-        self._lanes = [asyncio.create_task(self._lane(queue)) for queue in queues]
+    def queues(self) -> list[CallQueue]:
+        """The queue of each lane."""
+        return [*[self._short] * LANES, *[self._long] * LONG_LANES]
 
-    async def stop(self) -> None:
-        """Close the lanes."""
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+    async def answers(self, requests: Requests, *, is_array: bool) -> list[bytes]:
+        """The answers to one HTTP request, in order; Problem if it is refused or cannot be answered now.
 
-    async def ask(self, asked: Asked, *, many: bool = False) -> list[bytes]:
-        """The answers to one HTTP request, in order; Problem where it is refused or cannot be answered now.
-
-        A long array goes in pieces, LONG_LANES at a time, so that other arrays get their turn between them. Where a
-        piece fails the whole fails; what was answered before stays journaled, and is the stored answer when it is
-        asked again.
+        - A long array goes in pieces, LONG_LANES at a time, so that other arrays get their turn in between.
+        - If a piece fails, the whole fails. What was answered before stays journaled: it is the stored answer when the
+          same is posted again.
         """
-        if asked.size <= SHORT:
-            return await _wait(self._short, asked, many, 0)
-        given: list[bytes] = []
-        under_way: deque[asyncio.Future[list[bytes]]] = deque()
+        if requests.size <= SHORT:
+            return await self._short.put(requests, is_array=is_array)
+        answers: list[bytes] = []
+        in_progress: deque[asyncio.Future[list[bytes]]] = deque()
         try:
-            for first in range(0, asked.size, PIECE):
-                if len(under_way) == LONG_LANES:
-                    given += await under_way.popleft()
-                under_way.append(_wait(self._long, asked.part(first, first + PIECE), many, first))
-            for piece in under_way:
-                given += await piece
+            for first in range(0, requests.size, PIECE):
+                if len(in_progress) == LONG_LANES:
+                    answers += await in_progress.popleft()
+                piece = requests.part(first, first + PIECE)
+                in_progress.append(self._long.put(piece, is_array=is_array, first=first))
+            for piece_answers in in_progress:
+                answers += await piece_answers
         finally:
-            for piece in under_way:
-                if not piece.cancel():
-                    piece.exception()
-        return given
+            for piece_answers in in_progress:
+                if not piece_answers.cancel():
+                    piece_answers.exception()
+        return answers
 
-    async def _lane(self, queue: Queue) -> None:
-        connection = None
-        try:
-            while True:
-                if batch := await queue.take():
-                    connection = await self._go(connection, batch)
-        finally:
-            if connection is not None:
-                connection.terminate()
-
-    async def _go(self, connection: Any, batch: list[Waiting]) -> Any:
-        rows = sum(waiting.asked.size for waiting in batch)
-        try:
-            async with asyncio.timeout(SECONDS + rows * SECONDS_PER_ROW):
-                if connection is None or connection.is_closed():
-                    connection = await connect(self._url)
-                await self._work(connection, batch)
-        except Exception as error:
-            lost = isinstance(error, _LOST) or _is_away(error)
-            if lost and not isinstance(error, asyncpg.DataError):
-                if connection is not None:
-                    connection.terminate()
-                connection = None
-                away = unavailable("book-away", "The book's Postgres does not answer; no prediction was made.")
-                _fail(batch, away)
-                if isinstance(error, TimeoutError):  # who waits behind a hung server has waited as long
-                    _fail([*self._short.clear(), *self._long.clear()], away)
-            elif len(batch) > 1:  # one of them is at fault: ask for each alone
-                for waiting in batch:
-                    if not waiting.answers.done():
-                        connection = await self._go(connection, [waiting])
-            else:
-                log.exception("a prediction failed", exc_info=error)
-                _fail(batch, _problem(error))
-        return connection
+    def fail(self, problem: Problem) -> None:
+        """Refuse all waiting calls."""
+        for queue in (self._short, self._long):
+            queue.fail(problem)
 
 
-def _wait(queue: Queue, asked: Asked, many: bool, first: int) -> asyncio.Future[list[bytes]]:
-    answers: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-    queue.put(Waiting(asked, answers, many, first))
-    return answers
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether Postgres ends, refuses or runs out of connections (classes 08, 53, 57)."""
-    return getattr(error, "sqlstate", None) is not None and str(getattr(error, "sqlstate", ""))[:2] in {
-        "08",
-        "53",
-        "57",
-    }
-
-
-def _problem(error: Exception) -> Problem:
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, asyncpg.PostgresError):
-        return unavailable("book-refuses", "The book cannot look up or journal; no prediction was given.", 5)
-    return Problem(500, "internal", "The service failed; its log says why.")
-
-
-def _fail(batch: list[Waiting], problem: Problem) -> None:
-    for waiting in batch:
-        if not waiting.answers.done():
-            waiting.answers.set_exception(problem)
+def refuse(calls: Iterable[Call], problem: Problem) -> None:
+    """Refuse the calls that still wait."""
+    for call in calls:
+        if not call.answers.done():
+            call.answers.set_exception(problem)

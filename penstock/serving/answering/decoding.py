@@ -1,4 +1,4 @@
-"""Posted JSON to decoded requests of one contract; what cannot be accepted becomes a problem that names the field."""
+"""Decodes posted JSON to requests of one contract; what cannot be accepted is a Problem that names the field."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
@@ -17,11 +17,16 @@ MOST_REQUESTS = 10_000
 LARGEST_INTEGER = 2**63
 
 
-class Asked(NamedTuple):
-    """n questions by column: requests with their `asked_at` filled in, also as JSON, the digests of what was posted and
-    of what is asked about, and the id of the HTTP request of each."""
+class Requests(NamedTuple):
+    """n requests by column.
 
-    requests: list[Any]
+    - `decoded`: the requests with their `asked_at` filled in; `texts`: the same as JSON.
+    - `inputs`: digests of what was posted, that is before `asked_at` was filled in.
+    - `entities`: digests of the fields that say what the request is about.
+    - `request_ids`: the id of the HTTP request that each came with.
+    """
+
+    decoded: list[Any]
     asked_at: list[datetime]
     texts: list[bytes]
     inputs: list[bytes]
@@ -30,21 +35,30 @@ class Asked(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many questions these are."""
-        return len(self.requests)
+        """The number of requests."""
+        return len(self.decoded)
 
-    def part(self, first: int, end: int) -> "Asked":
-        """Those from `first` up to `end`."""
-        return Asked._make(column[first:end] for column in self)
+    def part(self, first: int, end: int) -> "Requests":
+        """The requests from `first` up to `end`."""
+        return Requests._make(column[first:end] for column in self)
 
-    def at(self, places: Sequence[int]) -> "Asked":
-        """Those at some places."""
-        return Asked._make([column[place] for place in places] for column in self)
+    def at(self, places: Sequence[int]) -> "Requests":
+        """The requests at some places."""
+        return Requests._make([column[place] for place in places] for column in self)
 
 
-def together(asked: Sequence[Asked]) -> Asked:
-    """The questions of all, one after the other."""
-    return asked[0] if len(asked) == 1 else Asked._make(list(chain(*columns)) for columns in zip(*asked, strict=True))
+def concatenated(parts: Sequence[Requests]) -> Requests:
+    """The requests of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Requests._make(list(chain(*columns)) for columns in zip(*parts, strict=True))
+
+
+class Body(NamedTuple):
+    """A decoded body: its requests, and whether they came as an array."""
+
+    requests: Requests
+    is_array: bool
 
 
 class Decoder:
@@ -63,13 +77,13 @@ class Decoder:
         self._entity_of = _fields_of_entity(contract)
         self._asked_at_of = attrgetter(contract.asked_at)
 
-    def __call__(self, body: bytes, request_id: str) -> tuple[Asked, bool]:
-        """The requests of a body, and whether it was an array; Problem (400, 422) for what is no such body."""
+    def __call__(self, body: bytes, request_id: str) -> Body:
+        """Decode a body; Problem 400 if it is no JSON, 422 if it is not what the contract declares."""
         if not body:
             raise Problem(400, "empty-body", "body: expected a JSON object or an array of objects, found nothing")
-        many = body.lstrip()[:1] == b"["
+        is_array = body.lstrip()[:1] == b"["
         try:
-            posted = self._many.decode(body) if many else [self._one.decode(body)]
+            posted = self._many.decode(body) if is_array else [self._one.decode(body)]
         except msgspec.ValidationError as error:
             raise invalid(body, error) from None
         except RecursionError:
@@ -78,32 +92,33 @@ class Decoder:
             raise Problem(400, "invalid-json", f"body: expected JSON in UTF-8, found {error.reason}") from None
         except (msgspec.DecodeError, ValueError) as error:
             raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
-        return self.asked(posted, request_id, many=many, odd=b"\\u0000" in body), many
+        # Only the escape \\u0000 can put a U+0000 into a text.
+        return Body(self.requests(posted, request_id, is_array=is_array, check_texts=b"\\u0000" in body), is_array)
 
-    def asked(self, posted: list[Any], request_id: str, *, many: bool, odd: bool = True) -> Asked:
-        """Decoded requests as Asked; Problem 422 for values that no database column could hold."""
-        for check, of_field, name in self._checks if odd else self._numeric_checks:
+    def requests(self, posted: list[Any], request_id: str, *, is_array: bool, check_texts: bool = True) -> Requests:
+        """Decoded requests as Requests; Problem 422 for values that no database column could hold."""
+        for check, of_field, name in self._checks if check_texts else self._numeric_checks:
             if fault := check(map(of_field, posted)):
                 index, expected, found = fault
-                raise refused(Fault(f"{f'$[{index}]' if many else '$'}.{name}", expected, found))
+                raise refused(Fault(f"{f'$[{index}]' if is_array else '$'}.{name}", expected, found))
         texts = [_encode(request) for request in posted]
         inputs = digests(texts)
         entities = digests(map(_encode, map(self._entity_of, posted))) if self._entity_of else inputs
         times = list(map(self._asked_at_of, posted))
-        requests, now = list(posted), self._now()
+        decoded, now = list(posted), self._now()
         same = times[0] is not None and times[0].tzinfo is not None and times.count(times[0]) == len(times)
         for place, asked_at in () if same else enumerate(times):
             if asked_at is None:
                 times[place] = now
-                requests[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: now})
-                texts[place] = _encode(requests[place])
+                decoded[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: now})
+                texts[place] = _encode(decoded[place])
             elif asked_at.tzinfo is None:
                 times[place] = asked_at.replace(tzinfo=UTC)
-        return Asked(requests, times, texts, inputs, entities, [request_id] * len(posted))
+        return Requests(decoded, times, texts, inputs, entities, [request_id] * len(posted))
 
 
 def _text(values: Iterable[str | None]) -> tuple[int, str, str] | None:
-    """The first that no column holds: its place, what was expected and what was found."""
+    """The first value that no database column holds: its place, what was expected and what was found."""
     for place, value in enumerate(values):
         if value is not None and "\0" in value:
             return place, "text without the character U+0000", "it"
@@ -125,7 +140,7 @@ def _time(values: Iterable[date | None]) -> tuple[int, str, str] | None:
 
 
 def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
-    """What gives the declared fields that say what is asked about; None where they all do."""
+    """The function that returns a request's entity fields; None if these are all of its fields."""
     if len(contract.entity) == 1:
         return lambda request: (getattr(request, contract.entity[0]),)
     return attrgetter(*contract.entity) if contract.entity else None

@@ -1,4 +1,4 @@
-"""From waiting requests to journaled answers: one lookup, one predict and one journal write for all of a batch."""
+"""From a batch to journaled answers: one lookup, one predict and one journal write for all of its requests."""
 
 import asyncio
 import time
@@ -8,218 +8,220 @@ from typing import Any, NamedTuple, Self
 
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract, Lookup
-from penstock.journal import journal
-from penstock.journal.answers import Form, Predicted, again
-from penstock.journal.journal import Entries
-from penstock.lookups.found import Columns, Looked
-from penstock.lookups.sql import PREVIOUS
-from penstock.lookups.statement import UNDEFINED_TABLE
+from penstock.journal import writing
+from penstock.journal.answers import AnswerForm, Ids, Predicted, repeated
+from penstock.journal.writing import JournalLag, NewEntries
+from penstock.lookups.sql import STORED_ANSWER
+from penstock.lookups.statement import UNDEFINED_TABLE, Columns, LookupResult
 from penstock.postgres.pointer import Pointers, read_pointers
-from penstock.serving.answering.batch import Questions
-from penstock.serving.answering.batching import Waiting
-from penstock.serving.answering.decoding import Asked
-from penstock.serving.answering.ids import Ids
-from penstock.serving.answering.journal_lag import JournalLag
-from penstock.serving.answering.refusals import refusal, without_row
-from penstock.serving.answering.serving import Serving
-from penstock.serving.answering.unchanged import Plan, Stored, plan
-from penstock.serving.http.problems import unavailable
+from penstock.serving.answering.batching import Batch, Call
+from penstock.serving.answering.decoding import Requests
+from penstock.serving.answering.plan import Plan, StoredAnswer, plan, refusal, without_row
+from penstock.serving.answering.state import ServingState
 
-MOST_ROUNDS = 50
 REMEMBERED = 20_000
-MANY = 100
-"""Rows from which on predicting them is timed."""
+TIMED_ROWS = 100
+"""The predictions of so many rows or more are timed."""
 LONG_SECONDS = 0.005
-"""What the event loop may wait for many. Where that is not enough they go to a thread, which costs more in all."""
+"""The event loop may wait so long for predictions. Longer ones go to a thread, which costs more in all."""
 
 
-class Found(NamedTuple):
-    """What is known about n questions before they are predicted."""
+class PredictionInput(NamedTuple):
+    """What is known about n requests before they are predicted. `digests` are of the looked-up rows."""
 
-    asked: Asked
+    requests: Requests
     columns: Columns
-    looked: Looked
+    found: LookupResult
     digests: Sequence[bytes]
-    planned: Plan
+    plan: Plan
 
     def of_new(self) -> Self:
-        """Those which have to be predicted, with the looked-up columns among theirs."""
-        asked, columns, looked, digests, planned = self
-        columns = columns | looked.columns
+        """The requests that have to be predicted; their columns include the looked-up ones."""
+        requests, columns, found, digests, planned = self
+        columns = columns | found.columns
         new = planned.new
-        if len(new) != asked.size:
-            asked, digests = asked.at(new), [digests[place] for place in new]
-            rows, missing = [looked.rows[place] for place in new], [looked.missing[place] for place in new]
+        if len(new) != requests.size:
+            requests, digests = requests.at(new), [digests[place] for place in new]
+            rows, missing = [found.rows[place] for place in new], [found.missing[place] for place in new]
             columns = {name: values[new] for name, values in columns.items()}
-            looked = Looked({}, rows, missing)
-        return self._replace(asked=asked, columns=columns, looked=looked, digests=digests)
+            found = LookupResult({}, rows, missing)
+        return self._replace(requests=requests, columns=columns, found=found, digests=digests)
 
 
 class Predictor:
-    """Answers batches for one model. `serving` gives what it is served from; `moved` hears of new pointers.
+    """Answers batches for one model. There are two ways to the same answers:
 
-    There are two ways to the same answers. At once: look up in memory, predict, and let one statement journal what is
-    new and give the stored answer where it is not. Seen: first look up in Postgres, with the stored answers. The first
-    costs one round trip; the second is for tables that are not in memory, for questions that were just asked (an
-    unchanged one is then not predicted), and for several different questions about one entity.
+    - At once: look up in memory, predict, and let one statement journal the new answers and return the stored one where
+      nothing has changed. This costs one round trip.
+    - After a lookup: look up in Postgres, together with the stored answers, then predict and journal. This is for
+      tables that are not in memory, for requests that were just answered (an unchanged one is then not predicted), and
+      for several different requests about one entity.
     """
 
-    def __init__(self, contract: Contract, serving: Callable[[], Serving], moved: Callable[[Pointers], None]) -> None:
+    def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._serving = serving
-        self._moved = moved
         self.lag = JournalLag()
         self.new_ids = Ids()
         self._relaxed = contract.journal == "relaxed"
         self._inputs: dict[bytes, bytes] = {}
-        self._row_seconds = 0.0  # of CPU, as the last prediction of many took
+        """Entity -> input of its last answer, for up to REMEMBERED entities."""
+        self._row_seconds = 0.0
+        """CPU seconds per row of the last predictions that were timed."""
 
-    async def __call__(self, connection: Any, batch: list[Waiting]) -> None:
-        """Answer all that wait. Where another replica answers first, look again, until all are answered."""
-        questions = Questions(batch)
-        for _ in range(MOST_ROUNDS):
-            serving = self._serving()
-            found = self._in_memory(serving, questions.left)
-            if found is None:
-                await self._seen(connection, questions)
-            else:
-                await self._at_once(connection, serving, questions, found)
-            if not questions.go_on():
-                return questions.give()
-        raise unavailable("contended", "Other replicas keep answering about the same entities.")
+    async def answer(self, connection: Any, state: ServingState, batch: Batch) -> Pointers | None:
+        """Answer the open requests of a batch.
 
-    def _in_memory(self, serving: Serving, asked: Asked) -> Found | None:
-        """What is known without asking Postgres, where that is enough to go on."""
-        if not serving.in_memory or self._relaxed or any(map(eq, map(self._inputs.get, asked.entities), asked.inputs)):
+        - Requests about whose entity another replica has just answered stay open.
+        - If a pointer of the state has moved, all stay open, and the pointers as they are now are returned.
+        """
+        prepared = self._in_memory(state, batch.open)
+        if prepared is None:
+            return await self._after_lookup(connection, state, batch)
+        return await self._at_once(connection, state, batch, prepared)
+
+    def _in_memory(self, state: ServingState, requests: Requests) -> PredictionInput | None:
+        """The input of the predictions, if it is known without asking Postgres and all are to be predicted."""
+        if (
+            not state.in_memory
+            or self._relaxed
+            or any(map(eq, map(self._inputs.get, requests.entities), requests.inputs))
+        ):
             return None
-        columns = request_columns(self._contract, asked.requests)
-        looked = serving.look_up(asked.requests, columns)
-        digests = looked.digests()
-        planned = plan(asked, [None] * asked.size, digests, serving.release.version, self._contract.unchanged)
-        if len(planned.new) != len(planned.last) or without_row(self._contract, looked):
+        columns = request_columns(self._contract, requests.decoded)
+        found = state.look_up(requests.decoded, columns)
+        digests = found.digests()
+        planned = plan(requests, [None] * requests.size, digests, state.release.version, self._contract.unchanged)
+        if len(planned.new) != len(planned.last) or without_row(self._contract, found):
             return None
-        return Found(asked, columns, looked, digests, planned)
+        return PredictionInput(requests, columns, found, digests, planned)
 
-    async def _at_once(self, connection: Any, serving: Serving, questions: Questions, found: Found) -> None:
-        """Predict and journal in one statement, which also says where a stored answer holds, or all was outdated."""
-        entries, outcomes = await self._predict(serving, found)
-        number = await serving.number(connection)
+    async def _at_once(
+        self, connection: Any, state: ServingState, batch: Batch, prepared: PredictionInput
+    ) -> Pointers | None:
+        """Predict, and journal in one statement, which also returns the stored answers that hold."""
+        entries, outcomes = await self._predict(state, prepared)
+        number = await state.number(connection)
         with self.lag.writing(len(entries.ids)):
-            records = await journal.write(connection, serving.write_at_once, serving.origin, number, entries)
+            records = await writing.write(connection, state.write_at_once, state.origin, number, entries)
         if records and not records[0][1]:
-            self._moved(await read_pointers(connection))
-            return
-        new = found.planned.new
-        given = dict(zip(new, serving.form.new(entries.ids, outcomes), strict=True))
+            return await read_pointers(connection)
+        new = prepared.plan.new
+        answers = dict(zip(new, state.form.new(entries.ids, outcomes), strict=True))
         for place, _, id_, outcome, release, snapshots in records:
             if id_ is None:  # another replica has just answered the same
-                del given[new[place - 1]]
+                del answers[new[place - 1]]
             else:
-                given[new[place - 1]] = Form(release, snapshots.encode()).unchanged(id_, outcome.encode())
-        self._give(questions, found.planned, given)
+                answers[new[place - 1]] = AnswerForm(release, snapshots.encode()).unchanged(id_, outcome.encode())
+        self._answer(batch, prepared.plan, answers)
+        return None
 
-    async def _seen(self, connection: Any, questions: Questions) -> None:
+    async def _after_lookup(self, connection: Any, state: ServingState, batch: Batch) -> Pointers | None:
         """Look up with the stored answers, then predict and journal what is new."""
-        asked = questions.left
-        serving, records = await self._look_up(connection, asked)
-        columns = request_columns(self._contract, asked.requests)
-        looked = serving.statement.decode(records, serving.known(asked.requests, columns))
-        if self._refuse(questions, looked):
-            return
-        stored = [Stored(*record[1 : 1 + len(PREVIOUS)]) if record[1] is not None else None for record in records]
-        digests = looked.digests()
-        planned = plan(asked, stored, digests, serving.release.version, self._contract.unchanged)
-        self._give(questions, planned, {position: one.answer() for position, one in planned.stored.items()})
+        requests = batch.open
+        records = await _records(connection, state, requests)
+        if records is None:
+            return await read_pointers(connection)
+        columns = request_columns(self._contract, requests.decoded)
+        found = state.statement.decode(records, state.known(requests.decoded, columns))
+        if self._refuse(batch, found):
+            return None
+        width = len(STORED_ANSWER)
+        stored = [StoredAnswer(*record[1 : 1 + width]) if record[1] is not None else None for record in records]
+        digests = found.digests()
+        planned = plan(requests, stored, digests, state.release.version, self._contract.unchanged)
+        self._answer(batch, planned, {position: one.json() for position, one in planned.stored.items()})
         if not planned.new:
-            return
-        entries, outcomes = await self._predict(serving, Found(asked, columns, looked, digests, planned))
-        given = dict(zip(planned.new, serving.form.new(entries.ids, outcomes), strict=True))
+            return None
+        entries, outcomes = await self._predict(state, PredictionInput(requests, columns, found, digests, planned))
+        answers = dict(zip(planned.new, state.form.new(entries.ids, outcomes), strict=True))
         if self._relaxed:
-            self._give(questions, planned, given)
-            questions.give()
+            self._answer(batch, planned, answers)
+            batch.deliver()
         before = [one.id if one else None for one in (stored[position] for position in planned.new)]
         last = [position in planned.last for position in planned.new]
-        number = await serving.number(connection)
+        number = await state.number(connection)
         with self.lag.writing(len(entries.ids)):
-            counts = await journal.write(connection, serving.write_seen, serving.origin, number, entries, before, last)
+            counts = await writing.write(
+                connection, state.write_after_lookup, state.origin, number, entries, before, last
+            )
         if not self._relaxed:
             entities = {record[0] for record in counts}
-            counting = {position: answer for position, answer in given.items() if asked.entities[position] in entities}
-            self._give(questions, planned, counting)
+            counting = {place: answer for place, answer in answers.items() if requests.entities[place] in entities}
+            self._answer(batch, planned, counting)
+        return None
 
-    async def _look_up(self, connection: Any, asked: Asked) -> tuple[Serving, list[Any]]:
-        """What the statement finds, with what is served from; once more where a pointer has moved."""
-        for _ in range(MOST_ROUNDS):
-            serving = self._serving()
-            statement = serving.statement
-            try:
-                records = await connection.fetch(statement.sql, *statement.arguments(asked.requests, asked.entities))
-                if records[0][0]:
-                    return serving, records
-            except Exception as error:
-                if getattr(error, "sqlstate", "") != UNDEFINED_TABLE:
-                    raise
-            self._moved(await read_pointers(connection))
-        raise unavailable("moving", "The replicated tables are being published faster than they can be read.")
-
-    def _refuse(self, questions: Questions, looked: Looked) -> bool:
-        """Refuse who asks about a row that has to be there and is not; whether there was any."""
-        refused: dict[int, tuple[Waiting, list[tuple[str, Any, list[Lookup]]]]] = {}
-        for position, lookups in without_row(self._contract, looked).items():
-            waiting, index = questions.asked_by(position)
-            at = f"$[{waiting.first + index}]" if waiting.many else "$"
-            refused.setdefault(id(waiting), (waiting, []))[1].append((at, waiting.asked.requests[index], lookups))
-        for waiting, asked in refused.values():
-            if not waiting.answers.done():
-                waiting.answers.set_exception(refusal(asked))
+    def _refuse(self, batch: Batch, found: LookupResult) -> bool:
+        """Refuse the calls of requests whose row has to be there and is not; returns whether there was any."""
+        refused: dict[int, tuple[Call, list[tuple[str, Any, list[Lookup]]]]] = {}
+        for position, lookups in without_row(self._contract, found).items():
+            call, place = batch.call_of(position)
+            path = f"$[{call.first + place}]" if call.is_array else "$"
+            refused.setdefault(id(call), (call, []))[1].append((path, call.requests.decoded[place], lookups))
+        for call, requests in refused.values():
+            if not call.answers.done():
+                call.answers.set_exception(refusal(requests))
         return bool(refused)
 
-    async def _predict(self, serving: Serving, found: Found) -> tuple[Entries, list[bytes]]:
-        """The journal entries of the new predictions, and their outcomes; long ones are made beside the event loop."""
-        found = found.of_new()
-        vectors = self._contract.vectors(found.columns)
-        predict, rows = serving.release.artifact.predict, found.asked.size
-        if rows < MANY:
-            return self.entries(serving, found, vectors, predict(vectors))
+    async def _predict(self, state: ServingState, prepared: PredictionInput) -> tuple[NewEntries, list[bytes]]:
+        """The journal entries of the new predictions, and their outcomes. Long predictions run in a thread."""
+        prepared = prepared.of_new()
+        vectors = self._contract.vectors(prepared.columns)
+        predict, rows = state.release.artifact.predict, prepared.requests.size
+        if rows < TIMED_ROWS:
+            return self.entries(state, prepared, vectors, predict(vectors))
         if rows * self._row_seconds < LONG_SECONDS:
             predicted, seconds = _timed(predict, vectors)
         else:
             predicted, seconds = await asyncio.to_thread(_timed, predict, vectors)
         self._row_seconds = seconds / rows
-        return self.entries(serving, found, vectors, predicted)
+        return self.entries(state, prepared, vectors, predicted)
 
     def entries(
-        self, serving: Serving, found: Found, vectors: Columns, predicted: Predicted
-    ) -> tuple[Entries, list[bytes]]:
+        self, state: ServingState, prepared: PredictionInput, vectors: Columns, predicted: Predicted
+    ) -> tuple[NewEntries, list[bytes]]:
         """The journal entries of n predictions, and their outcomes."""
-        asked, _, looked, digests, _ = found
-        outcomes = serving.outcomes(predicted, looked.missing)
-        features = journal.feature_digests(self._contract, vectors)
-        entries = Entries(
-            ids=self.new_ids(asked.size),
-            digests=(asked.entities, asked.inputs, digests, features),
-            asked_at=asked.asked_at,
-            requests=asked.texts,
-            looked_up=looked.rows,
+        requests, _, found, digests, _ = prepared
+        outcomes = state.outcomes(predicted, found.missing)
+        features = writing.feature_digests(self._contract, vectors)
+        entries = NewEntries(
+            ids=self.new_ids(requests.size),
+            digests=(requests.entities, requests.inputs, digests, features),
+            asked_at=requests.asked_at,
+            requests=requests.texts,
+            looked_up=found.rows,
             outcomes=outcomes,
-            request_ids=asked.request_ids,
+            request_ids=requests.request_ids,
         )
         return entries, outcomes
 
-    def _give(self, questions: Questions, planned: Plan, given: dict[int, bytes]) -> None:
-        """Fill in answers by position, and those that repeat them."""
-        given |= {position: again(given[first]) for position, first in planned.repeats.items() if first in given}
-        questions.answer(given)
+    def _answer(self, batch: Batch, planned: Plan, answers: dict[int, bytes]) -> None:
+        """Fill in answers by position, and the answers that repeat them."""
+        answers |= {place: repeated(answers[first]) for place, first in planned.repeats.items() if first in answers}
+        batch.answer(answers)
         if len(self._inputs) > REMEMBERED:
             self._inputs.clear()
-        entities, inputs = questions.left.entities, questions.left.inputs
-        everything = len(given) == len(entities)
+        entities, inputs = batch.open.entities, batch.open.inputs
+        everything = len(answers) == len(entities)
         self._inputs.update(
-            zip(entities, inputs, strict=True) if everything else [(entities[at], inputs[at]) for at in given]
+            zip(entities, inputs, strict=True) if everything else [(entities[at], inputs[at]) for at in answers]
         )
 
 
+async def _records(connection: Any, state: ServingState, requests: Requests) -> list[Any] | None:
+    """The records of the lookup statement; None if a pointer has moved, so that a table may even be gone."""
+    statement = state.statement
+    try:
+        records: list[Any] = await connection.fetch(
+            statement.sql, *statement.arguments(requests.decoded, requests.entities)
+        )
+    except Exception as error:
+        if getattr(error, "sqlstate", "") != UNDEFINED_TABLE:
+            raise
+        return None
+    return records if records[0][0] else None
+
+
 def _timed(predict: Callable[[Columns], Predicted], vectors: Columns) -> tuple[Predicted, float]:
-    """What is predicted, with the seconds of CPU that it took."""
+    """The predictions, and the CPU seconds that they took."""
     began = time.thread_time()
     return predict(vectors), time.thread_time() - began

@@ -22,11 +22,11 @@ JSON = b"application/json"
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
-class Gone(Exception):
+class ClientDisconnect(Exception):
     """The client hung up."""
 
 
-class Request:
+class HttpRequest:
     """One HTTP request: method, path, headers (lower case), id, and the body on demand."""
 
     __slots__ = ("_receive", "headers", "id", "method", "path", "query")
@@ -46,7 +46,7 @@ class Request:
         Raises:
             Problem: 408 for a body that does not come to its end, 413 over 8 MiB, 415 for a content type that is not
                 JSON or `also`, or an encoding.
-            Gone: the client hung up.
+            ClientDisconnect: the client hung up.
         """
         kind = self.headers.get(b"content-type", JSON).split(b";")[0].strip().lower()
         if kind not in (JSON, also) and not kind.endswith(b"+json"):
@@ -87,11 +87,11 @@ class Request:
     async def _piece(self) -> tuple[bytes, bool]:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientDisconnect
         return message.get("body", b""), message.get("more_body", False)
 
 
-class Response:
+class HttpResponse:
     """A whole response."""
 
     __slots__ = ("body", "headers", "kind", "status")
@@ -104,7 +104,7 @@ class Response:
         self.kind = kind
         self.headers = headers
 
-    async def send(self, request: Request, send: Send) -> None:
+    async def send(self, request: HttpRequest, send: Send) -> None:
         """Send it, compressed where that is wanted and worth it."""
         body = self.body
         headers = [(b"content-type", self.kind), (b"x-request-id", request.id.encode()), *self.headers]

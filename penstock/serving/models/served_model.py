@@ -1,37 +1,68 @@
-"""One model inside a replica: what it is served from right now, and why not better."""
+"""One model inside a replica: what it is served from right now, and the lanes that answer its calls."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+import asyncpg
 
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
+from penstock.lookups.connection import SECONDS, connect
 from penstock.lookups.sql import tables_of
 from penstock.postgres.pointer import Pointers
-from penstock.serving.answering.batching import Line
-from penstock.serving.answering.decoding import Decoder
+from penstock.serving.answering.batching import Batch, Batcher, Call, CallQueue, refuse
+from penstock.serving.answering.decoding import Decoder, Requests
 from penstock.serving.answering.predictor import Predictor
-from penstock.serving.answering.serving import Release, Serving
-from penstock.serving.http.problems import unavailable
-from penstock.serving.tables.cache import TableCache
+from penstock.serving.answering.state import Release, ServingState
+from penstock.serving.http.problems import Problem, unavailable
+from penstock.serving.tables.cache import TableCache, release_free_memory
+
+MOST_ROUNDS = 50
+SECONDS_PER_ROW = 0.001
+# asyncpg raises the last one if a server dies in the middle of an operation: the connection is of no more use.
+_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_AWAY = ("08", "53", "57")
+"""Classes of SQLSTATE with which Postgres ends or refuses connections, or runs out of resources."""
+
+log = logging.getLogger("penstock.serve")
 
 
 class ServedModel:
-    """The model's decoder and line, and its current Serving, replaced whole when release or pointers move."""
+    """A model's decoder, batcher, predictor and tables in memory, and its state, which is replaced as a whole.
+
+    None of these parts knows this object: it hands values down to them, and they return values.
+    """
 
     def __init__(self, contract: Contract, url: str, now: Callable[[], datetime]) -> None:
         self.contract = contract
         self.contract_digest = contract.digest()
         self.decode = Decoder(contract, now)
-        self.predictor = Predictor(contract, self._now_serving, self.use_pointers)
-        self.journal = self.predictor.lag
-        self.line = Line(url, self.predictor)
-        self.tables = TableCache(contract, url, self._renew)
+        self.predictor = Predictor(contract)
+        self.tables = TableCache(contract, url)
         self.release: Release | None = None
         self.pointers: Pointers = {}
         self.refused: Mapping[str, object] = {}
-        """The release that is current in the book and cannot be served, with the reason; empty if none."""
+        """The release that is current in the book and cannot be served, with the reason; empty if there is none."""
         self.trouble = "no release yet"
-        self.serving: Serving | None = None
+        self.state: ServingState | None = None
+        self._url = url
+        self._batcher = Batcher()
+        self._lanes: list[asyncio.Task[None]] = []
+        self._loading: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the lanes; each connects when it is needed for the first time."""
+        self._lanes = [asyncio.create_task(self._run_lane(queue)) for queue in self._batcher.queues()]
+
+    async def stop(self) -> None:
+        """Stop the lanes, and loading tables."""
+        for tasks in (self._lanes, [self._loading] if self._loading else []):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def use_release(self, release: Release) -> None:
         """Serve from another release."""
@@ -39,7 +70,7 @@ class ServedModel:
         self._renew()
 
     def use_pointers(self, pointers: Pointers) -> None:
-        """Serve from other snapshots; pointers of tables that the model does not look up in are of no interest."""
+        """Serve from other snapshots. Pointers of tables that the model does not look up in are ignored."""
         wanted = {table: pointers[table] for table in tables_of(self.contract) if table in pointers}
         if wanted != self.pointers:
             self.pointers = wanted
@@ -48,20 +79,94 @@ class ServedModel:
     def refuse_release(self, version: int, reason: str) -> None:
         """Keep what is served, and say why it is not the book's current release."""
         self.refused = {"release": version, "reason": reason}
-        if self.serving is None:
+        if self.state is None:
             self.trouble = f"release {version} cannot be served: {reason}"
 
+    async def answers(self, requests: Requests, *, is_array: bool) -> list[bytes]:
+        """The answers to one HTTP request, in order; Problem if it is refused or cannot be answered now."""
+        return await self._batcher.answers(requests, is_array=is_array)
+
     def _renew(self) -> None:
+        """Make the state anew; load the tables that are missing in memory meanwhile."""
         cached = self.tables.use(self.pointers)
+        if self._loading is None and self.tables.missing() is not None:
+            self._loading = asyncio.create_task(self._load_tables())
         if self.release is None:
             return
         try:
-            self.serving = Serving(self.contract, self.release, self.pointers, cached)
+            self.state = ServingState(self.contract, self.release, self.pointers, cached)
             self.trouble = ""
         except PenstockError as error:
-            self.serving, self.trouble = None, str(error)
+            self.state, self.trouble = None, str(error)
 
-    def _now_serving(self) -> Serving:
-        if self.serving is None:
-            raise unavailable("not-ready", f"Model {self.contract.model!r}: {self.trouble}.", 5)
-        return self.serving
+    async def _load_tables(self) -> None:
+        await self.tables.load_missing()
+        self._loading = None
+        self._renew()
+        release_free_memory()
+
+    async def _run_lane(self, queue: CallQueue) -> None:
+        connection = None
+        try:
+            while True:
+                if calls := await queue.take():
+                    connection = await self._answer(connection, calls)
+        finally:
+            if connection is not None:
+                connection.terminate()
+
+    async def _answer(self, connection: Any, calls: Sequence[Call]) -> Any:
+        """Answer or refuse calls; returns the connection for the next ones, None if it was lost."""
+        rows = sum(call.requests.size for call in calls)
+        try:
+            async with asyncio.timeout(SECONDS + rows * SECONDS_PER_ROW):
+                if connection is None or connection.is_closed():
+                    connection = await connect(self._url)
+                await self._answer_batch(connection, Batch(calls))
+        except Exception as error:
+            if _is_lost(error):
+                if connection is not None:
+                    connection.terminate()
+                connection = None
+                away = unavailable("book-away", "The book's Postgres does not answer; no prediction was made.")
+                refuse(calls, away)
+                if isinstance(error, TimeoutError):  # the calls that wait behind a hung server have waited as long
+                    self._batcher.fail(away)
+            elif len(calls) > 1:  # one of them is at fault: answer each alone
+                for call in calls:
+                    if not call.answers.done():
+                        connection = await self._answer(connection, [call])
+            else:
+                log.exception("a prediction failed", exc_info=error)
+                refuse(calls, _problem(error))
+        return connection
+
+    async def _answer_batch(self, connection: Any, batch: Batch) -> None:
+        """Answer in rounds, because a pointer may move meanwhile, and other replicas may answer first."""
+        moved = None
+        for _ in range(MOST_ROUNDS):
+            if self.state is None:
+                raise unavailable("not-ready", f"Model {self.contract.model!r}: {self.trouble}.", 5)
+            moved = await self.predictor.answer(connection, self.state, batch)
+            if moved is not None:
+                self.use_pointers(moved)
+            if not batch.close_answered():
+                return batch.deliver()
+        if moved is not None:
+            raise unavailable("moving", "The replicated tables are being published faster than they can be read.")
+        raise unavailable("contended", "Other replicas keep answering about the same entities.")
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection is of no more use."""
+    if isinstance(error, asyncpg.DataError):
+        return False
+    return isinstance(error, _LOST) or str(getattr(error, "sqlstate", None) or "")[:2] in _AWAY
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        return unavailable("book-refuses", "The book cannot look up or journal; no prediction was given.", 5)
+    return Problem(500, "internal", "The service failed; its log says why.")

@@ -11,14 +11,14 @@ import asyncpg
 
 from penstock.artifact import load as artifact
 from penstock.errors import PenstockError
-from penstock.journal import journal
 from penstock.journal.outcomes import class_names
+from penstock.journal.reading import KEEP_DAYS
 from penstock.lookups.connection import connect
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease, read_current_releases
-from penstock.serving.answering.serving import Release
+from penstock.serving.answering.state import Release
 from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
@@ -49,13 +49,6 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled; connect again whenever Postgres goes away."""
-        try:
-            await self._run()
-        finally:
-            for model in self._models.values():
-                await model.tables.stop()
-
-    async def _run(self) -> None:
         while True:
             connection = None
             try:
@@ -100,7 +93,7 @@ class Watcher:
         self.ready.set()
 
     async def _release(self, model: ServedModel, current: CurrentRelease, now: float) -> None:
-        """Take up a release, or keep the old one and say why; a refused one is tried again after a while."""
+        """Take up a release, or keep the old one and say why. A refused release is tried again after RETRY_SECONDS."""
         name, entry, version = current.model, current.entry, current.version
         if model.release is not None and model.release.entry == entry:
             model.refused = {}
@@ -159,7 +152,7 @@ async def _keep_journal(connection: Any) -> float:
     """
     try:
         await connection.execute("SELECT app.prepare_journal()")
-        await connection.execute("SELECT app.retire_journal($1)", journal.KEEP_DAYS)
+        await connection.execute("SELECT app.retire_journal($1)", KEEP_DAYS)
     except asyncpg.PostgresError as error:
         log.warning("the journal's partitions are kept as they are: %s", error)
         return RETRY_SECONDS

@@ -1,7 +1,9 @@
 """Deploy a Serve config on a running Ray: `python -m penstock.serving.on_ray.apply ADDRESS FILE`."""
 
 import logging
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,10 @@ import ray
 import yaml
 from ray import serve
 from ray.serve.config import HTTPOptions, ProxyLocation
-from ray.serve.context import _get_global_client  # serve.run restarts replicas; only this applies a config
 from ray.serve.schema import ApplicationStatus, LoggingConfig, ServeDeploySchema
 
 from penstock import settings
+from penstock.serving.on_ray import compat
 
 SECONDS = 90.0
 
@@ -27,9 +29,11 @@ def apply(address: str, config: dict[str, Any]) -> None:
         http_options=HTTPOptions(**config["http_options"]),
         logging_config=LoggingConfig(**config["logging_config"]),
     )
-    client = _get_global_client()
-    assert client is not None  # serve.start made it
-    client.deploy_apps(checked)
+    client = compat.serve_client()
+    if client is None:
+        _deploy_by_command(address, config)
+    else:
+        client.deploy_apps(checked)
     end = time.monotonic() + SECONDS
     while True:
         found = serve.status().applications
@@ -43,6 +47,17 @@ def apply(address: str, config: dict[str, Any]) -> None:
         if time.monotonic() > end:
             sys.exit(f"not running after {SECONDS:.0f} s: {states}")
         time.sleep(0.1)
+
+
+def _deploy_by_command(address: str, config: dict[str, Any]) -> None:
+    """Deploy a config by the command `serve run`. `serve.run` of Ray's public API would restart all replicas."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(config, file)
+        file.flush()
+        command = [sys.executable, "-m", "ray.serve.scripts", "run", "--non-blocking", f"--address={address}"]
+        done = subprocess.run([*command, file.name], check=False, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        sys.exit(done.stderr)
 
 
 def main() -> None:

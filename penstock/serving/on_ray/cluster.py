@@ -14,12 +14,12 @@ import psutil
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, end_tree, free_port
+from penstock.serving.on_ray.compat import UNNEEDED, ray_command
 from penstock.serving.on_ray.environment import folder, ray_environment, ray_switches
 from penstock.settings import Settings
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
 PARTS = ("gcs_server", "raylet")
-UNNEEDED = ("dashboard/dashboard.py", "ray.util.client.server")
 STOP_SECONDS = 8.0
 
 
@@ -61,7 +61,7 @@ def _start(settings: Settings, http: str) -> Cluster:
     log = settings.home / "logs" / "ray.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--node-ip-address=127.0.0.1"),
+        *(*ray_command(), "start", "--head", "--node-ip-address=127.0.0.1"),
         *(f"--port={port}", f"--object-manager-port={free_port()}", f"--node-manager-port={free_port()}"),
         *("--min-worker-port=0", "--max-worker-port=0", f"--ray-client-server-port={free_port()}"),
         *(f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"),

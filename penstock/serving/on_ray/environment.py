@@ -20,7 +20,7 @@ from penstock.settings import Settings, variables_of
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
 # Tasks of ours get the real ones.
-WITHOUT = Path(__file__).parent / "without"
+STUBS = Path(__file__).parent / "import_stubs"
 NICENESS = "0"
 REPLICA_PORTS = 50
 FIRST_REPLICA_PORT = 20_000
@@ -63,7 +63,7 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
 def _python_path(settings: Settings, project: Project) -> list[str]:
     """Where Ray's processes look for code first. A path that holds the separator is reached through a link."""
     entries = []
-    for name, path in {"without": WITHOUT, "project": project.root}.items():
+    for name, path in {STUBS.name: STUBS, "project": project.root}.items():
         link = folder(settings) / name
         if os.pathsep in str(path):
             link.unlink(missing_ok=True)
@@ -90,11 +90,10 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_idle_worker_killing_time_threshold_ms": "1000",
         "RAY_num_workers_soft_limit": "0",
         "RAY_enable_metrics_collection": "0",
-        "RAY_DISABLE_IMPORT_WARNING": "1",
         # With Ray's own, 15, replicas and HAProxy come after all else that wants the machine's CPU.
         "RAY_worker_niceness": NICENESS,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "penstock.serving.on_ray.fast_lane:middlewares",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "penstock.serving.on_ray.bypass:middlewares",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(place / "haproxy.cfg"),

@@ -13,8 +13,11 @@ from penstock.settings import Settings
 
 
 class TableState(msgspec.Struct, frozen=True):
-    """A replicated table as this replica reads it; `age_s` is the time since its content was extracted, `in_postgres`
-    why it is looked up there and not in this replica's memory, empty where it is in memory."""
+    """A replicated table as this replica reads it.
+
+    - `age_s`: seconds since its content was extracted.
+    - `in_postgres`: why it is looked up there and not in this replica's memory; empty if it is in memory.
+    """
 
     table: str
     snapshot: str
@@ -27,7 +30,7 @@ class TableState(msgspec.Struct, frozen=True):
 
 
 class ModelState(msgspec.Struct, frozen=True):
-    """A model as this replica serves it. `refused` is the book's current release where it cannot be served."""
+    """A model as this replica serves it. `refused` is the book's current release if it cannot be served."""
 
     model: str
     purpose: str
@@ -41,7 +44,7 @@ class ModelState(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether this replica can answer: its book is there, and every model that has a release is served.
+    """Whether this replica can answer: its book answers, and every model that has a release is served.
 
     - `trouble`: why this code does not work with the book.
     - `refused`: model -> the book's current release where it cannot be served, and why.
@@ -64,7 +67,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
     return ModelState(
         model=model.contract.model,
         purpose=model.contract.purpose,
-        ready=model.serving is not None,
+        ready=model.state is not None,
         trouble=model.trouble,
         release=model.release.version if model.release else None,
         artifact=model.release.digest if model.release else None,
@@ -77,11 +80,11 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
                 pointer.as_of,
                 pointer.published_at,
                 (now - pointer.as_of).total_seconds(),
-                in_memory=kept_out is None,
-                in_postgres=kept_out or "",
+                in_memory=why is None,
+                in_postgres=why or "",
             )
             for pointer in model.pointers.values()
-            for kept_out in [model.tables.kept_out(pointer.table)]
+            for why in [model.tables.why_in_postgres(pointer.table)]
         ),
         refused=model.refused,
     )
@@ -103,8 +106,8 @@ def contract_document(model: ServedModel) -> dict[str, Any]:
 
 def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: Watcher) -> Readiness:
     """The state behind /readyz."""
-    served = [model for model in models.values() if model.serving is not None]
-    waiting = [model for model in models.values() if model.serving is None and (model.release or model.refused)]
+    served = [model for model in models.values() if model.state is not None]
+    waiting = [model for model in models.values() if model.state is None and (model.release or model.refused)]
     return Readiness(
         ready=watcher.connected and bool(served) and not waiting,
         book=watcher.connected,

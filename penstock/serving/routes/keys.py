@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from penstock.serving.http.exchange import Request
+from penstock.serving.http.exchange import HttpRequest
 from penstock.serving.http.problems import Problem
 from penstock.settings import SettingError, Settings
 
@@ -33,7 +33,7 @@ class Keys:
             )
         self._required = bool(settings.api_keys_file)
 
-    def check(self, request: Request) -> None:
+    def check(self, request: HttpRequest) -> None:
         """Problem 401 where a key is needed and not given."""
         if not self._required or request.path in OPEN:
             return

@@ -1,9 +1,7 @@
-"""What a replica counts, as Prometheus text and as a summary for the page."""
+"""The counts and states of a replica, as Prometheus text and as a summary for the page."""
 
 import os
 import time
-from bisect import bisect_left
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
@@ -13,16 +11,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from penstock.serving.answering.journal_lag import JournalLag
+from penstock.journal.writing import JournalLag
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes.describing import model_state
+from penstock.serving.routes.telemetry import BOUNDS, ModelCounts
 from penstock.settings import Settings
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
-BOUNDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-KEPT = 2000
-UNCHANGED, NOTHING_MISSING = b'"unchanged":true}', b'"missing":[]'
 WINDOW_SECONDS = 10.0
 MODEL = ("model",)
 COUNTERS = (
@@ -44,56 +40,23 @@ JOURNAL: tuple[tuple[str, Family, str, Callable[[JournalLag], float]], ...] = (
 )
 
 
-class ModelCounts:
-    """The counts of one model: answers by release in latency buckets, refusals by status."""
-
-    def __init__(self, model: ServedModel) -> None:
-        self._model = model
-        self.buckets: dict[int, list[int]] = {}
-        self.seconds: dict[int, float] = {}
-        self.refusals: Counter[int] = Counter()
-        self.predictions = 0
-        self.unchanged = 0
-        self.missing = 0
-        self.last: deque[tuple[float, float, int]] = deque(maxlen=KEPT)
-
-    def answered(self, seconds: float, answers: list[bytes]) -> None:
-        """Count one answered HTTP request of any number of predictions."""
-        release = self._model.release.version if self._model.release else 0
-        buckets = self.buckets.get(release)
-        if buckets is None:
-            buckets = self.buckets[release] = [0] * (len(BOUNDS) + 1)
-        buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.seconds[release] = self.seconds.get(release, 0.0) + seconds
-        self.predictions += len(answers)
-        self.unchanged += sum([answer.endswith(UNCHANGED) for answer in answers])
-        self.missing += sum([NOTHING_MISSING not in answer for answer in answers])
-        self.last.append((time.monotonic(), seconds, len(answers)))
-
-    def refused(self, status: int) -> None:
-        """Count one HTTP request that got a problem."""
-        self.refusals[status] += 1
-
-
 class Metrics(Collector):
-    """All that this replica measures. A request adds to plain numbers; `collect` makes metrics of them for a scrape."""
+    """Makes metrics of the plain numbers that requests add to, when they are scraped."""
 
-    def __init__(self, models: Mapping[str, ServedModel], watcher: Watcher, settings: Settings) -> None:
+    def __init__(
+        self, models: Mapping[str, ServedModel], counts: Mapping[str, ModelCounts], watcher: Watcher, settings: Settings
+    ) -> None:
         self._models = models
+        self._counts = counts
         self._watcher = watcher
         self._settings = settings
-        self._counts = {name: ModelCounts(model) for name, model in models.items()}
-
-    def of(self, model: ServedModel) -> ModelCounts:
-        """The counts of one model."""
-        return self._counts[model.contract.model]
 
     def summary(self) -> dict[str, Any]:
-        """For the page: the last seconds' rate and latencies, of this replica."""
+        """For the page: rate and latencies of this replica over the last WINDOW_SECONDS."""
         made: dict[str, Any] = {}
         now = time.monotonic()
         for name, counts in self._counts.items():
-            window = [(seconds, rows) for at, seconds, rows in counts.last if now - at <= WINDOW_SECONDS]
+            window = [(seconds, rows) for at, seconds, rows in counts.recent if now - at <= WINDOW_SECONDS]
             ordered = sorted(seconds for seconds, _ in window)
             made[name] = {
                 "requests_per_second": round(len(window) / WINDOW_SECONDS, 1),
@@ -124,7 +87,7 @@ class Metrics(Collector):
         for name, kind, meaning, lag in JOURNAL:
             of_journal = kind(f"penstock_journal_{name}", meaning, labels=MODEL)
             for model, served in self._models.items():
-                of_journal.add_metric((model,), lag(served.journal))
+                of_journal.add_metric((model,), lag(served.predictor.lag))
             yield of_journal
         refused = CounterMetricFamily(
             "penstock_refused", "Predict requests that got a problem.", labels=("model", "status")

@@ -4,6 +4,7 @@ Tensors know no null: in fields that may be null, a JSON null, a NaN or an empty
 """
 
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -13,10 +14,13 @@ from penstock.client import Prediction
 from penstock.contract.contract import Contract
 from penstock.contract.request_types import plain_types
 from penstock.serving.answering.decoding import MOST_REQUESTS
-from penstock.serving.http.exchange import JSON, Request, Response
+from penstock.serving.http.exchange import JSON, HttpRequest, HttpResponse
 from penstock.serving.http.problems import Problem, invalid, unavailable
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
+from penstock.serving.models.watcher import Watcher
+from penstock.serving.routes.describing import readiness
+from penstock.serving.routes.telemetry import ModelCounts
 from penstock.serving.routes.tensors import ACCEPTED, Tensor, bad, read, written
 
 PREFIX = "/v2"
@@ -28,23 +32,20 @@ DATA_TYPES = (
     (msgspec.inspect.FloatType, "FP64"),
 )
 
-Ask = Callable[[ServedModel, list[Any], str], Awaitable[list[bytes]]]
-"""Answers n decoded requests as JSON."""
 
-
-class Wanted(msgspec.Struct):
-    """An output that is asked for."""
+class OutputRequest(msgspec.Struct):
+    """An output that the client wants."""
 
     name: str
     parameters: dict[str, Any] = {}
 
 
-class Inference(msgspec.Struct):
+class InferenceRequest(msgspec.Struct):
     """The JSON part of an inference request."""
 
     inputs: list[Tensor]
     id: str = ""
-    outputs: list[Wanted] = []
+    outputs: list[OutputRequest] = []
     parameters: dict[str, Any] = {}
 
 
@@ -56,18 +57,22 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class OpenInference:
-    """The protocol's routes over all models; `ready` says whether all can be answered now."""
+    """The handlers of the protocol's routes, over all models."""
 
     def __init__(
-        self, models: Mapping[str, ServedModel], absent: AbsentModels, ask: Ask, ready: Callable[[], bool]
+        self,
+        models: Mapping[str, ServedModel],
+        absent: AbsentModels,
+        counts: Mapping[str, ModelCounts],
+        watcher: Watcher,
     ) -> None:
         self._models = models
         self._absent = absent
-        self._ask = ask
-        self._ready = ready
+        self._counts = counts
+        self._watcher = watcher
         self._fields = {name: fields_of(model.contract) for name, model in models.items()}
 
-    def routes(self) -> list[tuple[str, str, Callable[..., Awaitable[Response]]]]:
+    def routes(self) -> list[tuple[str, str, Callable[..., Awaitable[HttpResponse]]]]:
         """Pattern, method and handler of each route."""
         model = r"/v2/models/([^/]+)(?:/versions/([^/]+))?"
         return [
@@ -79,18 +84,18 @@ class OpenInference:
             (f"{model}/infer", "POST", self._infer),
         ]
 
-    async def _server(self, _: Request) -> Response:
+    async def _server(self, _: HttpRequest) -> HttpResponse:
         return _json({"name": "penstock", "version": "1", "extensions": ["binary_tensor_data"]})
 
-    async def _live(self, _: Request) -> Response:
+    async def _live(self, _: HttpRequest) -> HttpResponse:
         return _json({"live": True})
 
-    async def _all_ready(self, _: Request) -> Response:
-        if not self._ready():
+    async def _all_ready(self, _: HttpRequest) -> HttpResponse:
+        if not readiness(self._models, self._absent, self._watcher).ready:
             raise unavailable("not-ready", "Not every model can be answered now; /readyz says why.")
         return _json({"ready": True})
 
-    async def _metadata(self, _: Request, name: str, version: str | None) -> Response:
+    async def _metadata(self, _: HttpRequest, name: str, version: str | None) -> HttpResponse:
         model = self._model(name, version)
         return _json(
             {
@@ -108,31 +113,39 @@ class OpenInference:
             }
         )
 
-    async def _model_ready(self, _: Request, name: str, version: str | None) -> Response:
+    async def _model_ready(self, _: HttpRequest, name: str, version: str | None) -> HttpResponse:
         model = self._model(name, version)
-        if model.serving is None:
+        if model.state is None:
             raise unavailable("not-ready", f"Model {name!r}: {model.trouble}.")
         return _json({"name": name, "ready": True})
 
-    async def _infer(self, request: Request, name: str, version: str | None) -> Response:
+    async def _infer(self, request: HttpRequest, name: str, version: str | None) -> HttpResponse:
         model = self._model(name, version)
         body = await request.json_body(also=BINARY)
         document, rest = _split(body, request.headers.get(HEADER_LENGTH))
         try:
-            asked = msgspec.json.decode(document, type=Inference)
+            inference = msgspec.json.decode(document, type=InferenceRequest)
         except msgspec.ValidationError as error:
             raise invalid(document, error) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
-        posted = self._requests(model.contract, asked, rest)
-        answers = [_decode(answer) for answer in await self._ask(model, posted, request.id)]
-        return _answer(model.contract, asked, answers)
+        posted = self._requests(model.contract, inference, rest)
+        answers = await self._predict(model, posted, request.id)
+        return _response(model.contract, inference, [_decode(answer) for answer in answers])
 
-    def _requests(self, contract: Contract, asked: Inference, rest: memoryview) -> list[Any]:
+    async def _predict(self, model: ServedModel, posted: list[Any], request_id: str) -> list[bytes]:
+        """The answers to decoded requests, as JSON."""
+        began, counts = time.perf_counter(), self._counts[model.contract.model]
+        with counts.counting_refusals():
+            answers = await model.answers(model.decode.requests(posted, request_id, is_array=True), is_array=True)
+        counts.answered(began, answers)
+        return answers
+
+    def _requests(self, contract: Contract, inference: InferenceRequest, rest: memoryview) -> list[Any]:
         """The decoded requests, one per row of the tensors."""
         fields = self._fields[contract.model]
         columns: dict[str, list[Any]] = {}
-        for tensor in asked.inputs:
+        for tensor in inference.inputs:
             field = fields.get(tensor.name)
             if field is None or tensor.name in columns:
                 raise bad(tensor.name, f"each of {', '.join(fields)} at most once", "it")
@@ -165,10 +178,10 @@ class OpenInference:
         return model
 
 
-def failed(problem: Problem) -> Response:
+def failed(problem: Problem) -> HttpResponse:
     """A problem in the protocol's own form."""
     status = 400 if problem.status == 422 else problem.status
-    return Response(msgspec.json.encode({"error": problem.detail}), status=status, headers=problem.headers)
+    return HttpResponse(msgspec.json.encode({"error": problem.detail}), status=status, headers=problem.headers)
 
 
 def fields_of(contract: Contract) -> dict[str, Field]:
@@ -191,10 +204,10 @@ def outputs_of(contract: Contract) -> list[tuple[str, str, int]]:
     return [*made, ("id", "BYTES", 0), ("release", "INT64", 0), ("unchanged", "BOOL", 0), ("missing", "BYTES", 0)]
 
 
-def _answer(contract: Contract, asked: Inference, answers: list[Prediction]) -> Response:
+def _response(contract: Contract, inference: InferenceRequest, answers: list[Prediction]) -> HttpResponse:
     known = {name: datatype for name, datatype, _ in outputs_of(contract)}
-    default = asked.parameters.get("binary_data_output") is True
-    wanted = asked.outputs or [Wanted(name) for name in known]
+    default = inference.parameters.get("binary_data_output") is True
+    wanted = inference.outputs or [OutputRequest(name) for name in known]
     if len({output.name for output in wanted}) < len(wanted):
         raise bad("outputs", "each at most once", "repetitions")
     tensors, parts = [], []
@@ -207,10 +220,12 @@ def _answer(contract: Contract, asked: Inference, answers: list[Prediction]) -> 
         tensors.append(tensor)
         parts.append(part)
     head = {"model_name": contract.model, "model_version": str(answers[-1].release), "outputs": tensors}
-    document = msgspec.json.encode(({"id": asked.id} if asked.id else {}) | head)
+    document = msgspec.json.encode(({"id": inference.id} if inference.id else {}) | head)
     if not any(tensor.parameters for tensor in tensors):
-        return Response(document)
-    return Response(b"".join([document, *parts]), kind=BINARY, headers=((HEADER_LENGTH, str(len(document)).encode()),))
+        return HttpResponse(document)
+    return HttpResponse(
+        b"".join([document, *parts]), kind=BINARY, headers=((HEADER_LENGTH, str(len(document)).encode()),)
+    )
 
 
 def _values(name: str, answers: list[Prediction]) -> tuple[list[Any], int]:
@@ -233,8 +248,8 @@ def _split(body: bytes, length: bytes | None) -> tuple[bytes, memoryview]:
     return body[: int(length)], memoryview(body)[int(length) :]
 
 
-def _json(document: Any) -> Response:
-    return Response(msgspec.json.encode(document), kind=JSON)
+def _json(document: Any) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(document), kind=JSON)
 
 
 _decode = msgspec.json.Decoder(Prediction).decode

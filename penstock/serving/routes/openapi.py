@@ -7,7 +7,7 @@ import msgspec
 
 from penstock.client import Prediction
 from penstock.contract.contract import Contract
-from penstock.journal.journal import Journaled
+from penstock.journal.reading import JournalEntry
 from penstock.serving.answering.decoding import MOST_REQUESTS
 from penstock.serving.http.problems import ProblemDocument
 from penstock.serving.routes.describing import ModelState, Readiness
@@ -26,10 +26,10 @@ def openapi(contracts: Sequence[Contract]) -> bytes:
     requests = [contract.request for contract in contracts]
     structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness]
     _, schemas = msgspec.json.schema_components(structs, ref_template=TEMPLATE)
-    schemas["Journaled"] = {
+    schemas["JournalEntry"] = {
         "type": "object",
-        "properties": {name: {} for name in Journaled.__struct_fields__},
-        "required": list(Journaled.__struct_fields__),
+        "properties": {name: {} for name in JournalEntry.__struct_fields__},
+        "required": list(JournalEntry.__struct_fields__),
     }
     paths: dict[str, Any] = {
         "/models": {"get": _read("List the models that are served", "models", _list_of("ModelState"))},
@@ -64,7 +64,7 @@ def example(contract: Contract) -> dict[str, Any]:
 
 
 def _complete(schema: dict[str, Any], contract: Contract) -> None:
-    """Add what the service checks beyond the schema that msgspec gives: texts without U+0000, times without a zone."""
+    """Add what the service checks beyond the schema that msgspec makes: texts without U+0000, times without a zone."""
     kinds = contract.request_kinds()
     for name, field in schema["properties"].items():
         for option in (field, *field.get("anyOf", ())):
@@ -108,10 +108,10 @@ def _paths(contract: Contract) -> dict[str, Any]:
             }
         },
         f"/models/{model}/predictions": {
-            "get": _read("The newest journaled predictions", f"recent_{model}", _list_of("Journaled"), busy=True)
+            "get": _read("The newest journaled predictions", f"recent_{model}", _list_of("JournalEntry"), busy=True)
         },
         f"/models/{model}/predictions/{{id}}": {
-            "get": _read("One journaled prediction", f"journaled_{model}", _ref("Journaled"), busy=True)
+            "get": _read("One journaled prediction", f"journaled_{model}", _ref("JournalEntry"), busy=True)
             | {"parameters": [parameter]}
         },
     }

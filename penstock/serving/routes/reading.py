@@ -1,4 +1,4 @@
-"""Reading from the book for who looks at it: one connection, one reader at a time."""
+"""Reads from the book for the pages: one connection, one reader at a time."""
 
 import asyncio
 import re
@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 import msgspec
 
-from penstock.journal import journal
-from penstock.journal.journal import Journaled
+from penstock.journal import reading
+from penstock.journal.reading import JournalEntry
 from penstock.lookups.connection import SECONDS, connect
 from penstock.releases.entry import LedgerEntry, read_entry, read_newest_entries
 from penstock.serving.http.problems import unavailable
@@ -38,15 +38,15 @@ class Reader:
         self._lock = asyncio.Lock()
         self._connection: Any = None
 
-    async def prediction(self, model: str, prediction: str) -> Journaled | None:
-        """One journaled prediction, None where there is none of this id."""
+    async def prediction(self, model: str, prediction: str) -> JournalEntry | None:
+        """One journaled prediction, None if there is none of this id."""
         if not _UUID.fullmatch(prediction):
             return None
-        return await self._read(journal.read, model, prediction)  # type: ignore[no-any-return]
+        return await self._read(reading.read, model, prediction)  # type: ignore[no-any-return]
 
-    async def recent(self, model: str, count: int) -> list[Journaled]:
+    async def recent(self, model: str, count: int) -> list[JournalEntry]:
         """The newest journaled predictions, newest first."""
-        return await self._read(journal.recent, model, count)  # type: ignore[no-any-return]
+        return await self._read(reading.recent, model, count)  # type: ignore[no-any-return]
 
     async def entry(self, model: str, entry: int) -> LedgerEntry | None:
         """One entry of a model's ledger, None if there is none of that number."""
@@ -58,7 +58,7 @@ class Reader:
         return [msgspec.convert(entry, ReleaseSummary, from_attributes=True) for entry in entries]
 
     async def stop(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.terminate()
 

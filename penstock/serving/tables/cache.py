@@ -1,10 +1,9 @@
-"""Replicated tables in a replica's memory: which are there, and the task that loads those which are not."""
+"""Replicated tables in a replica's memory: which are there, and loading those which are not."""
 
 import asyncio
 import ctypes
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -13,7 +12,7 @@ from penstock.contract.contract import Contract, Lookup
 from penstock.lookups.connection import connect
 from penstock.lookups.sql import bound_types
 from penstock.postgres.pointer import Pointer, Pointers
-from penstock.serving.tables.in_memory import CachedLookup, Uncacheable
+from penstock.serving.tables.in_memory import CachedLookup, UncacheableTable
 from penstock.serving.tables.loading import load
 
 RETRY_SECONDS = 1.0
@@ -22,51 +21,47 @@ log = logging.getLogger("penstock.serve")
 
 
 class TableCache:
-    """The looked-up tables of one model, as its pointers name them. `loaded` hears when there are more of them.
+    """The looked-up tables of one model, as its pointers name them.
 
-    Nobody waits for it: what is not there is looked up in Postgres. A table that has to stay there is not tried again
-    until its pointer moves.
+    - No request waits for it: a table that is not in memory is looked up in Postgres.
+    - A table that has to stay in Postgres is not tried again until its pointer moves.
     """
 
-    def __init__(self, contract: Contract, url: str, loaded: Callable[[], None]) -> None:
+    def __init__(self, contract: Contract, url: str) -> None:
         self._contract = contract
         self._bound = bound_types(contract)
         self._url = url
-        self._loaded = loaded
         self._pointers: Pointers = {}
-        self._there: dict[str, tuple[str, CachedLookup | Uncacheable]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tried: dict[str, tuple[str, CachedLookup | UncacheableTable]] = {}
+        """Lookup name -> the physical table that was tried, and what became of it."""
 
     def use(self, pointers: Pointers) -> Mapping[str, CachedLookup]:
-        """The lookups that can be answered from memory at these pointers; the others are being loaded from now on."""
+        """Take up pointers; returns the lookups that can be answered from memory at these, by name."""
         self._pointers = pointers
         current = {lookup.name: self._physical(lookup) for lookup in self._contract.lookups}
-        self._there = {name: found for name, found in self._there.items() if current.get(name) == found[0]}
-        if self._missing() is not None and (self._task is None):
-            self._task = asyncio.get_running_loop().create_task(self._run())
-        return {name: cached for name, (_, cached) in self._there.items() if isinstance(cached, CachedLookup)}
+        self._tried = {name: tried for name, tried in self._tried.items() if current.get(name) == tried[0]}
+        return {name: cached for name, (_, cached) in self._tried.items() if isinstance(cached, CachedLookup)}
 
-    def kept_out(self, table: str) -> str | None:
-        """Why a table is looked up in Postgres; None where every lookup in it is answered from memory."""
+    def missing(self) -> Lookup | None:
+        """A lookup whose table was not tried yet, None if there is none."""
+        return next(
+            (one for one in self._contract.lookups if one.name not in self._tried and one.table in self._pointers), None
+        )
+
+    def why_in_postgres(self, table: str) -> str | None:
+        """Why a table is looked up in Postgres; None if every lookup in it is answered from memory."""
         for lookup in self._contract.lookups:
             if lookup.table == table:
-                _, cached = self._there.get(lookup.name, ("", None))
+                _, cached = self._tried.get(lookup.name, ("", None))
                 if not isinstance(cached, CachedLookup):
                     return str(cached) if cached is not None else "not loaded yet"
         return None
 
-    async def stop(self) -> None:
-        """Stop loading."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        """Load until nothing is missing."""
+    async def load_missing(self) -> None:
+        """Load until nothing is missing, over a connection of its own; tries again while Postgres is away."""
         connection = None
         try:
-            while (lookup := self._missing()) is not None:
+            while (lookup := self.missing()) is not None:
                 try:
                     if connection is None or connection.is_closed():
                         connection = await connect(self._url, application_name="penstock tables", enable_seqscan="on")
@@ -77,34 +72,25 @@ class TableCache:
         finally:
             if connection is not None:
                 connection.terminate()
-        self._task = None
-        self._loaded()
-        _give_back()
 
     async def _load(self, connection: Any, lookup: Lookup) -> None:
         pointer, wanted = self._pointers[lookup.table], self._physical(lookup)
-        cached: CachedLookup | Uncacheable
+        cached: CachedLookup | UncacheableTable
         try:
             cached = await load(connection, lookup, pointer, self._bound)
-        except Uncacheable as reason:
+        except UncacheableTable as reason:
             log.info("lookup %s stays in Postgres: %s", lookup.name, reason)
             cached = reason
         if wanted == self._physical(lookup):
-            self._there[lookup.name] = wanted, cached
-
-    def _missing(self) -> Lookup | None:
-        """A lookup of which it is not known whether it can be kept in memory."""
-        return next(
-            (one for one in self._contract.lookups if one.name not in self._there and one.table in self._pointers), None
-        )
+            self._tried[lookup.name] = wanted, cached
 
     def _physical(self, lookup: Lookup) -> str:
         pointer: Pointer | None = self._pointers.get(lookup.table)
         return f"{pointer.physical} {pointer.snapshot}" if pointer else ""
 
 
-def _give_back() -> None:
-    """Give memory that loading took and freed back to the system, where the C library knows how (glibc does)."""
+def release_free_memory() -> None:
+    """Return memory that loading took and freed to the system, if the C library can (glibc can)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

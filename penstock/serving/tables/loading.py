@@ -11,7 +11,15 @@ from penstock.contract.columns import column, instant
 from penstock.contract.contract import Lookup
 from penstock.postgres.pointer import Pointer
 from penstock.postgres.quoting import quoted
-from penstock.serving.tables.in_memory import CachedLookup, Stored, Uncacheable, comparison, instants, kept_as, keys_of
+from penstock.serving.tables.in_memory import (
+    CachedLookup,
+    TableColumns,
+    UncacheableTable,
+    comparison,
+    instants,
+    kept_as,
+    keys_of,
+)
 
 MOST_ROWS = 400_000
 MOST_BYTES = 48_000_000
@@ -23,12 +31,12 @@ Array = np.ndarray[Any, Any]
 
 
 async def load(connection: Any, lookup: Lookup, pointer: Pointer, bound: Mapping[str, str]) -> CachedLookup:
-    """The table that a pointer names, through an asyncpg connection; Uncacheable where it has to stay in Postgres.
+    """The table that a pointer names, through an asyncpg connection; UncacheableTable if it has to stay in Postgres.
 
     `bound` is the Postgres type of each request field.
     """
     if pointer.rows > MOST_ROWS:
-        raise Uncacheable(f"{pointer.rows} rows, more than the {MOST_ROWS} kept in memory")
+        raise UncacheableTable(f"{pointer.rows} rows, more than the {MOST_ROWS} kept in memory")
     names = [*lookup.key, *([lookup.as_of[0]] if lookup.as_of else []), *(c.name for c in lookup.columns)]
     selected = ", ".join(quoted(name) for name in names)
     async with connection.transaction(readonly=True):
@@ -43,8 +51,8 @@ async def load(connection: Any, lookup: Lookup, pointer: Pointer, bound: Mapping
 
 
 class _Rows:
-    """The rows so far. Their arrays are made as large as the table at once: pieces put together later leave holes in
-    memory that a process keeps."""
+    """The rows fetched so far. The arrays are allocated for the whole table at once: joining pieces later would leave
+    holes in memory that the process keeps."""
 
     def __init__(self, lookup: Lookup, held: Mapping[str, str], bound: Mapping[str, str], most: int) -> None:
         self._lookup = lookup
@@ -52,7 +60,7 @@ class _Rows:
         if lookup.as_of:
             ours, theirs = lookup.as_of
             if not comparison(ours, theirs, held[ours], bound[theirs]).is_time:
-                raise Uncacheable(f"column {ours!r} holds no times")
+                raise UncacheableTable(f"column {ours!r} holds no times")
         self._holds = {one.name: kept_as(one.name, one.kind, held[one.name]) for one in lookup.columns}
         self._groups: dict[Any, int] = {}
         self._texts: dict[str, str] = {}
@@ -72,7 +80,7 @@ class _Rows:
         records = [record for record in records if None not in record[:first]]
         begin, self._kept = self._kept, self._kept + len(records)
         if self._kept > len(self._group):
-            raise Uncacheable(f"more than the {len(self._group)} rows that were published")
+            raise UncacheableTable(f"more than the {len(self._group)} rows that were published")
         new = slice(begin, self._kept)
         keys = []
         for place, key in enumerate(self._keys):
@@ -85,7 +93,7 @@ class _Rows:
         for at, (place, wanted) in enumerate(self._wanted_numbers):
             made = column([record[place] for record in records], "number")
             if self._holds[wanted.name] == "integer" and np.any(np.abs(made) >= EXACT):
-                raise Uncacheable(f"an integer of {wanted.name!r} beyond 2^53")
+                raise UncacheableTable(f"an integer of {wanted.name!r} beyond 2^53")
             self._numbers[new, at] = made
         for kept, (place, wanted) in zip(self._others, self._wanted_others, strict=True):
             values = [record[place] for record in records]
@@ -97,30 +105,30 @@ class _Rows:
             kept[new] = column(values, wanted.kind)
         width = self._first + len(self._lookup.columns)
         if self._kept * 8 * width + KEY_BYTES * (len(groups) + len(self._texts)) > MOST_BYTES:
-            raise Uncacheable(f"more than {MOST_BYTES} bytes")
+            raise UncacheableTable(f"more than {MOST_BYTES} bytes")
 
     def cached(self) -> CachedLookup:
-        """All rows, ready to be found; Uncacheable where a request could match several."""
+        """All rows as a CachedLookup; UncacheableTable if a request could match several."""
         lookup, kept = self._lookup, self._kept
         group, times, order = self._group[:kept], None, np.arange(kept)
         if lookup.as_of:
             order = np.lexsort((self._times[:kept], group))
             group, times = group[order], self._times[:kept][order]
             if np.any((group[1:] == group[:-1]) & (times[1:] == times[:-1])):
-                raise Uncacheable("two rows of one key and time")
+                raise UncacheableTable("two rows of one key and time")
         elif len(self._groups) != kept:
-            raise Uncacheable("two rows of one key")
+            raise UncacheableTable("two rows of one key")
         numbers = np.full((kept + 1, len(self._wanted_numbers)), np.nan)
         np.take(self._numbers[:kept], order, axis=0, out=numbers[:-1])
         others = [
             np.append(values[:kept][order], column([None], one.kind))
             for values, (_, one) in zip(self._others, self._wanted_others, strict=True)
         ]
-        return CachedLookup(lookup, self._holds, self._keys, Stored(self._groups, group, times, numbers, others))
+        return CachedLookup(lookup, self._holds, self._keys, TableColumns(self._groups, group, times, numbers, others))
 
 
 def _instant(value: datetime | date) -> int:
-    """An instant of the table; Uncacheable for the infinite ones, which are read as the first and the last."""
+    """A time as microseconds; UncacheableTable for an infinite one, which asyncpg returns as the first or last time."""
     if not 1 < value.year < 9999:
-        raise Uncacheable("an infinite time")
+        raise UncacheableTable("an infinite time")
     return instant(value)

@@ -1,8 +1,11 @@
 """What is not packed natively: skops inside a model file, behind the same API, allow-listed types only."""
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +25,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures
 
 from penstock.artifact import file as artifact_file
 from penstock.artifact import skops_artifact
@@ -84,11 +87,11 @@ def test_a_type_that_is_not_allow_listed_is_neither_packed_nor_loaded(
     neighbours = KNeighborsClassifier(algorithm="kd_tree").fit(MATRIX, LATE)
     with pytest.raises(UnsupportedEstimator, match="KDTree"):
         pack(neighbours, tmp_path / "m", features=features, metadata={})
-    allowed = skops_artifact.ALLOWED
+    allowed = skops_artifact.TRUSTED_TYPES
     more = ("sklearn.neighbors._kd_tree.KDTree", "sklearn.metrics._dist_metrics.EuclideanDistance64")
-    monkeypatch.setattr(skops_artifact, "ALLOWED", allowed + more)
+    monkeypatch.setattr(skops_artifact, "TRUSTED_TYPES", allowed + more)
     pack(neighbours, tmp_path / "m", features=features, metadata={})
-    monkeypatch.setattr(skops_artifact, "ALLOWED", allowed)
+    monkeypatch.setattr(skops_artifact, "TRUSTED_TYPES", allowed)
     with pytest.raises(ArtifactError, match=r"allow-listed.*KDTree"):
         load(tmp_path / "m")
 
@@ -147,3 +150,27 @@ def test_what_scikit_learn_computes_in_single_precision_it_goes_on_computing_its
 
     assert isinstance(artifact, skops_artifact.SkopsArtifact)
     np.testing.assert_array_equal(artifact.predict(matrix_columns(asked)), expected)
+
+
+def test_a_partial_of_a_function_that_is_not_allow_listed_is_neither_packed_nor_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partial itself is trusted, because histogram boosting has one; what it calls has to be trusted as well."""
+    called = FunctionTransformer(partial(os.path.join, "a"))
+    model = make_pipeline(called, Ridge())
+    model.steps[1][1].fit(MATRIX, MATRIX[:, 0])
+    trusted = skops_artifact.TRUSTED_TYPES
+    with pytest.raises(UnsupportedEstimator, match=r"posixpath\.join"):
+        skops_artifact.to_bytes(model)
+    pack(Ridge().fit(MATRIX, MATRIX[:, 0]), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+    header, _ = artifact_file.read(tmp_path / "m")
+    monkeypatch.setattr(skops_artifact, "TRUSTED_TYPES", (*trusted, "posixpath.join"))
+    data = np.frombuffer(skops_artifact.to_bytes(model), dtype=np.uint8)
+    monkeypatch.setattr(skops_artifact, "TRUSTED_TYPES", trusted)
+    artifact_file.write(
+        tmp_path / "n",
+        msgspec.structs.replace(header, engine="skops", outputs=1, slots=1, link="IDENTITY"),
+        {"skops": data},
+    )
+    with pytest.raises(ArtifactError, match=r"allow-listed.*posixpath\.join"):
+        load(tmp_path / "n")

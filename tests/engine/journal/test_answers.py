@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.journal.answers import Maker
+from penstock.journal.answers import OutcomeEncoder
 from penstock.journal.outcomes import outcomes
 
 NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 1e-7, 5e-324, 1e22, 0.1 + 0.2])
@@ -21,7 +21,7 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int) -> No
     predicted = predicted.reshape(rows, len(names))
     missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
 
-    made = Maker(names)(predicted, missing)
+    made = OutcomeEncoder(names)(predicted, missing)
 
     assert made == [
         msgspec.json.encode({"prediction": best, "missing": lost, "probabilities": probabilities})
@@ -33,7 +33,7 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int) -> No
 def test_of_a_regressor(values: list[tuple[float, tuple[str, ...]]]) -> None:
     predicted = np.array([value for value, _ in values], dtype=np.float64)
 
-    made = Maker(())(predicted, [lost for _, lost in values])
+    made = OutcomeEncoder(())(predicted, [lost for _, lost in values])
 
     assert made == [msgspec.json.encode({"prediction": value, "missing": lost}) for value, lost in values]
     decoded = [msgspec.json.decode(one)["prediction"] for one in made]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg
 
-from penstock.journal.journal import Entries, journaled
-from penstock.journal.sql import READ
+from penstock.journal.answers import Ids
+from penstock.journal.reading import READ, journal_entry
+from penstock.journal.writing import NewEntries
 from penstock.postgres.book import Book
-from penstock.serving.answering.ids import Ids
 
 FIRST = Path(__file__).parent.parent / "postgres" / "books" / "first.sql"
 ANSWERS = (
@@ -39,7 +39,7 @@ def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(new_da
         )
     book.migrate()
     with book.connect() as connection:
-        found = [journaled(record) for record in connection.execute(f"{READ} ORDER BY p.id")]
+        found = [journal_entry(record) for record in connection.execute(f"{READ} ORDER BY p.id")]
         latest = connection.execute(
             "SELECT l.id::text, o.snapshots, outcome FROM app.latest_answer l JOIN app.origin o ON o.id = l.origin"
         ).fetchall()
@@ -80,7 +80,7 @@ def test_instants_of_a_batch_are_bound_as_texts_in_utc() -> None:
     asked_at = [noon, noon, noon.astimezone(far), noon + timedelta(microseconds=1), noon]
     nothing = [b""] * len(asked_at)
 
-    joined = Entries([], [], asked_at, nothing, nothing, nothing, []).joined()
+    joined = NewEntries([], [], asked_at, nothing, nothing, nothing, []).joined()
 
     texts = ["2026-01-01T12:00:00+00:00"] * 5
     texts[3] = "2026-01-01T12:00:00.000001+00:00"

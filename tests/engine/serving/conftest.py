@@ -56,8 +56,8 @@ class Service:
         """Wait until lookups are answered from memory."""
 
         def there() -> bool:
-            serving = self.app.models[self.contract.model].serving
-            return serving is not None and serving.in_memory
+            state = self.app.models[self.contract.model].state
+            return state is not None and state.in_memory
 
         wait_for(there)
 

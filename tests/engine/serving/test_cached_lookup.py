@@ -13,13 +13,13 @@ import pytest
 
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
-from penstock.lookups.found import Looked
+from penstock.lookups.look_up import look_up
 from penstock.lookups.sql import SESSION, bound_types
-from penstock.lookups.statement import LookupStatement, look_up
+from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import Pointer
 from penstock.serving.tables import loading as cached_loading
-from penstock.serving.tables.in_memory import AskedFields, Uncacheable
+from penstock.serving.tables.in_memory import RequestFields, UncacheableTable
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 NUMBERS = [None, 0.0, -0.0, 1.5, 0.1 + 0.2, 5e-324, float("nan"), float("inf"), float("-inf"), -1e300]
@@ -133,17 +133,19 @@ def publish(book: Book, lookup: Lookup, rows: list[dict[str, Any]]) -> Pointer:
     return Pointer(lookup.table, "s", lookup.table, len(once), datetime.now(UTC), datetime.now(UTC))
 
 
-async def both(book: Book, made: Contract, pointers: dict[str, Pointer], requests: list[Ask]) -> tuple[Looked, Looked]:
+async def both(
+    book: Book, made: Contract, pointers: dict[str, Pointer], requests: list[Ask]
+) -> tuple[LookupResult, LookupResult]:
     """What requests find by the statement, and in memory."""
     connection = await asyncpg.connect(book.url, server_settings=SESSION)
     try:
         found, _ = await look_up(connection, made, requests, pointers)
         statement = LookupStatement(made, pointers, pinned=True, known=[lookup.name for lookup in made.lookups])
-        asked = AskedFields(requests, request_columns(made, requests))
+        fields = RequestFields(requests, request_columns(made, requests))
         parts = {
             lookup.name: (
                 await cached_loading.load(connection, lookup, pointers[lookup.table], bound_types(made))
-            ).find(asked)
+            ).find(fields)
             for lookup in made.lookups
         }
         return found, statement.assemble(parts, len(requests))
@@ -151,7 +153,7 @@ async def both(book: Book, made: Contract, pointers: dict[str, Pointer], request
         await connection.close()
 
 
-def assert_same(left: Looked, right: Looked) -> None:
+def assert_same(left: LookupResult, right: LookupResult) -> None:
     assert left.rows == right.rows
     assert left.missing == right.missing
     assert list(left.columns) == list(right.columns) or set(left.columns) == set(right.columns)
@@ -201,7 +203,7 @@ def test_what_only_postgres_compares_or_holds_stays_there(book: Book, sql: str, 
     pointers = {"t1": publish(book, lookup, rows)}
     with psycopg.connect(book.url) as connection:
         connection.execute(sql)
-    with pytest.raises(Uncacheable, match=reason):
+    with pytest.raises(UncacheableTable, match=reason):
         asyncio.run(both(book, contract(lookup), pointers, [Ask(text="a")]))
 
 
@@ -209,10 +211,10 @@ def test_a_table_that_is_too_large_stays_in_postgres(book: Book, monkeypatch: py
     lookup = LOOKUPS[4]
     pointers = {"t5": publish(book, lookup, [values(random.Random(n)) for n in range(300)])}
     monkeypatch.setattr(cached_loading, "MOST_BYTES", 10_000)
-    with pytest.raises(Uncacheable, match="10000 bytes"):
+    with pytest.raises(UncacheableTable, match="10000 bytes"):
         asyncio.run(both(book, contract(lookup), pointers, [Ask(text="a")]))
     monkeypatch.setattr(cached_loading, "MOST_ROWS", 100)
-    with pytest.raises(Uncacheable, match="rows"):
+    with pytest.raises(UncacheableTable, match="rows"):
         asyncio.run(both(book, contract(lookup), pointers, [Ask(text="a")]))
 
 

@@ -2,7 +2,7 @@
 
 from penstock.postgres.book import Book
 from penstock.releases.cards import CardStore
-from penstock.serving.routes.routes import SAFE
+from penstock.serving.routes.pages import SAFE
 from tests.engine.cards import card
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penstock.serving.answering.journal_lag import JournalLag
+from penstock.journal.writing import JournalLag
 from tests.engine.serving.conftest import Service, wait_for
 
 

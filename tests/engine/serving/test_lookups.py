@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from penstock.contract.columns import column
-from penstock.lookups.statement import LookupFailed, LookupStatement, look_up_now
+from penstock.lookups.look_up import look_up_now
+from penstock.lookups.statement import LookupFailed, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
 from tests.engine.serving import toy

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from penstock.artifact import load as artifact
-from penstock.journal import journal
+from penstock.journal import writing
 from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.answering.batching import LANES, PIECE
 from tests.engine.serving import toy
@@ -91,7 +91,7 @@ def test_relaxed_loses_no_more_than_the_batches_under_way(
     start: Start, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     relaxed = start(msgspec.structs.replace(toy.CONTRACT, journal="relaxed"))
-    write = journal.write
+    write = writing.write
     failing = False
 
     async def sometimes(*arguments: Any) -> list[Any]:
@@ -99,7 +99,7 @@ def test_relaxed_loses_no_more_than_the_batches_under_way(
             raise ConnectionResetError
         return await write(*arguments)
 
-    monkeypatch.setattr(journal, "write", sometimes)
+    monkeypatch.setattr(writing, "write", sometimes)
     before = {answer["id"] for answer in relaxed.ask_many(range(600))}
     wait_for(lambda: service.journal() == len(before))
     failing = True
@@ -131,7 +131,7 @@ def test_what_is_wrong_far_down_an_array_is_named_by_its_place(start: Start, ser
 def test_an_array_of_which_a_piece_fails_is_refused_whole_and_answered_when_asked_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, calls = journal.write, 0
+    write, calls = writing.write, 0
 
     async def third_fails(*arguments: Any) -> list[Any]:
         nonlocal calls
@@ -140,7 +140,7 @@ def test_an_array_of_which_a_piece_fails_is_refused_whole_and_answered_when_aske
             raise ConnectionResetError
         return await write(*arguments)
 
-    monkeypatch.setattr(journal, "write", third_fails)
+    monkeypatch.setattr(writing, "write", third_fails)
     service.wait_for_tables()
     rows = 4 * PIECE
     many = [

@@ -9,88 +9,30 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
-import psutil
 import psycopg
 import pytest
 
 from penstock.client import Client, ServiceError
-from penstock.postgres import roles
-from penstock.postgres.book import Book
-from penstock.processes import free_port
 from penstock.serving.on_ray import cluster
-from penstock.settings import Settings
-from penstock.testing import Story, as_member, create_book
-from tests.checkout import ROOT
+from penstock.testing import Story
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import SPARE_FILES, wait_for
+from tests.engine.serving.ray_service import ON_LOOPBACK, QUESTION, RayService, listening, processes, replicas, started
 
 CONNECTIONS = """
 SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY 1
 """
 MOST_BYTES_EACH = 30_000
-QUESTION = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}
-
-
-class RayService:
-    """A running cluster with its book."""
-
-    def __init__(self, settings: Settings, book: Book, folder: Path) -> None:
-        self.settings, self.book, self.folder = settings, book, folder
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=30)
-
-    def ask(self, **fields: Any) -> httpx.Response:
-        return self.http.post("/models/overflow/predict", json=QUESTION | fields)
 
 
 @pytest.fixture(scope="module")
 def ray_service(stack: None, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayService]:
-    folder = tmp_path_factory.mktemp("ray")
-    book = create_book(postgres, "prod")
-    served = as_member(book, roles.SERVICE).url
-    settings = Settings(
-        home=folder,
-        http_port=free_port(),
-        test_url=served,
-        prod_url=served,
-        dagster_url=book.url,
-        artifacts_url=str(folder / "store"),
-    )
-    toy.publish_all(book)
-    toy.release(book, settings.artifacts, folder)
-    os.environ["PENSTOCK_ARTIFACTS_URL"] = settings.artifacts
-    config = folder / "serve.yaml"
-    text = (ROOT / "serve_app" / "serve_config.yaml").read_text()
-    config.write_text(text.replace("serve_app.deployment:build", "tests.engine.serving.toy_deployment:build"))
-    try:
-        cluster.start(settings)
-        cluster.apply(settings, config)
-        yield RayService(settings, book, folder)
-    finally:
-        cluster.stop(settings)
-        del os.environ["PENSTOCK_ARTIFACTS_URL"]
-
-
-def replicas(settings: Settings) -> list[int]:
-    """The pids of this home's replicas."""
-    return [process.pid for process in processes(settings, "ServeReplica")]
-
-
-def processes(settings: Settings, part: str) -> list[psutil.Process]:
-    """The processes below this home's head whose command has `part`."""
-    head = cluster.find(settings)
-    assert head is not None
-    raylet = head.parts[-1].process()
-    assert raylet is not None
-    found: list[psutil.Process] = []
-    for process in raylet.children(recursive=True):
-        with suppress(psutil.Error):  # just killed, or not yet collected
-            found += [process] if part in " ".join(process.cmdline()) else []
-    return found
+    with started(postgres, tmp_path_factory.mktemp("ray")) as service:
+        yield service
 
 
 def connect(service: RayService) -> socket.socket:
@@ -155,18 +97,7 @@ class TestRayServe(Story):
         assert ray_service.http.get("/-/routes").json() == {"/": "penstock"}
 
     def test_everything_listens_on_loopback_alone(self, ray_service: RayService) -> None:
-        found = cluster.find(ray_service.settings)
-        assert found is not None
-        running: list[psutil.Process] = []
-        assert found.parts
-        for part in found.parts:
-            process = part.process()
-            assert process is not None
-            running += [process, *process.children(recursive=True)]
-        hosts = {
-            c.laddr.ip for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.laddr
-        }
-        assert hosts <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+        assert listening(ray_service.settings) <= ON_LOOPBACK
 
     def test_ten_thousand_idle_and_unfinished_requests_stop_nobody(self, ray_service: RayService, many: int) -> None:
         """They wait in HAProxy, not in the slots of a replica, and not for ever."""

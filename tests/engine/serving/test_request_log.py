@@ -5,18 +5,18 @@ import logging
 
 import pytest
 
-from penstock.serving.routes import request_log
+from penstock.serving.routes import telemetry
 from tests.engine.serving.conftest import Service
 
 
 def test_a_logged_line_is_json_without_the_payload(
     shared: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_log, "SHARE", 1.0)
-    monkeypatch.setattr(request_log.log, "propagate", True)
-    with caplog.at_level(logging.INFO, logger=request_log.log.name):
+    monkeypatch.setattr(telemetry, "LOGGED_SHARE", 1.0)
+    monkeypatch.setattr(telemetry.log, "propagate", True)
+    with caplog.at_level(logging.INFO, logger=telemetry.log.name):
         answer = shared.ask(note="secret", inflow=123.5)
-    (line,) = [json.loads(record.message) for record in caplog.records if record.name == request_log.log.name]
+    (line,) = [json.loads(record.message) for record in caplog.records if record.name == telemetry.log.name]
     assert line["request_id"] == answer.headers["x-request-id"]
     assert (line["method"], line["path"], line["status"]) == ("POST", "/models/overflow/predict", 200)
     assert line["bytes"] == len(answer.content)
@@ -28,8 +28,8 @@ def test_a_logged_line_is_json_without_the_payload(
 def test_few_of_the_answered_are_logged(
     shared: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_log, "SHARE", 0.0)
-    monkeypatch.setattr(request_log.log, "propagate", True)
-    with caplog.at_level(logging.INFO, logger=request_log.log.name):
+    monkeypatch.setattr(telemetry, "LOGGED_SHARE", 0.0)
+    monkeypatch.setattr(telemetry.log, "propagate", True)
+    with caplog.at_level(logging.INFO, logger=telemetry.log.name):
         assert shared.ask().status_code == 200
-    assert request_log.log.name not in {record.name for record in caplog.records}
+    assert telemetry.log.name not in {record.name for record in caplog.records}

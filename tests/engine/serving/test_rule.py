@@ -23,7 +23,7 @@ def replicas(
     if request.param == "in Postgres":
         monkeypatch.setattr(cached_loading, "MOST_ROWS", -1)
         made = [start(), start()]
-        assert not any(one.app.models["overflow"].serving.in_memory for one in made)  # type: ignore[union-attr]
+        assert not any(one.app.models["overflow"].state.in_memory for one in made)  # type: ignore[union-attr]
         return made
     made = [service, start()]
     for one in made:

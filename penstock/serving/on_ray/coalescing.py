@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with the head and the body of a response sent in one piece.
+"""uvicorn's HTTP protocol with write coalescing: the head and the body of a response are sent in one piece.
 
 uvicorn hands the two to the event loop one after the other, and uvloop sends each at once: two system calls, two
 packets, and a proxy behind it that wakes twice for every response.
@@ -7,21 +7,22 @@ packets, and a proxy behind it that wakes twice for every response.
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from penstock.serving.on_ray.compat import http_tools_protocol
 
-IMPORT_PATH = "penstock.serving.on_ray.joined_writes:JoinedWrites"
 MOST_HELD_BYTES = 64 * 1024
 
+HttpToolsProtocol = http_tools_protocol()
 
-class JoinedWrites(HttpToolsProtocol):
-    """HttpToolsProtocol whose writes of one turn of the event loop go out together."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+class CoalescingProtocol(HttpToolsProtocol):  # type: ignore[valid-type,misc]  # found at run time, see compat
+    """HttpToolsProtocol whose writes of one turn of the event loop are sent together."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Take a new connection."""
-        super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]  # a transport by its methods
+        super().connection_made(CoalescingTransport(transport, asyncio.get_running_loop()))
 
 
-class _Joined:
+class CoalescingTransport:
     """A transport that holds what is written until the running turn of the event loop ends."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -30,7 +31,7 @@ class _Joined:
         self._held: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Send `data` soon; what is long at once, rather than copied to what is held."""
+        """Send `data` at the end of the turn; long data at once, so that it is not copied."""
         if len(data) > MOST_HELD_BYTES:
             self._send()
             self._transport.write(data)

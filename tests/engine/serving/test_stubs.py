@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from penstock.serving.on_ray.environment import WITHOUT
+from penstock.serving.on_ray.environment import STUBS
 from tests.checkout import ROOT
 
 
 def run(program: str) -> str:
     """What a program prints in the environment of a local head."""
-    environment = os.environ | {"PYTHONPATH": f"{WITHOUT}{os.pathsep}{ROOT}"}
+    environment = os.environ | {"PYTHONPATH": f"{STUBS}{os.pathsep}{ROOT}"}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=ROOT / "tests", capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""What leaves uvicorn when its writes are joined: the same bytes, fewer pieces."""
+"""What uvicorn sends when its writes are coalesced: the same bytes, fewer pieces."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from penstock.serving.on_ray.joined_writes import MOST_HELD_BYTES, JoinedWrites
+from penstock.serving.on_ray.coalescing import MOST_HELD_BYTES, CoalescingProtocol
 
 LARGE = b"x" * (MOST_HELD_BYTES + 1)
 
@@ -34,7 +34,7 @@ async def pieces(scope: dict[str, Any], receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(pieces, http=JoinedWrites, lifespan="off", log_level="warning")
+    config = uvicorn.Config(pieces, http=CoalescingProtocol, lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

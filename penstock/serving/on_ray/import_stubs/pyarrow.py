@@ -1,5 +1,5 @@
 """Found before pyarrow in the processes of a local Ray head, see `penstock.serving.on_ray.environment`."""
 
-from penstock.serving.on_ray.stand_in import stand_in
+from penstock.serving.on_ray.stubs import refuse_ray
 
-stand_in("pyarrow")
+refuse_ray("pyarrow")

@@ -1,0 +1,65 @@
+"""Reading journaled predictions back."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from penstock.journal.answers import AnswerForm
+
+KEEP_DAYS = 400
+READ = """
+SELECT p.id::text, p.model, asked_at, answered_at, request, looked_up, features, outcome, o.release, o.artifact,
+       o.snapshots, request_id
+FROM app.prediction p JOIN app.origin o ON o.id = p.origin
+"""
+
+
+class JournalEntry(msgspec.Struct, frozen=True):
+    """One prediction as the journal keeps it. `looked_up` holds the row of each lookup, null if none was found."""
+
+    id: str
+    model: str
+    asked_at: datetime
+    answered_at: datetime
+    request: msgspec.Raw
+    looked_up: msgspec.Raw
+    features: str
+    answer: msgspec.Raw
+    release: int
+    artifact: str
+    snapshots: msgspec.Raw
+    request_id: str
+
+
+async def read(connection: Any, model: str, prediction: str) -> JournalEntry | None:
+    """The entry of one prediction of a model by its id, None if there is none."""
+    record = await connection.fetchrow(f"{READ} WHERE p.id = $1 AND p.model = $2", prediction, model)
+    return journal_entry(record) if record else None
+
+
+async def recent(connection: Any, model: str, count: int) -> list[JournalEntry]:
+    """The newest entries of a model, newest first."""
+    records = await connection.fetch(f"{READ} WHERE p.model = $1 ORDER BY p.id DESC LIMIT $2", model, count)
+    return [journal_entry(record) for record in records]
+
+
+def journal_entry(record: Any) -> JournalEntry:
+    """A record of READ as a JournalEntry."""
+    id_, model, asked_at, answered_at, request, looked_up, features, outcome, *origin, request_id = record
+    release, artifact, snapshots = origin
+    [answer] = AnswerForm(release, snapshots.encode()).new([id_], [outcome.encode()])
+    return JournalEntry(
+        id_,
+        model,
+        asked_at,
+        answered_at,
+        msgspec.Raw(request),
+        msgspec.Raw(looked_up),
+        bytes(features).hex(),
+        msgspec.Raw(answer),
+        release,
+        artifact,
+        msgspec.Raw(snapshots),
+        request_id,
+    )

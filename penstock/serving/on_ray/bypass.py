@@ -1,0 +1,66 @@
+"""ASGI middleware that bypasses Ray Serve's bookkeeping for each request; a request still takes a slot of its replica.
+
+- Ray Serve calls `middlewares` through RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH right before it starts the HTTP server
+  of a replica, and wraps the server's application in what it returns.
+- Each request takes a slot as Ray means it to, so limits, draining and autoscaling see it, and goes straight to the
+  application.
+- Ray's request ids, contexts, spans, access log and metrics of a request are left out: the application has its own
+  (`/metrics`, the request log). `docs/serving.md` says what that saves.
+"""
+
+import logging
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from penstock.serving.http.exchange import Message, Receive, Send
+from penstock.serving.on_ray import compat
+
+RAYS_PATHS = "/-/"
+COALESCING = "penstock.serving.on_ray.coalescing:CoalescingProtocol"
+
+log = logging.getLogger("penstock.serve")
+
+_served: list[ASGIApp] = []
+"""The application of this process. Ray calls `middlewares` without an argument, so there is no other way to hand it."""
+
+
+def middlewares() -> list[Middleware]:
+    """The middlewares of the HTTP servers of replicas, and of proxies, where the bypass does nothing."""
+    if not compat.use_http_protocol(COALESCING):
+        log.warning("uvicorn has moved its HTTP protocol: %s", compat.HTTP_TOOLS.without)
+    return [Middleware(Bypass)]
+
+
+def serve(app: ASGIApp) -> None:
+    """Say which application this process' requests go to."""
+    _served[:] = [app]
+
+
+class Bypass:
+    """Hands a request to the application in a slot of the replica; to Ray Serve what is not for the application."""
+
+    def __init__(self, app: Any) -> None:
+        self._ray_serve = app
+        self._slots = compat.slots(app)
+        if self._slots is not None and compat.route_prefix(app) != "/":
+            log.warning("the route prefix is not /: %s", compat.RAYS_WAY)
+            self._slots = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope."""
+        slots = self._slots
+        if (
+            slots is None
+            or not _served
+            or scope["type"] != "http"
+            or scope["path"].startswith(RAYS_PATHS)
+            or not slots.can_accept(slots.metadata)
+        ):
+            await self._ray_serve(scope, receive, send)
+            return
+        with slots.track_queued() as admitted:
+            async with slots.start(slots.metadata):
+                admitted()
+                await _served[0](scope, receive, send)

@@ -1,0 +1,95 @@
+"""The toy model on a real Ray Serve with HAProxy, for the tests that need one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from penstock.postgres import roles
+from penstock.postgres.book import Book
+from penstock.processes import free_port
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
+from penstock.testing import as_member, create_book
+from tests.checkout import ROOT
+from tests.engine.serving import toy
+
+QUESTION = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}
+ON_LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+class RayService:
+    """A running cluster with its book."""
+
+    def __init__(self, settings: Settings, book: Book, folder: Path) -> None:
+        self.settings, self.book, self.folder = settings, book, folder
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{settings.http_port}", timeout=30)
+
+    def ask(self, **fields: Any) -> httpx.Response:
+        return self.http.post("/models/overflow/predict", json=QUESTION | fields)
+
+
+@contextmanager
+def started(postgres: str, folder: Path) -> Iterator[RayService]:
+    """A head with one replica of the toy model, over a new database."""
+    book = create_book(postgres, "prod")
+    served = as_member(book, roles.SERVICE).url
+    settings = Settings(
+        home=folder,
+        http_port=free_port(),
+        test_url=served,
+        prod_url=served,
+        dagster_url=book.url,
+        artifacts_url=str(folder / "store"),
+    )
+    toy.publish_all(book)
+    toy.release(book, settings.artifacts, folder)
+    os.environ["PENSTOCK_ARTIFACTS_URL"] = settings.artifacts
+    config = folder / "serve.yaml"
+    text = (ROOT / "serve_app" / "serve_config.yaml").read_text()
+    config.write_text(text.replace("serve_app.deployment:build", "tests.engine.serving.toy_deployment:build"))
+    try:
+        cluster.start(settings)
+        cluster.apply(settings, config)
+        yield RayService(settings, book, folder)
+    finally:
+        cluster.stop(settings)
+        del os.environ["PENSTOCK_ARTIFACTS_URL"]
+
+
+def replicas(settings: Settings) -> list[int]:
+    """The pids of this home's replicas."""
+    return [process.pid for process in processes(settings, "ServeReplica")]
+
+
+def processes(settings: Settings, part: str) -> list[psutil.Process]:
+    """The processes below this home's head whose command has `part`."""
+    head = cluster.find(settings)
+    assert head is not None
+    raylet = head.parts[-1].process()
+    assert raylet is not None
+    found: list[psutil.Process] = []
+    for process in raylet.children(recursive=True):
+        with suppress(psutil.Error):  # just killed, or not yet collected
+            found += [process] if part in " ".join(process.cmdline()) else []
+    return found
+
+
+def listening(settings: Settings) -> set[str]:
+    """The addresses on which this home's processes listen."""
+    found = cluster.find(settings)
+    assert found is not None
+    running: list[psutil.Process] = []
+    for part in found.parts:
+        process = part.process()
+        assert process is not None
+        running += [process, *process.children(recursive=True)]
+    hosts = {
+        c.laddr.ip for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.laddr
+    }
+    assert hosts
+    return hosts
