@@ -232,3 +232,18 @@ def test_each_extra_brings_what_its_rooms_import(name: str, entry: str) -> None:
     missing = {path: found for path in files if (found := packages(imports(path, lazy=False)) - known)}
     assert len(files) > 1
     assert missing == {}, f"{entry} loads {missing}, which are not in penstock[{name}]"
+
+
+def test_importing_a_module_reads_no_environment() -> None:
+    """The one exception sets a variable that a library reads when it is loaded."""
+    reading = set()
+    for path in room_files("penstock"):
+        waiting: list[ast.AST] = [ast.parse((ROOT / path).read_text())]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                continue
+            if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:
+                reading.add(str(path))
+            waiting += ast.iter_child_nodes(node)
+    assert reading - {"penstock/training/__init__.py"} == set()

@@ -84,7 +84,7 @@ def _project(project: Project) -> list[Finding]:
 
     contracts, declarations = read_contracts(project), declared(project)
     found = f"{project.name} at {project.root}: {len(contracts.by_model)} contracts, {len(declarations.models)} models"
-    broken = dict.fromkeys(map(str, contracts.broken + declarations.broken))
+    broken = dict.fromkeys(map(str, declarations.broken))
     lacking = [Finding("project", False, f"{error.thing} is missing", error.todo) for error in _lacking(project)]
     faults = [Finding("project", False, sentence, "Correct that file.") for sentence in broken]
     return [Finding("project", True, found), *lacking, *faults]

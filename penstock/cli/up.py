@@ -55,11 +55,13 @@ def up(key: str) -> None:
 
 def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPrediction]":
     """Run all steps, at once those that do not need each other. Returns a `FirstPrediction` for each model."""
+    from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
 
     settings = runtime.settings
-    everything = _in_background(lambda: _demand_whole(settings))
+    # What starts next would fail of a file that does not import.
+    everything = _in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
         applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
@@ -74,17 +76,6 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
     _materialize(runtime, steps)
     service.result()
     return _predict(runtime, steps, key)
-
-
-def _demand_whole(settings: Settings) -> None:
-    """BrokenFiles where a file of the project does not import: whatever starts next would fail of it."""
-    from penstock.contract.registry import read_contracts
-    from penstock.declare.discovery import declared
-    from penstock.importing import BrokenFiles
-
-    project = settings.demand_project()
-    if broken := read_contracts(project).broken + declared(project).broken:
-        raise BrokenFiles(broken)
 
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
@@ -151,7 +142,7 @@ def _predict(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
     return predictions
 
 
-def _in_background(work: Callable[[], None]) -> Future[None]:
+def _in_background(work: Callable[[], object]) -> Future[None]:
     """The future of work in a daemon thread, so that Ctrl-C does not wait for it."""
     future: Future[None] = Future()
 

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from penstock.contract.registry import read_contracts
 from penstock.declare.model import Model
 from penstock.declare.preparation import Preparation
 from penstock.declare.project import Declarations
@@ -32,4 +33,4 @@ def _declared(project: Project) -> Declarations:
         model = getattr(module, "MODEL", None)
         if isinstance(model, Model):
             models[model.contract.model] = model
-    return Declarations(sources, preparations, tables, models, modules.broken)
+    return Declarations(sources, preparations, tables, models, modules.broken + read_contracts(project).broken)

@@ -15,7 +15,7 @@ from penstock.importing import BrokenFile, BrokenFiles
 class Declarations:
     """Raw tables with their descriptions, preparations, replicated tables and models, by name.
 
-    `broken` are files that do not import, and so may declare more.
+    `broken` are files that do not import, contracts among them, and so may declare more.
     """
 
     sources: Mapping[str, str] = field(default_factory=dict)

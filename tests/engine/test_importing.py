@@ -95,6 +95,11 @@ def test_a_command_says_every_broken_file_in_a_sentence_each(tmp_path: Path) -> 
     assert sorted(refused.stderr.removeprefix("penstock: ").splitlines()) == sorted(SAID)
 
 
+def test_a_model_whose_contract_alone_is_broken_is_not_called_unknown(tmp_path: Path) -> None:
+    root = write_project(tmp_path / "shop", {"model_tools/bad.py": TWO["model_tools/bad.py"]})
+    assert run_in(root, "-m", "penstock", "train", "bad").stderr == f"penstock: {SAID[0]}\n"
+
+
 def test_doctor_names_the_project_its_broken_files_and_what_it_lacks(tmp_path: Path) -> None:
     shown = run_in(write_project(tmp_path / "shop", TWO), "-m", "penstock", "doctor").stdout
     assert f"small at {tmp_path / 'shop'}: 1 contracts, 0 models" in shown

@@ -121,7 +121,7 @@ def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
             return {"runOrError": {"status": "FAILURE"}, "logsForRun": {"events": events, "hasMore": False}}
 
     with pytest.raises(RunError, match="Could not reach user code server"):
-        follow(GivenUp("http://127.0.0.1:1"), "0123456789", lambda *_: None)
+        follow(GivenUp("http://127.0.0.1:1", "flights"), "0123456789", lambda *_: None)
 
 
 def test_a_webserver_that_is_away_is_a_refusal() -> None:
