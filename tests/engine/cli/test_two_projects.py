@@ -55,7 +55,7 @@ def project(folder: Path, name: str, port: int) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Settings]]:
+def both(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, Settings]]:
     """The Dagster of `first`, which has a code server of `second` as its other code location."""
     folder, port = tmp_path_factory.mktemp("projects"), free_port()
     first, second = (project(folder, name, port) for name in ("first", "second"))

@@ -12,7 +12,7 @@ from penstock.processes import free_port
 from tests.checkout import PROJECT, ROOT
 from tests.engine.scaffold.conftest import CleanRoom
 
-pytestmark = pytest.mark.stack
+pytestmark = pytest.mark.usefixtures("stack")
 
 
 class Started:
