@@ -9,9 +9,10 @@ import msgspec
 from penstock.errors import PenstockError
 
 REPOSITORY = "__repository__"
+STILL_LOADING = "still loading"
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
-    locationOrLoadError { __typename ... on PythonError { message } } } } ... on PythonError { message } } }"""
+    locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } ... on PythonError { message } } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 PARTITIONS = """query($selector: PipelineSelector!) { pipelineOrError(params: $selector) { __typename
     ... on Pipeline { partitionKeysOrError { partitionKeys } } ... on Error { message } } }"""
@@ -78,12 +79,13 @@ class GraphQL:
                 continue
             found = entry["locationOrLoadError"]
             if found and found["__typename"] == "PythonError":
-                return str(found["message"]).strip()
+                innermost = (found.get("causes") or [found])[-1]
+                return str(innermost["message"]).strip()
             if entry["loadStatus"] == "LOADED" and found:
                 return None
         if entries and self.location not in [entry["name"] for entry in entries]:
             return f"workspace.yaml has no code location {self.location!r}, which is the project's name"
-        return str(workspace.get("message") or "still loading")
+        return str(workspace.get("message") or STILL_LOADING)
 
     def daemon_healthy(self) -> bool:
         """Whether every daemon that this instance needs has beaten lately."""

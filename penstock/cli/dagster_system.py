@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.cli.compat import dagster_daemon
-from penstock.cli.dagster_graphql import GraphQL
+from penstock.cli.dagster_graphql import STILL_LOADING, GraphQL
 from penstock.cli.environment import child_environment
 from penstock.errors import PenstockError
 from penstock.log_text import cause
@@ -19,6 +19,8 @@ PARTS = (CODE, WEB, DAEMON)
 HOST = "127.0.0.1"
 DEFINITIONS = ("penstock.graph.code_location", "definitions")  # the project's, loaded by the engine
 START_SECONDS = 120
+BROKEN_SECONDS = 3.0  # a load error that lasts so long is one of the code
+NOT_REACHED = ("Could not reach user code server", "UNAVAILABLE", "DEADLINE_EXCEEDED")
 RUN_NICENESS = 10  # of the code server, and so of the runs that it starts: who asks for a prediction comes first
 STOP_SECONDS = 4.0  # for runs to say that they were ended; the code server itself never heeds TERM
 
@@ -46,7 +48,10 @@ def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> boo
     processes = Processes(settings.state)
     code = processes.running(CODE)
     if code and all(processes.running(part) for part in PARTS):
-        return False
+        if not _is_broken(graphql(settings)):
+            return False
+        stop(settings)  # what did not load may be mended by now, and only a new code server reads it again
+        code = None
     known = processes.find(CODE)
     port = code.port if code else free_port(HOST, known.port if known else 0)
     if code is None or (known and known.port != port):
@@ -95,19 +100,34 @@ def _wait(settings: Settings, processes: Processes) -> None:
     )
     deadline = time.monotonic() + START_SECONDS
     for part, ready in checks:
+        broken_since = None
         while not ready():
+            now = time.monotonic()
             stopped = next((name for name in PARTS if not processes.running(name)), None)
             if stopped:
                 raise StartError(stopped, expected="running", found="it ended", todo=_tail(processes.find(stopped)))
-            if time.monotonic() > deadline:
-                found = cause(api.load_error() or "") if part == CODE else ""
+            broken_since = (broken_since or now) if part == CODE and _is_broken(api) else None
+            if broken_since and now > broken_since + BROKEN_SECONDS:
+                raise StartError(
+                    f"code location {api.location!r}",
+                    expected="to load",
+                    found=cause(api.load_error() or ""),
+                    todo="Correct that, then run `penstock up` again.",
+                )
+            if now > deadline:
                 raise StartError(
                     part,
                     expected=f"ready within {START_SECONDS} s",
-                    found=found or "not ready",
+                    found=cause(api.load_error() or "") if part == CODE else "not ready",
                     todo=_tail(processes.find(part)),
                 )
             time.sleep(0.2)
+
+
+def _is_broken(api: GraphQL) -> bool:
+    """Whether the code was read and does not load; a code server that is not reached yet is none of it."""
+    found = api.load_error()
+    return found is not None and found != STILL_LOADING and not any(sign in found for sign in NOT_REACHED)
 
 
 def _tail(record: Record | None) -> str:
