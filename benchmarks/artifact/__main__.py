@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from benchmarks.artifact.forest import forest_figures, import_figures
 from benchmarks.artifact.rows import row_figures
 from benchmarks.figures import Figure, at_most
 from penstock.artifact.native import compiled
+from penstock.scaffold.archive import NAME as ARCHIVE
 from penstock.scaffold.manifest import template_files
 
 
@@ -26,7 +28,7 @@ def main(as_json: bool, quick: bool, onnx: str | None) -> None:
     with tempfile.TemporaryDirectory(prefix="penstock-artifact-") as name:
         folder = Path(name)
         figures = row_figures(folder, quick=quick) + import_figures(5 if quick else 15)
-        figures += [wheel_figure(folder), *forest_figures(folder, quick=quick)]
+        figures += [*wheel_figures(folder), *forest_figures(folder, quick=quick)]
         if onnx:
             figures += onnx_figures(onnx, folder)
     if as_json:
@@ -46,8 +48,8 @@ def onnx_figures(interpreter: str, folder: Path) -> list[Figure]:
     return [Figure(*figure) for figure in msgspec.json.decode(done.stdout, type=list[tuple[str, float, str]])]
 
 
-def wheel_figure(folder: Path) -> Figure:
-    """The size of the wheel, built from a copy of the sources."""
+def wheel_figures(folder: Path) -> list[Figure]:
+    """The sizes of the engine and of the template in the wheel, built from a copy of the sources."""
     copy = folder / "engine"
     copy.mkdir()
     shutil.copytree(ROOT / "penstock", copy / "penstock", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
@@ -56,7 +58,12 @@ def wheel_figure(folder: Path) -> Figure:
         shutil.copy(ROOT / name, copy / name)
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     subprocess.run([*build, str(copy)], check=True)
-    return at_most("wheel", next(folder.glob("*.whl")).stat().st_size / 1e3, "kB", 450)
+    wheel = next(folder.glob("*.whl"))
+    template = zipfile.ZipFile(wheel).getinfo(f"penstock/scaffold/{ARCHIVE}").compress_size
+    return [
+        at_most("wheel, without the template of projects", (wheel.stat().st_size - template) / 1e3, "kB", 450),
+        at_most("template of projects, with their pins", template / 1e3, "kB", 60),
+    ]
 
 
 if __name__ == "__main__":
