@@ -36,7 +36,9 @@ def settings(stack: None, tmp_path: Path) -> Iterator[Settings]:
 def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_next_up(settings: Settings) -> None:
     target = ("assets.definitions",)
     began = time.monotonic()
-    with pytest.raises(dagster_system.StartError, match=r"code location 'shop': expected to load, found .*river is dry"):
+    with pytest.raises(
+        dagster_system.StartError, match=r"code location 'shop': expected to load, found .*river is dry"
+    ):
         dagster_system.start(settings, target)
     assert time.monotonic() - began < dagster_system.START_SECONDS - 10
     with pytest.raises(dagster_system.StartError, match="river is dry"):
