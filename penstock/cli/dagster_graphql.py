@@ -12,7 +12,8 @@ REPOSITORY = "__repository__"
 STILL_LOADING = "still loading"
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
-    locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } ... on PythonError { message } } }"""
+    locationOrLoadError { __typename ... on PythonError { message causes { message } } } } }
+    ... on PythonError { message } } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 PARTITIONS = """query($selector: PipelineSelector!) { pipelineOrError(params: $selector) { __typename
     ... on Pipeline { partitionKeysOrError { partitionKeys } } ... on Error { message } } }"""
