@@ -235,7 +235,6 @@ def test_each_extra_brings_what_its_rooms_import(name: str, entry: str) -> None:
 
 
 def test_importing_a_module_reads_no_environment() -> None:
-    """The one exception sets a variable that a library reads when it is loaded."""
     reading = set()
     for path in room_files("penstock"):
         waiting: list[ast.AST] = [ast.parse((ROOT / path).read_text())]
@@ -246,4 +245,4 @@ def test_importing_a_module_reads_no_environment() -> None:
             if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:
                 reading.add(str(path))
             waiting += ast.iter_child_nodes(node)
-    assert reading - {"penstock/training/__init__.py"} == set()
+    assert reading == set()
