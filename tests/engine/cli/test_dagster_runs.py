@@ -15,7 +15,7 @@ from penstock.postgres.book import Book
 from penstock.processes import Processes, free_port
 from penstock.settings import Settings
 
-RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, month,
+RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, period,
         training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
     VALUES (%(model)s, 1, 'release', 'a', 'c', '2026-10', 's', 'h', '{}', '{}', 'v', 'me', 'try') RETURNING entry)
 INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made"""

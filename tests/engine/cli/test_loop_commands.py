@@ -36,7 +36,7 @@ def test_training_the_same_month_again_gives_the_same_artifact_and_keeps_the_rel
     before = current(example.prod, MODEL)
     assert before is not None
 
-    trained = json.loads(run(train.command, "--month", MONTH, "--json").stdout)
+    trained = json.loads(run(train.command, "--period", MONTH, "--json").stdout)
 
     assert trained["artifact"] == before.artifact
     assert current(example.prod, MODEL) == before
@@ -47,7 +47,7 @@ def test_a_refused_month_leaves_both_books_and_names_both_figures(
 ) -> None:
     before = current(example.test, MODEL), current(example.prod, MODEL)
 
-    refused = run(train.command, "--month", "2026-08")
+    refused = run(train.command, "--period", "2026-08")
 
     assert isinstance(refused.exception, GateError)
     assert "older than 2026-10" in str(refused.exception)
@@ -64,7 +64,7 @@ def test_a_month_is_released_by_override_and_rolled_back_in_both_books(
     before = current(example.prod, MODEL)
     assert before is not None
 
-    forced = json.loads(run(train.command, "--month", "2026-09", "--override", "--why", "drill", "--json").stdout)
+    forced = json.loads(run(train.command, "--period", "2026-09", "--override", "--why", "drill", "--json").stdout)
     back = json.loads(run(rollback.command, "--why", "drill over", "--json").stdout)
 
     assert forced["action"] == "override"

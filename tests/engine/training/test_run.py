@@ -33,7 +33,7 @@ def model() -> Model:
 
 
 def trained(run: TrainingRun, test: Book) -> Candidate:
-    training, holdout = rows_of(run.settings, "2026-02"), rows_of(run.settings, run.month)
+    training, holdout = rows_of(run.settings, "2026-02"), rows_of(run.settings, run.period)
     return run.train(training, holdout, NOTHING_DIFFERS, test, lambda _: None)
 
 
