@@ -65,13 +65,13 @@ def _numbers(text: str, kind: Field, of: str) -> set[int]:
     for part in text.split(","):
         matched = PART.fullmatch(part)
         if matched is None:
-            raise _refused(of, f"a {kind.name} of {kind.least} to {kind.greatest}", repr(text))
+            raise _refused(of, f"{kind.name} of {kind.least} to {kind.greatest}", repr(text))
         star, first, last, step = matched.groups()
         least = kind.least if star else _number(first, kind, of)
         to_the_end = star or (step and not last)
         greatest = kind.greatest if to_the_end else _number(last or first, kind, of)
         if least > greatest or (step and not 1 <= int(step) <= kind.greatest):
-            raise _refused(of, f"a {kind.name} from a smaller to a greater number, in steps within it", repr(text))
+            raise _refused(of, f"{kind.name} from a smaller to a greater number, in steps within it", repr(text))
         found |= set(range(least, greatest + 1, int(step or 1)))
     return found
 
@@ -79,7 +79,7 @@ def _numbers(text: str, kind: Field, of: str) -> set[int]:
 def _number(text: str, kind: Field, of: str) -> int:
     number = kind.names.get(text.lower(), int(text) if text.isdecimal() else None)
     if number is None or not kind.least <= number <= kind.greatest:
-        raise _refused(of, f"a {kind.name} of {kind.least} to {kind.greatest}", repr(text))
+        raise _refused(of, f"{kind.name} of {kind.least} to {kind.greatest}", repr(text))
     return number
 
 

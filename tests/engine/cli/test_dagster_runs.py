@@ -65,6 +65,15 @@ def test_a_job_runs_for_its_newest_partition_and_the_ui_shows_the_run(api: Graph
     assert shown[-1] == ("monthly", 1, 1)
 
 
+def test_a_job_runs_for_the_newest_partition_whose_outcomes_are_known_if_there_is_one(api: GraphQL) -> None:
+    url = materialize(api, "good", lambda *_: None, "2026-02-28")
+    query = "query($run: ID!) { runOrError(runId: $run) { ... on Run { tags { key value } } } }"
+    run = api.ask(query, run=url.rpartition("/")[2])["runOrError"]
+    assert {"key": "dagster/partition", "value": "2026-02-01"} in run["tags"]
+    with pytest.raises(RunError, match="found 2026-01-01 as its first, and outcomes up to 2025-12-01"):
+        materialize(api, "good", lambda *_: None, "2025-12-01")
+
+
 def test_a_failed_run_names_the_step_the_error_and_where_to_look(api: GraphQL, settings: Settings) -> None:
     with pytest.raises(RunError) as refused:
         materialize(api, "bad", lambda *_: None)
@@ -121,7 +130,7 @@ def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
             return {"runOrError": {"status": "FAILURE"}, "logsForRun": {"events": events, "hasMore": False}}
 
     with pytest.raises(RunError, match="Could not reach user code server"):
-        follow(GivenUp("http://127.0.0.1:1"), "0123456789", lambda *_: None)
+        follow(GivenUp("http://127.0.0.1:1", "flights"), "0123456789", lambda *_: None)
 
 
 def test_a_webserver_that_is_away_is_a_refusal() -> None:

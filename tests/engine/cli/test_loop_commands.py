@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from model_tools.flight_delay import FlightDelayRequest
 from penstock.cli import releases, requests, rollback, train
+from penstock.errors import PenstockError
 from penstock.releases.ledger import current, ledger
 from penstock.training.gate import GateError
 from tests.example import MONTH, Example
@@ -54,8 +55,20 @@ def test_a_refused_month_leaves_both_books_and_names_both_figures(
     assert (current(example.test, MODEL), current(example.prod, MODEL)) == before
 
 
-def test_an_override_without_a_reason_is_refused(example: Example) -> None:
-    assert "--override needs --why" in run(train.command, "--override").stderr
+@pytest.mark.parametrize("option", ["--override", "--incomplete"])
+def test_an_override_without_a_reason_is_refused(option: str, example: Example) -> None:
+    assert f"{option} needs --why" in run(train.command, option).stderr
+
+
+@pytest.mark.parametrize("option", ["--period", "--month"])
+def test_a_running_period_is_refused_at_once_and_one_of_another_cadence_too(option: str, example: Example) -> None:
+    running = run(train.command, option, "2026-11").exception
+    assert isinstance(running, PenstockError)
+    assert "found one whose outcomes are known on 2026-12-01 00:00 UTC. Train 2026-10" in str(running)
+    week = run(train.command, option, "2026-W45").exception
+    assert isinstance(week, PenstockError)
+    assert "period of model 'flight_delay': expected a month, such as 2026-10, found '2026-W45'" in str(week)
+    assert "--month" not in run(train.command, "--help").stdout
 
 
 def test_a_month_is_released_by_override_and_rolled_back_in_both_books(

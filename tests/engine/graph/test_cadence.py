@@ -129,3 +129,8 @@ def test_a_cron_expression_reaches_dagster_whole(defs: dg.Definitions) -> None:
 def test_a_slip_in_the_cadence_is_refused_where_it_is_declared(slip: dict[str, Any], says: str) -> None:
     with pytest.raises(PenstockError, match=says):
         model("m", **slip)
+
+
+def test_the_cron_expression_of_a_table_is_checked_too() -> None:
+    with pytest.raises(PenstockError, match="cron of table 'sensors': expected hour of 0 to 23, found '24'"):
+        table("sensors", cron="0 24 * * *")
