@@ -26,10 +26,10 @@ def shift_days(now: datetime) -> int:
 
 
 def first_trainable_month(now: datetime) -> str:
-    """The first month, as its first day, that half a year of the warehouse's rows lies before."""
+    """The first month, such as 2026-03, that half a year of the warehouse's rows lies before."""
     start = FIRST_DAY + timedelta(days=shift_days(now) - LAP_DAYS)
     index = start.year * 12 + start.month + 6
-    return f"{index // 12:04d}-{index % 12 + 1:02d}-01"
+    return f"{index // 12:04d}-{index % 12 + 1:02d}"
 
 
 def ensure(settings: Settings) -> str:

@@ -19,6 +19,7 @@ from psycopg import sql
 from assets.flight_delay import MODEL
 from penstock.declare.discovery import declared
 from penstock.declare.model import GateRule, Model
+from penstock.declare.periods import Period
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
 from penstock.processes import let_waiting_threads_sleep
@@ -29,7 +30,6 @@ from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.candidate import make_candidate
 from penstock.training.continuing import start_of
 from penstock.training.gate import GateError
-from penstock.training.months import month_after
 from penstock.training.run import TrainingRun
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from resources.example import seed, shift_days
@@ -126,8 +126,8 @@ def main() -> None:
             warehouse.prepare(preparation.script)
         names = [LAST]
         while len(names) <= options.months:
-            names.insert(0, next(n for n in _months_before(names[0]) if month_after(n) == names[0]))
-        model = replace(MODEL, estimator=line, gate=GateRule(floor=0.6, margin=0.01), window_months=3)
+            names.insert(0, str(Period.parse(names[0]).moved(-1)))
+        model = replace(MODEL, estimator=line, gate=GateRule(floor=0.6, margin=0.01), window=3)
         tables = found.tables_for(model)
         months = [(month, *TrainingRun(settings, model, month, tables).extract_both()) for month in names]
         server = PostgresServer(home / "pg", home / "log", DEFAULTS)
@@ -167,11 +167,6 @@ def _book(server: PostgresServer, name: str) -> Book:
     book = Book("test", server.url(name))
     book.migrate()
     return book
-
-
-def _months_before(month: str) -> list[str]:
-    year = int(month[:4])
-    return [f"{y}-{m:02}" for y in (year - 1, year) for m in range(1, 13)]
 
 
 if __name__ == "__main__":

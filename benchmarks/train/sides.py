@@ -15,6 +15,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 from benchmarks import ROOT
 from penstock.declare.discovery import declared
 from penstock.declare.model import Model
+from penstock.declare.periods import Period
 from penstock.extract.training_join import training_query
 from penstock.postgres.book import Book, Books
 from penstock.postgres.server import PostgresServer
@@ -23,7 +24,6 @@ from penstock.releases.ledger import Proposal, Verdict, release
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot
 from penstock.training.candidate import make_candidate
-from penstock.training.months import windows
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew
 
@@ -122,7 +122,7 @@ class Monthly:
 
 def plain(settings: Settings, model: Model, month: str) -> float:
     """What a script does without any of it: query, features, fit, three metrics; its area under the ROC curve."""
-    window = windows(month, model.window_months)
+    window = Period.parse(month).windows(model.window)
     queries = {table.name: table.query for table in declared().tables_for(model)}
     query = (
         training_query(model.contract, model.query, queries, "duckdb")

@@ -38,7 +38,7 @@ def command(model: str, version: int | None, book: BookName, as_json: bool, as_h
             f"card of release {entry.version} of {model}",
             expected=f"one beside artifact {entry.artifact[:12]}",
             found="none",
-            todo=f"`penstock train {model} --month {entry.month} --candidate-only` writes it again.",
+            todo=f"`penstock train {model} --period {entry.period} --candidate-only` writes it again.",
         )
     if as_json:
         both = msgspec.json.encode({"release": entry, "card": card})

@@ -11,6 +11,8 @@ from penstock.postgres.pointer import pointers
 from penstock.releases.ledger import current_releases
 
 POLL_SECONDS = 0.5
+LAST = "9999"
+"""After every partition."""
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 Progress = Callable[[str, int, int], None]
@@ -38,9 +40,20 @@ def missing_jobs(prod: Book, tables_of: dict[str, list[str]]) -> list[str]:
     return list(dict.fromkeys(jobs))
 
 
-def materialize(api: GraphQL, job: str, progress: Progress) -> str:
-    """Run a job to its end, for its newest partition if it has partitions, and return the run's URL."""
-    partitions = api.partitions(job)
+def materialize(api: GraphQL, job: str, progress: Progress, newest: str = LAST) -> str:
+    """Run a job to its end, for its newest partition that is not after `newest`, and return the run's URL.
+
+    RunError if all its partitions are after `newest`.
+    """
+    everything = api.partitions(job)
+    partitions = [partition for partition in everything if partition <= newest]
+    if everything and not partitions:
+        raise RunError(
+            f"Dagster job {job!r}",
+            expected="a period whose outcomes are known",
+            found=f"{everything[0]} as its first, and outcomes up to {newest}",
+            todo="Declare an earlier `first_period`, or wait for the outcomes.",
+        )
     run = api.launch(job, partitions[-1] if partitions else "")
     follow(api, run, progress)
     return run_url(api, run)

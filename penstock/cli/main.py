@@ -21,7 +21,7 @@ COMMANDS = {
     "migrate": "Bring the schema of the books to the version of this Penstock.",
     "status": "Show each running part: pid, port, memory, health.",
     "doctor": "Check the machine and the installation, and say what to do.",
-    "train": "Train a candidate for one month and offer it to the gate.",
+    "train": "Train a candidate for one period and offer it to the gate.",
     "publish": "Extract replicated tables and make them current in TEST and PROD.",
     "releases": "Show the release ledger of a model.",
     "rollback": "Make an earlier release current again.",

@@ -37,14 +37,14 @@ def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
     table = Table(title=f"Releases of {model} in {book.upper()}", title_justify="left")
     judged = {judged_by(entry.metrics) for entry in entries}
     title = MEASURES[judged.copy().pop()].label if len(judged) == 1 else "metric"
-    for column in ("", "version", "action", "month", title, "artifact", "replaced", "at", "who", "why"):
+    for column in ("", "version", "action", "period", title, "artifact", "replaced", "at", "who", "why"):
         table.add_column(column, no_wrap=column not in {"who", "why"}, overflow="fold")
     for entry in entries:
         table.add_row(
             "▶" if now is not None and entry.entry == now.entry else "",
             str(entry.version),
             entry.action,
-            entry.month,
+            entry.period,
             _value(entry.metrics, named=len(judged) > 1),
             entry.artifact[:12],
             str(entry.replaced or ""),

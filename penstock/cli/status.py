@@ -51,7 +51,7 @@ def _served(prod: "Book") -> dict[str, Any]:
         published = pointers(connection).values()
     return {
         "releases": [
-            {name: getattr(entry, name) for name in ("model", "version", "action", "month", "who", "at")}
+            {name: getattr(entry, name) for name in ("model", "version", "action", "period", "who", "at")}
             for entry in current_entries(prod)
         ],
         "tables": [

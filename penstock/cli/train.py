@@ -12,41 +12,48 @@ import msgspec
 from penstock import settings as environment
 
 
-@click.command("train", epilog="Example: penstock train flight_delay --month 2026-10")
+@click.command("train", epilog="Example: penstock train flight_delay --period 2026-10")
 @click.argument("model")
-@click.option("--month", help="The held-out month, YYYY-MM; the last complete one if not given.")
+@click.option("--period", help="The held-out day, ISO week or month; the newest whose outcomes are known if not given.")
+@click.option("--month", hidden=True, help="The same, as it was called before.")
 @click.option("--why", default="trained by hand", show_default=True, help="The reason, for the ledger.")
 @click.option("--override", is_flag=True, help="Release even what the gate refuses; needs --why, and is recorded.")
+@click.option("--incomplete", is_flag=True, help="Train a period whose outcomes are not all known; needs --why.")
 @click.option("--candidate-only", is_flag=True, help="Train and judge, but release nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(
     context: click.Context,
     model: str,
+    period: str | None,
     month: str | None,
     why: str,
     override: bool,
+    incomplete: bool,
     candidate_only: bool,
     as_json: bool,
 ) -> None:
-    """Train MODEL on the months before one, judge it on that month, and release it through the gate."""
-    if override and context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT:
-        raise click.UsageError("--override needs --why TEXT, which the ledger keeps.")
+    """Train MODEL on the periods before one, judge it on that one, and release it through the gate."""
+    if context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT and (override or incomplete):
+        raise click.UsageError(
+            f"{'--override' if override else '--incomplete'} needs --why TEXT, which the ledger keeps."
+        )
     from penstock.declare.discovery import declared
     from penstock.postgres.urls import open_books
     from penstock.processes import let_waiting_threads_sleep
     from penstock.releases.ledger import current
-    from penstock.training.months import last_complete
     from penstock.training.run import TrainingRun
 
     let_waiting_threads_sleep()
     settings = environment.load()
     found = declared(settings.project)
     declaration = found.model(model)
-    run = TrainingRun(settings, declaration, month or last_complete(settings.now()), found.tables_for(declaration))
+    named = period or month or str(declaration.newest_trainable(settings.now()))
+    run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
+    run.demand_complete()
     with _step("prepared the tables inside the warehouse"):
         run.prepare(found)
-    with _step(f"took the rows of {run.month} and of the {declaration.window_months} months before"):
+    with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
         training, holdout = run.extract_both()
     test, prod = open_books(settings)
     if missing := run.missing_tables((test, prod)):
@@ -61,7 +68,7 @@ def command(
     proposal = candidate.proposal
     report: dict[str, Any] = {
         "model": model,
-        "month": run.month,
+        "period": run.period,
         "artifact": proposal.artifact,
         "metrics": proposal.metrics,
     }
@@ -77,7 +84,7 @@ def command(
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
-    click.echo(f"{_scored(proposal.metrics)} on {run.month}; artifact {proposal.artifact[:12]}")
+    click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
     if candidate_only:
         click.echo(f"The gate would say: {decision.summary}.")
     else:

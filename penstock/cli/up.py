@@ -120,10 +120,15 @@ def _materialize(runtime: "Runtime", steps: Steps) -> None:
     models = runtime.declared.models
     needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
     jobs = dagster_runs.missing_jobs(runtime.books.prod, needed)
-    api = dagster_system.graphql(runtime.settings)
+    api, now = dagster_system.graphql(runtime.settings), runtime.settings.now()
+    newest = {
+        f"{job}_{name}": model.newest_trainable(now).first_day
+        for name, model in models.items()
+        for job in ("everything_for", "train")
+    }
     for job in jobs:
         with steps.step("Materialization") as step:
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show)}"
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, newest.get(job, dagster_runs.LAST))}"
     if not jobs:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"

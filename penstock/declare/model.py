@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pandera.pandas as pa
 
 from penstock.contract.contract import Contract
+from penstock.declare.cron import default_cron, demand_cron
 from penstock.declare.metrics import MetricName, Task, measures_for, task_of
+from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
 from penstock.errors import PenstockError
+
+FIRST: dict[Cadence, Period] = {name: Period.containing(datetime(2025, 7, 1, tzinfo=UTC), name) for name in SPELLINGS}
+"""The first period of a model that declares none."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,18 @@ class Model:
     - `sample_weight`: the column of `query` by which rows count in fitting. Metrics count each row once.
     - `shape`: what the extracted rows must look like.
     - `estimator`: returns a new, unfitted estimator.
-    - `window_months`: how many months are trained on. The month after them, by which a candidate is named, is held out.
+    - `every`: how often a candidate is trained: for each day, ISO week or month, in UTC. That is its period.
+    - `window`: how many periods are trained on. The period after them, by which a candidate is named, is held out.
+    - `first_period`: the first period that can be trained, such as `2026-10`, `2026-W45` or `2026-11-24`.
+    - `outcome_after`: how long after the request the outcome is known. A period is trained when it is over and so much
+      time has passed since.
     - `continues`: how the estimator of the current release is trained further, on the rows that are new since; without
-      it each month is trained anew on the whole window.
+      it each period is trained anew on the whole window.
     - `most_training_rows`: with more rows, a sample of that many is trained on. Rows are chosen by a hash of their key,
       so that equal snapshots have equal samples.
     - `base_rate_by`: returns each row's group. The mean outcome of the group is the baseline that a model has to beat.
+    - `cron`: when the newest trainable period is trained, in UTC. Without it, on the morning of the day on which a
+      period becomes trainable; for months, a day later.
     - `requests_query`: SQL for requests that a backend would send next.
     - `ray_options`: the resources of the training task where it runs on Ray, such as `{"num_cpus": 8}`.
     """
@@ -76,15 +88,17 @@ class Model:
     shape: pa.DataFrameSchema
     estimator: Callable[[], Any]
     gate: GateRule = field(default_factory=GateRule)
-    window_months: int = 6
+    every: Cadence = "month"
+    window: int = 6
     continues: Literal["", "partial_fit", "warm_start"] = ""
     most_training_rows: int | None = None
-    first_month: str = "2025-07-01"
+    first_period: str = ""
+    outcome_after: timedelta = NO_DELAY
     base_rate_by: Callable[[Any], Any] | None = None
     requests_query: str = ""
     null_outcome: Literal["refuse", "leave_out"] = "refuse"
     sample_weight: str = ""
-    cron: str = "0 6 2 * *"
+    cron: str = ""
     owner: str = ""
     description: str = ""
     reads: Sequence[str] = ()
@@ -105,8 +119,44 @@ class Model:
                 expected="at least 1",
                 found=str(self.most_training_rows),
             )
+        self._demand_cadence()
+
+    def _demand_cadence(self) -> None:
+        name = self.contract.model
+        if self.every not in SPELLINGS:
+            raise PenstockError(f"every of model {name!r}", expected=" or ".join(SPELLINGS), found=repr(self.every))
+        if self.window < 1:
+            raise PenstockError(f"window of model {name!r}", expected="at least 1 period", found=str(self.window))
+        if not isinstance(self.outcome_after, timedelta) or self.outcome_after < NO_DELAY:
+            raise PenstockError(
+                f"outcome_after of model {name!r}",
+                expected="a timedelta of zero or more",
+                found=repr(self.outcome_after),
+            )
+        if self.first_period:
+            Period.parse(self.first_period, self.every, of=f"first_period of model {name!r}")
+        if self.cron:
+            demand_cron(self.cron, f"cron of model {name!r}")
 
     @property
     def task(self) -> Task:
         """The kind of question that the model answers."""
         return task_of(self.contract.output)
+
+    @property
+    def first(self) -> Period:
+        """The first period that can be trained."""
+        return Period.parse(self.first_period, self.every) if self.first_period else FIRST[self.every]
+
+    @property
+    def training_cron(self) -> str:
+        """The cron expression of its schedule."""
+        return self.cron or default_cron(self.every, self.outcome_after)
+
+    def trainable_from(self, period: Period) -> datetime:
+        """When the last outcome of a period is known."""
+        return period.end + self.outcome_after
+
+    def newest_trainable(self, now: datetime) -> Period:
+        """The newest period whose outcomes are all known by `now`."""
+        return Period.containing(now - self.outcome_after, self.every).moved(-1)

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pandera.pandas as pa
 
 from penstock.contract.contract import Lookup
+from penstock.declare.cron import demand_cron
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ReplicatedTable:
       watermark.
     - `version_query`: cheap SQL whose result changes whenever that of `query` does. While its result stays the same,
       nothing is extracted.
+    - `cron`: when the table is extracted and published, in UTC.
     - `group`: tables of the same group are extracted in one run, by the schedule of the first of them, and become
       current in one transaction.
     """
@@ -48,3 +50,6 @@ class ReplicatedTable:
     largest_delta: float = 0.2
     version_query: str = ""
     group: str = ""
+
+    def __post_init__(self) -> None:
+        demand_cron(self.cron, f"cron of table {self.name!r}")

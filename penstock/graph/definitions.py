@@ -10,9 +10,9 @@ from penstock.declare.project import Declarations
 from penstock.graph import model_retention, releasing, replication, retention, standing_checks, warehouse
 from penstock.graph.code_location import one_sentence
 from penstock.graph.environment import Environment
-from penstock.graph.training import TrainingAssets
+from penstock.graph.training import TrainingAssets, trained_on
 from penstock.processes import let_waiting_threads_sleep
-from penstock.project import Project, containing
+from penstock.project import containing
 from penstock.retention.models import ModelRetention
 from penstock.retention.policy import RetentionPolicy
 from penstock.settings import warn_of_unknown_variables
@@ -24,10 +24,11 @@ def build(definitions: str) -> dg.Definitions:
     warn_of_unknown_variables()
     with one_sentence():
         project = containing(Path(definitions).parent)
-        return _definitions(project, declared(project).whole())
+        return definitions_of(project.root, declared(project).whole())
 
 
-def _definitions(project: Project, found: Declarations) -> dg.Definitions:
+def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
+    """The assets, checks, jobs and schedules of what the project in the folder `root` declares."""
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]
     checks: list[Any] = []
@@ -41,8 +42,10 @@ def _definitions(project: Project, found: Declarations) -> dg.Definitions:
     for model in found.models.values():
         training = TrainingAssets(model, dict(found.tables))
         assets += [
-            training.rows("training_set", "What the candidate is trained on: the months before the named one."),
-            training.rows("holdout_set", "What the candidate is judged on: the named month, which it never saw."),
+            training.rows("training_set", f"What the candidate is trained on: the {trained_on(model)} the named one."),
+            training.rows(
+                "holdout_set", f"What the candidate is judged on: the named {model.every}, which it never saw."
+            ),
             training.candidate(),
             releasing.test_release(training),
             releasing.prod_release(training),
@@ -50,15 +53,7 @@ def _definitions(project: Project, found: Declarations) -> dg.Definitions:
         job, schedule = releasing.job_and_schedule(training)
         jobs.append(job)
         schedules.append(schedule)
-        jobs.append(
-            dg.define_asset_job(
-                f"everything_for_{training.name}",
-                selection=standing_checks.without_standing_checks(
-                    dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP), list(found.tables)
-                ),
-                description="Every table, and the model of one month: what a first prediction needs.",
-            )
-        )
+        jobs.append(_everything_for(training, found))
     assets += [retention.retention(RetentionPolicy()), model_retention.model_retention(ModelRetention())]
     job, schedule = retention.job_and_schedule()
     jobs.append(job)
@@ -72,6 +67,18 @@ def _definitions(project: Project, found: Declarations) -> dg.Definitions:
         asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
-        resources={"environment": Environment(project=str(project.root))},
+        resources={"environment": Environment(project=str(root))},
         executor=dg.in_process_executor,
+    )
+
+
+def _everything_for(training: TrainingAssets, found: Declarations) -> "dg.UnresolvedAssetJobDefinition":
+    """The job of one model's assets, and of the tables of its lookups with all that become current with them."""
+    tables = [table for group in found.groups() if {t.name for t in group} & training.tables.keys() for table in group]
+    model = dg.AssetSelection.groups(training.name)
+    return dg.define_asset_job(
+        f"everything_for_{training.name}",
+        selection=model | replication.selection(tables) if tables else model,
+        description=f"The tables of {training.name}, and its release of one {training.model.every}: what a first "
+        "prediction needs.",
     )

@@ -57,9 +57,9 @@ class Environment(dg.ConfigurableResource[None]):
         """The artifact store."""
         return self.runtime.artifacts
 
-    def training_run(self, model: Model, month: str, tables: Sequence[ReplicatedTable]) -> TrainingRun:
-        """The training run of a model and month: one for all steps of a Dagster run that share its process."""
-        key = model.contract.model, month
+    def training_run(self, model: Model, period: str, tables: Sequence[ReplicatedTable]) -> TrainingRun:
+        """The training run of a model and period: one for all steps of a Dagster run that share its process."""
+        key = model.contract.model, period
         if key not in self._training_runs:
-            self._training_runs[key] = TrainingRun(self.settings, model, month, tables)
+            self._training_runs[key] = TrainingRun(self.settings, model, period, tables)
         return self._training_runs[key]

@@ -1,4 +1,4 @@
-"""A model's releases as monthly assets: into TEST, then into PROD, each through the gate."""
+"""A model's releases as assets: into TEST, then into PROD, each through the gate."""
 
 from collections.abc import Iterator
 from operator import attrgetter
@@ -11,18 +11,22 @@ from penstock.errors import PenstockError
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
 from penstock.graph.faults import faults
-from penstock.graph.training import TrainingAssets, month_of
+from penstock.graph.training import TrainingAssets, trained_on
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import ReleaseError, ledger
 
-LEDGER = ("version", "action", "month", "at", "who", "why")
+LEDGER = ("version", "action", "period", "at", "who", "why")
+CADENCE = {"day": "daily training", "week": "weekly training", "month": "monthly training"}
 FINDING = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
 
 
 class ReleaseConfig(dg.Config):
-    """Why this release is made; `override` lets pass what the gate refuses, and is recorded."""
+    """Why this release is made; the cadence of its model if empty.
 
-    why: str = "monthly training"
+    `override` lets pass what the gate refuses, and is recorded.
+    """
+
+    why: str = ""
     override: bool = False
 
 
@@ -37,22 +41,29 @@ def prod_release(training: TrainingAssets) -> dg.AssetsDefinition:
     return _release(training, "prod_release", [training.key("candidate"), training.key("test_release"), *tables])
 
 
-def job_and_schedule(training: TrainingAssets) -> tuple["dg.UnresolvedAssetJobDefinition", Any]:
-    """The monthly job from training set to release, and its schedule, switched on."""
+def job_and_schedule(training: TrainingAssets) -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDefinition]:
+    """The job from training set to release, and its schedule, switched on, for the newest trainable period."""
+    model = training.model
     job = dg.define_asset_job(
         f"train_{training.name}",
         selection=dg.AssetSelection.groups(training.name),
-        description=f"Trains {training.name} on the months before, and releases it if the gate lets it.",
+        description=f"Trains {training.name} on the {trained_on(model)}, and releases it if the gate lets it.",
     )
-    _, hour, day = (int(part) if part.isdecimal() else None for part in training.model.cron.split()[:3])
-    schedule = dg.build_schedule_from_partitioned_job(
-        job,
+
+    @dg.schedule(
         name=f"train_{training.name}_schedule",
-        hour_of_day=hour,
-        day_of_month=day,
+        job=job,
+        cron_schedule=model.training_cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"The newest {model.every} whose outcomes are known.",
     )
-    return job, schedule
+    def newest(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        period = model.newest_trainable(context.scheduled_execution_time)
+        if period.start < model.first.start:
+            return dg.SkipReason(f"{period} is before {model.first}, the first {model.every} that can be trained.")
+        return dg.RunRequest(partition_key=period.first_day)
+
+    return job, newest
 
 
 def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg.AssetsDefinition:
@@ -78,13 +89,14 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
 
         run, (test, prod) = training.run(context, environment), environment.books
         who = f"dagster run {context.run.run_id}"
+        why = config.why or CADENCE[training.model.every]
         with faults():
             proposal = run.proposal_of(_candidate(context, training))
             try:
                 if step == "test_release":
-                    entry = run.release_to_test(proposal, test, who=who, why=config.why, override=config.override)
+                    entry = run.release_to_test(proposal, test, who=who, why=why, override=config.override)
                 else:
-                    entry = run.release_to_prod(proposal, test, prod, who=who, why=config.why, override=config.override)
+                    entry = run.release_to_prod(proposal, test, prod, who=who, why=why, override=config.override)
             except GateError as refused:
                 found: dict[str, Any] = {
                     "decision": refused.decision.summary,
@@ -101,13 +113,15 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
 
 
 def _candidate(context: dg.AssetExecutionContext, training: TrainingAssets) -> str:
-    """The artifact of the month's candidate, from the metadata of its newest materialization."""
+    """The artifact of the period's candidate, from the metadata of its newest materialization."""
     records = context.instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=training.key("candidate"), asset_partitions=[context.partition_key]), limit=1
     ).records
     if not records or records[0].asset_materialization is None:
-        todo = f"Materialize {training.name}/candidate for {month_of(context)}."
-        raise ReleaseError(f"candidate of {month_of(context)}", expected="a trained one", found="none", todo=todo)
+        todo = f"Materialize {training.name}/candidate for {training.period(context)}."
+        raise ReleaseError(
+            f"candidate of {training.period(context)}", expected="a trained one", found="none", todo=todo
+        )
     artifact = records[0].asset_materialization.metadata["artifact"].value
     if not isinstance(artifact, str):
         raise PenstockError("candidate", expected="an artifact digest in its metadata", found=repr(artifact))

@@ -113,13 +113,17 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
 
 def jobs(tables: Sequence[ReplicatedTable]) -> list["dg.UnresolvedAssetJobDefinition"]:
     """For each table the job that prepares, extracts and publishes it, with all that become current with it."""
-    keys = [dg.AssetKey([step, table.name]) for table in tables for step in ("snapshot", *_BOOKS)]
-    keys += [dg.AssetKey(of.split("/")) for table in tables for of in table.after if of.startswith("prepared/")]
-    selection = without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
     return [
-        dg.define_asset_job(f"replicate_{table.name}", selection=selection, description=table.description)
+        dg.define_asset_job(f"replicate_{table.name}", selection=selection(tables), description=table.description)
         for table in tables
     ]
+
+
+def selection(tables: Sequence[ReplicatedTable]) -> dg.AssetSelection:
+    """All assets that prepare, extract and publish the tables, with the checks of these steps."""
+    keys = [dg.AssetKey([step, table.name]) for table in tables for step in ("snapshot", *_BOOKS)]
+    keys += [dg.AssetKey(of.split("/")) for table in tables for of in table.after if of.startswith("prepared/")]
+    return without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
 
 
 def schedule(tables: Sequence[ReplicatedTable]) -> dg.ScheduleDefinition:

@@ -1,10 +1,12 @@
-"""The training of a model as monthly assets: training set, held-out set, and candidate."""
+"""The training of a model as assets, partitioned by its periods: training set, held-out set, and candidate."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from penstock.declare.model import Model
+from penstock.declare.periods import Period
 from penstock.declare.table import ReplicatedTable
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table, image, snapshot_evidence
@@ -19,14 +21,14 @@ PLOTS = {"binary": "roc_and_calibration", "multiclass": "confusion", "regression
 
 
 class TrainingAssets:
-    """The assets of one model, which share its declaration and its monthly partitions."""
+    """The assets of one model, which share its declaration and its partitions."""
 
     def __init__(self, model: Model, tables: dict[str, ReplicatedTable]) -> None:
         self.model = model
         self.name = model.contract.model
         used = {lookup.table for lookup in model.contract.lookups}
         self.tables = {name: table for name, table in tables.items() if name in used}
-        self.partitions = dg.MonthlyPartitionsDefinition(start_date=model.first_month)
+        self.partitions = partitions_of(model)
         joined = {source for table in self.tables.values() for source in table.after}
         self.sources = sorted(joined | {f"warehouse/{name}" for name in model.reads})
         self.owners = [model.owner] if model.owner else None
@@ -36,7 +38,7 @@ class TrainingAssets:
         return dg.AssetKey([self.name, step])
 
     def rows(self, step: RowSet, description: str) -> dg.AssetsDefinition:
-        """The asset `training_set` or `holdout_set`: rows of the month's window, lookups joined as of asking."""
+        """The asset `training_set` or `holdout_set`: rows of the period's window, lookups joined as of asking."""
 
         @dg.asset(
             key=self.key(step),
@@ -76,7 +78,8 @@ class TrainingAssets:
             ],
             partitions_def=self.partitions,
             group_name=self.name,
-            description=f"{self.model.description} Trained on the months before, scored on the month itself.",
+            description=f"{self.model.description} Trained on the {trained_on(self.model)}, scored on the "
+            f"{self.model.every} itself.",
             owners=self.owners,
             kinds={"sklearn"},
             check_specs=[
@@ -132,9 +135,14 @@ class TrainingAssets:
 
         return trained
 
+    def period(self, context: dg.AssetExecutionContext) -> str:
+        """The name of the period that is materialized."""
+        first_day = datetime.fromisoformat(context.partition_key).replace(tzinfo=UTC)
+        return str(Period.containing(first_day, self.model.every))
+
     def run(self, context: dg.AssetExecutionContext, environment: Environment) -> TrainingRun:
-        """The training run of the month that is materialized."""
-        return environment.training_run(self.model, month_of(context), list(self.tables.values()))
+        """The training run of the period that is materialized."""
+        return environment.training_run(self.model, self.period(context), list(self.tables.values()))
 
 
 def _skew_evidence(compared: Skew) -> dict[str, dg.MetadataValue]:
@@ -145,7 +153,16 @@ def _skew_evidence(compared: Skew) -> dict[str, dg.MetadataValue]:
     }
 
 
-def month_of(context: dg.AssetExecutionContext) -> str:
-    """The run's partition as `YYYY-MM`."""
-    key: str = context.partition_key
-    return key[:7]
+def partitions_of(model: Model) -> dg.TimeWindowPartitionsDefinition:
+    """One partition for each period that is over, its key the first day: for ISO weeks the Monday."""
+    first = model.first.start
+    if model.every == "day":
+        return dg.DailyPartitionsDefinition(start_date=first)
+    if model.every == "week":
+        return dg.WeeklyPartitionsDefinition(start_date=first, day_offset=1)
+    return dg.MonthlyPartitionsDefinition(start_date=first)
+
+
+def trained_on(model: Model) -> str:
+    """The window before the held-out period, in words."""
+    return f"{model.every} before" if model.window == 1 else f"{model.window} {model.every}s before"

@@ -81,7 +81,7 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
     )
     base = "" if card.base_rate is None else f" The base rate alone reaches {card.metric} {card.base_rate:.4f}."
     yield Section(
-        f"On the held-out month {card.month}",
+        f"On the held-out period {card.period}",
         f"{_outcome(card)}; intervals are 95% bootstrap.{base}",
         (("metric", "value", "95% interval"), *(_measured(one)[:3] for one in card.metrics)),
     )

@@ -72,7 +72,7 @@ class Card(msgspec.Struct, frozen=True):
     artifact_bytes: int
     contract: str
     code_version: str
-    month: str
+    period: str
     training: Rows
     holdout: Rows
     outcome_rate: float
@@ -126,9 +126,9 @@ class CardStore:
         except FileNotFoundError:
             return None
         try:
-            return msgspec.json.decode(content, type=Card)
+            return _decoded(content)
         except msgspec.DecodeError as error:
-            todo = "Train the month again, which writes the card again."
+            todo = "Train the period again, which writes the card again."
             raise ArtifactError(f"card {path}", expected="a model card", found=str(error), todo=todo) from None
 
     def _path(self, artifact: str) -> str:
@@ -136,3 +136,11 @@ class CardStore:
 
     def _files(self) -> Any:
         return open_store(self.url)[0]
+
+
+def _decoded(content: bytes) -> Card:
+    """The card; one from before periods has its period as `month`."""
+    found = msgspec.json.decode(content)
+    if isinstance(found, dict) and "month" in found:
+        found["period"] = found.pop("month")
+    return msgspec.convert(found, Card)

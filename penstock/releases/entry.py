@@ -9,7 +9,7 @@ import msgspec
 
 Action = Literal["release", "rollback", "override"]
 
-COLUMNS = """entry, model, version, action, artifact, contract, month, training_snapshot, holdout_snapshot,
+COLUMNS = """entry, model, version, action, artifact, contract, period, training_snapshot, holdout_snapshot,
     metrics::text, gate::text, code_version, who, why, replaced, at"""
 ENTRIES = f"SELECT {COLUMNS} FROM app.release"
 CURRENT_RELEASES = "SELECT model, entry, version, artifact, contract FROM app.current_release"
@@ -25,7 +25,7 @@ class LedgerEntry:
     action: Action
     artifact: str
     contract: str
-    month: str
+    period: str
     training_snapshot: str
     holdout_snapshot: str
     metrics: Mapping[str, Any]

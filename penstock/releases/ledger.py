@@ -13,9 +13,9 @@ from penstock.postgres.book import Book
 from penstock.releases.entry import COLUMNS, CURRENT_RELEASES, ENTRIES, Action, CurrentRelease, LedgerEntry
 
 _NEWEST = " ORDER BY entry DESC LIMIT 1"
-_APPEND = f"""INSERT INTO app.release (model, version, action, artifact, contract, month, training_snapshot,
+_APPEND = f"""INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,
         holdout_snapshot, metrics, gate, code_version, who, why, replaced)
-    VALUES (%(model)s, %(version)s, %(action)s, %(artifact)s, %(contract)s, %(month)s, %(training_snapshot)s,
+    VALUES (%(model)s, %(version)s, %(action)s, %(artifact)s, %(contract)s, %(period)s, %(training_snapshot)s,
         %(holdout_snapshot)s, %(metrics)s, %(gate)s, %(code_version)s, %(who)s, %(why)s, %(replaced)s)
     RETURNING {COLUMNS}"""
 _POINT = """INSERT INTO app.current_release (model, entry, version, artifact, contract)
@@ -35,7 +35,7 @@ class Proposal:
     model: str
     artifact: str
     contract: str
-    month: str
+    period: str
     training_snapshot: str
     holdout_snapshot: str
     metrics: Mapping[str, Any]

@@ -43,16 +43,16 @@ def publish_rows(book: Book, store: SnapshotStore, table: ReplicatedTable, rows:
     return snapshot
 
 
-def release_model(book: Book, store: ArtifactStore, contract: Contract, estimator: Any, month: str) -> LedgerEntry:
+def release_model(book: Book, store: ArtifactStore, contract: Contract, estimator: Any, period: str) -> LedgerEntry:
     """Make a fitted estimator the current release of the contract's model, past every gate. Returns the ledger entry.
 
     The estimator takes the contract's features, in their order.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.artifact"
-        pack(estimator, path, features=contract.features, metadata={"month": month})
+        pack(estimator, path, features=contract.features, metadata={"period": period})
         digest = store.put(path)
-    proposal = Proposal(contract.model, digest, contract.digest(), month, "", "", {}, WHO)
+    proposal = Proposal(contract.model, digest, contract.digest(), period, "", "", {}, WHO)
     return release(book, proposal, lambda _: Verdict("release", {}), who=WHO, why="a test needs one")
 
 
@@ -71,7 +71,7 @@ def release_in_book(system: System) -> Callable[[Contract, Any], LedgerEntry]:
     """A function that releases a fitted estimator in the TEST book of `system`; see `release_model`."""
 
     def release_now(contract: Contract, estimator: Any) -> LedgerEntry:
-        month = f"{system.clock.now:%Y-%m}"
-        return release_model(system.test, system.artifacts, contract, estimator, month)
+        period = f"{system.clock.now:%Y-%m}"
+        return release_model(system.test, system.artifacts, contract, estimator, period)
 
     return release_now

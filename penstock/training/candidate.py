@@ -51,13 +51,14 @@ class Candidate:
 
 def make_candidate(
     model: Model,
-    month: str,
+    period: str,
     training: Snapshot,
     held_out: HeldOut,
     store: ArtifactStore,
     *,
     code_version: str,
     start: Start | None = None,
+    incomplete_until: str = "",
     step: Callable[[str], None] = lambda _: None,
 ) -> Candidate:
     """Train on one snapshot, score the held-out rows, and store the artifact; ParityError if it is not exact.
@@ -90,10 +91,12 @@ def make_candidate(
         metrics["rows_without_outcome"] = trained_on.left_out + judged_on.left_out
     if sample:
         metrics["sampled_from_rows"] = training.rows
+    if incomplete_until:
+        metrics["incomplete_until"] = incomplete_until
     step("packing, and comparing the artifact with scikit-learn on every held-out row")
     metadata = {
         "model": model.contract.model,
-        "month": month,
+        "period": period,
         "contract": model.contract.digest(),
         "training_snapshot": training.id,
         "holdout_snapshot": held_out.snapshot.id,
@@ -111,7 +114,7 @@ def make_candidate(
             model=model.contract.model,
             artifact=store.put(path),
             contract=model.contract.digest(),
-            month=month,
+            period=period,
             training_snapshot=training.id,
             holdout_snapshot=held_out.snapshot.id,
             metrics={**metrics, "parity": parity, "artifact_bytes": os.path.getsize(path)},

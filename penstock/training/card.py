@@ -11,6 +11,7 @@ from penstock.artifact.native import Artifact
 from penstock.contract.contract import Contract
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
+from penstock.declare.periods import Period
 from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField, Rows
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
@@ -18,7 +19,6 @@ from penstock.training.continuing import Start
 from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
 from penstock.training.frame import TrainingRows
 from penstock.training.metrics import METRICS
-from penstock.training.months import windows
 from penstock.training.plots import plot_of
 
 BOUNDS = {
@@ -47,7 +47,7 @@ def make_card(
 ) -> Card:
     """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
-    window = windows(proposal.month, 1 if start else model.window_months)
+    window = Period.parse(proposal.period).windows(1 if start else model.window)
     with ThreadPoolExecutor(1) as beside:  # the plot is drawn while the kernel predicts for the importances
         plot = beside.submit(plot_of, evaluation)
         importance = permutation_importances(
@@ -67,7 +67,7 @@ def make_card(
         artifact_bytes=int(metrics["artifact_bytes"]),
         contract=proposal.contract,
         code_version=proposal.code_version,
-        month=proposal.month,
+        period=proposal.period,
         training=Rows(training.id, training.rows, window.training_from, window.holdout_from),
         holdout=Rows(holdout.id, holdout.rows, window.holdout_from, window.holdout_until),
         outcome_rate=float(evaluation.outcome.mean()),

@@ -12,12 +12,12 @@ import pandas as pd
 from penstock.artifact import load as artifacts
 from penstock.artifact.skops_artifact import from_bytes, to_bytes
 from penstock.declare.model import Model
+from penstock.declare.periods import Period
 from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import LedgerEntry
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.metrics import Values
-from penstock.training.months import month_after
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Start:
 
 def start_of(
     model: Model,
-    month: str,
+    period: str,
     before: LedgerEntry | None,
     *,
     store: ArtifactStore,
@@ -42,13 +42,13 @@ def start_of(
 ) -> Start | None:
     """The start of a model that continues, or None if its candidate must be trained anew on the whole window.
 
-    The start is the current release `before` if it has the same contract and was made for the month before. It was
-    judged on the rows of its own month, not trained on them, so those rows are the new ones.
+    The start is the current release `before` if it has the same contract and was made for the period before. It was
+    judged on the rows of its own period, not trained on them, so those rows are the new ones.
     """
     digest = ""
     if before is not None:
         digest = str(artifacts.load(store.fetch(before.artifact, cache)).metadata.get("estimator", ""))
-    obstacle = _obstacle(model, month, before, digest, snapshots)
+    obstacle = _obstacle(model, period, before, digest, snapshots)
     if before is None or obstacle:
         say(f"training anew on the whole window: {obstacle}")
         return None
@@ -58,12 +58,12 @@ def start_of(
     return Start(estimator, before.artifact, before.version, snapshots.open(before.holdout_snapshot))
 
 
-def _obstacle(model: Model, month: str, before: LedgerEntry | None, digest: str, snapshots: SnapshotStore) -> str:
-    """Why the candidate of the month cannot start from the release; empty if it can."""
+def _obstacle(model: Model, period: str, before: LedgerEntry | None, digest: str, snapshots: SnapshotStore) -> str:
+    """Why the candidate of the period cannot start from the release; empty if it can."""
     if before is None:
         return "there is no release to go on from"
-    if month_after(before.month) != month:
-        return f"release {before.version} is of {before.month}, not of the month before {month}"
+    if Period.parse(before.period).moved(1) != Period.parse(period):
+        return f"release {before.version} is of {before.period}, not of the period before {period}"
     if before.contract != model.contract.digest():
         return f"release {before.version} has another contract"
     if not digest:
@@ -87,7 +87,7 @@ def go_on(model: Model, estimator: Any, frame: pd.DataFrame, outcome: Values) ->
     _, fresh = _taken_apart(model.estimator())
     last.set_params(warm_start=True, n_estimators=last.n_estimators + fresh.n_estimators)
     if hasattr(last, "classes_") and not np.array_equal(np.unique(outcome), last.classes_):
-        raise _cannot(model, last, "rows of every class in each month")
+        raise _cannot(model, last, "rows of every class in each period")
     last.fit(rows, outcome)
     return estimator
 
@@ -114,5 +114,5 @@ def _cannot(model: Model, last: Any, expected: str) -> PenstockError:
         f"model {model.contract.model!r}, which continues by {model.continues}",
         expected=expected,
         found=type(last).__name__,
-        todo="Choose another estimator, or train each month anew.",
+        todo="Choose another estimator, or train each period anew.",
     )

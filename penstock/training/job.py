@@ -26,19 +26,21 @@ class Job(msgspec.Struct, frozen=True):
     - `declared_in`: the module whose function `declared` returns the declarations, with the model.
     - `contract`: the digest that the model's contract must have where it is trained.
     - `training`, `holdout`: the ids of the snapshots in the store `snapshots`.
+    - `incomplete_until`: when the outcomes of the period will be known, empty if they are.
     - `before`: the current release in TEST, from which a model that continues is trained on.
     """
 
     declared_in: str
     model: str
     contract: str
-    month: str
+    period: str
     training: str
     holdout: str
     snapshots: str
     artifacts: str
     code_version: str
     before: LedgerEntry | None = None
+    incomplete_until: str = ""
 
 
 def work_alone(job: Job, cache: Path, say: Say) -> "Candidate":
@@ -63,14 +65,15 @@ def work(job: Job, held_out: HeldOut, cache: Path, say: Say) -> "Candidate":
     model, snapshots, store = held_out.model, SnapshotStore(job.snapshots), ArtifactStore(job.artifacts)
     start = None
     if model.continues:
-        start = start_of(model, job.month, job.before, store=store, snapshots=snapshots, cache=cache, say=say)
+        start = start_of(model, job.period, job.before, store=store, snapshots=snapshots, cache=cache, say=say)
     return make_candidate(
         model,
-        job.month,
+        job.period,
         snapshots.open(job.training),
         held_out,
         store,
         code_version=job.code_version,
         start=start,
+        incomplete_until=job.incomplete_until,
         step=say,
     )

@@ -48,7 +48,7 @@ def _binary(evaluation: Evaluation) -> bytes:
             left.plot(false_positive, true_positive, color=color, label=f"{label} {area:.3f}")
             precision, recall, _ = precision_recall_curve(outcome, scores, drop_intermediate=True)
             middle.plot(recall, precision, color=color, drawstyle="steps-post")
-    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC on the held-out month")
+    left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC on the held-out period")
     if left.get_legend_handles_labels()[0]:
         left.legend(loc="lower right", frameon=False)
     middle.set(xlabel="recall", ylabel="precision", title="Precision and recall", ylim=(0, 1))
@@ -77,7 +77,7 @@ def _multiclass(evaluation: Evaluation) -> bytes:
     left.imshow(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         left.annotate(f"{count:,.0f}", (column, row), ha="center", va="center", fontsize=8)
-    left.set(xlabel="predicted class", ylabel="actual class", title="Confusion on the held-out month")
+    left.set(xlabel="predicted class", ylabel="actual class", title="Confusion on the held-out period")
     left.set(xticks=range(classes), yticks=range(classes))
     predicted, observed, _ = _calibration((best == actual).astype(np.float64), evaluation.score.max(axis=1))
     right.plot([0, 1], [0, 1], color=FAINT, linewidth=1)
@@ -97,7 +97,7 @@ def _regression(evaluation: Evaluation) -> bytes:
     ends = [float(min(outcome.min(), score.min())), float(max(outcome.max(), score.max()))]
     left.plot(ends, ends, color=FAINT, linewidth=1)
     left.plot(score, outcome, **points)
-    left.set(xlabel="predicted", ylabel="actual", title="Held-out month")
+    left.set(xlabel="predicted", ylabel="actual", title="Held-out period")
     middle.axhline(0.0, color=FAINT, linewidth=1)
     middle.plot(score, outcome - score, **points)
     middle.set(xlabel="predicted", ylabel="actual less predicted", title="Residuals")

@@ -10,6 +10,7 @@ import msgspec
 from penstock.artifact import load as artifacts
 from penstock.code_version import code_version
 from penstock.declare.model import Model
+from penstock.declare.periods import Period
 from penstock.declare.project import Declarations
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
@@ -25,7 +26,6 @@ from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide
 from penstock.training.held_out import HeldOut
 from penstock.training.job import Job, Say, work
-from penstock.training.months import windows
 from penstock.training.skew import Skew, skew
 from penstock.warehouse.opening import open_warehouse
 
@@ -37,7 +37,7 @@ ROWS_COMPARED = 2_000
 
 
 class TrainingRun:
-    """The run of one model and one month. Its steps, in their order:
+    """The run of one model and one period. Its steps, in their order:
 
     1. `prepare` creates the tables inside the warehouse that the lookups need.
     2. `extract` stores the snapshots of the training set and of the held-out set.
@@ -46,25 +46,31 @@ class TrainingRun:
     5. `train` fits, packs and stores the candidate.
     6. `release_to_test` and `release_to_prod` move the pointers of the books, if `judge` finds no reason against it.
 
-    Held-out rows and their scores are computed once and kept for the later steps. `tables` are those of the model's
-    lookups; `declared_in` is the module whose function `declared` returns the model, for a Ray task.
+    Held-out rows and their scores are computed once and kept for the later steps.
+
+    - `tables`: those of the model's lookups.
+    - `declared_in`: the module whose function `declared` returns the model, for a Ray task.
+    - `incomplete`: whether a period may be trained whose outcomes are not all known yet; it is refused otherwise.
     """
 
     def __init__(
         self,
         settings: Settings,
         model: Model,
-        month: str,
+        period: str,
         tables: Sequence[ReplicatedTable] = (),
         *,
         declared_in: str = "penstock.declare.discovery",
+        incomplete: bool = False,
     ) -> None:
-        self.settings, self.model, self.month = settings, model, month
+        self.settings, self.model, self.period = settings, model, period
         self.name = model.contract.model
         self.tables = {table.name: table for table in tables}
         self.snapshots, self.artifacts = SnapshotStore(settings.snapshots), ArtifactStore(settings.artifacts)
         self._declared_in = declared_in
-        self._windows = windows(month, model.window_months)
+        self._named = Period.parse(period, model.every, of=f"period of model {self.name!r}")
+        self._windows = self._named.windows(model.window)
+        self._incomplete = incomplete
         self._held_out: HeldOut | None = None
 
     def prepare(self, declarations: Declarations) -> None:
@@ -81,8 +87,27 @@ class TrainingRun:
             return window.training_from, window.holdout_from
         return window.holdout_from, window.holdout_until
 
+    def demand_complete(self) -> None:
+        """PenstockError while outcomes of the period are not known yet, unless the run is `incomplete`."""
+        known = self._incomplete_until()
+        if not known or self._incomplete:
+            return
+        newest = self.model.newest_trainable(self.settings.now())
+        raise PenstockError(
+            f"period {self.period} of model {self.name!r}",
+            expected=f"at most {newest}, the newest whose outcomes are known",
+            found=f"one whose outcomes are known on {known}",
+            todo=f"Train {newest}, or train it as it is by `--incomplete --why TEXT`, which the ledger keeps.",
+        )
+
+    def _incomplete_until(self) -> str:
+        """When the outcomes of the period will be known; empty if they are."""
+        known = self.model.trainable_from(self._named)
+        return "" if known <= self.settings.now() else f"{known:%Y-%m-%d %H:%M} UTC"
+
     def extract(self, rows: RowSet) -> Snapshot:
         """Extract the training set or the held-out set from the warehouse."""
+        self.demand_complete()
         since, until = self.window(rows)
         name = self._snapshot_name(rows)
         return extract_training_rows(self.settings, self.model, self.tables, name=name, since=since, until=until)
@@ -96,11 +121,11 @@ class TrainingRun:
         return training, holdout.result()
 
     def latest(self, rows: RowSet) -> Snapshot:
-        """The newest stored training set or held-out set of the month; PenstockError if there is none."""
+        """The newest stored training set or held-out set of the period; PenstockError if there is none."""
         found = self.snapshots.latest(self._snapshot_name(rows))
         if found is None:
-            todo = f"Materialize {self.name}/{rows} for {self.month}."
-            raise PenstockError(f"{rows} of {self.month}", expected="a snapshot", found="none", todo=todo)
+            todo = f"Materialize {self.name}/{rows} for {self.period}."
+            raise PenstockError(f"{rows} of {self.period}", expected="a snapshot", found="none", todo=todo)
         return found
 
     def missing_tables(self, books: Iterable[Book]) -> list[ReplicatedTable]:
@@ -130,7 +155,8 @@ class TrainingRun:
             declared_in=self._declared_in,
             model=self.name,
             contract=self.model.contract.digest(),
-            month=self.month,
+            period=self.period,
+            incomplete_until=self._incomplete_until(),
             training=training.id,
             holdout=holdout.id,
             snapshots=self.settings.snapshots,
@@ -158,7 +184,7 @@ class TrainingRun:
             model=str(metadata["model"]),
             artifact=artifact,
             contract=str(metadata["contract"]),
-            month=str(metadata["month"]),
+            period=str(metadata["period"] if "period" in metadata else metadata["month"]),
             training_snapshot=str(metadata["training_snapshot"]),
             holdout_snapshot=str(metadata["holdout_snapshot"]),
             metrics=metadata["metrics"],
@@ -172,8 +198,11 @@ class TrainingRun:
         reasons: list[str] = []
         if proposal.contract != running:
             reasons.append(f"its contract {proposal.contract[:12]} is not the running one {running[:12]}")
-        if before is not None and proposal.month < before.month:
-            reasons.append(f"its month {proposal.month} is older than {before.month} of release {before.version}")
+        if before is not None and Period.parse(proposal.period).end < Period.parse(before.period).end:
+            reasons.append(f"its period {proposal.period} is older than {before.period} of release {before.version}")
+        if "incomplete_until" in proposal.metrics and not self._incomplete:
+            known = proposal.metrics["incomplete_until"]
+            reasons.append(f"it was trained before the outcomes of {proposal.period} were known, on {known}")
         if before is not None and held_out.scores(before.artifact) is None:
             reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
         if held_out.scores(proposal.artifact) is None:
@@ -214,4 +243,4 @@ class TrainingRun:
         return release(book, proposal, verdict, who=who, why=why, version=version)
 
     def _snapshot_name(self, rows: RowSet) -> str:
-        return f"{self.name}.{rows}.{self.month}"
+        return f"{self.name}.{rows}.{self.period}"

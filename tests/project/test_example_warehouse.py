@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -74,7 +74,7 @@ def test_seeding_again_does_nothing_until_now_has_left_the_year(example: Example
 
 
 def test_the_first_trainable_month_has_half_a_year_before_it() -> None:
-    first = datetime.fromisoformat(first_trainable_month(NOW)).date()
+    first = date.fromisoformat(f"{first_trainable_month(NOW)}-01")
 
     assert first - (FIRST_DAY + timedelta(days=shift_days(NOW) - 364)) >= timedelta(days=181)
     assert first < NOW.date()

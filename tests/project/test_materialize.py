@@ -83,12 +83,12 @@ def test_both_books_serve_the_same_release_made_by_the_run(
     assert test is not None
     assert prod is not None
     assert (test.version, test.artifact) == (prod.version, prod.artifact)
-    assert prod.month == MONTH
+    assert prod.period == MONTH
     first = ledger(example.prod, MODEL)[-1]
     assert materialized.run_id in first.who
     assert first.artifact == prod.artifact
     shown = metadata(materialized, MODEL, "prod_release")["ledger"]
-    assert [(record.data["version"], record.data["month"]) for record in shown.records] == [(prod.version, MONTH)]
+    assert [(record.data["version"], record.data["period"]) for record in shown.records] == [(prod.version, MONTH)]
     assert next(column.type for column in shown.schema.columns if column.name == "version") == "int"
 
 
@@ -133,7 +133,7 @@ def test_an_override_is_recorded_with_its_reason_and_rollback_undoes_it(
     released = metadata(forced, MODEL, "test_release")
     assert released["action"] == "override"
     assert released["decision"].startswith("OVERRIDDEN: roc_auc")
-    assert "refused: its month 2026-09 is older than 2026-10" in released["decision"]
+    assert "refused: its period 2026-09 is older than 2026-10" in released["decision"]
     (evaluation,) = forced.get_asset_check_evaluations()
     assert evaluation.metadata["overridden"].value == "drill"
     newest = ledger(example.test, MODEL)[0]

@@ -22,7 +22,7 @@ class ReleaseSummary(msgspec.Struct, frozen=True):
 
     version: int
     action: str
-    month: str
+    period: str
     at: datetime
     who: str
     why: str

@@ -15,7 +15,7 @@ from penstock.postgres.book import Book
 from penstock.processes import Processes, free_port
 from penstock.settings import Settings
 
-RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, month,
+RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, period,
         training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
     VALUES (%(model)s, 1, 'release', 'a', 'c', '2026-10', 's', 'h', '{}', '{}', 'v', 'me', 'try') RETURNING entry)
 INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made"""
@@ -63,6 +63,15 @@ def test_a_job_runs_for_its_newest_partition_and_the_ui_shows_the_run(api: Graph
     assert run["status"] == "SUCCESS"
     assert {"key": "dagster/partition", "value": "2026-03-01"} in run["tags"]
     assert shown[-1] == ("monthly", 1, 1)
+
+
+def test_a_job_runs_for_the_newest_partition_whose_outcomes_are_known_if_there_is_one(api: GraphQL) -> None:
+    url = materialize(api, "good", lambda *_: None, "2026-02-28")
+    query = "query($run: ID!) { runOrError(runId: $run) { ... on Run { tags { key value } } } }"
+    run = api.ask(query, run=url.rpartition("/")[2])["runOrError"]
+    assert {"key": "dagster/partition", "value": "2026-02-01"} in run["tags"]
+    with pytest.raises(RunError, match="found 2026-01-01 as its first, and outcomes up to 2025-12-01"):
+        materialize(api, "good", lambda *_: None, "2025-12-01")
 
 
 def test_a_failed_run_names_the_step_the_error_and_where_to_look(api: GraphQL, settings: Settings) -> None:

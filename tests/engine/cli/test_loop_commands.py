@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from model_tools.flight_delay import FlightDelayRequest
 from penstock.cli import releases, requests, rollback, train
+from penstock.errors import PenstockError
 from penstock.releases.ledger import current, ledger
 from penstock.training.gate import GateError
 from tests.example import MONTH, Example
@@ -36,7 +37,7 @@ def test_training_the_same_month_again_gives_the_same_artifact_and_keeps_the_rel
     before = current(example.prod, MODEL)
     assert before is not None
 
-    trained = json.loads(run(train.command, "--month", MONTH, "--json").stdout)
+    trained = json.loads(run(train.command, "--period", MONTH, "--json").stdout)
 
     assert trained["artifact"] == before.artifact
     assert current(example.prod, MODEL) == before
@@ -47,15 +48,27 @@ def test_a_refused_month_leaves_both_books_and_names_both_figures(
 ) -> None:
     before = current(example.test, MODEL), current(example.prod, MODEL)
 
-    refused = run(train.command, "--month", "2026-08")
+    refused = run(train.command, "--period", "2026-08")
 
     assert isinstance(refused.exception, GateError)
     assert "older than 2026-10" in str(refused.exception)
     assert (current(example.test, MODEL), current(example.prod, MODEL)) == before
 
 
-def test_an_override_without_a_reason_is_refused(example: Example) -> None:
-    assert "--override needs --why" in run(train.command, "--override").stderr
+@pytest.mark.parametrize("option", ["--override", "--incomplete"])
+def test_an_override_without_a_reason_is_refused(option: str, example: Example) -> None:
+    assert f"{option} needs --why" in run(train.command, option).stderr
+
+
+@pytest.mark.parametrize("option", ["--period", "--month"])
+def test_a_running_period_is_refused_at_once_and_one_of_another_cadence_too(option: str, example: Example) -> None:
+    running = run(train.command, option, "2026-11").exception
+    assert isinstance(running, PenstockError)
+    assert "found one whose outcomes are known on 2026-12-01 00:00 UTC. Train 2026-10" in str(running)
+    week = run(train.command, option, "2026-W45").exception
+    assert isinstance(week, PenstockError)
+    assert "period of model 'flight_delay': expected a month, such as 2026-10, found '2026-W45'" in str(week)
+    assert "--month" not in run(train.command, "--help").stdout
 
 
 def test_a_month_is_released_by_override_and_rolled_back_in_both_books(
@@ -64,7 +77,7 @@ def test_a_month_is_released_by_override_and_rolled_back_in_both_books(
     before = current(example.prod, MODEL)
     assert before is not None
 
-    forced = json.loads(run(train.command, "--month", "2026-09", "--override", "--why", "drill", "--json").stdout)
+    forced = json.loads(run(train.command, "--period", "2026-09", "--override", "--why", "drill", "--json").stdout)
     back = json.loads(run(rollback.command, "--why", "drill over", "--json").stdout)
 
     assert forced["action"] == "override"

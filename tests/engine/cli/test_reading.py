@@ -36,7 +36,7 @@ READING = [
 ]
 WRITING = [
     ["publish", "airports"],
-    ["train", MODEL, "--month", MONTH],
+    ["train", MODEL, "--period", MONTH],
     ["rollback", MODEL, "--why", "drill", "--to", "1"],
     ["migrate"],
 ]
@@ -121,7 +121,7 @@ def test_status_and_doctor_look_into_the_books_with_a_reading_role(reading: Exam
     "command",
     [
         ["publish", "airports", "--test-only"],
-        ["train", MODEL, "--month", "2026-09", "--override", "--why", "drill"],
+        ["train", MODEL, "--period", "2026-09", "--override", "--why", "drill"],
     ],
     ids=lambda command: command[0],
 )

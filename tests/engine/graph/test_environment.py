@@ -25,7 +25,7 @@ def test_the_steps_of_a_dagster_run_share_the_training_run_of_a_month(an_hour_la
     for _ in range(2):
         assert dg.materialize([first, second], resources={"environment": resource}).success
 
-    assert [run.month for run in seen] == ["2026-03", "2026-03", "2026-04"] * 2
+    assert [run.period for run in seen] == ["2026-03", "2026-03", "2026-04"] * 2
     assert seen[0] is seen[1]
     assert seen[3] is seen[4]
     assert seen[0] is not seen[3]

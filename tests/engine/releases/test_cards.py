@@ -20,7 +20,7 @@ RELEASED = LedgerEntry(
     action="override",
     artifact=ARTIFACT,
     contract="c",
-    month="2026-07",
+    period="2026-07",
     training_snapshot="t",
     holdout_snapshot="h",
     metrics={},
@@ -87,8 +87,18 @@ def test_a_damaged_card_is_refused_with_what_to_do(tmp_path: Path) -> None:
     store.put(card(ARTIFACT))
     (tmp_path / "cards" / f"{ARTIFACT}.json").write_text('{"model": 1}')
 
-    with pytest.raises(ArtifactError, match="Train the month again"):
+    with pytest.raises(ArtifactError, match="Train the period again"):
         store.get(ARTIFACT)
+
+
+def test_a_card_from_before_periods_is_read_with_its_month_as_its_period(tmp_path: Path) -> None:
+    store = CardStore(str(tmp_path))
+    store.put(card(ARTIFACT))
+    file = tmp_path / "cards" / f"{ARTIFACT}.json"
+    file.write_text(file.read_text().replace('"period":"2026-07"', '"month":"2026-07"'))
+    assert '"month"' in file.read_text()
+
+    assert store.get(ARTIFACT) == card(ARTIFACT)
 
 
 def test_only_a_digest_names_a_card(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def release(
         digest = ArtifactStore(store).put(path)
     with book.connect() as connection:
         entry = connection.execute(
-            "INSERT INTO app.release (model, version, action, artifact, contract, month, training_snapshot,"
+            "INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,"
             " holdout_snapshot, metrics, gate, code_version, who, why) VALUES"
             " (%s, %s, 'release', %s, %s, '2026-01', '', '', '{\"roc_auc\": 0.9}', '{}', '', 'test', '')"
             " RETURNING entry",

@@ -51,7 +51,7 @@ def tank_model(estimator: Any, *, continues: Literal["", "partial_fit", "warm_st
         shape=pa.DataFrameSchema({}),
         estimator=estimator,
         gate=GateRule(**{"floor": 0.5, "margin": 0.02, "slice_by": "site"} | gate),
-        window_months=2,
+        window=2,
         continues=continues,
     )
 

@@ -73,7 +73,7 @@ class Months:
         return make_candidate(self.model, month, window, held_out, self.store, code_version="test", start=start)
 
     def release(self, made: Candidate) -> LedgerEntry:
-        run = TrainingRun(self.settings, self.model, made.proposal.month)
+        run = TrainingRun(self.settings, self.model, made.proposal.period)
         return run.release_to_test(made.proposal, self.book, who="me", why="test")
 
 
@@ -132,7 +132,7 @@ def test_a_month_is_trained_anew_where_it_does_not_follow_the_release(settings: 
     months.release(months.train("2026-01"))
 
     assert months.train("2026-04").card.continues == ""
-    assert "release 1 is of 2026-01, not of the month before 2026-04" in months.said[-1]
+    assert "release 1 is of 2026-01, not of the period before 2026-04" in months.said[-1]
 
 
 def test_after_a_rollback_the_month_goes_on_from_what_was_rolled_back_to(settings: Settings, book: Book) -> None:

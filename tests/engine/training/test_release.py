@@ -50,7 +50,7 @@ def train(settings: Settings, model: Model) -> Train:
 
 
 def offer(settings: Settings, model: Model, proposal: Proposal, book: Book, **options: Any) -> Any:
-    run = TrainingRun(settings, model, proposal.month)
+    run = TrainingRun(settings, model, proposal.period)
     return run.release_to_test(proposal, book, who="me", why="test", **options)
 
 
@@ -100,7 +100,7 @@ def test_prod_takes_only_what_is_current_in_test_and_under_its_number(
     first, second = train(), train(seed=1)
 
     def to_prod(made: Candidate) -> Any:
-        run = TrainingRun(settings, model, made.proposal.month)
+        run = TrainingRun(settings, model, made.proposal.period)
         return run.release_to_prod(made.proposal, book, prod_book, who="me", why="test")
 
     with pytest.raises(ReleaseError, match="Release it into TEST first"):

@@ -1,19 +1,24 @@
 """The steps of one training run share its held-out rows and their scores."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import msgspec
 import pytest
 
 from penstock.declare.model import Model
+from penstock.declare.periods import Cadence
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
+from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import current
 from penstock.settings import Settings
 from penstock.training import held_out
 from penstock.training.candidate import Candidate
-from penstock.training.gate import Decision
+from penstock.training.gate import Decision, GateError
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew, SkewError
 from tests.engine.training.tank_declarations import declared
@@ -33,7 +38,7 @@ def model() -> Model:
 
 
 def trained(run: TrainingRun, test: Book) -> Candidate:
-    training, holdout = rows_of(run.settings, "2026-02"), rows_of(run.settings, run.month)
+    training, holdout = rows_of(run.settings, "2026-02"), rows_of(run.settings, run.period)
     return run.train(training, holdout, NOTHING_DIFFERS, test, lambda _: None)
 
 
@@ -89,3 +94,78 @@ def test_nothing_is_trained_where_training_and_serving_differ(settings: Settings
 def test_a_month_without_rows_says_what_to_materialize(settings: Settings, model: Model) -> None:
     with pytest.raises(PenstockError, match=r"holdout_set of 2026-03.*Materialize overflow/holdout_set for 2026-03"):
         TrainingRun(settings, model, "2026-03").latest("holdout_set")
+
+
+def test_a_period_is_refused_until_its_outcomes_are_known_and_says_when_that_is(
+    settings: Settings, model: Model
+) -> None:
+    late = replace(model, outcome_after=timedelta(days=5))
+    until = msgspec.structs.replace(settings, now_override=datetime(2026, 4, 5, 23, tzinfo=UTC))
+    after = msgspec.structs.replace(settings, now_override=datetime(2026, 4, 6, tzinfo=UTC))
+
+    with pytest.raises(
+        PenstockError,
+        match=r"period 2026-03 of model 'overflow': expected at most 2026-02, the newest whose outcomes are known, found "
+        r"one whose outcomes are known on 2026-04-06 00:00 UTC. Train 2026-02, or",
+    ):
+        TrainingRun(until, late, "2026-03").extract("holdout_set")
+    TrainingRun(after, late, "2026-03").demand_complete()
+    TrainingRun(until, late, "2026-03", incomplete=True).demand_complete()
+    assert str(late.newest_trainable(until.now())) == "2026-02"
+    assert str(late.newest_trainable(after.now())) == "2026-03"
+
+
+def test_what_was_trained_before_its_outcomes_were_known_is_released_only_by_whoever_says_so(
+    settings: Settings, model: Model, book: Book
+) -> None:
+    early = msgspec.structs.replace(settings, now_override=datetime(2026, 3, 20, tzinfo=UTC))
+    said_so = TrainingRun(early, model, "2026-03", incomplete=True)
+    made = trained(said_so, book)
+    later = TrainingRun(settings, model, "2026-03")
+
+    assert made.proposal.metrics["incomplete_until"] == "2026-04-01 00:00 UTC"
+    assert later.proposal_of(made.proposal.artifact).metrics["incomplete_until"] == "2026-04-01 00:00 UTC"
+    with pytest.raises(GateError, match="before the outcomes of 2026-03 were known, on 2026-04-01 00:00 UTC"):
+        later.release_to_test(made.proposal, book, who="me", why="test")
+    entry = said_so.release_to_test(made.proposal, book, who="me", why="the fair is tomorrow")
+    assert (entry.why, entry.metrics["incomplete_until"]) == ("the fair is tomorrow", "2026-04-01 00:00 UTC")
+
+
+@pytest.mark.parametrize(
+    ("every", "period", "earlier", "windows"),
+    [
+        ("day", "2026-03-20", "2026-03-19", ("2026-03-18", "2026-03-20", "2026-03-21")),
+        ("week", "2026-W11", "2026-W10", ("2026-02-23", "2026-03-09", "2026-03-16")),
+    ],
+)
+def test_a_model_of_days_or_weeks_goes_from_the_warehouse_to_a_release_of_its_period(
+    settings: Settings, model: Model, book: Book, every: Cadence, period: str, earlier: str, windows: tuple[str, ...]
+) -> None:
+    with duckdb.connect(str(settings.warehouse_file)) as warehouse:
+        warehouse.execute(
+            "CREATE TABLE asked AS SELECT i AS tank, sin(i * 7.1) AS inflow, cos(i * 3.3) AS level,"
+            " CASE WHEN i % 2 = 0 THEN 'north' ELSE 'south' END AS site,"
+            " TIMESTAMPTZ '2026-02-20 00:00:00+00' + to_minutes(CAST(i * 10 AS INTEGER)) AS asked_at,"
+            " CAST(sin(i * 7.1) + cos(i * 3.3) / 4 > 0 AS BIGINT) AS overflows FROM range(5000) t(i)"
+        )
+    query = "SELECT * FROM asked WHERE asked_at >= :from AND asked_at < :until"
+    paced = replace(model, every=every, window=2, query=query)
+
+    def release(named: str) -> tuple[LedgerEntry, tuple[datetime, ...]]:
+        run = TrainingRun(settings, paced, named)
+        training, holdout = run.extract_both()
+        made = run.train(training, holdout, NOTHING_DIFFERS, book, lambda _: None)
+        entry = run.release_to_test(run.proposal_of(made.proposal.artifact), book, who="me", why="test")
+        taken = [snapshot.batches().read_all()["asked_at"].to_pylist() for snapshot in (training, holdout)]
+        assert made.card.period == named
+        return entry, (min(taken[0]), max(taken[0]), min(taken[1]), max(taken[1]))
+
+    entry, (first, last_trained, first_held_out, last) = release(period)
+
+    start, middle, end = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in windows)
+    assert (first, first_held_out) == (start, middle)
+    assert (last_trained, last) == (middle - timedelta(minutes=10), end - timedelta(minutes=10))
+    assert (entry.period, entry.version) == (period, 1)
+    assert current(book, "overflow") == entry
+    with pytest.raises(GateError, match=f"its period {earlier} is older than {period} of release 1"):
+        release(earlier)

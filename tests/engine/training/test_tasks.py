@@ -74,7 +74,7 @@ def trained(settings: Settings, model: Model, month: str) -> Candidate:
 
 
 def release(settings: Settings, model: Model, made: Candidate, book: Book) -> LedgerEntry:
-    run = TrainingRun(settings, model, made.proposal.month)
+    run = TrainingRun(settings, model, made.proposal.period)
     return run.release_to_test(made.proposal, book, who="me", why="test")
 
 
