@@ -16,6 +16,7 @@ from penstock.settings import DEBUG, is_set, load, warn_of_unknown_variables
 
 COMMANDS = {
     "init": "Write a new project.",
+    "new": "Write a new model into the project, from a table of the warehouse.",
     "up": "Start everything that does not run yet, up to an answered prediction.",
     "down": "Stop exactly what `penstock up` started.",
     "migrate": "Bring the schema of the books to the version of this Penstock.",
@@ -35,7 +36,7 @@ COMMANDS = {
 }
 
 
-ELSEWHERE = {"init": "penstock.scaffold.command"}
+ELSEWHERE = {"init": "penstock.scaffold.command", "new": "penstock.scaffold.new_command"}
 """Commands that are no modules of this folder: their rooms stand beside it."""
 
 

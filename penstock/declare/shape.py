@@ -12,7 +12,11 @@ from penstock.errors import PenstockError
 
 TEXT = pd.ArrowDtype(pyarrow.string())
 WHOLE = pd.ArrowDtype(pyarrow.int32())
+WHOLE_16 = pd.ArrowDtype(pyarrow.int16())
+WHOLE_64 = pd.ArrowDtype(pyarrow.int64())
 REAL = pd.ArrowDtype(pyarrow.float64())
+REAL_32 = pd.ArrowDtype(pyarrow.float32())
+DATE = pd.ArrowDtype(pyarrow.date32())
 FLAG = pd.ArrowDtype(pyarrow.bool_())
 WALL_CLOCK = pd.ArrowDtype(pyarrow.timestamp("us"))
 INSTANT = pd.ArrowDtype(pyarrow.timestamp("us", tz="UTC"))

@@ -59,7 +59,8 @@ def extract_training_rows(
     until: datetime,
 ) -> Snapshot:
     """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time."""
-    warehouse, key = open_warehouse(settings), model.contract.entity
+    warehouse, contract = open_warehouse(settings), model.contract
+    key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))  # an entity may be asked about many times
     window = {"from": since, "until": until}
     queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
     query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)

@@ -1,1 +1,1 @@
-"""What `penstock init` writes: a new project, made of this repository's own top level."""
+"""What `penstock init` and `penstock new` write: a project, and a model of it."""

@@ -15,6 +15,19 @@ class WarehouseError(PenstockError):
     """The warehouse cannot be reached, is busy for too long, or refuses a query."""
 
 
+class ColumnTypesError(WarehouseError):
+    """Columns of types that no request and no book can hold: `kinds` by their name; `others` are the rest."""
+
+    def __init__(self, kinds: Mapping[str, str], others: Sequence[str]) -> None:
+        self.kinds, self.others = dict(kinds), tuple(others)
+        super().__init__(
+            f"columns {', '.join(map(repr, kinds))}",
+            expected="numbers, booleans, texts, bytes, dates, times without a zone or instants",
+            found=", ".join(f"{name}: {kind}" for name, kind in kinds.items()),
+            todo="Cast them in the query, for instance to text or double precision.",
+        )
+
+
 class Warehouse(Protocol):
     """A warehouse of any kind. Its queries bind values as `:name`."""
 

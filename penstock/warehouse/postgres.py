@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from penstock.warehouse.interface import WarehouseError, quoted
+from penstock.warehouse.interface import ColumnTypesError, quoted
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 
@@ -113,12 +113,7 @@ class PostgresWarehouse(SqlWarehouse):
                 if column.type_code not in TYPES and column.type_code != NUMERIC:
                     refused[column.name] = known[column.type_code][0]
         if refused:
-            raise WarehouseError(
-                f"columns {', '.join(map(repr, refused))}",
-                expected="numbers, booleans, texts, bytes, dates, times without a zone or instants",
-                found=", ".join(f"{name}: {kind}" for name, kind in refused.items()),
-                todo="Cast them in the query, for instance to text or double precision.",
-            )
+            raise ColumnTypesError(refused, [name for name in casts if name not in refused])
         return casts
 
     def _named(self, connection: sa.Connection, oids: set[int]) -> dict[int, tuple[str, str, str]]:

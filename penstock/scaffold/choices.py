@@ -1,0 +1,259 @@
+"""The choices of a new model, from what its rows look like; every fault of them at once."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from penstock.errors import PenstockError
+from penstock.scaffold.lookup_plan import Reader, lookup_plan
+from penstock.scaffold.model_plan import (
+    MOST_CATEGORIES,
+    FeaturePlan,
+    Field,
+    LookupPlan,
+    ModelPlan,
+    Source,
+    instant,
+    is_beyond_exact,
+    useless,
+)
+from penstock.scaffold.names import identifier
+from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome, months_and_gate
+from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named, repeated
+from penstock.scaffold.sources import LookupOption, lookup_option, source
+from penstock.warehouse.interface import WarehouseError
+
+LONGEST_FIELD = 44
+"""So that a field fits on one line of code wherever it stands."""
+
+
+class NewModelError(PenstockError):
+    """Why a model cannot be written: each fault on a line of its own."""
+
+    def __init__(self, model: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        lines = "".join(f"\n  - {fault}" for fault in faults)
+        super().__init__(f"model {model!r}: nothing was written, because{lines}")
+
+
+class Faults:
+    """The faults that were found so far, each in one sentence."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.found: list[str] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note a fault of this step, and go on after it."""
+        try:
+            yield
+        except WarehouseError as error:
+            self.found.append(f"the warehouse: {error.found or error}".strip().splitlines()[0])
+        except ValueError as error:
+            self.found.append(str(error))
+
+    def error(self) -> NewModelError:
+        """All of them as one error."""
+        return NewModelError(self.model, self.found)
+
+    def demand_none(self) -> None:
+        """NewModelError where there is one."""
+        if self.found:
+            raise self.error()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person says of a new model."""
+
+    model: str
+    rows: str
+    outcome: str
+    key: tuple[str, ...]
+    asked_at: str
+    kind: str = ""
+    lookups: tuple[str, ...] = ()
+
+
+def choose(
+    options: Options,
+    reader: Reader,
+    tables: list[tuple[str, str]],
+    declared: Collection[str],
+    now: datetime,
+    ask_kind: AskKind,
+) -> ModelPlan:
+    """The plan of a model; NewModelError with every fault. `declared`: replicated tables that the project has."""
+    faults = Faults(options.model)
+    wanted: list[tuple[LookupOption, Source]] = []
+    rows = table = None
+    for text in options.lookups:
+        with faults.noted():
+            option = lookup_option(text)
+            wanted.append((option, source(option.table, tables, "--lookup")))
+    with faults.noted():
+        rows = source(options.rows, tables, "--from")
+        table = reader.read(rows)
+    if rows is None or table is None:
+        raise faults.error()
+    columns: dict[str, Column] = {}
+    for option_name, names in (
+        ("--outcome", (options.outcome,)),
+        ("--key", options.key),
+        ("--asked-at", (options.asked_at,)),
+    ):
+        for name in names:
+            with faults.noted():
+                columns[name] = named(table, name, option_name)
+    if not table.rows:
+        faults.found.append(f"{rows.said}: expected rows, found none")
+    if not options.key:
+        faults.found.append("--key: expected a column, found none")
+    faults.demand_none()
+    outcome, asked, key = columns[options.outcome], columns[options.asked_at], [columns[name] for name in options.key]
+    kind: Kind | None = None
+    with faults.noted():
+        kind = kind_of_outcome(outcome, options.kind, ask_kind)
+    asked_field = _asked(asked, table)
+    faults.found += _time_faults(asked, table)
+    with faults.noted():
+        faults.found += _key_faults(reader, rows, table, key, asked)
+    fields = fields_of(table, outcome, asked, asked_field.name, key)
+    plans: list[LookupPlan] = []
+    for option, place in wanted:
+        with faults.noted():
+            plans.append(lookup_plan(option, place, reader, fields, declared, options.model, plans))
+    faults.demand_none()
+    assert kind is not None
+    taken = [field.name for field in fields] + [asked_field.name]
+    outcome_field = plain_field(outcome, identifier(outcome.name, taken, LONGEST_FIELD))
+    try:
+        months, predicted = months_and_gate(reader.warehouse, rows, outcome_field, asked_field, kind, now)
+    except ValueError as error:
+        raise NewModelError(options.model, [str(error)]) from None
+    fields = [joined_field(field, plans) for field in fields]
+    keys = {column.name for column in key}
+    kept = [f for f in fields if f.column.name in keys or not useless(f.column) or _looked_up(f, plans)]
+    own_name = {field.column.name: field.name for field in kept}
+    return ModelPlan(
+        model=options.model,
+        source=rows,
+        rows=table.rows,
+        key=[own_name[column.name] for column in key],
+        asked_at=asked_field,
+        fields=kept,
+        lookups=plans,
+        features=features_of(kept, asked_field, plans, {own_name[c.name] for c in key}),
+        outcome=predicted,
+        months=months,
+        said=_left_out(table, {*own_name, outcome.name, asked.name}, asked, key),
+    )
+
+
+def plain_field(column: Column, name: str, *, key: bool = False) -> Field:
+    """A column as a field of a request or of a replicated table; one of no type that is held is a text."""
+    storage = column.storage or AS_TEXT
+    if key and is_beyond_exact(column):
+        storage = AS_TEXT
+    return Field(name, column, storage, optional=column.missing and not key, bounded=not key)
+
+
+def fields_of(table: Table, outcome: Column, asked: Column, asked_name: str, key: Sequence[Column]) -> list[Field]:
+    """A field for each column but outcome and asking time, whether it is of use or not."""
+    fields: list[Field] = []
+    for column in table.columns.values():
+        if column is not outcome and column is not asked:
+            name = identifier(column.name, [asked_name, *(field.name for field in fields)], LONGEST_FIELD)
+            fields.append(plain_field(column, name, key=any(column is one for one in key)))
+    return fields
+
+
+def joined_field(field: Field, lookups: Sequence[LookupPlan]) -> Field:
+    """The field as a lookup that is keyed by it needs it: of any value, and a text where the table's key is one."""
+    keys = [own for plan in lookups for own in plan.key_fields if plan.key[own.name] == field.name]
+    if not keys:
+        return field
+    text = any(own.storage == AS_TEXT for own in keys)
+    return replace(field, bounded=False, storage=AS_TEXT if text else field.storage)
+
+
+def features_of(
+    fields: Sequence[Field], asked_at: Field, lookups: Sequence[LookupPlan], key: Collection[str]
+) -> list[FeaturePlan]:
+    """A feature for each field that is a quantity, a category or a time; identifiers are none."""
+    features: list[FeaturePlan] = []
+    joined = {field for lookup in lookups for field in lookup.key.values()}
+    pairs = [(field, field.name, field.name) for field in fields]
+    pairs += [(f, f"{plan.name}.{f.name}", f"{plan.name}_{f.name}") for plan in lookups for f in plan.columns]
+    for field, column, wanted in pairs:
+        identifies = column in key or column in joined
+        few = field.column.values is not None and len(field.column.values) <= MOST_CATEGORIES
+        if identifies and (field.storage.kind != "text" or not few):
+            continue
+        name = identifier(wanted, [feature.name for feature in features], LONGEST_FIELD + 8)
+        if field.is_time:
+            name = identifier(f"{wanted}_days", [feature.name for feature in features], LONGEST_FIELD + 8)
+            made = ['columns["' + asked_at.name + '"]', f'columns["{column}"]']
+            features.append(FeaturePlan(name, "number", "days_between", made, f"days from {field.name} to the asking"))
+        else:
+            kind = "text" if field.storage.kind == "text" else "number"
+            features.append(FeaturePlan(name, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
+    taken = [feature.name for feature in features]
+    asked = f'columns["{asked_at.name}"]'
+    if asked_at.column.storage != DATE:
+        hour = identifier("asked_hour", taken)
+        features.append(FeaturePlan(hour, "number", "hour", [asked], "hour of the asking, in UTC"))
+    weekday = identifier("asked_weekday", taken)
+    features.append(FeaturePlan(weekday, "number", "weekday", [asked], "0 is Monday"))
+    return features
+
+
+def _asked(column: Column, table: Table) -> Field:
+    free = "asked_at" not in table.columns or column.name == "asked_at"
+    return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column)
+
+
+def _time_faults(asked: Column, table: Table) -> list[str]:
+    if asked.storage is None or asked.storage.kind != "time":
+        return [f"--asked-at {asked.name}: expected a date or a time, found {asked.type}{_times(table)}"]
+    return [f"--asked-at {asked.name}: expected times, found none in {table.rows:,} rows"] if asked.empty else []
+
+
+def _key_faults(reader: Reader, rows: Source, table: Table, key: Sequence[Column], asked: Column) -> list[str]:
+    faults = [f"--key {c.name}: expected a type with exact equality, found {c.type}" for c in key if _is_inexact(c)]
+    faults += [f"--key {c.name}: expected values, found none" for c in key if c.empty]
+    faults += [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
+    if faults:
+        return faults
+    twice = repeated(reader.warehouse, table.query, [*(column.name for column in key), asked.name])
+    if twice is not None:
+        count = twice.pop("penstock_n")
+        where = ", ".join(f"{name}={value}" for name, value in twice.items())
+        faults.append(
+            f"--key {','.join(column.name for column in key)}: expected one row of {rows.said} per key and"
+            f" {asked.name}, found {count:,} with {where}; widen the key, or group in a query (--from QUERY.sql)"
+        )
+    return faults
+
+
+def _is_inexact(column: Column) -> bool:
+    return column.storage is None or column.storage.python == "float"
+
+
+def _times(table: Table) -> str:
+    times = [c.name for c in table.columns.values() if c.storage is not None and c.storage.kind == "time"]
+    return f"; {', '.join(times)} would do" if times else f"; no column of {len(table.columns)} is one"
+
+
+def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:
+    return any(field.name in lookup.key.values() for lookup in lookups)
+
+
+def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[Column]) -> list[str]:
+    """What the rows have that the model does not use, and why."""
+    said = [f"left out {name}: of a type that no request holds ({kind})" for name, kind in table.unreadable.items()]
+    said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
+    lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
+    return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]

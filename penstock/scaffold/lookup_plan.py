@@ -1,0 +1,139 @@
+"""One lookup of a new model: its key, whether that is unique, and the columns that are of use."""
+
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_beyond_exact, useless
+from penstock.scaffold.names import identifier
+from penstock.scaffold.profile import AS_TEXT, Column, Progress, Table, named, read, repeated
+from penstock.scaffold.sources import LookupOption
+from penstock.warehouse.interface import Warehouse
+
+LONGEST_LOOKUP, LONGEST_BOTH = 20, 44
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads what a query of the warehouse returns, and shows how far it is."""
+
+    warehouse: Warehouse
+    progress: Progress
+
+    def read(self, source: Source) -> Table:
+        """Every row of a source."""
+        return read(self.warehouse, source.query, self.progress)
+
+
+def lookup_plan(
+    option: LookupOption,
+    source: Source,
+    reader: Reader,
+    fields: Sequence[Field],
+    declared: Collection[str],
+    model: str,
+    before: Sequence[LookupPlan],
+) -> LookupPlan:
+    """The plan of one lookup; ValueError where it cannot be one."""
+    said = f"--lookup {option.table}"
+    table = reader.read(source)
+    if not table.rows:
+        raise ValueError(f"{said}: expected rows, found none")
+    known_at = named(table, option.known_at, said) if option.known_at else None
+    if known_at is not None and (known_at.storage is None or known_at.storage.kind != "time"):
+        raise ValueError(f"{said}@{known_at.name}: expected a date or a time, found {known_at.type}")
+    pairs = _pairs(option, reader, table, fields, known_at, said)
+    taken = [plan.name for plan in before]
+    plain = source.table.lower() or option.table.rpartition("/")[2].partition(".")[0]
+    name = identifier(plain, taken, LONGEST_LOOKUP)
+    tables = [*declared, *(plan.table for plan in before)]
+    replicated = identifier(f"{model}_{plain}" if plain in declared else plain, tables, 50)
+    key_fields, names = [], list[str]()
+    for column, field in pairs:
+        text = field.storage == AS_TEXT or is_beyond_exact(column) or is_beyond_exact(field.column)
+        storage = AS_TEXT if text and column.storage is not None and column.storage.python == "int" else column.storage
+        key_fields.append(
+            Field(identifier(column.name, names, LONGEST_BOTH), column, storage or AS_TEXT, bounded=False)
+        )
+        names.append(key_fields[-1].name)
+    moment = instant(identifier(known_at.name, names, LONGEST_BOTH), known_at) if known_at is not None else None
+    names += [moment.name] if moment else []
+    columns: list[Field] = []
+    for column in table.columns.values():
+        if column in [one for one, _ in pairs] or column is known_at or useless(column) or column.storage is None:
+            continue
+        own = identifier(column.name, names, LONGEST_BOTH - len(name) - 1)
+        columns.append(Field(own, column, column.storage, optional=column.missing))
+        names.append(own)
+    if not columns:
+        raise ValueError(
+            f"{said}: expected a column of use beside its key, found none among {', '.join(table.columns)}"
+        )
+    key = {field.name: asked.name for field, (_, asked) in zip(key_fields, pairs, strict=True)}
+    return LookupPlan(name, replicated, source, table.rows, key, key_fields, moment, columns)
+
+
+def _pairs(
+    option: LookupOption,
+    reader: Reader,
+    table: Table,
+    fields: Sequence[Field],
+    known_at: Column | None,
+    said: str,
+) -> list[tuple[Column, Field]]:
+    """The key's columns, each with its request field: as declared, or the fewest common ones that are unique."""
+    by_name = {field.column.name.lower(): field for field in fields}
+    if option.key:
+        pairs = []
+        for column_name, field_name in option.key.items():
+            column = named(table, column_name, said)
+            field = by_name.get(field_name.lower()) or next((f for f in fields if f.name == field_name), None)
+            if field is None:
+                raise ValueError(
+                    f"{said}:{column_name}={field_name}: expected a column of the rows that are asked about,"
+                    f" one of {', '.join(f.column.name for f in fields)}"
+                )
+            pairs.append((column, field))
+        choices = [pairs]
+    else:
+        common = [(c, by_name[c.name.lower()]) for c in table.columns.values() if c.name.lower() in by_name]
+        common = [pair for pair in common if pair[0] is not known_at and not _differ(*pair)]
+        choices = [list(some) for size in (1, 2, 3) for some in itertools.combinations(common[:8], size)]
+        if not choices:
+            raise ValueError(
+                f"{said}: it has no column in common with the rows that are asked about; say which it is joined by:"
+                f" {option.table}:KEY=FIELD"
+            )
+    twice: dict[str, Any] = {}
+    names: list[str] = []
+    for pairs in choices:
+        for column, field in pairs:
+            if _differ(column, field):
+                raise ValueError(
+                    f"{said}:{column.name}={field.column.name}: expected columns of one type with exact equality,"
+                    f" found {column.type} and {field.column.type}"
+                )
+        names = [*(column.name for column, _ in pairs), *([known_at.name] if known_at else [])]
+        found = repeated(reader.warehouse, table.query, names)
+        if found is None:
+            return pairs
+        twice = found
+    count = twice.pop("penstock_n")
+    where = ", ".join(f"{name}={value}" for name, value in twice.items())
+    raise ValueError(
+        f"{said}: expected one row per {' and '.join(names)}, found {count:,} with {where}; name a wider key, the time"
+        f" since when a row is known (@KNOWN_AT), or a query that groups ({option.table}.sql)"
+    )
+
+
+def _differ(column: Column, field: Field) -> bool:
+    """Whether the two cannot be compared exactly."""
+    ours, theirs = column.storage, field.column.storage
+    return (
+        ours is None
+        or theirs is None
+        or ours.python != theirs.python
+        or ours.python == "float"
+        or (ours.kind == "time" and ours != theirs)
+    )

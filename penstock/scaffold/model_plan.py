@@ -1,0 +1,146 @@
+"""A new model as it will be written: fields, lookups, features, outcome and gate."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from penstock.scaffold.profile import INSTANT, Column, Storage
+from penstock.warehouse.interface import quoted
+
+MOST_CATEGORIES = 200
+"""Of 255 that histogram boosting takes: new ones come."""
+EXACT = 2**53
+"""Whole numbers up to here are numbers of a float64."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column under its name in Python. `optional`: it may be missing. `bounded`: its range is declared."""
+
+    name: str
+    column: Column
+    storage: Storage
+    optional: bool = False
+    bounded: bool = True
+
+    @property
+    def expression(self) -> str:
+        """Its SQL in the rows of the source."""
+        plain = quoted(self.column.name)
+        if self.column.unfinite:
+            plain = f"CASE WHEN abs({plain}) <= 1.7976931348623157e308 THEN {plain} END"
+        return f"CAST({plain} AS {self.storage.cast})" if self.storage.cast else plain
+
+    @property
+    def selected(self) -> str:
+        """Its SQL in a list of columns."""
+        alias = quoted(self.name)
+        return self.expression if self.expression == alias else f"{self.expression} AS {alias}"
+
+    @property
+    def is_time(self) -> bool:
+        """Whether it is a date or a time."""
+        return self.storage.kind == "time"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: `text` stands in FROM; `table` is the name of a raw table, empty for a query."""
+
+    said: str
+    text: str
+    query: str
+    table: str = ""
+
+
+@dataclass(frozen=True)
+class LookupPlan:
+    """One lookup and the replicated table behind it. `key`: its column -> the request field."""
+
+    name: str
+    table: str
+    source: Source
+    rows: int
+    key: Mapping[str, str]
+    key_fields: Sequence[Field]
+    known_at: Field | None
+    columns: Sequence[Field]
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """One feature: `made` is the Python that computes it, as function and arguments where it is a call."""
+
+    name: str
+    kind: Literal["number", "text"]
+    made: str
+    arguments: Sequence[str] = ()
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class OutcomePlan:
+    """What is predicted, and the gate: `metric` has to reach `floor`, where nothing but the outcomes has `base`."""
+
+    field: Field
+    kind: Literal["classifier", "regressor"]
+    classes: tuple[str, ...] = ()
+    metric: str = "roc_auc"
+    floor: float = 0.51
+    base: float = 0.5
+
+
+@dataclass(frozen=True)
+class Months:
+    """First and last trainable month, how many are trained on, and the fewest rows that the gate judges by."""
+
+    first: str
+    last: str
+    window: int
+    minimum_rows: int
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """All of a new model."""
+
+    model: str
+    source: Source
+    rows: int
+    key: Sequence[str]
+    asked_at: Field
+    fields: Sequence[Field]
+    lookups: Sequence[LookupPlan]
+    features: Sequence[FeaturePlan]
+    outcome: OutcomePlan
+    months: Months
+    said: Sequence[str] = field(default_factory=list)
+
+
+def instant(name: str, column: Column) -> Field:
+    """A date or time as the instant that it is, in UTC where it has no zone."""
+    cast = "" if column.storage == INSTANT else "TIMESTAMP WITH TIME ZONE"
+    return Field(name, column, Storage("datetime", "INSTANT", "time", cast))
+
+
+def useless(column: Column) -> str:
+    """Why a column is of no use to a model; empty for one that is."""
+    if column.storage is None:
+        return f"of a type that no request holds ({column.type})"
+    if column.empty:
+        return "without any value"
+    if column.values is not None and len(column.values) == 1 and not column.missing:
+        return f"always {str(column.least)[:40]!r}"
+    if column.storage.python == "str" and (column.values is None or len(column.values) > MOST_CATEGORIES):
+        count = "more than 1,000" if column.values is None else f"{len(column.values)}"
+        return f"{count} different texts, of which at most {MOST_CATEGORIES} can be categories"
+    if is_beyond_exact(column):
+        return "whole numbers beyond 2^53, which no float64 holds exactly"
+    return ""
+
+
+def is_beyond_exact(column: Column) -> bool:
+    """Whether it has whole numbers that a float64 cannot hold."""
+    numbers: tuple[Any, ...] = (column.least, column.greatest)
+    whole = column.storage is not None and column.storage.python == "int"
+    return whole and any(value is not None and abs(value) > EXACT for value in numbers)

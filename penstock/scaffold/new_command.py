@@ -1,0 +1,115 @@
+"""`penstock new`: a new model, from a table of the warehouse."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.scaffold.model_plan import ModelPlan
+    from penstock.scaffold.profile import Progress
+
+EXAMPLE = "penstock new churn --from orders --outcome came_back --key customer_id --asked-at ordered_at"
+
+
+@click.command(epilog=f"Example: {EXAMPLE}")
+@click.argument("model")
+@click.option("--from", "rows", required=True, metavar="TABLE|QUERY.sql", help="What was asked, and what happened.")
+@click.option("--outcome", required=True, metavar="COLUMN", help="The column of what really happened.")
+@click.option("--key", required=True, metavar="A[,B]", help="The columns that say what is asked about.")
+@click.option("--asked-at", required=True, metavar="COLUMN", help="When the model would have been asked.")
+@click.option("--kind", type=click.Choice(["classifier", "regressor"]), help="What the outcome is: classes or amounts.")
+@click.option(
+    "--lookup",
+    "lookups",
+    multiple=True,
+    metavar="TABLE[:KEY[=FIELD],…][@KNOWN_AT]",
+    help="A table to look up in, and from when on each of its rows was known. As often as needed.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
+def new(
+    model: str,
+    rows: str,
+    outcome: str,
+    key: str,
+    asked_at: str,
+    kind: str | None,
+    lookups: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Write MODEL into the project: contract, shapes, declarations, SQL and test, from rows of the warehouse.
+
+    The model can be trained and served as it is. Nothing is written where something is impossible, and no file is
+    ever overwritten.
+    """
+    from penstock.project import find
+    from penstock.scaffold.choices import Options
+    from penstock.scaffold.model_files import files
+    from penstock.scaffold.new_model import planned, write
+    from penstock.settings import load
+
+    project = find()
+    settings = load(project)
+    keys = tuple(name.strip() for name in key.split(",") if name.strip())
+    options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups)
+    with _shown() as progress:
+        plan = planned(settings, project, options, progress, _ask_kind)
+    if dry_run:
+        for name, text in files(plan).items():
+            click.echo(f"==> {name} <==\n{text}")
+        _say(plan, err=True)
+        click.echo("Nothing was written: --dry-run.", err=True)
+        return
+    written = write(project.root, plan)
+    _say(plan, err=False)
+    click.echo("\nWrote:")
+    for path in written:
+        click.echo(f"  {path.relative_to(project.root)}")
+    month = f" --month {plan.months.last}"
+    click.echo(f"\nNext:\n  penstock train {model}{month}\n  penstock up")
+
+
+def _say(plan: "ModelPlan", *, err: bool) -> None:
+    """What was seen and decided."""
+    outcome, months = plan.outcome, plan.months
+    zone = plan.asked_at.column.type
+    click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {plan.asked_at.column.least} on ({zone}).", err=err)
+    if plan.asked_at.storage.cast:
+        click.echo(f"  {plan.asked_at.column.name} has no time zone: it is read as UTC.", err=err)
+    classes = f" of {len(outcome.classes)} classes: {', '.join(outcome.classes[:8])}" if outcome.classes else ""
+    click.echo(f"Outcome {outcome.field.column.name}: a {outcome.kind}{classes}.", err=err)
+    if outcome.field.column.missing:
+        click.echo(f"  {outcome.field.column.nulls:,} rows without an outcome are left out when training.", err=err)
+    better = "at most" if outcome.metric == "log_loss" else "at least"
+    click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
+    click.echo(
+        f"Months: {months.first} to {months.last} can be held out; {months.window} before it are trained on.", err=err
+    )
+    click.echo(f"Request: {', '.join(field.name for field in plan.fields)}.", err=err)
+    for lookup in plan.lookups:
+        known = f", known from {lookup.known_at.name} on" if lookup.known_at else ""
+        key = ", ".join(f"{own} = {field}" for own, field in lookup.key.items())
+        columns = ", ".join(field.name for field in lookup.columns)
+        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).", err=err)
+    for line in plan.said:
+        click.echo(f"  {line}", err=err)
+
+
+def _ask_kind(question: str) -> str:
+    if not sys.stdin.isatty():
+        raise ValueError(f"{question} Say --kind classifier or --kind regressor")
+    return str(click.prompt(question, type=click.Choice(["classifier", "regressor"]), err=True))
+
+
+@contextmanager
+def _shown() -> "Iterator[Progress]":
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,210 @@
+"""What the rows of a warehouse query look like: per column type, nulls, range and different values."""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.warehouse.interface import ColumnTypesError, Warehouse, quoted
+from penstock.warehouse.query_text import subquery
+
+MOST_VALUES = 1_000
+"""Different values of a column that are counted one by one."""
+Progress = Callable[[int, int], None]
+"""Called with the rows that are read, and all rows."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a column is held: Python type of a request, shape constant, kind of the contract, and the cast in SQL."""
+
+    python: str
+    shape: str
+    kind: str
+    cast: str = ""
+
+
+FLAG, TEXT, REAL = Storage("bool", "FLAG", "number"), Storage("str", "TEXT", "text"), Storage("float", "REAL", "number")
+DATE = Storage("date", "DATE", "time")
+WALL_CLOCK, INSTANT = Storage("datetime", "WALL_CLOCK", "time"), Storage("datetime", "INSTANT", "time")
+AS_REAL, AS_TEXT = Storage("float", "REAL", "number", "DOUBLE PRECISION"), Storage("str", "TEXT", "text", "VARCHAR")
+_SMALL, _MIDDLE, _LARGE = (Storage("int", shape, "number") for shape in ("WHOLE_16", "WHOLE", "WHOLE_64"))
+_WHOLE = {
+    **dict.fromkeys((pa.int8(), pa.uint8(), pa.int16()), _SMALL),
+    **dict.fromkeys((pa.uint16(), pa.int32()), _MIDDLE),
+    **dict.fromkeys((pa.uint32(), pa.int64(), pa.uint64()), _LARGE),
+}
+
+
+def storage_of(kind: pa.DataType) -> Storage | None:
+    """How values of an Arrow type are held; None where no contract can hold them."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if kind in _WHOLE:
+        return _WHOLE[kind]
+    if pa.types.is_timestamp(kind):
+        return INSTANT if kind.tz else WALL_CLOCK
+    known: tuple[tuple[Callable[[pa.DataType], bool], Storage], ...] = (
+        (pa.types.is_boolean, FLAG),
+        (pa.types.is_float32, Storage("float", "REAL_32", "number")),
+        (pa.types.is_float64, REAL),
+        (pa.types.is_decimal, AS_REAL),
+        (pa.types.is_string, TEXT),
+        (pa.types.is_large_string, TEXT),
+        (pa.types.is_string_view, TEXT),
+        (pa.types.is_date, DATE),
+    )
+    return next((storage for belongs, storage in known if belongs(kind)), None)
+
+
+@dataclass
+class Column:
+    """What was seen of one column. `values` counts the different ones, None where there are more than MOST_VALUES."""
+
+    name: str
+    type: str
+    storage: Storage | None
+    rows: int = 0
+    nulls: int = 0
+    unfinite: int = 0
+    least: Any = None
+    greatest: Any = None
+    longest: int = 0
+    values: dict[Any, int] | None = field(default_factory=dict)
+
+    @property
+    def missing(self) -> bool:
+        """Whether a row may be without a value: a null, or a number that is none."""
+        return self.nulls + self.unfinite > 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether no row has a value."""
+        return self.nulls + self.unfinite == self.rows
+
+    @property
+    def example(self) -> Any:
+        """The most frequent value, or the least."""
+        return max(self.values, key=self.values.__getitem__) if self.values else self.least
+
+    def add(self, array: "pa.Array[Any]") -> None:
+        """Take in the next rows."""
+        self.rows += len(array)
+        self.nulls += array.null_count
+        if self.storage is None:
+            return
+        if pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        if pa.types.is_floating(array.type):
+            finite = array.filter(pc.is_finite(array))
+            self.unfinite += len(array) - array.null_count - len(finite)
+            array = finite
+        found = pc.min_max(array).as_py()
+        if found["min"] is not None:
+            self.least = found["min"] if self.least is None else min(self.least, found["min"])
+            self.greatest = found["max"] if self.greatest is None else max(self.greatest, found["max"])
+        if self.storage.python == "str":
+            self.longest = max(self.longest, pc.max(pc.utf8_length(array)).as_py() or 0)
+        if self.values is not None:
+            for pair in pc.value_counts(array.drop_null()):
+                value = pair["values"].as_py()
+                self.values[value] = self.values.get(value, 0) + pair["counts"].as_py()
+                if len(self.values) > MOST_VALUES:
+                    self.values = None
+                    break
+
+    def bounds(self) -> tuple[float, float]:
+        """A generous range of its numbers: powers of ten around them, from 0 where none is negative."""
+        low, high = float(self.least), float(self.greatest)
+        return (0.0 if low >= 0 else -_power(-low)), (_power(high) if high > 0 else 1.0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a query by name. `unreadable` are those of types that nothing can hold, by name."""
+
+    query: str
+    rows: int
+    columns: Mapping[str, Column]
+    unreadable: Mapping[str, str]
+
+
+def read(warehouse: Warehouse, query: str, progress: Progress) -> Table:
+    """Read every row of a query; WarehouseError where the warehouse refuses it."""
+    query, unreadable = _readable(warehouse, query)
+    total = int(ask(warehouse, f"SELECT count(*) AS n FROM (\n{subquery(query)}) AS source")[0]["n"])
+    columns: dict[str, Column] = {}
+    done = 0
+    with warehouse.batches(query) as batches:
+        for name, kind in zip(batches.schema.names, batches.schema.types, strict=True):
+            columns[name] = Column(name, str(kind), storage_of(kind))
+        for batch in batches:
+            for name, array in zip(batch.schema.names, batch.columns, strict=True):
+                columns[name].add(array)
+            done += batch.num_rows
+            progress(done, total)
+    return Table(query, done, columns, unreadable)
+
+
+def named(table: Table, name: str, option: str) -> Column:
+    """The column of that name, in whatever case; ValueError with the nearest names."""
+    found = table.columns.get(name) or next((c for c in table.columns.values() if c.name.lower() == name.lower()), None)
+    if found is not None:
+        return found
+    if name in table.unreadable:
+        raise ValueError(f"{option} {name}: expected a type that a request holds, found {table.unreadable[name]}")
+    near = difflib.get_close_matches(name, table.columns, 3)
+    known = ", ".join(list(table.columns)[:30])
+    raise ValueError(
+        f"{option} {name}: no such column; " + (f"did you mean {' or '.join(near)}?" if near else f"there are {known}")
+    )
+
+
+def ask(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
+    """The few rows of a query."""
+    with warehouse.batches(query) as batches:
+        return [row for batch in batches for row in batch.to_pylist()]
+
+
+def repeated(warehouse: Warehouse, query: str, key: list[str]) -> dict[str, Any] | None:
+    """The key that most rows of a query share, with their number as `penstock_n`; None where each is unique.
+
+    Rows without a value in it do not count.
+    """
+    names = ", ".join(map(quoted, key))
+    known = " AND ".join(f"{quoted(name)} IS NOT NULL" for name in key)
+    found = ask(
+        warehouse,
+        f"SELECT {names}, count(*) AS penstock_n FROM (\n{subquery(query)}) AS source WHERE {known} GROUP BY {names}"
+        " HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 1",
+    )
+    return found[0] if found else None
+
+
+def tables(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Schema and name of the tables and views of a warehouse."""
+    rows = ask(
+        warehouse,
+        "SELECT CAST(table_schema AS VARCHAR) AS a, CAST(table_name AS VARCHAR) AS b FROM information_schema.tables"
+        " WHERE table_schema NOT IN ('information_schema', 'pg_catalog')",
+    )
+    return [(row["a"], row["b"]) for row in rows]
+
+
+def _readable(warehouse: Warehouse, query: str) -> tuple[str, dict[str, str]]:
+    try:
+        warehouse.natural(query)
+    except ColumnTypesError as error:
+        if not error.others:
+            raise
+        names = ", ".join(map(quoted, error.others))
+        return f"SELECT {names} FROM (\n{subquery(query)}) AS source", error.kinds
+    return query, {}
+
+
+def _power(value: float) -> float:
+    return 10.0 ** max(0, math.ceil(math.log10(2 * value)))
