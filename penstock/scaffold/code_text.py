@@ -124,8 +124,8 @@ def declarations(plan: ModelPlan) -> str:
         "shape=shapes.TRAINING_SET",
         "estimator=estimator",
         f"gate={call('GateRule', gate, 4, around=6)}",
-        f"window_months={months.window}",
-        f'first_month="{months.first}-01"',
+        f"window={months.window}",
+        f'first_period="{months.first}"',
         "description=CONTRACT.purpose",
         *([f"reads={sequence([literal(plan.source.table)], 4)}"] if plan.source.table else []),
     ]

@@ -67,7 +67,7 @@ def new(
     click.echo("\nWrote:")
     for path in written:
         click.echo(f"  {path.relative_to(project.root)}")
-    month = f" --month {plan.months.last}"
+    month = f" --period {plan.months.last}"
     click.echo(f"\nNext:\n  penstock train {model}{month}\n  penstock up")
 
 

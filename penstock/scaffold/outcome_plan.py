@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from penstock.declare.periods import Period
 from penstock.scaffold.model_plan import Field, Months, OutcomePlan, Source
 from penstock.scaffold.profile import Column, ask
-from penstock.training.months import last_complete
 from penstock.warehouse.interface import Warehouse
 
 Kind = Literal["classifier", "regressor"]
@@ -59,7 +59,7 @@ def months_and_gate(
     """When the model can be trained and what its gate demands. ValueError where it can never be."""
     classes = classes_of(outcome.column) if kind == "classifier" else ()
     counts = _counts(warehouse, source, outcome, asked_at, kind)
-    complete = _number(last_complete(now))
+    complete = _number(str(Period.containing(now, "month").moved(-1)))
     months = [month for month in sorted(counts) if month <= complete]
     if len(months) < 2:
         found = ", ".join(map(_name, sorted(counts))) or "none"

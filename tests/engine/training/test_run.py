@@ -105,8 +105,8 @@ def test_a_period_is_refused_until_its_outcomes_are_known_and_says_when_that_is(
 
     with pytest.raises(
         PenstockError,
-        match=r"period 2026-03 of model 'overflow': expected at most 2026-02, the newest whose outcomes are known, found "
-        r"one whose outcomes are known on 2026-04-06 00:00 UTC. Train 2026-02, or",
+        match=r"period 2026-03 of model 'overflow': expected at most 2026-02, the newest whose outcomes are known, "
+        r"found one whose outcomes are known on 2026-04-06 00:00 UTC. Train 2026-02, or",
     ):
         TrainingRun(until, late, "2026-03").extract("holdout_set")
     TrainingRun(after, late, "2026-03").demand_complete()
