@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from penstock.scaffold.code_text import contract, declarations, shapes
+from penstock.scaffold.contract_text import contract
+from penstock.scaffold.declarations_text import declarations, shapes
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan, Source
 from penstock.scaffold.model_test import text_of_test
 from penstock.warehouse.interface import quoted

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jinja2
 
-from penstock.scaffold.code_text import example, table_example
+from penstock.scaffold.example_values import example, table_example
 from penstock.scaffold.model_plan import ModelPlan
 from penstock.scaffold.names import class_name, literal
 
