@@ -20,8 +20,8 @@ CONTRACTS = "model_tools"
 DECLARATIONS = "assets"
 DEFINITIONS = "assets.definitions"
 NO_MODEL = (
-    "No model yet: a model is one name in model_tools/, schemas/ and assets/. "
-    "`penstock init DIR --example NAME` writes a project that has one, to copy from."
+    "No model yet: `penstock new MODEL --from TABLE --outcome COLUMN --key COLUMN --asked-at COLUMN` writes one from a "
+    "table of the warehouse; `penstock init DIR --example NAME` writes a project that has one, to copy from."
 )
 
 
