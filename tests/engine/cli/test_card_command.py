@@ -23,7 +23,7 @@ def test_the_current_release_is_described_from_its_data(
 
     assert f"Version {entry.version}, {entry.action}" in text
     assert f"{entry.training_snapshot} |" in text
-    assert f"On the held-out month {MONTH}" in text
+    assert f"On the held-out period {MONTH}" in text
     assert "| scheduled_departure | time without zone | yes |" in text
     assert "| JFK |" in text
 
