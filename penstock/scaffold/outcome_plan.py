@@ -26,10 +26,10 @@ Counts = Mapping[int, Mapping[str, int]]
 def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
     """Classifier or regressor. ValueError where the outcome is neither, or nobody says which."""
     storage, different = column.storage, len(column.values) if column.values is not None else None
-    if storage is None or storage.kind == "time":
-        raise ValueError(f"outcome {column.name!r} is {column.type}: expected a number, a boolean or a text")
     if column.empty:
         raise ValueError(f"outcome {column.name!r} has no value in any of {column.rows:,} rows")
+    if storage is None or storage.kind == "time":
+        raise ValueError(f"outcome {column.name!r} is {column.type}: expected a number, a boolean or a text")
     if different == 1:
         raise ValueError(f"outcome {column.name!r} is always {column.least!r}: there is nothing to predict")
     amount = storage.python in ("int", "float")

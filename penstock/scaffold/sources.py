@@ -38,9 +38,9 @@ def source(named: str, tables: list[tuple[str, str]], option: str) -> Source:
         return _query(Path(named), option)
     found = _table(named, tables)
     if found is None:
-        every = sorted({name for _, name in tables} | {f"{schema}.{name}" for schema, name in tables})
+        every = sorted({".".join(_spelt(schema, name)) for schema, name in tables})
         near = difflib.get_close_matches(named, every, 3)
-        plain = ", ".join(sorted({name for _, name in tables})[:20])
+        plain = ", ".join(every[:20])
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {plain or 'no tables'}"
         raise ValueError(f"{option} {named}: expected a table of the warehouse or a file QUERY.sql; {hint}")
     text = ".".join(map(quoted, found))
@@ -52,10 +52,14 @@ def _table(named: str, tables: list[tuple[str, str]]) -> tuple[str, ...] | None:
     for alike in (str, str.lower):
         for schema, name in tables:
             if alike(name) == alike(named):
-                return (name,) if schema in ("main", "public") else (schema, name)
+                return _spelt(schema, name)
             if alike(f"{schema}.{name}") == alike(named):
                 return schema, name
     return None
+
+
+def _spelt(schema: str, name: str) -> tuple[str, ...]:
+    return (name,) if schema in ("main", "public") else (schema, name)
 
 
 def _query(path: Path, option: str) -> Source:
