@@ -49,6 +49,8 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
     whole = snapshot.batches().read_all()
     places = np.unique(np.linspace(0, max(len(whole) - 1, 0), min(rows, len(whole))).astype(int))
     table = whole.take(pa.array(places))
+    if model.null_outcome == "leave_out":
+        table = table.filter(table.column(model.outcome).is_valid())
     requests = _requests(model, table)
     looked, snapshots = look_up_now(book.url, model.contract, requests)
     served = model.contract.vectors({**request_columns(model.contract, requests), **looked.columns})
@@ -56,7 +58,7 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
     differing = {
         name: found for name in trained if (found := _first_difference(trained[name], served[name])) is not None
     }
-    return Skew(len(places), differing, snapshots)
+    return Skew(len(table), differing, snapshots)
 
 
 def _requests(model: Model, table: pa.Table) -> list[msgspec.Struct]:

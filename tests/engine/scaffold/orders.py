@@ -97,10 +97,10 @@ from penstock.testing.service import uvicorn_thread
 
 runtime = Runtime.load()
 contracts = read_contracts().by_model
-app = App(runtime.settings, runtime.books.prod.url, contracts)
+app = App(runtime.settings, sys.argv[2], contracts)
 with uvicorn_thread(app) as port, Client(f"http://127.0.0.1:{port}", sys.argv[1]) as client:
     for line in sys.stdin:
         answer = client.predict(json.loads(line))
         print(json.dumps([answer.id, answer.prediction, sorted(answer.snapshots), list(answer.missing)]))
 """
-"""Serves the project's contracts over PROD, and answers each request of standard input."""
+"""Serves the project's contracts over the book of a URL, and answers each request of standard input."""

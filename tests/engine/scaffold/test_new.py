@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from penstock.postgres import roles
 from penstock.scaffold.project import write_project
-from penstock.testing import System
+from penstock.testing import System, as_member
 from tests.engine.scaffold.orders import ANSWER, LOOKUPS, NAMES, tables, write_postgres
 
 CODE = ("assets", "model_tools", "resources", "schemas", "serve_app", "tests")
@@ -25,9 +26,10 @@ KINDS = {
 class Shop:
     """A new project over the system's books, and the commands in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, system: System) -> None:
         write_project(folder)
         self.root = folder
+        self.served_book = as_member(system.prod, roles.SERVICE).url
 
     def run(self, *command: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -53,7 +55,7 @@ class Shop:
 @pytest.fixture
 def shop(system: System, tmp_path: Path) -> Shop:
     system.write_tables(tables())
-    return Shop(tmp_path / "shop")
+    return Shop(tmp_path / "shop", system)
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def shop_on_postgres(
     url = new_database()
     write_postgres(url)
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", url)
-    return Shop(tmp_path / "shop")
+    return Shop(tmp_path / "shop", system)
 
 
 def passes_every_check(shop: Shop) -> None:
@@ -79,7 +81,7 @@ def answers_of(shop: Shop, model: str) -> list[Any]:
     assert json.loads(trained.stdout)["action"] == "release"
     requests = shop.run("-m", "penstock", "requests", model, "--count", "5").stdout
     assert len(requests.splitlines()) == 5
-    asked = shop.run("-c", ANSWER, model, stdin=requests)
+    asked = shop.run("-c", ANSWER, model, shop.served_book, stdin=requests)
     assert asked.returncode == 0
     answers = [json.loads(line) for line in asked.stdout.splitlines()]
     replayed = shop.run("-m", "penstock", "replay", *(answer[0] for answer in answers))
