@@ -20,7 +20,7 @@ def test_a_table_is_published_with_those_of_its_group(system: System, monkeypatc
         name: replace(declared(name, group=group), query=f"SELECT * FROM {name}")
         for name, group in (("orders", "sales"), ("shops", ""), ("lines", "sales"))
     }
-    monkeypatch.setattr(declarations, "declared", lambda: Declarations(tables=tables))
+    monkeypatch.setattr(declarations, "declared", lambda _=None: Declarations(tables=tables))
 
     done = CliRunner().invoke(publish, ["lines", "--json"], catch_exceptions=False)
     published = [(one["book"], one["table"], one["rows"]) for one in json.loads(done.stdout)]
