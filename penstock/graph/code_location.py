@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from penstock.errors import PenstockError
+from penstock.graph.compat import error_without_frames
 from penstock.importing import import_module
 from penstock.project import DEFINITIONS, find
 
@@ -28,15 +29,4 @@ def one_sentence() -> Iterator[None]:
     try:
         yield
     except PenstockError as error:
-        raise _without_frames(error) from error
-
-
-def _without_frames(error: PenstockError) -> Exception:
-    """The error as Dagster shows it without a stack; the error itself where Dagster has no way for that."""
-    try:
-        from dagster._core.errors import DagsterUserCodeProcessError
-        from dagster._utils.error import SerializableErrorInfo  # type: ignore[attr-defined]  # as Dagster itself does
-    except ImportError:
-        return error
-    shown = SerializableErrorInfo(message=f"{error}\n", stack=[], cls_name=type(error).__name__, cause=None)
-    return DagsterUserCodeProcessError(str(error), user_code_process_error_infos=[shown])  # type: ignore[no-untyped-call]
+        raise error_without_frames(error) from error
