@@ -1,11 +1,12 @@
 """Extracts: queries that run inside the warehouse, and the snapshots of their results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from penstock.declare.model import Model
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
 from penstock.extract.changed_rows import changed_rows
 from penstock.extract.incremental import (
     WATERMARK,
@@ -66,5 +67,19 @@ def extract_training_rows(
     query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
     store = SnapshotStore(settings.snapshots)
     with warehouse.batches(query, window, key=key) as batches:
+        demand_columns(model, batches.schema.names)
         check = shape_check(model.shape, name)
         return store.write(name, batches, Recipe(query, key), as_of=settings.now(), check=check)
+
+
+def demand_columns(model: Model, found: Sequence[str]) -> None:
+    """PenstockError that names every column which the model needs of its query and does not find there."""
+    own = [name for name in (model.outcome, model.sample_weight) if name]
+    missing = [name for name in dict.fromkeys([*model.contract.request_kinds(), *own]) if name not in found]
+    if missing:
+        raise PenstockError(
+            f"query of model {model.contract.model!r}",
+            expected=f"a column for each request field and the outcome; it lacks {', '.join(map(repr, missing))}",
+            found=", ".join(name for name in found if "." not in name),
+            todo="Select them in the query, or correct the declaration.",
+        )

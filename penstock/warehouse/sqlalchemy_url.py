@@ -61,6 +61,8 @@ class SqlWarehouse:
 
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""
+        with self._connected():
+            pass  # says that the database is not there, rather than what was to be run in it
         try:
             with self.engine.begin() as connection:
                 connection.exec_driver_sql(script)

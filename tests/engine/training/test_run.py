@@ -12,6 +12,7 @@ import pytest
 from penstock.declare.model import Model
 from penstock.declare.periods import Cadence
 from penstock.errors import PenstockError
+from penstock.extract.extract import demand_columns
 from penstock.postgres.book import Book
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import current
@@ -169,3 +170,11 @@ def test_a_model_of_days_or_weeks_goes_from_the_warehouse_to_a_release_of_its_pe
     assert current(book, "overflow") == entry
     with pytest.raises(GateError, match=f"its period {earlier} is older than {period} of release 1"):
         release(earlier)
+
+
+def test_columns_that_the_query_lacks_are_named_at_once(model: Model) -> None:
+    misspelt = replace(model, outcome="overflow", sample_weight="wight")
+    found = list(model.contract.request_kinds())
+    with pytest.raises(PenstockError, match="it lacks 'overflow', 'wight', found "):
+        demand_columns(misspelt, found)
+    demand_columns(model, [*found, model.outcome])

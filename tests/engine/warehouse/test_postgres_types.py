@@ -94,6 +94,8 @@ def test_a_warehouse_that_is_not_there_is_a_sentence_without_its_password() -> N
     gone = PostgresWarehouse("postgres://me:secret@127.0.0.1:1/none")
     with pytest.raises(WarehouseError, match="expected to be reached, found") as refused:
         read(gone, "SELECT 1")
+    with pytest.raises(WarehouseError, match="expected to be reached, found"):
+        gone.prepare("CREATE TABLE t (n int)")
     assert "secret" not in str(refused.value)
 
 
