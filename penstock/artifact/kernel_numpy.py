@@ -7,7 +7,7 @@ import numpy as np
 
 from penstock.artifact.links_numpy import finish
 from penstock.artifact.program import CATEGORY, FEATURE, LEAF, MISSING_LEFT, Link
-from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, Refused, run_program
+from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, Refusal, run_program
 
 Array = np.ndarray[Any, Any]
 PREDICTION, RAW, LEAVES, INPUTS = range(4)
@@ -63,7 +63,7 @@ class Kernel:
                 raw = self._dot(slots) if self.linear else self._walk(slots, out if mode == LEAVES else None)
                 if mode != LEAVES:
                     out[:] = (raw if mode == RAW else finish(self.link, raw)).reshape(out.shape)
-        except Refused as refused:
+        except Refusal as refused:
             return refused.status
         return 0
 
@@ -87,7 +87,7 @@ class Kernel:
             else:
                 rows = np.ascontiguousarray(leaf["value"]).view(np.uint64)
                 if np.any(rows >= len(self.leaf_values)):
-                    raise Refused(OUT_OF_BOUNDS)
+                    raise Refusal(OUT_OF_BOUNDS)
                 raw += self.leaf_values[rows]
         raw /= self.divisor
         return raw
@@ -104,11 +104,11 @@ class Kernel:
                 return nodes[at]
             slot = here["feature"] & FEATURE
             if np.any(slot >= self.slots):
-                raise Refused(OUT_OF_BOUNDS)
+                raise Refusal(OUT_OF_BOUNDS)
             left = self._goes_left(here, slots[slot, going])
             following = np.where(left, at[going] + 1, here["link"])
             if np.any((following <= at[going]) | (following >= len(nodes))):
-                raise Refused(OUT_OF_BOUNDS)
+                raise Refusal(OUT_OF_BOUNDS)
             at[going] = following
 
     def _goes_left(self, nodes: Array, x: Array) -> Array:
@@ -118,7 +118,7 @@ class Kernel:
         if len(split):
             rows = np.ascontiguousarray(nodes["value"][split]).view(np.uint64)
             if np.any(rows >= len(self.bitsets)):
-                raise Refused(OUT_OF_BOUNDS)
+                raise Refusal(OUT_OF_BOUNDS)
             coded = (x[split] >= 0) & (x[split] < 32 * self.bitsets.shape[1])
             code = np.where(coded, x[split], 0).astype(np.int64)
             bit = (self.bitsets[rows, code >> 5] >> (code & 31).astype(np.uint32)) & 1

@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 NOT_CANONICAL, OUT_OF_BOUNDS = -1, -2
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """A refusing instruction, or what a file must not say: the answer of `run`."""
 
     def __init__(self, status: int) -> None:
@@ -22,11 +22,11 @@ class Refused(Exception):
 def run_program(
     program: Array, constants: Array, dictionaries: Sequence[dict[str, int]], columns: Sequence[Array], slots: Array
 ) -> None:
-    """Fill the `slots` (slots, n) from the features' columns; Refused if an instruction refuses a value."""
+    """Fill the `slots` (slots, n) from the features' columns; Refusal if an instruction refuses a value."""
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
         if op in (Op.NUMBER, Op.TEXT):
             if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
-                raise Refused(NOT_CANONICAL)
+                raise Refusal(NOT_CANONICAL)
             slots[target] = columns[source] if op == Op.NUMBER else codes(dictionaries[start], columns[source])
         elif op == Op.CODE:
             slots[target] = places(constants[start : start + count], slots[source])
@@ -37,10 +37,10 @@ def run_program(
             elif op == Op.TABLE:
                 slots[target] = entries
             elif np.any(entries == 0):
-                raise Refused(at + 1)
+                raise Refusal(at + 1)
         elif op == Op.FINITE:
             if np.any(np.isinf(slots[source])) or (start != 1 and np.any(np.isnan(slots[source]))):
-                raise Refused(at + 1)
+                raise Refusal(at + 1)
         else:
             slots[target] = _ARITHMETIC[op](slots[source], constants[start : start + 2])
 
@@ -57,7 +57,7 @@ def codes(dictionary: dict[str, int], values: Array) -> list[int]:
         elif isinstance(value, float) and math.isnan(value):
             made.append(known + 1)
         else:
-            raise Refused(NOT_CANONICAL)
+            raise Refusal(NOT_CANONICAL)
     return made
 
 
@@ -72,7 +72,7 @@ def places(ordered: Array, values: Array) -> Array:
 def look_up(table: Array, at: Array) -> Array:
     """The table's entry of each code."""
     if not np.all((at >= 0) & (at < len(table))):
-        raise Refused(OUT_OF_BOUNDS)
+        raise Refusal(OUT_OF_BOUNDS)
     return np.asarray(table[at.astype(np.int64)])
 
 
