@@ -117,6 +117,7 @@ def validated(root: Path, *location: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("location", LOCATIONS, ids=" ".join)
 def test_dagster_shows_the_sentences_and_no_frame(tmp_path: Path, location: list[str]) -> None:
     root = write_project(tmp_path / "shop", TWO)

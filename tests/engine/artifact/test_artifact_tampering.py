@@ -138,6 +138,7 @@ def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(
             outcome(tmp_path / "a", bytes(damaged), engine)
 
 
+@pytest.mark.slow
 def test_damaged_nodes_lead_many_rows_where_they_lead_each_alone(
     model_file: bytes, nodes: list[int], tmp_path: Path
 ) -> None:

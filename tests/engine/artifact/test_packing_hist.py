@@ -93,6 +93,7 @@ def mixed_frame(rng: np.random.Generator, rows: int) -> pd.DataFrame:
     return frame[list(rng.permutation(frame.columns))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", ["from_dtype", "by name"])
 def test_categories_of_a_frame_give_the_same_raw_scores(declared: str, tmp_path: Path) -> None:
     for seed in range(40):

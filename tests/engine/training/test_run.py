@@ -132,6 +132,7 @@ def test_what_was_trained_before_its_outcomes_were_known_is_released_only_by_who
     assert (entry.why, entry.metrics["incomplete_until"]) == ("the fair is tomorrow", "2026-04-01 00:00 UTC")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("every", "period", "earlier", "windows"),
     [

@@ -114,6 +114,7 @@ def _hold(path: str, held: Event, let_go: Event) -> None:
         let_go.wait(60)
 
 
+@pytest.mark.slow
 def test_a_reader_waits_for_the_one_writer_and_gives_up_in_bounded_time(tmp_path: Path) -> None:
     path = str(tmp_path / "w.duckdb")
     DuckDBWarehouse(path).prepare(TABLE)
