@@ -120,6 +120,7 @@ def test_private_data_that_are_gone_are_named(tmp_path: Path, make: Make) -> Non
     (tmp_path / "postgres").unlink()
 
 
+@pytest.mark.slow
 @as_root
 def test_programs_that_nobody_can_reach_are_copied_whole_and_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -151,6 +151,7 @@ def test_the_service_reads_what_it_serves_writes_its_journal_and_makes_nothing(b
         assert refused(service, statement)
 
 
+@pytest.mark.slow
 def test_the_pipeline_publishes_changes_verifies_retires_and_writes_no_journal(
     store: SnapshotStore, book: Book, prod_book: Book
 ) -> None:

@@ -52,6 +52,7 @@ def released(run: TrainingRun, made: Candidate, test: Book, prod: Book) -> list[
     return [entry.gate for entry in entries]
 
 
+@pytest.mark.slow
 def test_a_run_reads_its_held_out_rows_once_and_scores_and_compares_each_artifact_once(
     settings: Settings, model: Model, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
