@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one
 from penstock.artifact.program import Op
 
 Array = np.ndarray[Any, Any]
@@ -20,16 +21,22 @@ class Refusal(Exception):
 
 
 def run_program(
-    program: Array, constants: Array, dictionaries: Sequence[dict[str, int]], columns: Sequence[Array], slots: Array
+    program: Array,
+    constants: Array,
+    dictionaries: Sequence[dict[str, int]],
+    columns: Sequence[Array],
+    slots: Array,
+    ask: Callable[[int, bool], Array],
 ) -> None:
-    """Fill the `slots` (slots, n) from the features' columns; Refusal if an instruction refuses a value."""
+    """Fill the `slots` (slots, n) from the features' columns; Refusal if an instruction refuses a value.
+
+    `ask(model, raw)` returns what a model of the file answers to the slots as they are, (n, columns).
+    """
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
         if op in (Op.NUMBER, Op.TEXT):
             if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
                 raise Refusal(NOT_CANONICAL)
             slots[target] = columns[source] if op == Op.NUMBER else codes(dictionaries[start], columns[source])
-        elif op == Op.CODE:
-            slots[target] = places(constants[start : start + count], slots[source])
         elif op in (Op.TABLE, Op.ONE_HOT, Op.KNOWN):
             entries = look_up(constants[start : start + count], slots[source])
             if op == Op.ONE_HOT:
@@ -41,8 +48,25 @@ def run_program(
         elif op == Op.FINITE:
             if np.any(np.isinf(slots[source])) or (start != 1 and np.any(np.isnan(slots[source]))):
                 raise Refusal(at + 1)
+        elif op == Op.MODEL:
+            slots[target : target + extra] = ask(start, count == 1).T
+        elif op in _OF_TWO:
+            slots[target] = _OF_TWO[op](slots[source], slots[extra])
         else:
-            slots[target] = _ARITHMETIC[op](slots[source], constants[start : start + 2])
+            slots[target] = _of_one(op, slots[source], constants[start:], count, extra)
+
+
+def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
+    if op == Op.FUNCTION:
+        return one_by_one(FUNCTIONS[extra], x)
+    if op == Op.INTERPOLATE:
+        xs, ys = np.split(c[:count], 2)
+        return np.asarray(np.interp(x, xs, ys))
+    if op == Op.CODE:
+        return places(c[:count], x)
+    if op == Op.ABOVE:
+        return np.asarray(x >= c[0] if extra else x > c[0])
+    return _ARITHMETIC[op](x, c)
 
 
 def codes(dictionary: dict[str, int], values: Array) -> list[int]:
@@ -84,6 +108,12 @@ def _clip(x: Array, c: Array) -> Array:
     return np.where(x < c[0], c[0], np.where(x > c[1], c[1], x))
 
 
+_OF_TWO: dict[int, Callable[[Array, Array], Array]] = {
+    Op.PLUS: np.add,
+    Op.MINUS: np.subtract,
+    Op.TIMES: np.multiply,
+    Op.OVER: np.divide,
+}
 _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.SUBTRACT: lambda x, c: x - c[0],
     Op.DIVIDE: lambda x, c: x / c[0],
@@ -94,4 +124,7 @@ _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.MISSING: lambda x, c: _missing(x, c[0]),
     Op.FLOAT32: lambda x, _: x.astype(np.float32),
     Op.COPY: lambda x, _: x,
+    Op.NEAR_ZERO: lambda x, c: np.where(np.abs(x) <= c[0], c[1], x),
+    Op.TRUNCATE: lambda x, _: np.trunc(x),
+    Op.FLOOR: lambda x, _: np.floor(x),
 }
