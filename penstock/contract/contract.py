@@ -1,6 +1,7 @@
 """What training and serving share about one model: request fields, lookups, features, output."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -28,7 +29,8 @@ class Lookup(msgspec.Struct, frozen=True):
 
     `key` maps a table column to the request field that it must equal. `as_of` names a time column of the
     table and the request field that it must not be later than: the newest such row is taken. Together they
-    are unique in the table. `missing` says what no row means: null columns, or a rejected request.
+    are unique in the table. A row that is older than `max_age` at the asking time counts as missing.
+    `missing` says what no row means: null columns, or a rejected request.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Lookup(msgspec.Struct, frozen=True):
     as_of: tuple[str, str] | None = None
     missing: Literal["null", "reject"] = "null"
     budget_ms: float = 5.0
+    max_age: timedelta | None = None
 
     def column_names(self) -> tuple[str, ...]:
         """The names under which features see this lookup's columns, `lookup.column`."""
@@ -123,6 +126,13 @@ class Contract(msgspec.Struct, frozen=True):
                     found=repr(name),
                     todo=f"Use one of {', '.join(sorted(fields))}.",
                 )
+            if lookup.max_age is not None and (lookup.as_of is None or lookup.max_age < timedelta(0)):
+                raise ContractError(
+                    f"lookup {lookup.name!r} of model {self.model!r}",
+                    expected="a max_age of zero or more, and an as_of",
+                    found=f"max_age {lookup.max_age}, as_of {lookup.as_of}",
+                    todo="An age is that of the row's as_of column at the asking time.",
+                )
         for name in sorted(({self.asked_at} | set(self.entity)) - fields):
             raise ContractError(
                 f"contract of model {self.model!r}",
@@ -171,13 +181,19 @@ class Contract(msgspec.Struct, frozen=True):
             "model": self.model,
             "request": msgspec.json.schema(self.request),
             "entity": self.entity,
-            "lookups": self.lookups,
+            "lookups": [_declared(lookup) for lookup in self.lookups],
             "features": [(feature.name, feature.kind) for feature in self.features],
             "output": self.output,
             "asked_at": self.asked_at,
             "code": _code_of(self.compute),
         }
         return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
+
+
+def _declared(lookup: Lookup) -> msgspec.Raw:
+    """The lookup as the digest has it. Without a `max_age` it is that of contracts which could not declare one."""
+    encoded = msgspec.json.encode(lookup, order="deterministic")
+    return msgspec.Raw(encoded.removesuffix(b',"max_age":null}') + b"}" if lookup.max_age is None else encoded)
 
 
 def kind_of(annotation: Any) -> Kind:
