@@ -20,9 +20,17 @@ class Refused(Exception):
 
 
 def run_program(
-    program: Array, constants: Array, dictionaries: Sequence[dict[str, int]], columns: Sequence[Array], slots: Array
+    program: Array,
+    constants: Array,
+    dictionaries: Sequence[dict[str, int]],
+    columns: Sequence[Array],
+    slots: Array,
+    refused: dict[int, Array] | None = None,
 ) -> None:
-    """Fill the `slots` (slots, n) from the features' columns; Refused if an instruction refuses a value."""
+    """Fill the `slots` (slots, n) from the features' columns; Refused if an instruction refuses a value.
+
+    With `refused`, go on then, and put there which rows each refusing instruction refuses.
+    """
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
         if op in (Op.NUMBER, Op.TEXT):
             if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
@@ -36,13 +44,19 @@ def run_program(
                 slots[target : target + extra] = np.arange(extra)[:, None] == entries
             elif op == Op.TABLE:
                 slots[target] = entries
-            elif np.any(entries == 0):
-                raise Refused(at + 1)
+            else:
+                _refuse(at, entries == 0, refused)
         elif op == Op.FINITE:
-            if np.any(np.isinf(slots[source])) or (start != 1 and np.any(np.isnan(slots[source]))):
-                raise Refused(at + 1)
+            _refuse(at, np.isinf(slots[source]) | (np.isnan(slots[source]) & (start != 1)), refused)
         else:
             slots[target] = _ARITHMETIC[op](slots[source], constants[start : start + 2])
+
+
+def _refuse(at: int, rows: Array, refused: dict[int, Array] | None) -> None:
+    if rows.any():
+        if refused is None:
+            raise Refused(at + 1)
+        refused[at] = np.flatnonzero(rows)
 
 
 def codes(dictionary: dict[str, int], values: Array) -> list[int]:
