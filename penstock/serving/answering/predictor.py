@@ -20,7 +20,7 @@ from penstock.serving.answering.decoding import Requests
 from penstock.serving.answering.plan import Plan, StoredAnswer, plan
 from penstock.serving.answering.refusing import (
     FaultsAt,
-    RequestsRefused,
+    RequestRefusals,
     feature_faults,
     lookup_faults,
     without_row,
@@ -88,7 +88,7 @@ class Predictor:
             if prepared is None:
                 return await self._after_lookup(connection, state, batch)
             return await self._at_once(connection, state, batch, prepared)
-        except RequestsRefused as refused:
+        except RequestRefusals as refused:
             batch.refuse(refused.faults)
             return None
 
@@ -137,7 +137,7 @@ class Predictor:
         columns = request_columns(self._contract, requests.decoded)
         found = state.statement.decode(records, state.known(requests.decoded, columns))
         if lost := without_row(self._contract, found):
-            raise RequestsRefused(self._faults(state, requests, columns, found, lost))
+            raise RequestRefusals(self._faults(state, requests, columns, found, lost))
         width = len(STORED_ANSWER)
         stored = [StoredAnswer(*record[1 : 1 + width]) if record[1] is not None else None for record in records]
         digests = found.digests()
@@ -184,7 +184,7 @@ class Predictor:
     async def _predict(self, state: ServingState, prepared: PredictionInput) -> tuple[NewEntries, list[bytes]]:
         """The journal entries of the new predictions, and their outcomes. Long predictions run in a thread.
 
-        RequestsRefused for those whose features the model does not take.
+        RequestRefusals for those whose features the model does not take.
         """
         new, prepared = prepared.plan.new, prepared.of_new()
         vectors = self._contract.vectors(prepared.columns)
@@ -201,7 +201,7 @@ class Predictor:
             if not refusals:
                 raise
             faults = feature_faults(self._contract, refusals, prepared.columns, prepared.found.missing)
-            raise RequestsRefused({new[row]: one for row, one in faults.items()}) from None
+            raise RequestRefusals({new[row]: one for row, one in faults.items()}) from None
         self._row_seconds = seconds / rows
         return self.entries(state, prepared, vectors, predicted)
 

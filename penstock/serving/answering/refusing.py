@@ -15,7 +15,7 @@ FaultsAt = Callable[[str], list[Fault]]
 """The faults of one request, whose JSON path is given."""
 
 
-class RequestsRefused(Exception):
+class RequestRefusals(Exception):
     """Requests of a batch that cannot be answered, by position, with what is wrong with each."""
 
     def __init__(self, faults: Mapping[int, FaultsAt]) -> None:
