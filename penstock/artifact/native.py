@@ -1,7 +1,7 @@
 """A packed model that the C kernel or numpy walks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ from penstock.artifact.checks import checked
 from penstock.artifact.columns import canonical
 from penstock.artifact.file import Header, Scalar
 from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
-from penstock.artifact.program import BINARY, Link, Op
+from penstock.artifact.program import Op
 from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, run_program
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError
@@ -58,25 +58,22 @@ class Artifact:
 
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:
         name = str(self.path)
-        parts = checked(name, header, arrays)
+        parts, models = checked(name, header, arrays)
         self._program, self._constants = parts["program"], parts["constants"]
         self._dictionaries = program.dictionaries(name, parts)
-        link = Link[header.link]
-        self._columns = 2 if link in BINARY else header.outputs
-        self._outputs, self._trees, self._slots = header.outputs, max(len(parts["roots"]) - 1, 0), header.slots
+        self._models = models
+        self._columns, self._outputs = models[-1].columns, models[-1].outputs
+        self._trees, self._slots = max(len(models[-1].roots) - 1, 0), header.slots
         self._first = header.features[0].name
         in_numpy = engine == "numpy" or (engine == "auto" and not compiled())
         kernel: Any = kernel_numpy.Kernel if in_numpy else _kernel.Kernel
         self._kernel = kernel(
             names=tuple(feature.name for feature in header.features),
             dictionaries=self._dictionaries,
-            **{key: array for key, array in parts.items() if not key.startswith("text_")},
+            program=self._program,
+            constants=self._constants,
             slots=header.slots,
-            outputs=header.outputs,
-            columns=self._columns,
-            link=int(link),
-            divisor=header.divisor,
-            linear=header.engine == "linear",
+            models=models,
         )
 
     def predict(self, columns: Columns) -> Array:
@@ -133,7 +130,7 @@ class Artifact:
         refused: dict[int, Array] = {}
         with np.errstate(all="ignore"):
             slots = np.zeros((self._slots, len(values[0])))
-            run_program(self._program, self._constants, self._dictionaries, values, slots, refused)
+            run_program(self._program, self._constants, self._dictionaries, values, slots, self._asked(slots), refused)
         found: dict[tuple[int, int], Refusal] = {}
         for at, rows in refused.items():
             op, _, _, start, _, feature = self._program[at].tolist()
@@ -142,6 +139,9 @@ class Artifact:
             for row, value in zip(rows.tolist(), values[feature][rows].tolist(), strict=True):
                 found.setdefault((row, feature), Refusal(row, self.features[feature].name, expected, value))
         return [found[place] for place in sorted(found)]
+
+    def _asked(self, slots: Array) -> Callable[[int, bool], Array]:
+        return lambda model, raw: kernel_numpy.answer(self._models[model], slots, raw=raw)
 
     def _refusal(self, columns: Columns) -> ContractError:
         """The error that names the first value that is refused."""

@@ -1,6 +1,7 @@
 """What training and serving share about one model: request fields, lookups, features, output."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -27,7 +28,8 @@ class Lookup(msgspec.Struct, frozen=True):
 
     `key` maps a table column to the request field that it must equal. `as_of` names a time column of the
     table and the request field that it must not be later than: the newest such row is taken. Together they
-    are unique in the table. `missing` says what no row means: null columns, or a rejected request.
+    are unique in the table. A row that is older than `max_age` at the asking time counts as missing.
+    `missing` says what no row means: null columns, or a rejected request.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Lookup(msgspec.Struct, frozen=True):
     as_of: tuple[str, str] | None = None
     missing: Literal["null", "reject"] = "null"
     budget_ms: float = 5.0
+    max_age: timedelta | None = None
 
     def column_names(self) -> tuple[str, ...]:
         """The names under which features see this lookup's columns, `lookup.column`."""
@@ -121,6 +124,13 @@ class Contract(msgspec.Struct, frozen=True):
                     expected=f"a field of {self.request.__name__}",
                     found=repr(name),
                     todo=f"Use one of {', '.join(sorted(fields))}.",
+                )
+            if lookup.max_age is not None and (lookup.as_of is None or lookup.max_age < timedelta(0)):
+                raise ContractError(
+                    f"lookup {lookup.name!r} of model {self.model!r}",
+                    expected="a max_age of zero or more, and an as_of",
+                    found=f"max_age {lookup.max_age}, as_of {lookup.as_of}",
+                    todo="An age is that of the row's as_of column at the asking time.",
                 )
         for name in sorted(({self.asked_at} | set(self.entity)) - fields):
             raise ContractError(

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def former_digest(contract: "Contract") -> str:
 
 
 def _lookup(lookup: "Lookup") -> dict[str, Any]:
-    return {
+    made = {
         "name": lookup.name,
         "table": lookup.table,
         "key": lookup.key,
@@ -61,6 +62,7 @@ def _lookup(lookup: "Lookup") -> dict[str, Any]:
         "as_of": lookup.as_of,
         "missing": lookup.missing,
     }
+    return made if lookup.max_age is None else made | {"max_age_us": lookup.max_age // timedelta(microseconds=1)}
 
 
 class _FormerLookup(msgspec.Struct):

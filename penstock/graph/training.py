@@ -96,7 +96,7 @@ class TrainingAssets:
         def trained(
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-            from penstock.training.candidate import PARITY
+            from penstock.training.parity import PARITY
 
             run, (test, _) = self.run(context, environment), environment.books
             with faults():

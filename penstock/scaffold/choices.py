@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from penstock.declare.periods import NO_DELAY
 from penstock.errors import PenstockError
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
 from penstock.scaffold.model_plan import (
@@ -19,7 +20,8 @@ from penstock.scaffold.model_plan import (
     useless,
 )
 from penstock.scaffold.names import identifier
-from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome, months_and_gate
+from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome
+from penstock.scaffold.period_plan import periods_and_gate
 from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named, repeated
 from penstock.scaffold.sources import LookupOption, lookup_option, source
 from penstock.warehouse.interface import WarehouseError
@@ -75,6 +77,8 @@ class Options:
     asked_at: str
     kind: str = ""
     lookups: tuple[str, ...] = ()
+    every: str = ""
+    outcome_after: timedelta = NO_DELAY
 
 
 def choose(
@@ -130,7 +134,9 @@ def choose(
     taken = [field.name for field in fields] + [asked_field.name]
     outcome_field = plain_field(outcome, identifier(outcome.name, taken, LONGEST_FIELD))
     try:
-        months, predicted = months_and_gate(reader.warehouse, rows, outcome_field, asked_field, kind, now)
+        periods, predicted = periods_and_gate(
+            reader.warehouse, rows, outcome_field, asked_field, kind, options.every, options.outcome_after, now
+        )
     except ValueError as error:
         raise NewModelError(options.model, [str(error)]) from None
     fields = [joined_field(field, plans) for field in fields]
@@ -147,7 +153,7 @@ def choose(
         lookups=plans,
         features=features_of(kept, asked_field, plans, {own_name[c.name] for c in key}),
         outcome=predicted,
-        months=months,
+        periods=periods,
         said=_left_out(table, {*own_name, outcome.name, asked.name}, asked, key),
     )
 

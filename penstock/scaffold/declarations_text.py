@@ -1,6 +1,6 @@
 """The Python of a new model's shapes and declarations, laid out as the formatter would."""
 
-from penstock.scaffold.literals import exploded, number_text, plain
+from penstock.scaffold.literals import delay_text, exploded, number_text, plain
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan
 from penstock.scaffold.names import call, identifier, literal, sequence
 
@@ -30,7 +30,7 @@ def declarations(plan: ModelPlan) -> str:
     """assets/<model>.py."""
     tables = [_table(lookup, place) for place, lookup in enumerate(plan.lookups)]
     sources = {s.table: s.said for s in [plan.source, *(one.source for one in plan.lookups)] if s.table}
-    outcome, months = plan.outcome, plan.months
+    outcome, periods = plan.outcome, plan.periods
     leaf = min(400, max(5, plan.rows // 500))
     kind = "Classifier" if outcome.kind == "classifier" else "Regressor"
     null = ['null_outcome="leave_out"'] if outcome.field.column.missing else []
@@ -38,7 +38,7 @@ def declarations(plan: ModelPlan) -> str:
         f'metric="{outcome.metric}"',
         f"floor={outcome.floor}",
         "margin=0.01",
-        f"minimum_rows={months.minimum_rows}",
+        f"minimum_rows={periods.minimum_rows}",
     ]
     model = [
         "contract=CONTRACT",
@@ -49,13 +49,15 @@ def declarations(plan: ModelPlan) -> str:
         "shape=shapes.TRAINING_SET",
         "estimator=estimator",
         f"gate={call('GateRule', gate, 4, around=6)}",
-        f"window={months.window}",
-        f'first_period="{months.first}"',
+        *([f'every="{periods.every}"'] if periods.every != "month" else []),
+        f"window={periods.window}",
+        f'first_period="{periods.first}"',
+        *([f"outcome_after={delay_text(periods.outcome_after)}"] if periods.outcome_after else []),
         "description=CONTRACT.purpose",
         *([f"reads={sequence([literal(plan.source.table)], 4)}"] if plan.source.table else []),
     ]
     model[1] = f"query={model[1]}"
-    needed = ["from datetime import timedelta\n"] if tables else []
+    needed = ["from datetime import timedelta\n"] if tables or periods.outcome_after else []
     table_import = ["from penstock.declare.table import ReplicatedTable\n"] if tables else []
     described = [
         f"    {literal(name)}: {literal(f'{plain(said)} of the warehouse.')},\n" for name, said in sources.items()

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
+from penstock.declare.periods import Cadence
 from penstock.scaffold.profile import INSTANT, Column, Storage
 from penstock.warehouse.interface import quoted
 
@@ -91,9 +93,11 @@ class OutcomePlan:
 
 
 @dataclass(frozen=True)
-class Months:
-    """First and last trainable month, how many are trained on, and the fewest rows that the gate judges by."""
+class Periods:
+    """First and last trainable period, how many are trained on, and the fewest rows that the gate judges by."""
 
+    every: Cadence
+    outcome_after: timedelta
     first: str
     last: str
     window: int
@@ -113,7 +117,7 @@ class ModelPlan:
     lookups: Sequence[LookupPlan]
     features: Sequence[FeaturePlan]
     outcome: OutcomePlan
-    months: Months
+    periods: Periods
     said: Sequence[str] = field(default_factory=list)
 
 

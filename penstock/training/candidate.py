@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from penstock.artifact import load as artifacts
-from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
@@ -26,20 +25,15 @@ from penstock.training.frame import TrainingRows, feature_frame, read_rows
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
+from penstock.training.parity import PARITY, demand_parity, own_predictions
 from penstock.training.sample import sample_of
-
-PARITY = 1e-12
-
-
-class ParityError(PenstockError):
-    """The artifact does not reproduce scikit-learn's own predictions on the held-out rows."""
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A trained version, as plain data that a Ray task can return.
 
-    `parity` is the largest difference between the artifact's predictions and those of scikit-learn.
+    `parity` is the largest difference between the artifact's predictions and those of the estimator itself.
     """
 
     proposal: Proposal
@@ -84,7 +78,7 @@ def make_candidate(
         estimator = _fit(model, estimator, frame, trained_on)
     _demand_classes(model, estimator)
     step("scoring the held-out rows")
-    expected = _predictions(model, estimator, judged_on)
+    expected = own_predictions(model, estimator, judged_on, frame)
     evaluation = evaluate(model, trained_on, judged_on, expected)
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
     if trained_on.left_out or judged_on.left_out:
@@ -93,7 +87,7 @@ def make_candidate(
         metrics["sampled_from_rows"] = training.rows
     if incomplete_until:
         metrics["incomplete_until"] = incomplete_until
-    step("packing, and comparing the artifact with scikit-learn on every held-out row")
+    step("packing, and comparing the artifact with the estimator itself on every held-out row")
     metadata = {
         "model": model.contract.model,
         "period": period,
@@ -109,7 +103,7 @@ def make_candidate(
         pack(estimator, path, features=model.contract.features, metadata=metadata)
         artifact = artifacts.load(path)
         predictions = artifact.predict(judged_on.vectors)
-        parity = _parity(artifact, predictions, expected)
+        parity = demand_parity(artifact, predictions, expected)
         proposal = Proposal(
             model=model.contract.model,
             artifact=store.put(path),
@@ -166,25 +160,3 @@ def _demand_classes(model: Model, estimator: Any) -> None:
             found=", ".join(f"{value:g}" for value in found.astype(np.float64)),
             todo="Take a longer window, or declare the classes that there are.",
         )
-
-
-def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray[Any, Any]:
-    """The predictions of scikit-learn itself: (n, classes) probabilities, or (n,) values."""
-    frame = feature_frame(rows.vectors)
-    answered = (
-        estimator.predict_proba(frame) if model.contract.output.kind == "classifier" else estimator.predict(frame)
-    )
-    return np.asarray(answered, dtype=np.float64)
-
-
-def _parity(artifact: Artifact, found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
-    """The largest absolute difference between the predictions of the artifact and those of scikit-learn."""
-    difference = float(np.max(np.abs(found - expected))) if len(expected) else 0.0
-    if found.shape != expected.shape or not difference <= PARITY:
-        raise ParityError(
-            f"artifact of {artifact.estimator}",
-            expected=f"scikit-learn's predictions within {PARITY}, shape {expected.shape}",
-            found=f"a difference of {difference}, shape {found.shape}",
-            todo="The candidate is not stored. Report the estimator and its options as a bug of packing.",
-        )
-    return difference

@@ -12,10 +12,12 @@ from penstock.artifact import file as artifact_file
 from penstock.artifact.file import Header
 from penstock.artifact.packing.columns import transform
 from penstock.artifact.packing.hist import pack_hist
+from penstock.artifact.packing.lightgbm import LIGHTGBM, pack_lightgbm
 from penstock.artifact.packing.linear import LINEAR, pack_linear
-from penstock.artifact.packing.model import Model, model_classes, sklearn_name
+from penstock.artifact.packing.model import Model, fitted_names, model_classes, public_name, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+from penstock.artifact.packing.xgboost import XGBOOST, pack_xgboost
 from penstock.contract.contract import Feature
 from penstock.errors import ContractError, UnsupportedEstimator
 
@@ -64,7 +66,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
     for step in steps:
         block = transform(builder, step, block)
     model = _model(builder, final, block)
-    classes = model_classes(final) if model.kind == "classifier" else ()
+    classes = model_classes(final, model) if model.kind == "classifier" else ()
     header = Header(
         engine=model.engine,
         kind=model.kind,
@@ -76,12 +78,19 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
         divisor=model.divisor,
         slots=builder.slots,
         metadata={},
+        mean_of=model.mean_of,
+        factor=model.factor,
+        single=model.single,
     )
     return header, builder.arrays() | model.arrays
 
 
 def _model(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    name = sklearn_name(estimator)
+    name = public_name(estimator)
+    if name in LIGHTGBM:
+        return pack_lightgbm(builder, estimator, block)
+    if name in XGBOOST:
+        return pack_xgboost(builder, estimator, block)
     if name in _HIST:
         return pack_hist(builder, estimator, block)
     if name in TREES or name in FORESTS:
@@ -109,8 +118,9 @@ def _check_features(estimator: Any, features: tuple[Feature, ...]) -> None:
     names = [feature.name for feature in features]
     if not names or len(set(names)) != len(names):
         raise ContractError("features", expected="different names, at least one", found=", ".join(names))
-    fitted = getattr(estimator, "feature_names_in_", None)
-    if fitted is not None and list(fitted) != names:
+    fitted = fitted_names(estimator)
+    # LightGBM writes an underscore where a name has a space.
+    if fitted is not None and fitted not in (names, [name.replace(" ", "_") for name in names]):
         raise ContractError(
             "features", expected=f"the columns that were fitted ({', '.join(fitted)})", found=", ".join(names)
         )

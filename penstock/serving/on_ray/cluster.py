@@ -76,7 +76,15 @@ def _start(settings: Settings, http: str) -> Cluster:
     before = log.stat().st_size if log.exists() else 0
     place = settings.demand_project().root
     with log.open("ab") as output:
-        starter = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=place)  # noqa: S603
+        starter = subprocess.Popen(  # noqa: S603
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=place,
+            start_new_session=True,  # a Ctrl-C or `timeout` that ends the caller's group leaves the head
+        )
     while starter.poll() is None:
         _end_unneeded(starter.pid)
         time.sleep(0.05)
