@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cache
 from typing import Any, Literal
 
 import msgspec
@@ -174,26 +173,16 @@ class Contract(msgspec.Struct, frozen=True):
         return made
 
     def digest(self) -> str:
-        """SHA-256 of all that training and serving must agree on; comments and docstrings do not count."""
-        import hashlib
+        """SHA-256 of all that training and serving must agree on, see `penstock.contract.digest`."""
+        from penstock.contract.digest import digest
 
-        declared = {
-            "model": self.model,
-            "request": msgspec.json.schema(self.request),
-            "entity": self.entity,
-            "lookups": [_declared(lookup) for lookup in self.lookups],
-            "features": [(feature.name, feature.kind) for feature in self.features],
-            "output": self.output,
-            "asked_at": self.asked_at,
-            "code": _code_of(self.compute),
-        }
-        return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
+        return digest(self)
 
+    def is_of(self, digest: str) -> bool:
+        """Whether a recorded digest is that of this contract, as it is computed now or was computed formerly."""
+        from penstock.contract.digest import former_digest
 
-def _declared(lookup: Lookup) -> msgspec.Raw:
-    """The lookup as the digest has it. Without a `max_age` it is that of contracts which could not declare one."""
-    encoded = msgspec.json.encode(lookup, order="deterministic")
-    return msgspec.Raw(encoded.removesuffix(b',"max_age":null}') + b"}" if lookup.max_age is None else encoded)
+        return digest == self.digest() or digest == former_digest(self)
 
 
 def kind_of(annotation: Any) -> Kind:
@@ -228,19 +217,3 @@ def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
     while isinstance(info, msgspec.inspect.Metadata):
         info = info.type
     return info
-
-
-@cache
-def _code_of(function: Callable[..., Any]) -> str:
-    """The source of the function's module without comments and docstrings."""
-    import ast
-    import inspect
-
-    module = inspect.getmodule(function)
-    tree = ast.parse(inspect.getsource(module if module is not None else function))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

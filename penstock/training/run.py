@@ -204,7 +204,7 @@ class TrainingRun:
         held_out, running = self.held_out(proposal.holdout_snapshot), self.model.contract.digest()
         comparison = held_out.compare(proposal.artifact, before.artifact if before else None)
         reasons: list[str] = []
-        if proposal.contract != running:
+        if not self.model.contract.is_of(proposal.contract):
             reasons.append(f"its contract {proposal.contract[:12]} is not the running one {running[:12]}")
         if before is not None and Period.parse(proposal.period).end < Period.parse(before.period).end:
             reasons.append(f"its period {proposal.period} is older than {before.period} of release {before.version}")
