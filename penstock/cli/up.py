@@ -104,6 +104,7 @@ def _dagster(settings: Settings, steps: Steps) -> None:
 
 def _service(settings: Settings, steps: Steps) -> None:
     from penstock.cli.first_prediction import is_ready
+    from penstock.serving.deploying import deploy
     from penstock.serving.on_ray import cluster
 
     with steps.step("Ray Serve") as step:
@@ -113,7 +114,8 @@ def _service(settings: Settings, steps: Steps) -> None:
         step.show("head node")
         cluster.start(settings)
         step.show("HAProxy and replicas")
-        cluster.apply(settings)
+        for warning in deploy.deploy(settings).warnings:
+            steps.console.print(warning, style="yellow", markup=False)
         step.done = settings.service_url
 
 
