@@ -13,6 +13,7 @@ from penstock.artifact.file import Header, Part
 from penstock.artifact.packing.estimators import final_of, pack_estimator
 from penstock.artifact.packing.model import Model, fitted_names, model_classes
 from penstock.artifact.packing.program import Block, ProgramBuilder
+from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
 from penstock.errors import ContractError, UnsupportedEstimator
 
@@ -75,6 +76,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
         mean_of=model.mean_of,
         factor=model.factor,
         single=model.single,
+        threshold=threshold_of(estimator),
         parts=tuple(_part(part) for part in builder.parts),
     )
     return header, builder.arrays() | model.arrays
