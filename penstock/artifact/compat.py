@@ -46,6 +46,7 @@ TO_INFREQUENT = PrivateAttribute("OneHotEncoder", "_default_to_infrequent_mappin
 DROPPED = PrivateAttribute("OneHotEncoder", "_drop_idx_after_grouping")
 WIDTHS = PrivateAttribute("OneHotEncoder", "_n_features_outs")
 INPUT_PLACES = PrivateAttribute("ColumnTransformer", "_transformer_to_input_indices")
+TUNED_LABEL = PrivateAttribute("TunedThresholdClassifierCV", "_curve_scorer._get_pos_label")
 FILL_DTYPE = PrivateAttribute("SimpleImputer", "_fill_dtype")
 
 TRUSTED_TYPES = (

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Feature
 from penstock.errors import ArtifactError
 
@@ -76,6 +77,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     factor: float = 1.0
     single: bool = False
     parts: tuple[Part, ...] = ()
+    threshold: Threshold | None = None
 
 
 _Told = TypeVar("_Told", Header, Part)

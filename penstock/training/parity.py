@@ -29,7 +29,7 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     if _holds_xgboost(estimator):
         texts = [str(name) for name in frame if isinstance(trained_on[name].dtype, pd.CategoricalDtype)]
         frame = frame.assign(
-            **{name: frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts}
+            **{str(name): frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts}
         )
     answered = (
         estimator.predict_proba(frame) if model.contract.output.kind == "classifier" else estimator.predict(frame)

@@ -53,7 +53,7 @@ def test_a_category_that_only_the_held_out_rows_have_is_missing_to_both(kind: st
     rng = np.random.default_rng(0)
     sites = np.array(["north", "south", None, "north"] * 50, dtype=object)
     trained = {"inflow": rng.normal(size=200), "level": rng.normal(size=200), "site": sites}
-    late = (trained["inflow"] + (sites == "south") > 0).astype(float)
+    late = (trained["inflow"] + 2 * (sites == "north") > 0).astype(float)
     asked = trained | {"site": np.array(["abroad", "south", None, "zone"] * 50, dtype=object)}
     model, frame = tank_model(ESTIMATORS[kind]), feature_frame(trained)
     estimator = model.estimator().fit(frame, late)
