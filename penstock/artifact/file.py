@@ -58,6 +58,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     - Raw scores are sums divided by `divisor`. They are divided by `mean_of`, and multiplied by `factor`, for the link.
     - `single`: sums are rounded to float32 after each tree.
+    - `trusted_types`: what the model's declaration lets a skops file hold besides what is always allowed.
     - What was added after the first release is left out where it has its default, so that older replicas read the file.
     """
 
@@ -78,6 +79,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     single: bool = False
     parts: tuple[Part, ...] = ()
     threshold: Threshold | None = None
+    trusted_types: tuple[str, ...] = ()
 
 
 _Told = TypeVar("_Told", Header, Part)

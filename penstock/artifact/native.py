@@ -42,7 +42,7 @@ def compiled() -> bool:
 
 
 class Artifact:
-    """A loaded model; `features`, `metadata`, `kind`, `classes`, `threshold` and `estimator` (its class) as packed."""
+    """A loaded model. `estimator` is the class name of what was packed, `threshold` what decides its label, if any."""
 
     def __init__(self, path: Path, header: Header, arrays: Mapping[str, Array], engine: Engine = "auto") -> None:
         self.path = path

@@ -25,16 +25,17 @@ UFUNCS: dict[Any, Function] = {
 }
 
 
+def in_numpy(function: Any) -> bool:
+    """Whether it is one of UFUNCS."""
+    return isinstance(function, np.ufunc) and function in UFUNCS
+
+
 def ufunc(builder: ProgramBuilder, transformer: Any, function: Callable[..., Any], told: Any, slot: int) -> int:
     """A new slot with a function of numpy of the slot; UnsupportedEstimator for any other function."""
-    try:
-        known = UFUNCS.get(function)
-    except TypeError:
-        known = None
-    if known is None or told:
+    if not in_numpy(function) or told:
         names = ", ".join(f"np.{one.__name__}" for one in UFUNCS)
         raise unsupported(transformer, f"a function of {names}", getattr(function, "__name__", repr(function)))
-    return builder.apply(known, slot)
+    return builder.apply(UFUNCS[function], slot)
 
 
 def inverse(builder: ProgramBuilder, transformer: Any, slot: int, *, single: bool) -> int:

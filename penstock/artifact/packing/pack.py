@@ -25,24 +25,30 @@ def pack(
     features: Sequence[Feature],
     metadata: Mapping[str, Any],
     fallback: bool = True,
+    trusted_types: Sequence[str] = (),
 ) -> None:
     """Write the fitted estimator to `path`, whole or not at all; the same model always gives the same bytes.
 
     `features` are the columns of the training frame, in order; `metadata` is anything that JSON can hold.
     What cannot be packed natively becomes a skops file behind the same API, unless `fallback` is off:
-    then UnsupportedEstimator says which part is not supported.
+    then UnsupportedEstimator says which part is not supported. `trusted_types` are further types for the skops file.
     """
     path = Path(path)
     features = tuple(features)
     _check_features(estimator, features)
     try:
         header, arrays = native(estimator, features)
-    except UnsupportedEstimator:
+    except UnsupportedEstimator as unpacked:
         if not fallback:
             raise
         from penstock.artifact.skops_artifact import dump
 
-        header, arrays = dump(estimator, features)
+        try:
+            header, arrays = dump(estimator, features, trusted_types)
+        except UnsupportedEstimator as refused:
+            raise UnsupportedEstimator(
+                refused.thing, expected=refused.expected, found=refused.found, todo=f"Not packed because: {unpacked}"
+            ) from refused
     header = msgspec.structs.replace(header, metadata=dict(metadata))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -22,6 +24,7 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -31,8 +34,17 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    Normalizer,
+    PolynomialFeatures,
+    PowerTransformer,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier, XGBRegressor
@@ -160,6 +172,45 @@ PACKED: dict[str, Entry] = {
     ),
     "MLPRegressor": Entry(lambda: MLPRegressor(hidden_layer_sizes=(4,), max_iter=30, random_state=0), "value", 1e-11),
 }
+
+
+def before(*steps: Any) -> Entry:
+    """Steps before a classifier that answers what they make in full."""
+    return Entry(lambda: make_pipeline(*(clone(step) for step in steps), LogisticRegression()), apart=1e-11)
+
+
+STEPS: dict[str, Entry] = {
+    "RobustScaler": before(RobustScaler()),
+    "MaxAbsScaler": before(MaxAbsScaler()),
+    "Normalizer": before(Normalizer()),
+    "Normalizer, l1": before(Normalizer("l1")),
+    "PowerTransformer": before(PowerTransformer()),
+    "PowerTransformer without standardizing": before(PowerTransformer(standardize=False)),
+    "KBinsDiscretizer": before(KBinsDiscretizer(4, quantile_method="averaged_inverted_cdf")),
+    "KBinsDiscretizer, ordinal": before(KBinsDiscretizer(3, encode="ordinal", strategy="uniform")),
+    "PolynomialFeatures": before(PolynomialFeatures(3)),
+    "PolynomialFeatures, interactions": before(PolynomialFeatures(2, interaction_only=True, include_bias=False)),
+    "PCA": before(PCA(3)),
+    "PCA, whitened": before(StandardScaler(), PCA(2, whiten=True)),
+    "TruncatedSVD": before(TruncatedSVD(2, random_state=0)),
+    "SelectKBest": before(SelectKBest(k=2)),
+    "SelectFromModel": before(SelectFromModel(DecisionTreeClassifier(max_depth=3))),
+    "RFE": before(RFE(DecisionTreeClassifier(max_depth=3), n_features_to_select=2)),
+    "VarianceThreshold": before(VarianceThreshold(0.5)),
+    "FunctionTransformer of numpy": before(FunctionTransformer(np.abs), FunctionTransformer(np.log1p)),
+    "FeatureUnion": before(
+        FeatureUnion(
+            [
+                ("scaled", RobustScaler()),
+                ("drop", "drop"),
+                ("as is", "passthrough"),
+                ("bins", KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf")),
+            ],
+            transformer_weights={"scaled": 0.3},
+        )
+    ),
+}
+PACKED |= STEPS
 
 
 def fitted(entry: Entry, rng: np.random.Generator) -> tuple[Any, np.ndarray]:

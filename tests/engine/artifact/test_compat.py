@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import PoissonRegressor
 from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PowerTransformer
 
 from penstock.artifact import compat
 from penstock.artifact.load import load
@@ -51,6 +51,9 @@ MODELS = {
     "OneHotEncoder": lambda: encoded(OneHotEncoder(min_frequency=10, handle_unknown="infrequent_if_exist"), forest()),
     "ColumnTransformer": lambda: encoded(OrdinalEncoder(), forest()),
     "TunedThresholdClassifierCV": lambda: TunedThresholdClassifierCV(encoded(OrdinalEncoder(), forest()), cv=2),
+    "PowerTransformer": lambda: make_pipeline(
+        encoded(OrdinalEncoder(), PowerTransformer())[:1], PowerTransformer(), forest()
+    ),
     "SimpleImputer": lambda: encoded(OrdinalEncoder(), forest()),
 }
 ATTRIBUTES = {name: one for name, one in vars(compat).items() if isinstance(one, compat.PrivateAttribute)}
@@ -89,7 +92,7 @@ def test_without_an_attribute_the_estimator_is_kept_by_skops_and_predicts_the_sa
 
 
 def test_every_attribute_is_tried() -> None:
-    assert len(ATTRIBUTES) == 17
+    assert len(ATTRIBUTES) == 18
     assert {one.owner for one in ATTRIBUTES.values()} == set(MODELS)
 
 
