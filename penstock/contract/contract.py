@@ -1,7 +1,7 @@
 """What training and serving share about one model: request fields, lookups, features, output."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +35,7 @@ class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     - `as_of`: a time column of the table and the request field that it must not be later than: the newest such row is
       taken. `key` and `as_of` together are unique in the table.
     - `missing`: what no row means: null columns, or a rejected request.
+    - `max_age`: a row that is older than this at the asking time, by its `as_of` column, counts as missing.
     - `budget_ms`: the p99 of a lookup, above which a publish is refused.
 
     Example: `Lookup("product", "products", {"sku": "product"}, (Column("price", "number", "EUR"),))`.
@@ -47,6 +48,7 @@ class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     as_of: tuple[str, str] | None = None
     missing: Literal["null", "reject"] = "null"
     budget_ms: float = 5.0
+    max_age: timedelta | None = None
 
     def __post_init__(self) -> None:
         from penstock.contract.faults import lookup_faults
@@ -183,20 +185,16 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
         return made
 
     def digest(self) -> str:
-        """SHA-256 of all that training and serving must agree on; comments and docstrings do not count."""
-        import hashlib
+        """SHA-256 of all that training and serving must agree on, see `penstock.contract.digest`."""
+        from penstock.contract.digest import digest
 
-        declared = {
-            "model": self.model,
-            "request": msgspec.json.schema(self.request),
-            "entity": self.entity,
-            "lookups": self.lookups,
-            "features": [(feature.name, feature.kind) for feature in self.features],
-            "output": self.output,
-            "asked_at": self.asked_at,
-            "code": _code_of(self.compute),
-        }
-        return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
+        return digest(self)
+
+    def is_of(self, digest: str) -> bool:
+        """Whether a recorded digest is that of this contract, as it is computed now or was computed formerly."""
+        from penstock.contract.digest import former_digest
+
+        return digest == self.digest() or digest == former_digest(self)
 
 
 def kind_of(annotation: Any) -> Kind:
@@ -231,19 +229,3 @@ def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
     while isinstance(info, msgspec.inspect.Metadata):
         info = info.type
     return info
-
-
-@cache
-def _code_of(function: Callable[..., Any]) -> str:
-    """The source of the function's module without comments and docstrings."""
-    import ast
-    import inspect
-
-    module = inspect.getmodule(function)
-    tree = ast.parse(inspect.getsource(module if module is not None else function))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

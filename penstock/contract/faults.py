@@ -3,6 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -22,6 +23,15 @@ def lookup_faults(lookup: Lookup) -> list[PenstockError]:
     faults += _empty(f"key of {thing}", lookup.key, 'a column of the table and its field, such as {"sku": "product"}')
     faults += _empty(f"columns of {thing}", lookup.columns, 'at least one, such as (Column("price", "number"),)')
     faults += twice(f"columns of {thing}", [column.name for column in lookup.columns])
+    if lookup.max_age is not None and (lookup.as_of is None or lookup.max_age < timedelta(0)):
+        faults.append(
+            ContractError(
+                thing,
+                expected="a max_age of zero or more, and an as_of",
+                found=f"max_age {lookup.max_age}, as_of {lookup.as_of}",
+                todo="An age is that of the row's as_of column at the asking time.",
+            )
+        )
     if lookup.budget_ms <= 0:
         faults.append(
             ContractError(f"budget_ms of {thing}", expected="milliseconds above 0", found=str(lookup.budget_ms))

@@ -87,6 +87,8 @@ class Model(metaclass=DeclarationType):
       period becomes trainable; for months, a day later.
     - `requests_query`: SQL for requests that a backend would send next.
     - `ray_options`: the resources of the training task where it runs on Ray, such as `{"num_cpus": 8}`.
+    - `trusted_types`: types, by dotted name, that an estimator which is not packed may bring into its skops file. Every
+      replica that loads the artifact runs their code.
     """
 
     contract: Contract
@@ -110,6 +112,7 @@ class Model(metaclass=DeclarationType):
     description: str = ""
     reads: Sequence[str] = ()
     ray_options: Mapping[str, Any] = field(default_factory=dict)
+    trusted_types: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.outcome:

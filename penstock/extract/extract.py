@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from threading import Event
 
 from penstock.declare.model import Model
 from penstock.declare.shape import shape_check
@@ -60,16 +61,20 @@ def extract_training_rows(
     name: str,
     since: datetime,
     until: datetime,
+    ended: Event | None = None,
 ) -> Snapshot:
-    """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time."""
-    warehouse, contract = open_warehouse(settings), model.contract
+    """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time.
+
+    The query ends once another thread sets `ended`.
+    """
+    warehouse, contract = open_warehouse(settings, ended), model.contract
     key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))  # an entity may be asked about many times
     window = {"from": since, "until": until}
     demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table)])
     queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
     query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
     store = SnapshotStore(settings.snapshots)
-    with warehouse.batches(query, window, key=key) as batches:
+    with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         check = shape_check(model.rows_shape, name)
         return store.write(name, batches, Recipe(query, key), as_of=settings.now(), check=check)

@@ -96,7 +96,6 @@ class TrainingAssets:
         def trained(
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-            from penstock.training.candidate import PARITY
 
             run, (test, _) = self.run(context, environment), environment.books
             with faults():
@@ -128,7 +127,7 @@ class TrainingAssets:
                     dg.AssetCheckResult(
                         passed=True,
                         check_name="parity",
-                        metadata={"largest_difference": made.parity, "allowed": PARITY},
+                        metadata={"largest_difference": made.parity, "allowed": made.card.parity_allowed},
                     )
                 ],
             )

@@ -13,7 +13,7 @@ from penstock.errors import ContractError
 from penstock.extract.training_join import training_query
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse
-from penstock.warehouse.sqlalchemy_url import SqlWarehouse
+from penstock.warehouse.postgres import PostgresWarehouse
 from tests.example import Example
 
 MODEL = declared().models["flight_delay"]
@@ -107,7 +107,7 @@ def test_postgres_as_the_warehouse_gives_the_same_rows_to_the_bit(
         for name, query in copied.items():
             with from_duckdb.batches(query) as batches:
                 _copy(connection, name, batches.read_all())
-    in_postgres = SqlWarehouse(url)
+    in_postgres = PostgresWarehouse(url)
 
     rows = joined(in_postgres)
 

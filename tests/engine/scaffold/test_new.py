@@ -136,6 +136,7 @@ def test_every_kind_of_outcome_is_trained_and_released(shop: Shop, outcome: str)
     assert len(answers_of(shop, "m")) == 5
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_every_file_and_writes_none(shop: Shop) -> None:
     before = shop.files()
     shown = shop.new("coming_back", *NAMES, *LOOKUPS, "--dry-run")
@@ -153,6 +154,7 @@ def test_a_dry_run_prints_every_file_and_writes_none(shop: Shop) -> None:
     assert shop.files() == written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "faults"),
     [

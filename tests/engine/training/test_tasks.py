@@ -151,6 +151,7 @@ def test_a_class_that_training_never_saw_is_said_so(settings: Settings) -> None:
         trained(settings, replace(model, contract=declared), "2026-03")
 
 
+@pytest.mark.slow
 def test_a_sampled_training_is_repeated_exactly_and_says_so(settings: Settings) -> None:
     model = several(most_training_rows=900)
     first, second = (trained(settings, model, "2026-03") for _ in range(2))
