@@ -75,7 +75,7 @@ format: $(STAMP) ## Format the code and sort its imports
 lock: ## Pin the requirements again (UPGRADE=1 takes the newest versions)
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@for name in run dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	@for name in run serve dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
 	  requirements/$$name.in -o requirements/$$name.txt >/dev/null || exit 1; done
 	@build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
