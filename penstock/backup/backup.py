@@ -13,12 +13,10 @@ import psycopg
 from penstock.backup.dump import BackupError, dump, owners_and_grantees
 from penstock.backup.stores import copy_store
 from penstock.postgres.book import Book, Books
-from penstock.postgres.migrate import version
 from penstock.postgres.pointer import pointers
 from penstock.postgres.urls import books
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.entry import CurrentRelease
-from penstock.releases.ledger import CURRENT_RELEASES
+from penstock.releases.entry import CURRENT_RELEASES, CurrentRelease
 from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
 
@@ -77,23 +75,29 @@ def back_up(settings: Settings, folder: Path) -> Backup:
 
 def _dump(both: Books, made: Path) -> dict[str, BookDump]:
     """Dump the books from snapshots that were taken one right after the other, before either dump begins."""
-    found = {}
+    found: dict[str, BookDump] = {}
     with ExitStack() as stack:
+        versions = {book.name: _version(book) for book in both}
         opened = [(book, *_frozen(book, stack)) for book in both]
         for book, connection, snapshot in opened:
             path = made / f"{book.name}.dump"
             dump(book, snapshot, path)
-            number = version(connection)
-            if number is None:
-                raise BackupError(f"book {book.name!r}", expected="a book", found="an empty database")
             found[book.name] = BookDump(
-                number,
+                versions[book.name],
                 sha256_of(path),
                 owners_and_grantees(connection),
                 sorted({CurrentRelease(*row).artifact for row in connection.execute(CURRENT_RELEASES)}),
                 sorted({pointer.snapshot for pointer in pointers(connection).values()}),
             )
     return found
+
+
+def _version(book: Book) -> int:
+    number = book.version()
+    if number is None:
+        todo = "Run `penstock migrate`, or set its URL."
+        raise BackupError(f"book {book.name!r}", expected="a book", found="an empty database", todo=todo)
+    return number
 
 
 def _frozen(book: Book, stack: ExitStack) -> tuple[psycopg.Connection, str]:

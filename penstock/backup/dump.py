@@ -25,7 +25,12 @@ def dump(book: Book, snapshot: str, target: Path) -> None:
 
 
 def restore(book: Book, source: Path, *, owners: bool) -> None:
-    """Fill an empty book in one transaction. `owners`: with the roles that owned and were granted what is in it."""
+    """Fill an empty book in one transaction. `owners`: with the roles that owned and were granted what is in it.
+
+    Schemas that are there and empty, as the roles' script makes them, go first: the dump has its own.
+    """
+    with book.connect() as connection:
+        connection.execute("DROP SCHEMA IF EXISTS app, replicated RESTRICT")
     options = [] if owners else ["--no-owner", "--no-privileges"]
     _run("pg_restore", book, ["--single-transaction", "--exit-on-error", *options, str(source)])
 

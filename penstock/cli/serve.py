@@ -1,6 +1,7 @@
 """`penstock serve`: the service alone, in the foreground, as a container runs it."""
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import BinaryIO
@@ -39,7 +40,9 @@ def serve() -> None:
         while not ended.wait(SECONDS):
             logs.show()
             if cluster.find(settings) is None:
-                raise PenstockError("Ray head", expected="to run", found="it ended", todo=f"See {settings.home / 'logs'}.")
+                raise PenstockError(
+                    "Ray head", expected="to run", found="it ended", todo=f"See {settings.home / 'logs'}."
+                )
     finally:
         cluster.stop(settings)
     click.echo("Stopped.")
@@ -54,7 +57,7 @@ class Logs:
 
     def show(self) -> None:
         """Write what is new to standard output, whole lines only, each with the name of its file."""
-        out = click.get_binary_stream("stdout")
+        out = sys.stdout.buffer
         for path in sorted(path for pattern in LOGS for path in self._folder.glob(pattern)):
             self._show(path, out)
         out.flush()

@@ -5,17 +5,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 
 from penstock.backup.backup import BACKUP, back_up
 from penstock.backup.dump import BackupError
 from penstock.backup.restore import bring_back
 from penstock.journal.replay import Replay
+from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import current_releases
 from penstock.settings import Settings
+from penstock.testing import as_member
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service
 
@@ -60,6 +63,18 @@ def test_a_restored_backup_replays_every_prediction_to_the_bit(
         assert pointers(restored) == pointers(original)
         assert len(pointers(restored)) == 3
     assert Book("prod", elsewhere.prod_url).pending() == ()
+
+
+def test_owners_and_grants_come_back_after_the_roles_script(
+    service: Service, settings: Settings, elsewhere: Settings, tmp_path: Path
+) -> None:
+    back_up(settings, tmp_path / "backups")
+    with psycopg.connect(elsewhere.test_url, autocommit=True) as connection:
+        connection.execute(roles.script().encode())  # makes the two schemas, still empty
+    assert bring_back(elsewhere, tmp_path / "backups").without_roles == ()
+    reader = as_member(Book("test", elsewhere.test_url), roles.SERVICE, "restored_service")
+    with reader.connect() as connection:
+        assert roles.rights(connection).missing[roles.SERVICE] == []
 
 
 def test_the_next_backup_copies_only_what_is_new(service: Service, settings: Settings, tmp_path: Path) -> None:
