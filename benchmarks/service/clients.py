@@ -48,11 +48,22 @@ class Clients:
     """Threads that ask one question after the other, each over a connection of its own.
 
     A `patient` client asks the same question until it is answered, as backends do; else a question that is not
-    answered at once counts as a trouble, and the next follows.
+    answered at once counts as a trouble, and the next follows. With a `rate` they ask so often a second together,
+    and not one right after the other.
     """
 
-    def __init__(self, port: Callable[[], int], path: str, question: Question, *, count: int, patient: bool) -> None:
+    def __init__(
+        self,
+        port: Callable[[], int],
+        path: str,
+        question: Question,
+        *,
+        count: int,
+        patient: bool,
+        rate: float | None = None,
+    ) -> None:
         self.answers = Answers()
+        self._between = count / rate if rate else 0.0
         self._port, self._path, self._question, self._patient = port, path, question, patient
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -77,7 +88,9 @@ class Clients:
     def _run(self, number: int) -> None:
         connection: http.client.HTTPConnection | None = None
         asked = 0
-        while not self._stop.is_set():
+        due = time.monotonic() + self._between * number / len(self._threads)
+        while not self._stop.wait(max(0.0, due - time.monotonic()) if self._between else 0.0):
+            due = max(due + self._between, time.monotonic() - self._between)
             body = self._question(number, asked)
             asked += 1
             while not self._stop.is_set():

@@ -13,6 +13,7 @@ import yaml
 from benchmarks import ROOT
 from penstock.postgres import urls as postgres
 from penstock.processes import tree
+from penstock.serving.deploying import deploy
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 
@@ -73,7 +74,7 @@ class Stand:
         deployment |= options or {}
         path = self.settings.home / "serve_config.yaml"
         path.write_text(yaml.safe_dump(config))
-        cluster.apply(self.settings, path)
+        deploy.apply(self.settings, path)
 
     def wait_for_replicas(self, count: int, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until so many replicas answer, and no other runs; gives how long that took."""

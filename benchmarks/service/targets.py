@@ -19,6 +19,7 @@ from benchmarks import ROOT
 from benchmarks.service.files import ARRAYS, REQUESTS, UNJOURNALED
 from penstock.postgres import urls as postgres
 from penstock.processes import end_tree, free_port, memory, tree
+from penstock.serving.deploying import deploy
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 
@@ -84,9 +85,10 @@ def on_ray(settings: Settings) -> Iterator[list[Target]]:
     try:
         config = (ROOT / "serve_app" / "serve_config.yaml").read_text()
         config = config.replace("serve_app.deployment:build", "benchmarks.service.switchable:build")
+        config = config.replace("min_replicas: 2", "min_replicas: 1")
         path = settings.home / "serve_config.yaml"
         path.write_text(config)
-        cluster.apply(settings, path)
+        deploy.apply(settings, path)
         gcs, raylet = (part.process() for part in started.parts)
         assert gcs is not None
         assert raylet is not None

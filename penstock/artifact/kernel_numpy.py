@@ -8,7 +8,7 @@ import numpy as np
 from penstock.artifact.checks import KernelModel
 from penstock.artifact.links_numpy import finish
 from penstock.artifact.program import CATEGORY, FEATURE, LEAF, MISSING_LEFT, Engine, Link
-from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, Refused, run_program
+from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, KernelRefusal, run_program
 
 Array = np.ndarray[Any, Any]
 PREDICTION, RAW, LEAVES, INPUTS = range(4)
@@ -58,7 +58,7 @@ class Kernel:
                     out[:] = answer(last, slots, raw=mode == RAW).reshape(out.shape)
                 elif last.engine == Engine.trees:
                     _walk(last, slots, out)
-        except Refused as refused:
+        except KernelRefusal as refused:
             return refused.status
         return 0
 
@@ -98,7 +98,7 @@ def _walk(model: KernelModel, slots: Array, leaves: Array | None) -> Array:
         else:
             rows = np.ascontiguousarray(leaf["value"]).view(np.uint64)
             if np.any(rows >= len(model.leaf_values)):
-                raise Refused(OUT_OF_BOUNDS)
+                raise KernelRefusal(OUT_OF_BOUNDS)
             raw += model.leaf_values[rows]
         if model.single:
             raw[:, output] = raw[:, output].astype(np.float32)
@@ -118,11 +118,11 @@ def _reach(model: KernelModel, nodes: Array, slots: Array) -> Array:
             return nodes[at]
         slot = here["feature"] & FEATURE
         if np.any(slot >= len(slots)):
-            raise Refused(OUT_OF_BOUNDS)
+            raise KernelRefusal(OUT_OF_BOUNDS)
         left = _goes_left(model, here, slots[slot, going])
         following = np.where(left, at[going] + 1, here["link"])
         if np.any((following <= at[going]) | (following >= len(nodes))):
-            raise Refused(OUT_OF_BOUNDS)
+            raise KernelRefusal(OUT_OF_BOUNDS)
         at[going] = following
 
 
@@ -133,7 +133,7 @@ def _goes_left(model: KernelModel, nodes: Array, x: Array) -> Array:
     if len(split):
         rows = np.ascontiguousarray(nodes["value"][split]).view(np.uint64)
         if np.any(rows >= len(model.bitsets)):
-            raise Refused(OUT_OF_BOUNDS)
+            raise KernelRefusal(OUT_OF_BOUNDS)
         coded = (x[split] >= 0) & (x[split] < 32 * model.bitsets.shape[1])
         code = np.where(coded, x[split], 0).astype(np.int64)
         bit = (model.bitsets[rows, code >> 5] >> (code & 31).astype(np.uint32)) & 1

@@ -13,7 +13,7 @@ Array = np.ndarray[Any, Any]
 NOT_CANONICAL, OUT_OF_BOUNDS = -1, -2
 
 
-class Refused(Exception):
+class KernelRefusal(Exception):
     """A refusing instruction, or what a file must not say: the answer of `run`."""
 
     def __init__(self, status: int) -> None:
@@ -27,15 +27,17 @@ def run_program(
     columns: Sequence[Array],
     slots: Array,
     ask: Callable[[int, bool], Array],
+    refused: dict[int, Array] | None = None,
 ) -> None:
-    """Fill the `slots` (slots, n) from the features' columns; Refused if an instruction refuses a value.
+    """Fill the `slots` (slots, n) from the features' columns; KernelRefusal if an instruction refuses a value.
 
-    `ask(model, raw)` returns what a model of the file answers to the slots as they are, (n, columns).
+    `ask(model, raw)` returns what a model of the file answers to the slots as they are, (n, columns). With `refused`,
+    go on after a refusal, and put there which rows each refusing instruction refuses.
     """
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
         if op in (Op.NUMBER, Op.TEXT):
             if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
-                raise Refused(NOT_CANONICAL)
+                raise KernelRefusal(NOT_CANONICAL)
             slots[target] = columns[source] if op == Op.NUMBER else codes(dictionaries[start], columns[source])
         elif op in (Op.TABLE, Op.ONE_HOT, Op.KNOWN):
             entries = look_up(constants[start : start + count], slots[source])
@@ -43,11 +45,10 @@ def run_program(
                 slots[target : target + extra] = np.arange(extra)[:, None] == entries
             elif op == Op.TABLE:
                 slots[target] = entries
-            elif np.any(entries == 0):
-                raise Refused(at + 1)
+            else:
+                _refuse(at, entries == 0, refused)
         elif op == Op.FINITE:
-            if np.any(np.isinf(slots[source])) or (start != 1 and np.any(np.isnan(slots[source]))):
-                raise Refused(at + 1)
+            _refuse(at, np.isinf(slots[source]) | (np.isnan(slots[source]) & (start != 1)), refused)
         elif op == Op.MODEL:
             slots[target : target + extra] = ask(start, count == 1).T
         elif op in _OF_TWO:
@@ -67,6 +68,13 @@ def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
     if op == Op.ABOVE:
         return np.asarray(x >= c[0] if extra else x > c[0])
     return _ARITHMETIC[op](x, c)
+
+
+def _refuse(at: int, rows: Array, refused: dict[int, Array] | None) -> None:
+    if rows.any():
+        if refused is None:
+            raise KernelRefusal(at + 1)
+        refused[at] = np.flatnonzero(rows)
 
 
 def _interpolated_single(x: Array, xs: Array, ys: Array) -> Array:
@@ -91,7 +99,7 @@ def codes(dictionary: dict[str, int], values: Array) -> list[int]:
         elif isinstance(value, float) and math.isnan(value):
             made.append(known + 1)
         else:
-            raise Refused(NOT_CANONICAL)
+            raise KernelRefusal(NOT_CANONICAL)
     return made
 
 
@@ -106,7 +114,7 @@ def places(ordered: Array, values: Array) -> Array:
 def look_up(table: Array, at: Array) -> Array:
     """The table's entry of each code."""
     if not np.all((at >= 0) & (at < len(table))):
-        raise Refused(OUT_OF_BOUNDS)
+        raise KernelRefusal(OUT_OF_BOUNDS)
     return np.asarray(table[at.astype(np.int64)])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from penstock.artifact.columns import canonical
 from penstock.artifact.compat import TRUSTED_TYPES
 from penstock.artifact.file import Header
-from penstock.artifact.native import Artifact, Engine
+from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import model_classes
 from penstock.artifact.program import Link
 from penstock.contract.contract import Columns, Feature
@@ -121,10 +121,38 @@ class SkopsArtifact(Artifact):
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             try:
                 return np.asarray(call(self._table(made)), dtype=np.float64).reshape(rows, *width)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 raise ContractError(
                     f"columns of {self.estimator}", expected="what it can predict", found=str(error)
                 ) from error
+
+    def refusals(self, columns: Columns) -> list[Refusal]:
+        """As `Artifact.refusals`: the refused rows are found by halves, the values by what scikit-learn says."""
+        made = canonical(self.features, columns)
+
+        def of_rows(first: int, end: int) -> Iterator[Refusal]:
+            part = {name: values[first:end] for name, values in made.items()}
+            try:
+                self.predict(part)
+            except ContractError as error:
+                if end - first == 1:
+                    yield from self._refused(first, part, error)
+                else:
+                    middle = (first + end) // 2
+                    yield from of_rows(first, middle)
+                    yield from of_rows(middle, end)
+
+        return list(of_rows(0, len(made[self.features[0].name])))
+
+    def _refused(self, row: int, part: dict[str, Array], error: ContractError) -> Iterator[Refusal]:
+        """The values of one refused row: those that are not there, not finite, or named in scikit-learn's words."""
+        said = error.found.partition("\n")[0]
+        values = {name: array.tolist()[0] for name, array in part.items()}
+        unknown = [name for name, value in values.items() if isinstance(value, str) and repr(value) in said]
+        others = [name for name, value in values.items() if value is None or _not_finite(value)]
+        for name in unknown or others or [self.features[0].name]:
+            kind = "a category seen in training" if name in unknown else f"a value that {self.estimator} takes: {said}"
+            yield Refusal(row, name, kind, values[name])
 
     def raw(self, columns: Columns) -> Array:  # noqa: ARG002
         """Not there: scikit-learn predicts."""
@@ -141,6 +169,10 @@ class SkopsArtifact(Artifact):
 
             return pd.DataFrame(columns)
         return np.column_stack([column.astype(object) for column in columns.values()])
+
+
+def _not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not abs(value) <= float(np.finfo(np.float32).max)
 
 
 def _same_bytes(data: bytes) -> bytes:

@@ -6,16 +6,15 @@ from rich.console import Console
 
 @click.command(epilog="Example: penstock apply")
 def apply() -> None:
-    """Apply serve_app/serve_config.yaml to the running service, and wait until it serves.
+    """Bring serve_app/serve_config.yaml onto the running service, with the code that it runs.
 
-    A change of numbers alone (replicas, limits) restarts nothing; a change of code replaces the replicas one by one.
+    A change of numbers alone (replicas, limits) restarts nothing. `penstock deploy` brings changed code as well.
     """
+    from penstock.cli.deploy import told
     from penstock.cli.steps import Steps
-    from penstock.serving.on_ray import cluster
+    from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load
 
-    with Steps(Console(highlight=False)) as steps, steps.step("Ray Serve") as step:
+    with Steps(Console(highlight=False)) as steps, steps.step("Apply") as step:
         step.show("waiting until the replicas serve")
-        settings = load()
-        cluster.apply(settings)
-        step.done = "serves serve_app/serve_config.yaml"
+        step.done = told(deploying.apply(load()))

@@ -32,7 +32,8 @@ COMMANDS = {
     "verify": "Compare the books with the snapshots, bit by bit.",
     "advise": "Say what an extract or lookup would cost to serve.",
     "card": "Print the model card of a release.",
-    "apply": "Apply the edited Ray Serve configuration to the running service.",
+    "deploy": "Bring code and configuration onto the running service, or go back.",
+    "apply": "Bring the edited Ray Serve configuration alone onto the running service.",
 }
 
 

@@ -57,7 +57,7 @@ class TrainingAssets:
             since, until = run.window(step)
             yield dg.MaterializeResult(
                 metadata={
-                    **snapshot_evidence(extracted, self.model.shape),
+                    **snapshot_evidence(extracted, self.model.rows_shape),
                     "window": f"{since:%Y-%m-%d} up to {until:%Y-%m-%d}",
                 },
                 data_version=dg.DataVersion(extracted.id),

@@ -12,6 +12,8 @@ Action = Literal["release", "rollback", "override"]
 COLUMNS = """entry, model, version, action, artifact, contract, period, training_snapshot, holdout_snapshot,
     metrics::text, gate::text, code_version, who, why, replaced, at"""
 ENTRIES = f"SELECT {COLUMNS} FROM app.release"
+FITTING_RELEASES = """SELECT model, entry, version, artifact, contract FROM app.release
+    WHERE model = $1 AND contract = $2 ORDER BY entry DESC LIMIT $3"""
 CURRENT_RELEASES = "SELECT model, entry, version, artifact, contract FROM app.current_release"
 
 
@@ -64,6 +66,12 @@ async def read_entry(connection: Any, model: str, entry: int) -> LedgerEntry | N
     """One entry of a model's ledger, through an asyncpg connection; None if there is none of that number."""
     record = await connection.fetchrow(ENTRIES + " WHERE model = $1 AND entry = $2", model, entry)
     return LedgerEntry.of(record) if record else None
+
+
+async def read_fitting_releases(connection: Any, model: str, contract: str, count: int) -> list[CurrentRelease]:
+    """The newest entries of a contract, newest first, through an asyncpg connection: its code can serve them."""
+    records = await connection.fetch(FITTING_RELEASES, model, contract, count)
+    return [CurrentRelease(*record) for record in records]
 
 
 async def read_newest_entries(connection: Any, model: str, count: int) -> list[LedgerEntry]:

@@ -4,12 +4,13 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
 from penstock.contract import registry
 from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.http.exchange import ClientDisconnect, HttpRequest, HttpResponse, Receive, Send
 from penstock.serving.http.problems import Problem
@@ -51,6 +52,15 @@ class App:
             model.start()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
+
+    async def demand(self, models: Iterable[str], seconds: float) -> None:
+        """Wait until the book was read; PenstockError where one of these models cannot be served."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.watcher.ready.wait(), seconds)
+        troubles = {name: self.models[name].trouble for name in models if name in self.models}
+        if troubles := {name: trouble for name, trouble in troubles.items() if trouble}:
+            found = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
+            raise PenstockError("replica", expected="every served model to be served by this code", found=found)
 
     async def stop(self) -> None:
         """Stop everything that start() started."""

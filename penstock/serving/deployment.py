@@ -10,10 +10,14 @@ from ray.serve import Application
 
 from penstock import settings
 from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
 from penstock.serving.app import App
+from penstock.serving.deploying.history import History
 from penstock.serving.on_ray import bypass, loopback
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import BookName, book_url
+
+FIRST_READ_SECONDS = 60.0
 
 
 @serve.deployment
@@ -28,8 +32,8 @@ class Predictions:
         if self._on_loopback:
             loopback.bind_grpc_to_loopback()
         settings.warn_of_unknown_variables()
-        found = settings.load()
-        self._app = App(found, book_url(found, book), contracts)
+        self._settings = settings.load()
+        self._app = App(self._settings, book_url(self._settings, book), contracts)
         bypass.serve(self._app)
 
     def __serve_build_asgi_app__(self) -> App:
@@ -39,14 +43,25 @@ class Predictions:
     async def check_health(self) -> None:
         """A replica is healthy while it answers; Postgres being away is no reason to replace it.
 
-        Ray calls this for the first time after the replica's ports have opened, and before it gets a request.
+        Ray calls this for the first time after the replica's ports have opened, and before it gets a request. While a
+        deploy rolls, a replica of its code that cannot serve what is served fails here, and so replaces none that can.
         """
-        if self._on_loopback and not self._checked:
+        if self._checked:
+            return
+        if self._on_loopback:
             await asyncio.to_thread(loopback.close_exposed)
-            self._checked = True
+        roll = History(self._settings).roll()
+        project = self._settings.project
+        if roll and project and str(project.root) == roll.code:
+            await self._app.demand(roll.models, FIRST_READ_SECONDS)
+        self._checked = True
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The application that serve_config.yaml names; `args` are its `args`."""
+    """The application that serve_config.yaml names; `args` are its `args`: `book` is the one that it reads."""
+    if args.keys() - {"book"} or args.get("book", "prod") not in ("test", "prod"):
+        raise PenstockError(
+            "args", expected="book: test or book: prod", found=str(args), todo="Correct serve_config.yaml."
+        )
     application: Application = Predictions.bind(args.get("book", "prod"))  # type: ignore[attr-defined]  # a Deployment
     return application

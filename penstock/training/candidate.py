@@ -22,7 +22,7 @@ from penstock.snapshots.store import Snapshot
 from penstock.training.card import make_card
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
-from penstock.training.frame import TrainingRows, feature_frame, read_rows
+from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
@@ -73,7 +73,9 @@ def make_candidate(
             f"leaving out {trained_on.left_out:,} training and {judged_on.left_out:,} held-out rows without an outcome"
         )
     step(f"fitting {type(estimator).__name__}")
-    frame = feature_frame(trained_on.vectors)
+    if empty := without_values(trained_on.vectors):
+        step(f"fitting {', '.join(empty)} as constant: no training row has a value")
+    frame = fitting_frame(trained_on.vectors)
     if start:
         estimator = go_on(model, estimator, frame, trained_on.outcome)
     else:

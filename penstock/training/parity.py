@@ -29,7 +29,7 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     """
     frame = feature_frame(rows.vectors)
     if _holds_xgboost(estimator):
-        texts = [name for name in frame if isinstance(trained_on[name].dtype, pd.CategoricalDtype)]
+        texts = [str(name) for name in frame if isinstance(trained_on[name].dtype, pd.CategoricalDtype)]
         frame = frame.assign(
             **{str(name): frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts}
         )

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
@@ -30,6 +31,14 @@ _AWAY = ("08", "53", "57")
 log = logging.getLogger("penstock.serve")
 
 
+class ReleaseRefusal(msgspec.Struct, frozen=True):
+    """The book's current release where it cannot be served: why, and the release that is served instead, if any."""
+
+    release: int
+    reason: str
+    serves: int | None
+
+
 class ServedModel:
     """A model's decoder, batcher, predictor and tables in memory, and its state, which is replaced as a whole.
 
@@ -44,8 +53,8 @@ class ServedModel:
         self.tables = TableCache(contract, url)
         self.release: Release | None = None
         self.pointers: Pointers = {}
-        self.refused: Mapping[str, object] = {}
-        """The release that is current in the book and cannot be served, with the reason; empty if there is none."""
+        self.refused: ReleaseRefusal | None = None
+        """The release that is current in the book and cannot be served."""
         self.trouble = "no release yet"
         self.state: ServingState | None = None
         self._url = url
@@ -66,7 +75,7 @@ class ServedModel:
 
     def use_release(self, release: Release) -> None:
         """Serve from another release."""
-        self.release, self.refused = release, {}
+        self.release, self.refused = release, None
         self._renew()
 
     def use_pointers(self, pointers: Pointers) -> None:
@@ -78,7 +87,11 @@ class ServedModel:
 
     def refuse_release(self, version: int, reason: str) -> None:
         """Keep what is served, and say why it is not the book's current release."""
-        self.refused = {"release": version, "reason": reason}
+        refused = ReleaseRefusal(version, reason, self.release.version if self.release else None)
+        if refused != self.refused:
+            instead = f"; release {refused.serves} is served" if refused.serves is not None else ""
+            log.error("release %s of %s is not served: %s%s", version, self.contract.model, reason, instead)
+        self.refused = refused
         if self.state is None:
             self.trouble = f"release {version} cannot be served: {reason}"
 

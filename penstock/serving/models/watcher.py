@@ -17,7 +17,7 @@ from penstock.lookups.connection import connect
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
 from penstock.releases.artifacts import ArtifactStore
-from penstock.releases.entry import CurrentRelease, read_current_releases
+from penstock.releases.entry import CurrentRelease, read_current_releases, read_fitting_releases
 from penstock.serving.answering.state import Release
 from penstock.serving.models.served_model import ServedModel
 
@@ -26,6 +26,8 @@ POLL_SECONDS = 1.0
 AWAY_SECONDS = 0.25
 RETRY_SECONDS = 10.0
 JOURNAL_SECONDS = 3600.0
+MOST_FALLBACKS = 5
+"""Entries of the ledger, newest first, that are tried where the current release cannot be served."""
 
 log = logging.getLogger("penstock.serve")
 
@@ -88,32 +90,49 @@ class Watcher:
             model.use_pointers(pointers)
         for current in releases:
             if current.model in self._models:
-                await self._release(self._models[current.model], current, now)
+                await self._release(connection, self._models[current.model], current, now)
         self.connected, self.trouble = True, ""
         self.ready.set()
 
-    async def _release(self, model: ServedModel, current: CurrentRelease, now: float) -> None:
-        """Take up a release, or keep the old one and say why. A refused release is tried again after RETRY_SECONDS."""
+    async def _release(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
+        """Take up a release; or keep the old one, or the newest that this code can serve, and say why.
+
+        A refused release is tried again after RETRY_SECONDS.
+        """
         name, entry, version = current.model, current.entry, current.version
         if model.release is not None and model.release.entry == entry:
-            model.refused = {}
+            model.refused = None
             return
         failed, at = self._failed.get(name, (0, 0.0))
         if failed == entry and now < at + RETRY_SECONDS:
             return
         try:
-            if current.contract != model.contract_digest:
+            if not model.contract.is_of(current.contract):
                 raise PenstockError(
                     f"contract of release {version}",
                     expected=f"{model.contract_digest[:12]}… as this service runs",
                     found=f"{current.contract[:12]}…",
-                    todo="Deploy the code that the release was trained with, or train with this code.",
+                    todo="`penstock deploy` the code that it was trained with, or train with this code.",
                 )
             model.use_release(await asyncio.to_thread(self._load, model, current))
         except Exception as error:
-            log.error("release %s of %s is not served: %s", version, name, error)
             self._failed[name] = (entry, now)
+            if model.release is None:
+                await self._fall_back(connection, model, current)
             model.refuse_release(version, str(error))
+
+    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease) -> None:
+        """Take up the newest release of the code's own contract, other than the current one, that can be loaded."""
+        for older in await read_fitting_releases(connection, current.model, model.contract_digest, MOST_FALLBACKS):
+            if older.entry == current.entry or older.artifact == current.artifact:
+                continue
+            try:
+                loaded = await asyncio.to_thread(self._load, model, older)
+            except Exception as error:
+                log.error("release %s of %s is not served either: %s", older.version, older.model, error)
+            else:
+                model.use_release(loaded)
+                return
 
     def _load(self, model: ServedModel, current: CurrentRelease) -> Release:
         loaded = artifact.load(self._store.fetch(current.artifact, self._cache))

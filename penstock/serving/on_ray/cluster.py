@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +75,15 @@ def _start(settings: Settings, http: str) -> Cluster:
     before = log.stat().st_size if log.exists() else 0
     place = settings.demand_project().root
     with log.open("ab") as output:
-        starter = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=place)  # noqa: S603
+        starter = subprocess.Popen(  # noqa: S603
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=place,
+            start_new_session=True,  # a Ctrl-C or `timeout` that ends the caller's group leaves the head
+        )
     while starter.poll() is None:
         _end_unneeded(starter.pid)
         time.sleep(0.05)
@@ -91,28 +98,6 @@ def _start(settings: Settings, http: str) -> Cluster:
     _file(settings).write_bytes(msgspec.json.encode(cluster))
     _file(settings).chmod(0o600)
     return cluster
-
-
-def apply(settings: Settings, config: Path | None = None) -> None:
-    """Bring the running head to a Serve config, by default the project's, and wait until it serves; what did not change
-    keeps running."""
-    project = settings.demand_project()
-    config = config or project.serve_config
-    cluster = find(settings)
-    if cluster is None:
-        raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
-    environment = ray_environment(settings, cluster.switches)
-    command = [sys.executable, "-m", "penstock.serving.on_ray.apply", cluster.address, str(config)]
-    done = subprocess.run(command, env=environment, cwd=project.root, check=False, capture_output=True, text=True)  # noqa: S603
-    log = settings.home / "logs" / "serve-apply.log"
-    log.write_text(done.stdout + done.stderr)
-    if done.returncode:
-        raise PenstockError(
-            config.name,
-            expected="to be applied",
-            found=cause(done.stderr) or f"exit status {done.returncode}",
-            todo=f"See {log}, and the logs of the replicas in {folder(settings) / 'ray' / 'session_latest' / 'logs'}.",
-        )
 
 
 def stop(settings: Settings) -> bool:

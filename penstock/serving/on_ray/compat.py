@@ -44,14 +44,21 @@ ADD_PORT = PrivateName(
 GLOBAL_CLIENT = PrivateName(
     "ray.serve.context", "_get_global_client", "a config is applied by the command `serve run`, seconds later"
 )
+REFUSES_WHILE_BUILT = "a deploy of changed code or arguments refuses requests while Ray builds it, for about a second"
+APPLICATION_STATE = PrivateName("ray.serve._private.application_state", "ApplicationState", REFUSES_WHILE_BUILT)
+SET_TARGET = PrivateName(
+    "ray.serve._private.application_state", "ApplicationState._set_target_state", REFUSES_WHILE_BUILT
+)
 HTTP_PROTOCOLS = PrivateName("uvicorn.config", "HTTP_PROTOCOLS", TWO_WRITES)
 HTTP_TOOLS = PrivateName("uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol", TWO_WRITES)
 NAMES = (
     *(REQUEST_METADATA, HTTP, CAN_ACCEPT, TRACK_QUEUED, START_REQUEST, INGRESS),
-    *(ADD_PORT, GLOBAL_CLIENT, HTTP_PROTOCOLS, HTTP_TOOLS),
+    *(ADD_PORT, GLOBAL_CLIENT, HTTP_PROTOCOLS, HTTP_TOOLS, APPLICATION_STATE, SET_TARGET),
 )
 ROUTE_PREFIX, WRAPPED_APP = "_route_prefix", "_app"
 """Attributes of a Replica, and of Ray Serve's middlewares; without them requests go Ray's way."""
+INGRESS_NAME = "_ingress_deployment_name"
+"""Attribute of an ApplicationState."""
 RAY_COMMAND = ("scripts", "scripts.py")
 """In the package ray: the module behind the command `ray`. Without it the command itself is run."""
 OPTIONAL_IMPORTERS = {"ray.serve._private.utils", "ray._private.arrow_serialization"}

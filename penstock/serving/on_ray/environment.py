@@ -13,9 +13,8 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
-from penstock.project import Project
 from penstock.serving.on_ray import haproxy
-from penstock.settings import Settings, variables_of
+from penstock.settings import PROJECT, Settings, variables_of
 
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
@@ -46,7 +45,7 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     resolved = postgres.resolve(settings)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": os.pathsep.join(_python_path(settings, project)),
+        "PYTHONPATH": _python_path(settings, {"project": project.root}),
         "PYTHONUNBUFFERED": "1",
         # No process of the service talks to Dagster.
         **variables_of(msgspec.structs.replace(resolved, dagster_url=settings.dagster_url)),
@@ -60,16 +59,24 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     }
 
 
-def _python_path(settings: Settings, project: Project) -> list[str]:
+def code_environment(settings: Settings, copy: Path, root: Path) -> dict[str, str]:
+    """The variables by which a process takes the project's code from a copy of it, and from `root` what it lacks."""
+    return {
+        PROJECT: str(copy),
+        "PYTHONPATH": _python_path(settings, {f"code-{copy.parent.name}": copy, "project": root}),
+    }
+
+
+def _python_path(settings: Settings, code: Mapping[str, Path]) -> str:
     """Where Ray's processes look for code first. A path that holds the separator is reached through a link."""
     entries = []
-    for name, path in {STUBS.name: STUBS, "project": project.root}.items():
+    for name, path in {STUBS.name: STUBS, **code}.items():
         link = folder(settings) / name
         if os.pathsep in str(path):
             link.unlink(missing_ok=True)
             link.symlink_to(path)
         entries.append(str(link if os.pathsep in str(path) else path))
-    return [*entries, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.pathsep.join([*entries, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def ray_switches(settings: Settings) -> dict[str, str]:
@@ -94,6 +101,7 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_worker_niceness": NICENESS,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "penstock.serving.on_ray.bypass:middlewares",
+        "RAY_SERVE_CONTROLLER_CALLBACK_IMPORT_PATH": "penstock.serving.on_ray.controller:keep_ingress",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(starter),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(place / "haproxy.cfg"),

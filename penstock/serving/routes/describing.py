@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from penstock.serving.models.absent import AbsentModels
-from penstock.serving.models.served_model import ServedModel
+from penstock.serving.models.served_model import ReleaseRefusal, ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.settings import Settings
 
@@ -40,14 +40,14 @@ class ModelState(msgspec.Struct, frozen=True):
     artifact: str | None
     contract: str
     tables: tuple[TableState, ...]
-    refused: Mapping[str, Any]
+    refused: ReleaseRefusal | None
 
 
 class Readiness(msgspec.Struct, frozen=True):
     """Whether this replica can answer: its book answers, and every model that has a release is served.
 
     - `trouble`: why this code does not work with the book.
-    - `refused`: model -> the book's current release where it cannot be served, and why.
+    - `refused`: model -> the book's current release where it cannot be served, why, and what is served instead.
     - `broken`: model -> the file of the project, line and cause for which it is not served. The others are.
     - `todo`: what to do where there is no model at all.
     """
@@ -56,7 +56,7 @@ class Readiness(msgspec.Struct, frozen=True):
     book: bool
     trouble: str
     models: Mapping[str, str]
-    refused: Mapping[str, Mapping[str, Any]]
+    refused: Mapping[str, ReleaseRefusal]
     broken: Mapping[str, str] = {}
     todo: str = ""
 

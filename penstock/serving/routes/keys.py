@@ -2,6 +2,10 @@
 
 import hashlib
 import hmac
+import logging
+import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from penstock.serving.http.exchange import HttpRequest
@@ -10,20 +14,37 @@ from penstock.settings import SettingError, Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+LOOK_SECONDS = 1.0
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+log = logging.getLogger("penstock.serve")
 
 
 class Keys:
     """Who may ask. Without a file everyone may; a host that is not loopback demands a file.
 
-    A line is the key's SHA-256 in hex, then anything for the reader: `printf %s "$KEY" | sha256sum`. A request
-    carries the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+    - A line is the key's SHA-256 in hex, then anything for the reader: `printf %s "$KEY" | sha256sum`. A request
+      carries the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+    - The file is read again within LOOK_SECONDS of its change: a key that was added is valid then, one that was
+      removed no longer. Where it cannot be read, the keys that were read last stay valid, and the log says so.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._digests: list[str] = []
-        if settings.api_keys_file:
-            lines = Path(settings.api_keys_file).read_text().splitlines()
-            self._digests = [line.split()[0].lower() for line in lines if line.strip() and not line.startswith("#")]
+        self._clock, self._look_at = clock, 0.0
+        self._version: tuple[int, int, int] | None = None
+        self._file = Path(settings.api_keys_file) if settings.api_keys_file else None
+        if self._file is not None:
+            try:
+                self._read(self._file)
+            except OSError as error:
+                expected = "a file of SHA-256 digests of API keys"
+                raise SettingError(
+                    f"PENSTOCK_API_KEYS_FILE={self._file}",
+                    expected=expected,
+                    found=str(error.strerror),
+                    todo="Write it.",
+                ) from None
         elif settings.http_host not in LOOPBACK:
             raise SettingError(
                 "PENSTOCK_API_KEYS_FILE",
@@ -31,12 +52,13 @@ class Keys:
                 found="nothing",
                 todo='Write it: printf %s "$KEY" | sha256sum > keys',
             )
-        self._required = bool(settings.api_keys_file)
 
     def check(self, request: HttpRequest) -> None:
         """Problem 401 where a key is needed and not given."""
-        if not self._required or request.path in OPEN:
+        if self._file is None or request.path in OPEN:
             return
+        if self._clock() >= self._look_at:
+            self._read_again(self._file)
         given = request.headers.get(b"x-api-key", b"")
         scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
         if not given and scheme.lower() == b"bearer":
@@ -50,3 +72,31 @@ class Keys:
                 "x-api-key or authorization: expected a known API key",
                 headers=((b"www-authenticate", b"Bearer"),),
             )
+
+    def _read_again(self, file: Path) -> None:
+        try:
+            self._read(file)
+        except OSError as error:
+            if self._version is not None:
+                log.error("%s: %s; the keys that were read last stay valid", file, error.strerror)
+            self._version = None
+
+    def _read(self, file: Path) -> None:
+        """Read the file where it is another than the one that was read last."""
+        self._look_at = self._clock() + LOOK_SECONDS
+        found = file.stat()
+        version = (found.st_ino, found.st_size, found.st_mtime_ns)
+        if version == self._version:
+            return
+        digests = []
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            digest = line.split()[0].lower()
+            if DIGEST.fullmatch(digest):
+                digests.append(digest)
+            else:
+                log.error(
+                    "%s, line %d: expected the SHA-256 of a key in hex; nobody gets in by this line", file, number
+                )
+        self._digests, self._version = digests, version

@@ -129,7 +129,7 @@ class Metrics(Collector):
         ages: dict[str, float] = {}
         for state in [model_state(model, self._settings) for model in self._models.values()]:
             release.add_metric((state.model,), state.release or 0)
-            refused.add_metric((state.model,), state.refused.get("release", 0))
+            refused.add_metric((state.model,), state.refused.release if state.refused else 0)
             for table in state.tables:
                 in_memory.add_metric((state.model, table.table), int(table.in_memory))
                 ages[table.table] = table.age_s

@@ -69,6 +69,7 @@ def packed(model: Any, folder: Path) -> Artifact:
     return load(folder / "m")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_without_an_attribute_the_estimator_is_kept_by_skops_and_predicts_the_same(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,7 @@ import psutil
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.processes import free_port
+from penstock.serving.deploying import deploy
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 from penstock.testing import as_member, create_book
@@ -50,11 +51,11 @@ def started(postgres: str, folder: Path) -> Iterator[RayService]:
     toy.release(book, settings.artifacts, folder)
     os.environ["PENSTOCK_ARTIFACTS_URL"] = settings.artifacts
     config = folder / "serve.yaml"
-    text = (ROOT / "serve_app" / "serve_config.yaml").read_text()
+    text = (ROOT / "serve_app" / "serve_config.yaml").read_text().replace("min_replicas: 2", "min_replicas: 1")
     config.write_text(text.replace("serve_app.deployment:build", "tests.engine.serving.toy_deployment:build"))
     try:
         cluster.start(settings)
-        cluster.apply(settings, config)
+        deploy.apply(settings, config)
         yield RayService(settings, book, folder)
     finally:
         cluster.stop(settings)

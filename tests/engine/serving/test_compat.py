@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 import ray
+from ray.serve._private.application_state import ApplicationState
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 from ray.serve._private.replica import Replica
+from ray.serve.schema import APIType
 
 from penstock.lookups.compat import TRANSPORT, socket_of
 from penstock.lookups.connection import connect
 from penstock.serving.on_ray import bypass, compat, loopback
 from penstock.serving.on_ray.compat import NAMES, PrivateName
+from penstock.serving.on_ray.controller import keep_ingress
 from penstock.serving.on_ray.environment import folder, ray_switches
 from penstock.settings import Settings
 
@@ -66,6 +69,7 @@ def test_the_attributes_of_rays_own_objects_are_where_they_were() -> None:
     source = (PACKAGE / "serve" / "_private" / "replica.py").read_text()
     assert f"self.{compat.ROUTE_PREFIX} = " in source
     assert f"self.{compat.WRAPPED_APP} = " in (PACKAGE / "serve" / "_private" / "http_util.py").read_text()
+    assert f"self.{compat.INGRESS_NAME} = " in (PACKAGE / "serve" / "_private" / "application_state.py").read_text()
     assert (PACKAGE.joinpath(*compat.RAY_COMMAND)).is_file()
     files = [PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in compat.OPTIONAL_IMPORTERS]
     assert [path.is_file() for path in files] == [True] * 2, files
@@ -76,6 +80,7 @@ def test_rays_haproxy_template_has_the_lines_that_the_starter_changes(line: str,
     assert line in HAPROXY_CONFIG_TEMPLATE, f"{line!r} has moved: {without}"
 
 
+@pytest.mark.slow
 def test_ray_knows_every_switch_that_is_set(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     try:
@@ -129,6 +134,40 @@ def test_without_a_name_of_uvicorn_its_own_protocol_is_used(name: PrivateName, m
         assert len(bypass.middlewares()) == 1
     assert before == uvicorn.config.HTTP_PROTOCOLS
     assert before["auto"] != bypass.COALESCING
+
+
+@pytest.fixture
+def application(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The state of an application whose replicas run, as Ray's controller keeps it."""
+    monkeypatch.setattr(ApplicationState, "_set_target_state", ApplicationState._set_target_state)
+    made = ApplicationState.__new__(ApplicationState)
+    made._name, made._ingress_deployment_name, made._ingress_request_router_deployment_name = "a", "Predictions", None
+    monkeypatch.setattr(made, "_update_status", lambda *_: None)
+    return made
+
+
+def build_anew(application: Any) -> None:
+    application._set_target_state(None, api_type=APIType.DECLARATIVE, code_version=None, target_config=None)
+
+
+def test_an_application_that_is_built_anew_keeps_its_ingress(application: Any) -> None:
+    keep_ingress()
+    build_anew(application)
+    assert application.ingress_deployment == "Predictions"
+    application._set_target_state({}, api_type=APIType.DECLARATIVE, code_version=None, target_config=None)
+    assert application.ingress_deployment is None, "it has been deleted"
+
+
+@names_of((compat.APPLICATION_STATE, compat.SET_TARGET))
+def test_without_a_name_of_the_controller_it_works_as_ray_has_it(
+    name: PrivateName, application: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        take_away(patch, name)
+        keep_ingress()
+    build_anew(application)
+    assert application.ingress_deployment is None
+    assert "refuses requests while Ray builds it" in caplog.text
 
 
 def test_without_rays_client_a_config_is_applied_by_its_command(monkeypatch: pytest.MonkeyPatch) -> None:

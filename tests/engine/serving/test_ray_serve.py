@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from penstock.client import Client, ServiceError
+from penstock.serving.deploying import deploy
 from penstock.serving.on_ray import cluster
 from penstock.testing import Story
 from tests.engine.serving import toy
@@ -142,7 +143,7 @@ class TestRayServe(Story):
         (first,) = wait_for(lambda: len(found := replicas(ray_service.settings)) == 1 and found, 30)
         config = ray_service.folder / "serve.yaml"
         config.write_text(config.read_text().replace("min_replicas: 1", "min_replicas: 2"))
-        cluster.apply(ray_service.settings, config)
+        deploy.apply(ray_service.settings, config)
         wait_for(lambda: len(replicas(ray_service.settings)) == 2, 60)
         assert first in replicas(ray_service.settings)
         wait_for(lambda: len(backends(ray_service)) == 2, 30)

@@ -3,12 +3,14 @@
 import threading
 
 import msgspec
+import pytest
 
 from penstock.postgres.book import Book
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
 
+@pytest.mark.slow
 def test_each_answer_fits_the_snapshot_that_it_names_while_tables_switch(service: Service) -> None:
     heights = {toy.publish_tanks(service.book, height): height for height in (5.0, 50.0)}
     stop = threading.Event()
@@ -66,7 +68,45 @@ def test_a_release_that_cannot_be_served_leaves_the_old_one_in_place(service: Se
     service.release(3, contract=msgspec.structs.replace(toy.CONTRACT, entity=("tank",)))
     assert wait_for(lambda: service.http.get("/readyz").json()["refused"]["overflow"]["release"] == 3)
     assert service.ask(inflow=2.0).json()["release"] == 1
+    assert service.http.get("/readyz").json()["refused"]["overflow"]["serves"] == 1
     assert 'penstock_release_refused{model="overflow"} 3' in service.http.get("/metrics").text
     service.release(4)
     assert wait_for(lambda: service.ask(inflow=3.0).json()["release"] == 4)
     assert service.http.get("/readyz").json()["refused"] == {}
+
+
+def test_a_replica_falls_back_to_the_newest_release_that_its_code_can_serve_and_says_so(
+    service: Service, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Newest is what became current last: release 2 was rolled back to after 3."""
+    for version in (2, 3):
+        service.release(version)
+        assert wait_for(lambda version=version: service.serves() == version)
+    with service.book.connect() as connection:
+        connection.execute(
+            "INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,"
+            " holdout_snapshot, metrics, gate, code_version, who, why) SELECT model, version, 'rollback', artifact,"
+            " contract, period, training_snapshot, holdout_snapshot, metrics, gate, code_version, who, 'bad'"
+            " FROM app.release WHERE version = 2"
+        )
+    service.release(4, contract=msgspec.structs.replace(toy.CONTRACT, entity=("tank",)))
+    restarted = start()
+    assert restarted.ask(inflow=3.0).json()["release"] == 2
+    ready = restarted.http.get("/readyz")
+    assert ready.status_code == 200
+    refused = ready.json()["refused"]["overflow"]
+    assert (refused["release"], refused["serves"]) == (4, 2)
+    assert "contract of release 4" in refused["reason"]
+    said = [record.message for record in caplog.records if "release 4 of overflow is not served" in record.message]
+    assert said
+    assert any("release 2 is served" in text for text in said)
+    service.release(5)
+    assert wait_for(lambda: restarted.ask(inflow=4.0).json()["release"] == 5)
+
+
+def test_where_no_release_fits_the_code_a_new_replica_says_so(service: Service, start: Start) -> None:
+    other = start(contract=msgspec.structs.replace(toy.CONTRACT, entity=("tank",)))
+    answer = other.ask()
+    assert answer.status_code == 503
+    assert "release 1 cannot be served: contract of release 1" in answer.json()["detail"]
+    assert service.ask(inflow=7.0).status_code == 200

@@ -1,0 +1,45 @@
+"""`penstock deploy`: the project's code and configuration, on the running service."""
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from penstock.serving.deploying.deploy import DeployRecord
+
+
+@click.command(epilog="Example: penstock deploy")
+@click.option("--back", is_flag=True, help="Serve again what the deploy before this one served.")
+def deploy(back: bool) -> None:
+    """Bring the project's code and serve_app/serve_config.yaml onto the running service, and fail no request.
+
+    \b
+    - The files are copied, and checked against the releases of the book: what does not import, or could serve no
+      release of a model that is served now, is refused before anything changes.
+    - Replicas are replaced one by one, each after its successor can serve. What only changes a number restarts nothing.
+    - What does not come to serve is taken back; the service goes on with what it had.
+    - --back serves the code and configuration of the deploy before this one; once more, of the one before that. It
+      changes no file of the project and no release: `penstock rollback` does that.
+    """
+    from penstock.cli.steps import Steps
+    from penstock.serving.deploying import deploy as deploying
+    from penstock.settings import load
+
+    with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
+        step.show("replacing replicas one by one" if back else "checking, then replacing replicas one by one")
+        done = deploying.go_back(load()) if back else deploying.deploy(load())
+        step.done = told(done)
+    for warning in done.warnings:
+        click.secho(warning, fg="yellow", err=True)
+
+
+def told(done: "DeployRecord") -> str:
+    """What serves now, in a line."""
+    before, now = done.before, done.now
+    if before is None:
+        return f"deploy {now.number} serves code {now.code}"
+    if before.code.digest == now.code.digest:
+        changed = "the same code" if before.config != now.config else "the same code and configuration"
+        return f"deploy {now.number} serves {changed}, {now.code}"
+    return f"deploy {now.number} serves code {now.code}, instead of {before.code}"

@@ -1,0 +1,1 @@
+"""Bringing code and configuration onto the running service, and back."""

@@ -1,0 +1,74 @@
+"""Whether a project's code can serve what a book holds: asked before a deploy changes anything."""
+
+import importlib
+from collections.abc import Iterable, Mapping, Set
+
+import msgspec
+import psycopg
+
+from penstock.contract.registry import read_contracts
+from penstock.importing import broken_file
+from penstock.postgres.book import Book
+from penstock.project import Project
+
+FITTING = """SELECT model, array_agg(DISTINCT contract) FROM app.release
+    WHERE model IN (SELECT model FROM app.current_release) GROUP BY model"""
+
+
+class CodeCheck(msgspec.Struct, frozen=True):
+    """What the code declares, and what is wrong with it.
+
+    - `contracts` are the digests of its contracts, by model.
+    - `broken` are files that do not import: file, line, cause.
+    - `unfit` says of each released model why the code can serve no release of it.
+    """
+
+    contracts: dict[str, str]
+    broken: tuple[str, ...]
+    unfit: dict[str, str]
+
+
+def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Book]) -> CodeCheck:
+    """Import the code as a replica will, and compare its contracts with every release of the books."""
+    found = read_contracts(project)
+    contracts = {name: contract.digest() for name, contract in found.by_model.items()}
+    broken = [str(one) for one in found.broken]
+    broken += [fault for path in import_paths if (fault := _fault(project, path))]
+    unfit = {}
+    for book in books:
+        for model, fitting in fitting_contracts(book).items():
+            if model in contracts and contracts[model] not in fitting:
+                unfit[model] = (
+                    f"model {model!r}: no release in {book.name.upper()} has the contract of this code "
+                    f"({contracts[model][:12]}). Run `penstock train {model}`: its release waits for the deploy."
+                )
+    return CodeCheck(contracts, tuple(dict.fromkeys(broken)), unfit)
+
+
+def fitting_contracts(book: Book) -> dict[str, set[str]]:
+    """The contracts of all releases, by each model that has a current one."""
+    with book.connect() as connection:
+        return {model: set(contracts) for model, contracts in connection.execute(FITTING)}
+
+
+def lost_by(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, Set[str]]) -> list[str]:
+    """Why a deploy is refused: what would no longer be served of what the `running` contracts serve."""
+    served = {model for model, digest in running.items() if digest in fitting.get(model, ())}
+    return [*check.broken, *(fault for model, fault in check.unfit.items() if model in served)]
+
+
+def _fault(project: Project, import_path: str) -> str:
+    """Why an application does not import; empty where it does."""
+    module, _, attribute = import_path.replace(":", ".").rpartition(".")
+    project.put_on_path()
+    try:
+        if not hasattr(importlib.import_module(module), attribute):
+            return f"{module.replace('.', '/')}.py: expected {attribute!r}, which import_path names, found none"
+    except (Exception, SystemExit) as error:
+        return str(broken_file(error, module, project.root))
+    return ""
+
+
+def away(error: psycopg.Error) -> str:
+    """Why a book could not be asked."""
+    return f"the book cannot be asked which releases it has: {str(error).strip().splitlines()[0]}"

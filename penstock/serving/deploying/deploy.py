@@ -1,0 +1,112 @@
+"""Deploy onto the local head: the project as it is, its configuration alone, or what served before."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from penstock.errors import PenstockError
+from penstock.log_text import cause
+from penstock.serving.deploying.code_copy import keep
+from penstock.serving.deploying.history import Deploy, History
+from penstock.serving.deploying.run import Outcome, Target
+from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.environment import code_environment, folder, ray_environment
+from penstock.settings import Settings
+
+
+class DeployError(PenstockError):
+    """A deploy that changed nothing, or that was undone: its text says which, and why."""
+
+
+class DeployRecord(msgspec.Struct, frozen=True):
+    """The deploy that serves, the one that served before, and what it does not serve either."""
+
+    now: Deploy
+    before: Deploy | None
+    warnings: tuple[str, ...]
+
+
+def deploy(settings: Settings, config: Path | None = None) -> DeployRecord:
+    """Bring the project's code and configuration onto the running service, and wait until it serves.
+
+    Replicas are replaced one by one, each after its successor can serve; what did not change keeps running. DeployError
+    where nothing was changed, or what was changed does not serve and is as before again.
+    """
+    project, head = settings.demand_project(), _head(settings)
+    path = config or project.serve_config
+    code = keep(project, History(settings).place, settings.home)
+    wanted = Target(head.address, str(project.root), code, path.read_text(), _name(path, project.root))
+    return _run(settings, head, wanted)
+
+
+def apply(settings: Settings, config: Path | None = None) -> DeployRecord:
+    """Bring the configuration alone onto the running service, with the code that it runs; else as `deploy`."""
+    running = History(settings).running(_head(settings).address)
+    if running is None:
+        return deploy(settings, config)
+    project, head = settings.demand_project(), _head(settings)
+    path = config or project.serve_config
+    name = _name(path, project.root)
+    return _run(settings, head, Target(head.address, str(project.root), running.code, path.read_text(), name))
+
+
+def go_back(settings: Settings) -> DeployRecord:
+    """Serve again what the deploy before the newest served: its code and its configuration. The project's files and
+    the releases of the books stay as they are."""
+    project, head, target = settings.demand_project(), _head(settings), History(settings).newest(1)
+    if target is None:
+        todo = "`penstock deploy` brings the project's files."
+        raise DeployError("--back", expected="a deploy before the one that serves", found="none", todo=todo)
+    name = f"serve_config.yaml of deploy {target.number}"
+    wanted = Target(head.address, str(project.root), target.code, target.config, name, back=True)
+    return _run(settings, head, wanted)
+
+
+def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRecord:
+    history = History(settings)
+    history.place.mkdir(parents=True, exist_ok=True)
+    before = history.running(head.address)
+    log = settings.home / "logs" / "deploy.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    copy, root = Path(wanted.code.folder), Path(wanted.root)
+    with log.open("wb") as said:
+        done = subprocess.run(
+            [sys.executable, "-m", "penstock.serving.deploying.run"],
+            input=msgspec.json.encode(wanted),
+            env=ray_environment(settings, head.switches) | code_environment(settings, copy, root),
+            cwd=folder(settings),  # Ray lets replicas look here first: it holds no code
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,
+        )
+    if done.returncode:
+        raise DeployError("deploy", expected="to end", found=cause(log.read_text(errors="replace")), todo=f"See {log}.")
+    outcome = msgspec.json.decode(done.stdout, type=Outcome)
+    now = history.newest()
+    if outcome.refused or outcome.failed or now is None:
+        raise DeployError(_refusal(outcome, wanted, before, settings))
+    return DeployRecord(now, before, outcome.warnings)
+
+
+def _refusal(outcome: Outcome, wanted: Target, before: Deploy | None, settings: Settings) -> str:
+    """Why a deploy did not happen, and what serves now."""
+    serves = f"The service goes on as it was: deploy {before.number}, code {before.code}." if before else ""
+    if outcome.refused:
+        return f"Nothing was deployed.\n{outcome.refused}\n{serves}".rstrip()
+    logs = folder(settings) / "ray" / "session_latest" / "logs"
+    undone = f"Code {wanted.code} does not serve; it was taken back.\n" if before else ""
+    return f"{undone}{outcome.failed}\n{serves}\nThe logs of the replicas are in {logs}.".replace("\n\n", "\n")
+
+
+def _head(settings: Settings) -> cluster.Cluster:
+    found = cluster.find(settings)
+    if found is None:
+        raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
+    return found
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -1,0 +1,146 @@
+"""One deploy in a process of its own, which goes on when its terminal ends: `python -m penstock.serving.deploying.run`.
+
+It reads a Target from its standard input, and writes an Outcome to its standard output.
+"""
+
+import contextlib
+import fcntl
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from penstock import settings as environment
+from penstock.errors import PenstockError
+from penstock.postgres.book import Book
+from penstock.project import containing
+from penstock.serving.deploying import serve_config
+from penstock.serving.deploying.code_check import CodeCheck, away, check_code, fitting_contracts, lost_by
+from penstock.serving.deploying.code_copy import Code
+from penstock.serving.deploying.history import Deploy, History, Roll
+from penstock.serving.deploying.serve_config import ServeConfigError
+from penstock.serving.on_ray import apply as serve
+from penstock.serving.on_ray.environment import code_environment
+from penstock.settings import Settings, book_url
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What is to serve.
+
+    - `config` is the text of a serve_config.yaml, `name` what its faults are told by.
+    - `root` is the project's own folder, `head` the address of Ray's head.
+    - `back`: the newest deploy but one is to serve again.
+    """
+
+    head: str
+    root: str
+    code: Code
+    config: str
+    name: str
+    back: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of it.
+
+    - `number` is the deploy that serves now, 0 for none.
+    - `refused` says why nothing was changed; `failed` why what was changed is as before again.
+    - `warnings` are faults of models that were not served before either.
+    """
+
+    number: int
+    refused: str = ""
+    failed: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def run(wanted: Target, settings: Settings) -> Outcome:
+    """Check, deploy, wait until it serves, and write it down; what does not come to serve is undone."""
+    history = History(settings)
+    before = history.running(wanted.head)
+    number = before.number if before else 0
+    try:
+        config = serve_config.read(wanted.config, wanted.name, settings, before.config if before else "")
+        books = [Book(name, book_url(settings, name)) for name in serve_config.books(config)]
+        check = check_code(containing(Path(wanted.code.folder)), _import_paths(config), books)
+        fitting = {model: found for book in books for model, found in fitting_contracts(book).items()}
+        running = before.contracts if before else {}
+        if before and (faults := lost_by(check, running, fitting)):
+            return Outcome(number, refused="\n".join(faults))
+        cpus = serve.connect(wanted.head)
+        if lacking := _lacking_cpus(config, cpus, spare=before is not None):
+            return Outcome(number, refused=lacking)
+    except (ServeConfigError, PenstockError) as error:
+        return Outcome(number, refused=str(error))
+    except psycopg.Error as error:
+        return Outcome(number, refused=away(error))
+    history.begin(Roll(wanted.code.folder, tuple(sorted(_expected(check, running, fitting)))))
+    try:
+        _apply(config, settings, wanted.code, wanted.root)
+    except Exception as error:
+        if before:
+            _apply(serve_config.read(before.config, "", settings), settings, before.code, wanted.root)
+        return Outcome(number, failed=str(error))
+    finally:
+        history.end()
+    return Outcome(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values()))
+
+
+def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, set[str]]) -> Iterator[str]:
+    """The models that are served, and that the new code can serve."""
+    for model, digest in running.items():
+        if digest in fitting.get(model, ()) and model in check.contracts and model not in check.unfit:
+            yield model
+
+
+def _import_paths(config: Mapping[str, Any]) -> list[str]:
+    return [application["import_path"] for application in config["applications"]]
+
+
+def _lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> str:
+    """What to say where the replicas, and one more while they are replaced, find no CPUs; empty where they do."""
+    shares = []
+    for deployment in (one for application in config["applications"] for one in application.get("deployments") or ()):
+        replicas = (deployment.get("autoscaling_config") or {}).get("min_replicas") or deployment.get("num_replicas")
+        cpus = float((deployment.get("ray_actor_options") or {}).get("num_cpus", 1))
+        shares += [cpus] * (replicas if isinstance(replicas, int) else 1)
+    needed = sum(shares) + (max(shares, default=0) if spare else 0)
+    if needed <= there:
+        return ""
+    more = " and one more while they are replaced" if spare else ""
+    todo = "Lower min_replicas or num_cpus."
+    return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
+
+
+def _apply(config: dict[str, Any], settings: Settings, code: Code, root: str) -> None:
+    serve_config.add_variables(config, code_environment(settings, Path(code.folder), Path(root)))
+    serve.apply(config)
+
+
+def _keep(history: History, wanted: Target, check: CodeCheck) -> int:
+    newest = history.newest(1) if wanted.back else history.newest()
+    number = (newest.number if newest else 0) + (not wanted.back)
+    now = datetime.now(UTC)
+    deploy = Deploy(number, now, wanted.code, wanted.config, check.contracts, wanted.head)
+    if wanted.back:
+        history.go_back(deploy)
+    else:
+        history.add(deploy)
+    return number
+
+
+def main() -> None:
+    """Run what standard input says. What the project's code prints goes to the log."""
+    out, settings = sys.stdout, environment.load()
+    with contextlib.redirect_stdout(sys.stderr), (settings.home / "deploys" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
+    out.write(msgspec.json.encode(outcome).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""The serve_config.yaml that operators edit: read, checked key by key, and completed with what the settings say."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import (
+    DeploymentSchema,
+    HTTPOptionsSchema,
+    LoggingConfig,
+    RayActorOptionsSchema,
+    ServeApplicationSchema,
+    ServeDeploySchema,
+    gRPCOptionsSchema,
+)
+
+from penstock.errors import PenstockError
+from penstock.settings import HTTP_PORT, BookName, Settings
+
+INSIDE: Mapping[type[BaseModel], Mapping[str, type[BaseModel]]] = {
+    ServeDeploySchema: {
+        "http_options": HTTPOptionsSchema,
+        "grpc_options": gRPCOptionsSchema,
+        "logging_config": LoggingConfig,
+        "applications": ServeApplicationSchema,
+    },
+    ServeApplicationSchema: {"deployments": DeploymentSchema, "logging_config": LoggingConfig},
+    DeploymentSchema: {
+        "autoscaling_config": AutoscalingConfig,
+        "ray_actor_options": RayActorOptionsSchema,
+        "logging_config": LoggingConfig,
+    },
+}
+"""Which keys hold a mapping, or a list of mappings, with known keys of its own."""
+AT_START = ("proxy_location", "http_options", "grpc_options", "controller_options")
+"""What Ray Serve reads when it starts, and ignores on a running service."""
+NEAR = 0.5
+SURGE_PERCENT = 1
+"""Rounded up to one replica: a new one is there before an old one goes. Ray's own default stops the old one first."""
+DEFAULTS = {"proxy_location": "HeadOnly", "http_options": {}, "logging_config": {}}
+
+
+class ServeConfigError(PenstockError):
+    """A serve_config.yaml that cannot be deployed. Its text has a line for each fault."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+def read(text: str, name: str, settings: Settings, running: str = "") -> dict[str, Any]:
+    """The configuration in a text, complete; ServeConfigError names every fault of it with the file's `name` and line.
+
+    `running` is the text that the running service was started with: what it cannot change is refused.
+    """
+    config, root = _parse(text, name)
+    faults = [f"{name}, line {line}: {said}" for line, said in _unknown(root, ServeDeploySchema, "the file")]
+    faults += [f"{name}{_place(root, where)}: {said}" for where, said in _invalid(config)]
+    for where, said in [*_elsewhere(config, settings), *(_fixed(config, _parse(running, name)[0]) if running else [])]:
+        faults.append(f"{name}{_place(root, where)}: {said}")
+    if faults:
+        raise ServeConfigError(faults)
+    config = DEFAULTS | config
+    config["http_options"] = config["http_options"] | {"host": settings.http_host, "port": settings.http_port}
+    for deployment in (one for application in config["applications"] for one in application.get("deployments") or ()):
+        deployment.setdefault("max_surge_percent", SURGE_PERCENT)
+    return config
+
+
+def add_variables(config: dict[str, Any], variables: Mapping[str, str]) -> None:
+    """Let the replicas of every application have these variables. Ray Serve replaces replicas when they change."""
+    for application in config["applications"]:
+        runtime = application.setdefault("runtime_env", {})
+        runtime["env_vars"] = runtime.get("env_vars", {}) | variables
+
+
+def books(config: Mapping[str, Any]) -> list[BookName]:
+    """Which books the applications read. What is no book `build` refuses."""
+    named = {(application.get("args") or {}).get("book", "prod") for application in config["applications"]}
+    return [book for book in get_args(BookName) if book in named]
+
+
+def _parse(text: str, name: str) -> tuple[dict[str, Any], yaml.Node]:
+    try:
+        config, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ServeConfigError([f"{name}, line {line}: {error.problem}"]) from None
+    if not isinstance(config, dict) or root is None:
+        raise ServeConfigError([f"{name}: expected a mapping with `applications`, found {type(config).__name__}"])
+    return config, root
+
+
+def _unknown(node: yaml.Node, schema: type[BaseModel], owner: str) -> Iterator[tuple[int, str]]:
+    """Line and fault of each key that nothing reads, or that stands twice, down to the last mapping of INSIDE."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _unknown(item, schema, owner)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen = set()
+    known = {field.alias or name for name, field in schema.model_fields.items()}
+    for key, value in node.value:
+        line, name = key.start_mark.line + 1, str(key.value)
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, NEAR)
+            todo = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(sorted(known))}."
+            yield line, f"{name!r} is no key of {owner}. {todo}"
+        elif name in seen:
+            yield line, f"{name!r} stands here a second time. Remove one."
+        seen.add(name)
+        inside = INSIDE.get(schema, {}).get(name)
+        if inside:
+            yield from _unknown(value, inside, name if name.endswith(("options", "config")) else f"an entry of {name}")
+
+
+def _invalid(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Where and why Ray Serve does not take a value."""
+    try:
+        ServeDeploySchema.model_validate(config)
+    except ValidationError as error:
+        yield from _of(error, ())
+        return
+    for number, application in enumerate(config["applications"]):
+        for place, deployment in enumerate(application.get("deployments") or []):
+            options = deployment.get("autoscaling_config")
+            if isinstance(options, dict):
+                try:
+                    AutoscalingConfig.model_validate(options)
+                except ValidationError as error:
+                    where = ("applications", number, "deployments", place, "autoscaling_config")
+                    yield from _of(error, where)
+
+
+def _of(error: ValidationError, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    for one in error.errors():
+        words = one["msg"].removeprefix("Value error, ")
+        found = "" if isinstance(one["input"], dict | list) else f", found {one['input']!r}"
+        named = next((f"{part}: " for part in reversed(one["loc"]) if isinstance(part, str)), "")
+        yield (*where, *one["loc"]), f"{named}{words}{found}"
+
+
+def _elsewhere(config: Mapping[str, Any], settings: Settings) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """What the settings say, not the file."""
+    options = config.get("http_options")
+    said = {"host": (settings.http_host, "127.0.0.1"), "port": (settings.http_port, HTTP_PORT)}
+    for key, allowed in said.items():
+        if isinstance(options, dict) and options.get(key, allowed[0]) not in allowed:
+            todo = f"Set PENSTOCK_HTTP_{key.upper()}, then `penstock down` and `penstock up`; remove the key here."
+            yield ("http_options", key), f"{key} is {allowed[0]} by the settings, found {options[key]!r}. {todo}"
+
+
+def _fixed(config: Mapping[str, Any], running: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """What differs from the running service and cannot change there."""
+    for key in AT_START:
+        now, wanted = _flat(key, running), _flat(key, config)
+        for where in sorted({*now, *wanted} - {("http_options", "host"), ("http_options", "port")}):
+            before, after = now.get(where, "its default"), wanted.get(where, "its default")
+            if before != after:
+                words = f"{'.'.join(where)} is {before} on the running service, which cannot change it, found {after}."
+                yield where, f"{words} Put it back, or `penstock down` and `penstock up`."
+
+
+def _flat(key: str, config: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """A key and its value, or each key inside it."""
+    value = config.get(key, DEFAULTS.get(key))
+    return {(key, name): inside for name, inside in value.items()} if isinstance(value, dict) else {(key,): value}
+
+
+def _place(node: yaml.Node | None, where: tuple[Any, ...]) -> str:
+    """`, line N` of the key or item at a place; as far down as the text has it."""
+    line = 0
+    for part in where:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return f", line {line}" if line else ""
