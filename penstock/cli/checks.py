@@ -24,6 +24,7 @@ from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
 from penstock.runtime import Runtime
 from penstock.settings import Settings
+from penstock.warehouse.catalog import tables
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.url import shown
@@ -53,16 +54,14 @@ def diagnose(runtime: Runtime) -> list[Finding]:
 
 def _warehouse(settings: Settings) -> Finding:
     """Whether the warehouse answers, and how many tables and views it shows to the connected user."""
-    count = "SELECT count(*) AS n FROM information_schema.tables WHERE table_schema NOT IN ({})"
     began = time.monotonic()
     try:
-        with open_warehouse(settings).batches(count.format("'information_schema', 'pg_catalog'")) as batches:
-            tables = batches.read_all().column("n")[0].as_py()
+        there = len(tables(open_warehouse(settings)))
         place = shown(settings.warehouse_url) if settings.warehouse_url else settings.warehouse_file
     except WarehouseError as error:
         return Finding("warehouse", False, str(error))
-    answered = f"{place} answered in {time.monotonic() - began:.2f} s: {tables} tables and views"
-    return Finding("warehouse", tables > 0, answered, "Grant the connected user what the project's queries read.")
+    answered = f"{place} answered in {time.monotonic() - began:.2f} s: {there} tables and views"
+    return Finding("warehouse", there > 0, answered, "Grant the connected user what the project's queries read.")
 
 
 def _books(runtime: Runtime) -> list[Finding]:
