@@ -169,7 +169,7 @@ def _numeric(modifier: int) -> tuple[pa.DataType, str]:
     """Type and cast of a numeric.
 
     - Declared digits are kept exactly.
-    - Without them, or with more than Arrow's 38, it is a double: `sum` and `avg` of numerics have none, and their digits
+    - Without them, or with more than Arrow's 38, it is a double: `sum` and `avg` of numerics have none, and digits
       differ from row to row.
     - The bits of a modifier: https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c
     """
