@@ -23,39 +23,10 @@ from penstock.serving.deploying.code_check import CodeCheck, away, check_code, f
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
+from penstock.serving.deploying.wanted import Outcome, Wanted
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.settings import Settings, book_url
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What is to serve.
-
-    - `config` is the text of a serve_config.yaml, `name` what its faults are told by.
-    - `root` is the project's own folder, `head` the address of Ray's head.
-    - `back`: the newest deploy but one is to serve again.
-    """
-
-    head: str
-    root: str
-    code: Code
-    config: str
-    name: str
-    back: bool = False
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What came of it.
-
-    - `number` is the deploy that serves now, 0 for none.
-    - `refused` says why nothing was changed; `failed` why what was changed is as before again.
-    - `warnings` are faults of models that were not served before either.
-    """
-
-    number: int
-    refused: str = ""
-    failed: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 def run(wanted: Wanted, settings: Settings) -> Outcome:
@@ -80,10 +51,10 @@ def run(wanted: Wanted, settings: Settings) -> Outcome:
         return Outcome(number, refused=away(error))
     history.begin(Roll(wanted.code.folder, tuple(sorted(_expected(check, running, fitting)))))
     try:
-        _apply(config, settings, wanted.code, wanted.root)
+        _apply(config, settings, wanted.code)
     except Exception as error:
         if before:
-            _apply(serve_config.read(before.config, "", settings), settings, before.code, wanted.root)
+            _apply(serve_config.read(before.config, "", settings), settings, before.code)
         return Outcome(number, failed=str(error))
     finally:
         history.end()
@@ -116,20 +87,18 @@ def _lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> st
     return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
 
 
-def _apply(config: dict[str, Any], settings: Settings, code: Code, root: str) -> None:
-    serve_config.add_variables(config, code_environment(settings, Path(code.folder), Path(root)))
+def _apply(config: dict[str, Any], settings: Settings, code: Code) -> None:
+    serve_config.add_variables(config, code_environment(settings, Path(code.folder)))
     serve.apply(config)
 
 
 def _keep(history: History, wanted: Wanted, check: CodeCheck) -> int:
-    newest = history.newest(1) if wanted.back else history.newest()
-    number = (newest.number if newest else 0) + (not wanted.back)
-    now = datetime.now(UTC)
-    deploy = Deploy(number, now, wanted.code, wanted.config, check.contracts, wanted.head)
-    if wanted.back:
-        history.go_back(deploy)
-    else:
-        history.add(deploy)
+    target = history.newest(1) if wanted.back else None
+    number = target.number if target else 0
+    deploy = Deploy(number, datetime.now(UTC), wanted.code, wanted.config, check.contracts, wanted.head)
+    if target is None:
+        return history.add(deploy)
+    history.go_back(deploy)
     return number
 
 
