@@ -6,7 +6,7 @@ It reads a Wanted from its standard input, and writes an Outcome to its standard
 import contextlib
 import fcntl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ import psycopg
 from penstock import settings as environment
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
+from penstock.postgres.migrations import check_version
 from penstock.project import containing
 from penstock.serving.deploying import serve_config
-from penstock.serving.deploying.code_check import CodeCheck, away, check_code, fitting_contracts, lost_by
+from penstock.serving.deploying.code_check import CodeCheck, away, check_code, fitting_contracts, lost_by, served_by
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
@@ -37,10 +38,12 @@ def run(wanted: Wanted, settings: Settings) -> Outcome:
     try:
         config = serve_config.read(wanted.config, wanted.name, settings, before.config if before else "")
         books = [Book(name, book_url(settings, name)) for name in serve_config.books(config)]
+        for book in books:
+            check_version(f"book {book.name}", book.version())
         check = check_code(containing(Path(wanted.code.folder)), _import_paths(config), books)
         fitting = {model: found for book in books for model, found in fitting_contracts(book).items()}
         running = before.contracts if before else {}
-        if before and (faults := lost_by(check, running, fitting)):
+        if faults := [*check.application, *(lost_by(check, running, fitting) if before else ())]:
             return Outcome(number, refused="\n".join(faults))
         cpus = serve.connect(wanted.head)
         if lacking := _lacking_cpus(config, cpus, spare=before is not None):
@@ -58,14 +61,14 @@ def run(wanted: Wanted, settings: Settings) -> Outcome:
         return Outcome(number, failed=str(error))
     finally:
         history.end()
-    return Outcome(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values()))
+    gone = served_by(running, fitting) - check.contracts.keys()
+    told = [f"model {model!r} is no longer served: nothing of this code declares it." for model in sorted(gone)]
+    return Outcome(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values(), *told))
 
 
-def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, set[str]]) -> Iterator[str]:
+def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, set[str]]) -> set[str]:
     """The models that are served, and that the new code can serve."""
-    for model, digest in running.items():
-        if digest in fitting.get(model, ()) and model in check.contracts and model not in check.unfit:
-            yield model
+    return served_by(running, fitting) & check.contracts.keys() - check.unfit.keys()
 
 
 def _import_paths(config: Mapping[str, Any]) -> list[str]:
