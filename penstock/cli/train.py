@@ -45,6 +45,7 @@ def command(
         raise click.UsageError(
             f"{'--override' if override else '--incomplete'} needs --why TEXT, which the ledger keeps."
         )
+    from penstock.cli.served import compare
     from penstock.declare.discovery import declared
     from penstock.postgres.urls import open_books
     from penstock.processes import let_waiting_threads_sleep
@@ -61,6 +62,8 @@ def command(
         return
     run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
     run.demand_complete()
+    service = compare(settings, model, declaration.contract.digest())
+    _told(service.sentence)
     with _step("prepared the tables inside the warehouse"):
         run.prepare(found)
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
@@ -98,7 +101,7 @@ def command(
     if candidate_only:
         click.echo(f"The gate would say: {decision.summary}.")
     else:
-        click.echo(f"PROD serves release {entry.version} of {model} ({entry.action}).")
+        click.echo(service.current(model, entry.version, f" ({entry.action})"))
 
 
 def _checked(found: "Declarations", name: str) -> "Model":
