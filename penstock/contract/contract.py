@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from penstock.contract.naming import demand_names
 from penstock.errors import ContractError
 
 Kind = Literal["number", "text", "time"]
@@ -40,6 +41,11 @@ class Lookup(msgspec.Struct, frozen=True):
     missing: Literal["null", "reject"] = "null"
     budget_ms: float = 5.0
     max_age: timedelta | None = None
+
+    @property
+    def oldest(self) -> int | None:
+        """`max_age` in microseconds."""
+        return None if self.max_age is None else self.max_age // timedelta(microseconds=1)
 
     def column_names(self) -> tuple[str, ...]:
         """The names under which features see this lookup's columns, `lookup.column`."""
@@ -108,6 +114,7 @@ class Contract(msgspec.Struct, frozen=True):
     journal: Literal["strict", "relaxed"] = "strict"
 
     def __post_init__(self) -> None:
+        demand_names(self)
         if not self.request.__struct_config__.forbid_unknown_fields:
             raise ContractError(
                 f"request of model {self.model!r}",
@@ -152,7 +159,7 @@ class Contract(msgspec.Struct, frozen=True):
                 kinds[f"{lookup.name}.{column.name}"] = column.kind
         return kinds
 
-    def vectors(self, columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
+    def vectors(self, columns: Columns, rows: int | None = None) -> dict[str, np.ndarray[Any, Any]]:
         """The feature vectors of n rows, in declared order: float64 for numbers, objects for texts, shape (n,) each.
 
         ContractError if `compute` returns other names, or a value that is no column of that kind for a feature.
@@ -165,7 +172,8 @@ class Contract(msgspec.Struct, frozen=True):
                 found=", ".join(made),
                 todo="Let the features function return exactly the declared features, in order.",
             )
-        rows = len(next(iter(columns.values())))
+        if rows is None:
+            rows = len(next(iter(columns.values())))
         for feature in self.features:
             values = made[feature.name]
             if values.__class__ is not np.ndarray or values.dtype is not _DTYPES[feature.kind] or len(values) != rows:
@@ -196,8 +204,10 @@ def kind_of(annotation: Any) -> Kind:
                 continue
             case msgspec.inspect.IntType() | msgspec.inspect.FloatType() | msgspec.inspect.BoolType():
                 kinds.add("number")
-            case msgspec.inspect.StrType() | msgspec.inspect.EnumType() | msgspec.inspect.LiteralType():
+            case msgspec.inspect.StrType():
                 kinds.add("text")
+            case msgspec.inspect.EnumType() | msgspec.inspect.LiteralType() as choice:
+                kinds |= {"number" if isinstance(value, int) else "text" for value in choices(choice)}
             case msgspec.inspect.DateTimeType() | msgspec.inspect.DateType():
                 kinds.add("time")
             case _:
@@ -210,6 +220,13 @@ def kind_of(annotation: Any) -> Kind:
     if len(kinds) != 1:
         raise ContractError("request field type", expected="one kind", found=repr(annotation))
     return kinds.pop()
+
+
+def choices(member: msgspec.inspect.EnumType | msgspec.inspect.LiteralType) -> tuple[Any, ...]:
+    """The values of an Enum or a Literal, as JSON has them."""
+    if isinstance(member, msgspec.inspect.LiteralType):
+        return member.values
+    return tuple(each.value for each in member.cls)
 
 
 def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pandera.pandas as pa
 
 from penstock.contract.contract import Lookup
+from penstock.contract.naming import demand_name
 from penstock.declare.cron import demand_cron
 
 
@@ -52,4 +53,5 @@ class ReplicatedTable:
     group: str = ""
 
     def __post_init__(self) -> None:
+        demand_name("replicated table", self.name)
         demand_cron(self.cron, f"cron of table {self.name!r}")

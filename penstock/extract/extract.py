@@ -74,7 +74,8 @@ def extract_training_rows(
     with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         check = shape_check(model.shape, name)
-        return store.write(name, batches, Recipe(query, key), as_of=settings.now(), check=check)
+        recipe = Recipe(query, key)
+        return store.write(name, batches, recipe, as_of=settings.now(), check=check, for_book=False)
 
 
 def demand_columns(model: Model, found: Sequence[str]) -> None:

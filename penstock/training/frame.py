@@ -67,9 +67,9 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
         known = table.column(model.outcome).is_valid()
         left_out = table.num_rows - pc.sum(known).as_py() if table.num_rows else 0
         table = table.filter(known)
-    columns: Columns = {name: _column(table, name, kind) for name, kind in model.contract.input_kinds().items()}
+    columns: Columns = _Columns(table, model.contract.input_kinds())
     return TrainingRows(
-        dict(model.contract.vectors(columns)),
+        dict(model.contract.vectors(columns, table.num_rows)),
         encode(model, table.column(model.outcome)),
         np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
         _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
@@ -127,6 +127,28 @@ def _column(table: pa.Table, name: str, kind: Kind) -> Array:
     encoded = values.combine_chunks().dictionary_encode()
     texts = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     return np.asarray(texts[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], dtype=object)
+
+
+class _Columns(Mapping[str, Array]):
+    """The columns of a table, each made when it is read: a number that no float64 holds is refused where it is used.
+
+    A key such as 9007199254740993 is none of the features' business, and may be what it is.
+    """
+
+    def __init__(self, table: pa.Table, kinds: Mapping[str, Kind]) -> None:
+        self._table, self._kinds = table, kinds
+        self._made: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._made:
+            self._made[name] = _column(self._table, name, self._kinds[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
 
 
 def _as_text(values: Array) -> Array:
