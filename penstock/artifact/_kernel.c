@@ -185,6 +185,22 @@ static double interpolate(const double *xs, int64_t count, double x) {
     return (ys[low + 1] - ys[low]) / (xs[low + 1] - xs[low]) * (x - xs[low]) + ys[low];
 }
 
+/* The same in float32, as scipy's interp1d draws it: the line that ends in a point is taken there. */
+static double interpolate_single(const double *xs, int64_t count, double value) {
+    const double *ys = xs + count;
+    int64_t low = 1, high = count - 1;
+    if (value != value || count == 1) return count == 1 ? ys[0] : value;
+    float x = (float)(value < xs[0] ? xs[0] : value > xs[count - 1] ? xs[count - 1] : value);
+    while (low < high) {  /* the first point from the second on that is not below x */
+        int64_t middle = low + (high - low) / 2;
+        if ((float)xs[middle] < x) low = middle + 1;
+        else high = middle;
+    }
+    float below = (float)xs[low - 1], start = (float)ys[low - 1];
+    float slope = ((float)ys[low] - start) / ((float)xs[low] - below);
+    return (double)(slope * (x - below) + start);
+}
+
 static Py_ssize_t score(const Model *m, const Workspace *w, Py_ssize_t stride, Py_ssize_t n, int64_t *leaves);
 
 static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t first,
@@ -252,7 +268,10 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
         case TIMES: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] * slots[i.extra * stride + r]; break;
         case OVER: for (Py_ssize_t r = 0; r < n; r++) y[r] = x[r] / slots[i.extra * stride + r]; break;
         case FUNCTION: for (Py_ssize_t r = 0; r < n; r++) y[r] = apply(i.extra, x[r]); break;
-        case INTERPOLATE: for (Py_ssize_t r = 0; r < n; r++) y[r] = interpolate(c, i.count / 2, x[r]); break;
+        case INTERPOLATE:
+            for (Py_ssize_t r = 0; r < n; r++)
+                y[r] = i.extra ? interpolate_single(c, i.count / 2, x[r]) : interpolate(c, i.count / 2, x[r]);
+            break;
         case ABOVE: for (Py_ssize_t r = 0; r < n; r++) y[r] = i.extra ? x[r] >= c[0] : x[r] > c[0]; break;
         default: return OUT_OF_BOUNDS;
         }

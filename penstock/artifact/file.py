@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Feature
 from penstock.errors import ArtifactError
 
@@ -57,6 +58,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     - Raw scores are sums divided by `divisor`. They are divided by `mean_of`, and multiplied by `factor`, for the link.
     - `single`: sums are rounded to float32 after each tree.
+    - `trusted_types`: what the model's declaration lets a skops file hold besides what is always allowed.
     - What was added after the first release is left out where it has its default, so that older replicas read the file.
     """
 
@@ -76,6 +78,8 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     factor: float = 1.0
     single: bool = False
     parts: tuple[Part, ...] = ()
+    threshold: Threshold | None = None
+    trusted_types: tuple[str, ...] = ()
 
 
 _Told = TypeVar("_Told", Header, Part)

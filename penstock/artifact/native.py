@@ -42,7 +42,7 @@ def compiled() -> bool:
 
 
 class Artifact:
-    """A loaded model. `features`, `metadata`, `kind`, `classes` and `estimator` (its class name) are as packed."""
+    """A loaded model. `estimator` is the class name of what was packed, `threshold` what decides its label, if any."""
 
     def __init__(self, path: Path, header: Header, arrays: Mapping[str, Array], engine: Engine = "auto") -> None:
         self.path = path
@@ -51,6 +51,7 @@ class Artifact:
         self.kind: Literal["classifier", "regressor"] = header.kind
         self.classes: tuple[Scalar, ...] = header.classes
         self.estimator = header.estimator
+        self.threshold = header.threshold
         names = tuple(feature.name for feature in header.features)
         if not names or len(set(names)) != len(names):
             raise ArtifactError(f"artifact {path}", expected="features with different names", found=str(names))

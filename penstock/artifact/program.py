@@ -48,7 +48,7 @@ class Op(IntEnum):
     TIMES = 22
     OVER = 23
     FUNCTION = 24  # Function[extra] of source
-    INTERPOLATE = 25  # on the line through count / 2 points of the constants, xs before ys
+    INTERPOLATE = 25  # on the line through count / 2 points of the constants, xs before ys (extra 1: in float32)
     ABOVE = 26  # 1 where source > constants[start] (extra 1: or equal), else 0
 
 

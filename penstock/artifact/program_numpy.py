@@ -62,7 +62,7 @@ def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
         return one_by_one(FUNCTIONS[extra], x)
     if op == Op.INTERPOLATE:
         xs, ys = np.split(c[:count], 2)
-        return np.asarray(np.interp(x, xs, ys))
+        return _interpolated_single(x, xs, ys) if extra else np.asarray(np.interp(x, xs, ys))
     if op == Op.CODE:
         return places(c[:count], x)
     if op == Op.ABOVE:
@@ -75,6 +75,16 @@ def _refuse(at: int, rows: Array, refused: dict[int, Array] | None) -> None:
         if refused is None:
             raise KernelRefusal(at + 1)
         refused[at] = np.flatnonzero(rows)
+
+
+def _interpolated_single(x: Array, xs: Array, ys: Array) -> Array:
+    if len(xs) == 1:
+        return np.full(len(x), ys[0])
+    xs, ys, x = (one.astype(np.float32) for one in (xs, ys, x))
+    x = np.clip(x, xs[0], xs[-1])
+    at = np.searchsorted(xs, x).clip(1, len(xs) - 1)
+    slope = (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
+    return np.where(np.isnan(x), np.nan, slope * (x - xs[at - 1]) + ys[at - 1])
 
 
 def codes(dictionary: dict[str, int], values: Array) -> list[int]:

@@ -121,19 +121,17 @@ def _service(settings: Settings, steps: Steps) -> None:
 
 def _materialize(runtime: "Runtime", steps: Steps) -> None:
     from penstock.cli import dagster_runs, dagster_system
+    from penstock.extract.newest_rows import newest_period
 
     models = runtime.declared.models
     needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
     jobs = dagster_runs.missing_jobs(runtime.books.prod, needed)
-    api, now = dagster_system.graphql(runtime.settings), runtime.settings.now()
-    newest = {
-        f"{job}_{name}": model.newest_trainable(now).first_day
-        for name, model in models.items()
-        for job in ("everything_for", "train")
-    }
+    api = dagster_system.graphql(runtime.settings)
     for job in jobs:
         with steps.step("Materialization") as step:
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, newest.get(job, dagster_runs.LAST))}"
+            model = models.get(job.removeprefix("everything_for_").removeprefix("train_"))
+            until = newest_period(runtime.settings, model).first_day if model else dagster_runs.LAST
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until)}"
     if not jobs:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"

@@ -101,7 +101,7 @@ class Replay:
             requests = [msgspec.json.decode(one.request, type=contract.request) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(class_names(contract, model), model.predict(vectors))
+            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold)
         except _ReplayStop as stopped:
             for one in batch:
                 yield Verdict(one.id, one.model, one.release, stopped.stage, stopped.expected, stopped.found)

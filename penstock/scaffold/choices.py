@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from penstock.declare.periods import NO_DELAY
+from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
 from penstock.scaffold.model_plan import (
@@ -85,7 +86,7 @@ def choose(
     options: Options,
     reader: Reader,
     tables: list[tuple[str, str]],
-    declared: Collection[str],
+    declared: Mapping[str, ReplicatedTable],
     now: datetime,
     ask_kind: AskKind,
 ) -> ModelPlan:
@@ -198,21 +199,20 @@ def features_of(
         few = field.column.values is not None and len(field.column.values) <= MOST_CATEGORIES
         if identifies and (field.storage.kind != "text" or not few):
             continue
-        name = identifier(wanted, [feature.name for feature in features], LONGEST_FIELD + 8)
         if field.is_time:
             name = identifier(f"{wanted}_days", [feature.name for feature in features], LONGEST_FIELD + 8)
             made = ['columns["' + asked_at.name + '"]', f'columns["{column}"]']
-            features.append(FeaturePlan(name, "number", "days_between", made, f"days from {field.name} to the asking"))
+            features.append(FeaturePlan(name, "number", "days_between", made))
         else:
             kind = "text" if field.storage.kind == "text" else "number"
-            features.append(FeaturePlan(name, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
+            features.append(FeaturePlan(column, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
     taken = [feature.name for feature in features]
     asked = f'columns["{asked_at.name}"]'
     if asked_at.column.storage != DATE:
         hour = identifier("asked_hour", taken)
-        features.append(FeaturePlan(hour, "number", "hour", [asked], "hour of the asking, in UTC"))
+        features.append(FeaturePlan(hour, "number", "hour", [asked]))
     weekday = identifier("asked_weekday", taken)
-    features.append(FeaturePlan(weekday, "number", "weekday", [asked], "0 is Monday"))
+    features.append(FeaturePlan(weekday, "number", "weekday", [asked]))
     return features
 
 

@@ -57,7 +57,10 @@ class Source:
 
 @dataclass(frozen=True)
 class LookupPlan:
-    """One lookup and the replicated table behind it. `key`: its column -> the request field."""
+    """One lookup and the replicated table behind it. `key`: its column -> the request field.
+
+    `shared`: another model declares the table, and this one only names it.
+    """
 
     name: str
     table: str
@@ -67,6 +70,7 @@ class LookupPlan:
     key_fields: Sequence[Field]
     known_at: Field | None
     columns: Sequence[Field]
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,6 @@ class FeaturePlan:
     kind: Literal["number", "text"]
     made: str
     arguments: Sequence[str] = ()
-    meaning: str = ""
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
         known = f", known from {lookup.known_at.name} on" if lookup.known_at else ""
         key = ", ".join(f"{own} = {field}" for own, field in lookup.key.items())
         columns = ", ".join(field.name for field in lookup.columns)
-        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).", err=err)
+        shared = f" Its table {lookup.table} is declared already, and shared." if lookup.shared else ""
+        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).{shared}", err=err)
     for line in plan.said:
         click.echo(f"  {line}", err=err)
 

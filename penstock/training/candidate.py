@@ -12,6 +12,7 @@ import pandas as pd
 
 from penstock.artifact import load as artifacts
 from penstock.artifact.packing.pack import pack
+from penstock.artifact.packing.unfitted import demand_storable
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
@@ -21,11 +22,11 @@ from penstock.snapshots.store import Snapshot
 from penstock.training.card import make_card
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
-from penstock.training.frame import TrainingRows, feature_frame, read_rows
+from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
-from penstock.training.parity import PARITY, demand_parity, own_predictions
+from penstock.training.parity import allowed_parity, demand_parity, own_predictions
 from penstock.training.sample import sample_of
 
 
@@ -59,6 +60,8 @@ def make_candidate(
 
     With a `start`, the estimator of `start` is trained further, on the rows of `start` instead of those of `training`.
     """
+    estimator = start.estimator if start else model.estimator()
+    demand_storable(estimator, model.contract.output.kind, model.trusted_types, kept=bool(model.continues))
     training = start.rows if start else training
     sample = sample_of(training, model.most_training_rows) if model.most_training_rows else None
     which = f"a sample of {model.most_training_rows:,} of " if sample else ""
@@ -69,9 +72,10 @@ def make_candidate(
         step(
             f"leaving out {trained_on.left_out:,} training and {judged_on.left_out:,} held-out rows without an outcome"
         )
-    estimator = start.estimator if start else model.estimator()
     step(f"fitting {type(estimator).__name__}")
-    frame = feature_frame(trained_on.vectors)
+    if empty := without_values(trained_on.vectors):
+        step(f"fitting {', '.join(empty)} as constant: no training row has a value")
+    frame = fitting_frame(trained_on.vectors)
     if start:
         estimator = go_on(model, estimator, frame, trained_on.outcome)
     else:
@@ -79,12 +83,14 @@ def make_candidate(
     _demand_classes(model, estimator)
     step("scoring the held-out rows")
     expected = own_predictions(model, estimator, judged_on, frame)
-    evaluation = evaluate(model, trained_on, judged_on, expected)
+    evaluation = evaluate(model, trained_on, judged_on, expected.astype(np.float64))
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
     if trained_on.left_out or judged_on.left_out:
         metrics["rows_without_outcome"] = trained_on.left_out + judged_on.left_out
     if sample:
         metrics["sampled_from_rows"] = training.rows
+    if model.trusted_types:
+        metrics["trusted_types"] = ", ".join(model.trusted_types)
     if incomplete_until:
         metrics["incomplete_until"] = incomplete_until
     step("packing, and comparing the artifact with the estimator itself on every held-out row")
@@ -100,7 +106,13 @@ def make_candidate(
         metadata |= {"estimator": keep(estimator, store), "continues": start.artifact if start else ""}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{model.contract.model}.penstock"
-        pack(estimator, path, features=model.contract.features, metadata=metadata)
+        pack(
+            estimator,
+            path,
+            features=model.contract.features,
+            metadata=metadata,
+            trusted_types=model.trusted_types,
+        )
         artifact = artifacts.load(path)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected)
@@ -124,7 +136,7 @@ def make_candidate(
             judged_on,
             training=training,
             holdout=held_out.snapshot,
-            parity_allowed=PARITY,
+            parity_allowed=allowed_parity(expected),
             start=start,
         )
         CardStore(store.url).put(card)

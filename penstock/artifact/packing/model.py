@@ -12,7 +12,10 @@ from penstock.errors import UnsupportedEstimator
 
 @dataclass(frozen=True)
 class Model:
-    """A packed estimator: its engine, its link, and the arrays that `program` describes."""
+    """A packed estimator: its engine, its link, and the arrays that `program` describes.
+
+    `single`: its library computes and answers in float32.
+    """
 
     engine: Literal["trees", "linear", "slots"]
     kind: Literal["classifier", "regressor"]
@@ -22,6 +25,16 @@ class Model:
     mean_of: float = 1.0
     factor: float = 1.0
     single: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """How many raw scores a row has."""
+        return len(self.arrays["base"])
+
+    @property
+    def columns(self) -> int:
+        """How many columns a prediction has."""
+        return 2 if self.link in BINARY else self.outputs
 
 
 def sklearn_name(thing: Any) -> str:
@@ -63,7 +76,7 @@ def model_classes(estimator: Any, model: Model | None = None) -> tuple[Scalar, .
     A booster knows its classes by number.
     """
     if model is not None and not hasattr(estimator, "classes_"):
-        return tuple(range(2 if model.link in BINARY else len(model.arrays["base"])))
+        return tuple(range(model.columns))
     classes = estimator.classes_
     if isinstance(classes, list):
         raise UnsupportedEstimator(f"estimator {type(estimator).__name__}", expected="one output", found="several")

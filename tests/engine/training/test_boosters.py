@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
 
 from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.training.frame import TrainingRows, feature_frame
-from penstock.training.parity import own_predictions
+from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed_parity, demand_parity, own_predictions
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
@@ -24,6 +28,8 @@ NOTHING_DIFFERS = Skew(0, {}, {})
 ESTIMATORS: dict[str, Callable[[], Any]] = {
     "LightGBM": lambda: LGBMClassifier(n_estimators=20, verbose=-1),
     "XGBoost": lambda: XGBClassifier(n_estimators=20, enable_categorical=True),
+    "XGBoost, calibrated": lambda: CalibratedClassifierCV(XGBClassifier(n_estimators=5, enable_categorical=True), cv=2),
+    "XGBoost, searched": lambda: GridSearchCV(XGBClassifier(enable_categorical=True), {"n_estimators": [2, 3]}, cv=2),
 }
 
 
@@ -53,7 +59,7 @@ def test_a_category_that_only_the_held_out_rows_have_is_missing_to_both(kind: st
     rng = np.random.default_rng(0)
     sites = np.array(["north", "south", None, "north"] * 50, dtype=object)
     trained = {"inflow": rng.normal(size=200), "level": rng.normal(size=200), "site": sites}
-    late = (trained["inflow"] + (sites == "south") > 0).astype(float)
+    late = (trained["inflow"] + 2 * (sites == "north") > 0).astype(float)
     asked = trained | {"site": np.array(["abroad", "south", None, "zone"] * 50, dtype=object)}
     model, frame = tank_model(ESTIMATORS[kind]), feature_frame(trained)
     estimator = model.estimator().fit(frame, late)
@@ -61,3 +67,18 @@ def test_a_category_that_only_the_held_out_rows_have_is_missing_to_both(kind: st
     expected = own_predictions(model, estimator, TrainingRows(asked, late), frame)
     assert np.array_equal(load(tmp_path / "m").predict(asked), expected)
     assert not np.array_equal(load(tmp_path / "m").predict(trained), expected)
+
+
+def test_what_answers_in_float32_is_compared_in_float32() -> None:
+    assert allowed_parity(np.zeros(2, np.float32)) == SINGLE_PARITY
+    assert allowed_parity(np.zeros(2)) == PARITY
+
+
+def test_values_far_from_one_are_compared_as_shares(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(50, 2))
+    ridge = Ridge().fit(matrix, 1e9 * matrix[:, 0])
+    pack(ridge, tmp_path / "m", features=[Feature("a", "number"), Feature("b", "number")], metadata={})
+    artifact, expected = load(tmp_path / "m"), ridge.predict(matrix)
+    assert demand_parity(artifact, expected + 1e-6, expected) <= PARITY
+    with pytest.raises(ParityError, match=r"within 1e-12"):
+        demand_parity(artifact, expected + 1.0, expected)

@@ -82,7 +82,7 @@ def test_more_categories_than_a_byte_counts(tmp_path: Path, book: Book) -> None:
 @pytest.mark.parametrize("column", ["select", 'with "quotes"', "with spaces", "with-dashes", "Grüße", "x" * 63, "a.b"])
 def test_columns_of_any_name_that_postgres_has(column: str, tmp_path: Path, book: Book) -> None:
     trial = Trial(tmp_path, book, int, "number")
-    lookup = Lookup("any lookup's name: " + "y" * 60, "facts", {column: "who"}, (Column(f"{column[:60]}_2", "number"),))
+    lookup = Lookup("any lookup's name: " + "y" * 40, "facts", {column: "who"}, (Column(f"{column[:60]}_2", "number"),))
     [name] = lookup.column_names()
     contract = msgspec.structs.replace(
         trial.contract, lookups=(lookup,), compute=lambda columns: {"fact": columns[name]}
@@ -98,18 +98,7 @@ def test_columns_of_any_name_that_postgres_has(column: str, tmp_path: Path, book
 
 
 def test_names_that_cannot_be_are_all_refused_at_declaration() -> None:
-    trial = Trial(Path(), Book("test", ""), int, "number")
-    lookup = Lookup("a.b", "facts", {"x" * 64: "who"}, (Column("", "number"),))
     with pytest.raises(PenstockError) as refused:
-        msgspec.structs.replace(trial.contract, lookups=(lookup, lookup))
-    for part in ("lookup 'a.b' is declared 2 times", "one with a dot", f"column '{'x' * 64}'", "column ''"):
+        Lookup("a.b", "facts", {"x" * 64: "who"}, (Column("y" * 100, "number"),))
+    for part in ("name of lookup 'a.b': expected 1 to 63 bytes, no dot", f"found '{'x' * 64}'", f"found '{'y' * 100}'"):
         assert part in str(refused.value)
-    for model in ("with space", "with-dash", "1st", "", 'q"', "x" * 101):
-        with pytest.raises(PenstockError, match="name of a model: expected 1 to 100 of the characters"):
-            msgspec.structs.replace(trial.contract, model=model)
-    for table in ("with space", "a.b", "x" * 64):
-        with pytest.raises(PenstockError, match="name of a replicated table: expected 1 to 63 of the characters"):
-            replace(trial.table, name=table)
-    renamed = msgspec.defstruct("Ask", [("who", int), ("asked_at", Zoned)], rename="camel", forbid_unknown_fields=True)
-    with pytest.raises(PenstockError, match="'asked_at' of the request is renamed to 'askedAt'"):
-        msgspec.structs.replace(trial.contract, request=renamed)

@@ -59,9 +59,11 @@ class Trial:
         contract = Contract("trial", "A trial.", request, ("who",), (lookup,), (feature,), features, output)
         query = "SELECT who, asked_at, y FROM asked WHERE asked_at >= :from AND asked_at < :until"
         shape = pa.DataFrameSchema({})
-        self.model = Model(contract, query, "y", shape, estimator=object, gate=GateRule("rmse", 1.0))
+        self.model = Model(
+            contract, query=query, outcome="y", shape=shape, estimator=object, gate=GateRule("rmse", 1.0)
+        )
         key = ("who", *([lookup.as_of[0]] if lookup.as_of else []))
-        self.table = ReplicatedTable("facts", "SELECT * FROM facts", key, shape)
+        self.table = ReplicatedTable("facts", query="SELECT * FROM facts", key=key, shape=shape)
         self.settings, self.book, self.contract = Settings(home=folder), book, contract
 
     def fill(self, facts: str, asked: str) -> None:
