@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from penstock.contract.contract import Columns, Kind
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Snapshot
+from penstock.training.bounds import OutsideRows
 from penstock.training.outcomes import OutcomeError, encode, numbers
 from penstock.training.sample import Sample
 
@@ -29,6 +30,7 @@ class TrainingRows:
     - `vectors`: feature -> values. `outcome`: float64.
     - `group` of the base rate, `slices` of the gate, and `weights` (float64), where the model declares them.
     - `left_out`: how many rows had no outcome and were left out, as the model declares.
+    - `outside`: how many rows have a value outside the request's bounds.
     """
 
     vectors: dict[str, Array]
@@ -37,6 +39,7 @@ class TrainingRows:
     slices: Array | None = None
     weights: Array | None = None
     left_out: int = 0
+    outside: OutsideRows = field(default_factory=OutsideRows)
 
 
 def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) -> TrainingRows:
@@ -61,6 +64,7 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
         _joined([part.slices for part in parts if part.slices is not None]) if model.gate.slice_by else None,
         _joined([part.weights for part in parts if part.weights is not None]) if model.sample_weight else None,
         sum(part.left_out for part in parts),
+        sum((part.outside for part in parts), OutsideRows()),
     )
 
 
@@ -79,6 +83,7 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
         _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
         _weights(model, table) if model.sample_weight else None,
         left_out,
+        OutsideRows.of(model.contract, table),
     )
 
 

@@ -19,6 +19,7 @@ from penstock.lookups.look_up import look_up_now
 from penstock.lookups.sql import bound_types
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Snapshot
+from penstock.training.bounds import any_of, outside
 from penstock.training.frame import training_rows
 
 
@@ -55,6 +56,7 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
     table = whole.take(pa.array(places))
     if model.null_outcome == "leave_out":
         table = table.filter(table.column(model.outcome).is_valid())
+    table = table.filter(pa.array(~any_of(outside(model.contract, table).values(), len(table))))
     requests = _requests(model, table)
     looked, snapshots = look_up_now(book.url, model.contract, requests)
     served = model.contract.vectors({**request_columns(model.contract, requests), **looked.columns})
