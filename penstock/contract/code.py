@@ -19,7 +19,7 @@ from penstock.contract.normal_form import normal_form
 DYNAMIC = ("import_module", "__import__")
 
 
-class Reached:
+class CodeReach:
     """The code that was reached so far.
 
     `forms` is what counts of it: "module:name" -> normal forms, "module:import name" -> what is imported.
@@ -105,7 +105,7 @@ def code_of(function: Callable[..., Any]) -> dict[str, list[Any]]:
     module = modules.get(function.__module__)
     if module is None:
         return {"": [function.__module__, getattr(function, "__qualname__", "")]}
-    reached = Reached(modules)
+    reached = CodeReach(modules)
     name = getattr(function, "__qualname__", "")
     if name in module.bound and getattr(sys.modules.get(function.__module__), name, None) is function:
         reached.follow(module, {(name,)})

@@ -14,11 +14,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted
+from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, quoted
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
 
 log = logging.getLogger("penstock.warehouse")
+_NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE"})
+"""Types that Arrow gets as DuckDB's own bytes, or without the zone."""
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
 """Operators of a query plan that return rows in stored order. Running them once more over the key alone is cheap."""
 
@@ -65,7 +67,9 @@ class DuckDBWarehouse:
                 asked = statement
                 if key and not comes_in_order(connection, statement, values, key):
                     asked = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(map(quoted, key))}"
-                return connection.sql(asked, params=values).to_arrow_reader(BATCH_ROWS)
+                relation = connection.sql(asked, params=values)
+                _refuse(dict(zip(relation.columns, map(str, relation.types), strict=True)))
+                return relation.to_arrow_reader(BATCH_ROWS)
 
             def explain(error: Exception) -> Exception:
                 if not isinstance(error, duckdb.Error):
@@ -135,6 +139,13 @@ class DuckDBWarehouse:
                     log.warning("Waiting for another process to let go of %s", self.path)
                 waited = True
                 time.sleep(0.1)
+
+
+def _refuse(types: Mapping[str, str]) -> None:
+    """ColumnTypesError for the columns of types that Arrow does not have as they are."""
+    refused = {name: kind for name, kind in types.items() if kind in _NOT_IN_ARROW}
+    if refused:
+        raise ColumnTypesError(refused, [name for name in types if name not in refused])
 
 
 def _held_elsewhere(error: duckdb.Error) -> bool:

@@ -1,6 +1,6 @@
 """One deploy in a process of its own, which goes on when its terminal ends: `python -m penstock.serving.deploying.run`.
 
-It reads a Wanted from its standard input, and writes an Outcome to its standard output.
+It reads a Target from its standard input, and writes an Outcome to its standard output.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from penstock.serving.on_ray.environment import code_environment
 from penstock.settings import Settings, book_url
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True):
     """What is to serve.
 
     - `config` is the text of a serve_config.yaml, `name` what its faults are told by.
@@ -58,7 +58,7 @@ class Outcome(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def run(wanted: Wanted, settings: Settings) -> Outcome:
+def run(wanted: Target, settings: Settings) -> Outcome:
     """Check, deploy, wait until it serves, and write it down; what does not come to serve is undone."""
     history = History(settings)
     before = history.running(wanted.head)
@@ -121,7 +121,7 @@ def _apply(config: dict[str, Any], settings: Settings, code: Code, root: str) ->
     serve.apply(config)
 
 
-def _keep(history: History, wanted: Wanted, check: CodeCheck) -> int:
+def _keep(history: History, wanted: Target, check: CodeCheck) -> int:
     newest = history.newest(1) if wanted.back else history.newest()
     number = (newest.number if newest else 0) + (not wanted.back)
     now = datetime.now(UTC)
@@ -138,7 +138,7 @@ def main() -> None:
     out, settings = sys.stdout, environment.load()
     with contextlib.redirect_stdout(sys.stderr), (settings.home / "deploys" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted), settings)
+        outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
     out.write(msgspec.json.encode(outcome).decode())
 
 

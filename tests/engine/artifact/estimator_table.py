@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     AdaBoostClassifier,
     BaggingClassifier,
     BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -24,11 +29,27 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
-from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import (
+    RFE,
+    RFECV,
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFromModel,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+    SequentialFeatureSelector,
+    VarianceThreshold,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
     RandomizedSearchCV,
     TunedThresholdClassifierCV,
 )
@@ -39,15 +60,22 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
     MaxAbsScaler,
+    MinMaxScaler,
     Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
     PolynomialFeatures,
     PowerTransformer,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 from sklearn.svm import LinearSVC
-from sklearn.tree import DecisionTreeClassifier
-from xgboost import XGBClassifier, XGBRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
+from sklearn.utils import all_estimators
+from xgboost import XGBClassifier, XGBRegressor, XGBRFClassifier, XGBRFRegressor
+
+from penstock.artifact.packing.linear import LINEAR
 
 Task = Literal["binary", "classes", "value"]
 
@@ -174,6 +202,10 @@ PACKED: dict[str, Entry] = {
 }
 
 
+def calibrated(kind: Any) -> Callable[[], Any]:
+    return lambda: CalibratedClassifierCV(kind(), cv=2)
+
+
 def before(*steps: Any) -> Entry:
     """Steps before a classifier that answers what they make in full."""
     return Entry(lambda: make_pipeline(*(clone(step) for step in steps), LogisticRegression()), apart=1e-11)
@@ -210,7 +242,63 @@ STEPS: dict[str, Entry] = {
         )
     ),
 }
-PACKED |= STEPS
+LINES: dict[str, Entry] = {
+    name: Entry(kind, "value", 1e-10) for name, kind in all_estimators("regressor") if name in LINEAR
+}
+LINES |= {
+    name: Entry(kind, "binary" if name == "LinearDiscriminantAnalysis" else "classes", 1e-12)
+    for name, kind in all_estimators("classifier")
+    if name in LINEAR and hasattr(kind, "predict_proba") and name != "SGDClassifier"
+}
+LINES |= {
+    f"CalibratedClassifierCV of {name}": Entry(calibrated(kind), apart=1e-11)
+    for name, kind in all_estimators("classifier")
+    if name in LINEAR and not hasattr(kind(), "predict_proba")
+}
+LINES["SGDClassifier"] = Entry(lambda: SGDClassifier(loss="log_loss", random_state=0), "classes", 1e-12)
+TREES: dict[str, Entry] = {
+    kind.__name__: Entry(partial(kind, random_state=0), "value" if "Regressor" in kind.__name__ else "classes")
+    for kind in (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
+}
+TREES |= {
+    kind.__name__: Entry(
+        partial(kind, n_estimators=4, random_state=0), "value" if "Regressor" in kind.__name__ else "binary"
+    )
+    for kind in (
+        ExtraTreesClassifier,
+        ExtraTreesRegressor,
+        GradientBoostingClassifier,
+        GradientBoostingRegressor,
+        RandomForestRegressor,
+        XGBRegressor,
+        XGBRFClassifier,
+        XGBRFRegressor,
+    )
+}
+CODES = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), [1]), remainder=MinMaxScaler())
+SELECTORS = (
+    GenericUnivariateSelect(mode="k_best", param=2),
+    RFECV(DecisionTreeClassifier(max_depth=3), cv=2),
+    SelectFdr(),
+    SelectFpr(),
+    SelectFwe(alpha=0.5),
+    SelectPercentile(percentile=50),
+    SequentialFeatureSelector(DecisionTreeClassifier(max_depth=2), n_features_to_select=2, cv=2),
+)
+STEPS |= {
+    "ColumnTransformer of OneHotEncoder and MinMaxScaler": before(CODES),
+    "OrdinalEncoder": before(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)),
+    "TargetEncoder": before(TargetEncoder()),
+    "SimpleImputer": before(SimpleImputer()),
+    **{type(selector).__name__: before(selector) for selector in SELECTORS},
+}
+HALVING: dict[str, Entry] = {
+    "HalvingGridSearchCV": Entry(lambda: HalvingGridSearchCV(hist(), {"max_depth": [2, 3]}, cv=2, random_state=0)),
+    "HalvingRandomSearchCV": Entry(
+        lambda: HalvingRandomSearchCV(hist(), {"max_depth": [2, 3, 4]}, cv=2, random_state=0, n_candidates=2)
+    ),
+}
+PACKED |= STEPS | LINES | TREES | HALVING
 
 
 def fitted(entry: Entry, rng: np.random.Generator) -> tuple[Any, np.ndarray]:

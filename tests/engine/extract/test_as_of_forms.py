@@ -133,6 +133,7 @@ def connections(postgres: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, psyc
         yield in_process, server
 
 
+@pytest.mark.slow
 def test_every_form_finds_what_python_finds(
     connections: tuple[duckdb.DuckDBPyConnection, psycopg.Connection],
 ) -> None:

@@ -68,6 +68,16 @@ def test_instants_are_utc_and_nulls_stay_nulls(warehouse: Warehouse) -> None:
     assert rows.column("x")[0].as_py() is None
 
 
+def test_a_training_join_is_kept_from_nested_loops_and_no_other_query_is(new_database: Callable[[], str]) -> None:
+    warehouse = PostgresWarehouse(new_database())
+    query = "SELECT current_setting('enable_nestloop') AS nested"
+    found = []
+    for hash_joins in (True, False):
+        with warehouse.batches(query, hash_joins=hash_joins) as batches:
+            found += batches.read_all().to_pylist()
+    assert found == [{"nested": "off"}, {"nested": "on"}]
+
+
 def test_a_wrong_query_is_refused_with_the_warehouses_own_words(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="nowhere"):
         read(warehouse, "SELECT * FROM nowhere")
