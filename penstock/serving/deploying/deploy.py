@@ -10,7 +10,7 @@ from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.serving.deploying.code_copy import keep
 from penstock.serving.deploying.history import Deploy, History
-from penstock.serving.deploying.wanted import Outcome, Target
+from penstock.serving.deploying.target import Outcome, Target
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
 from penstock.settings import Settings

@@ -24,7 +24,7 @@ from penstock.serving.deploying.code_check import CodeCheck, away, check_code, f
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
-from penstock.serving.deploying.wanted import Outcome, Target
+from penstock.serving.deploying.target import Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.settings import Settings, book_url
