@@ -52,7 +52,7 @@ def outside(contract: Contract, table: pa.Table) -> dict[str, Array]:
 
 def any_of(rows: Iterable[Array], count: int) -> Array:
     """Whether each of `count` rows is among any."""
-    return np.logical_or.reduce([np.zeros(count, dtype=bool), *rows])
+    return np.asarray(np.logical_or.reduce([np.zeros(count, dtype=bool), *rows]))
 
 
 def demand_inside(model: Model, beyond: OutsideRows, rows: int, say: Callable[[str], None]) -> None:
