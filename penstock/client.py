@@ -73,7 +73,7 @@ class _Ready(msgspec.Struct, frozen=True):
     refused: dict[str, ReleaseRefusal] = {}
 
 
-class _Described(msgspec.Struct, frozen=True):
+class _Description(msgspec.Struct, frozen=True):
     state: ModelState
 
 
@@ -245,4 +245,4 @@ _ONE = msgspec.json.Decoder(Prediction)
 _MANY = msgspec.json.Decoder(list[Prediction])
 _JOURNALED = msgspec.json.Decoder(JournaledPrediction)
 _READY = msgspec.json.Decoder(_Ready)
-_STATE = msgspec.json.Decoder(_Described)
+_STATE = msgspec.json.Decoder(_Description)
