@@ -204,6 +204,11 @@ def variables_of(settings: Settings) -> dict[str, str]:
     }
 
 
+def api_key() -> str:
+    """The API key with which commands ask the service; empty where none is set."""
+    return os.environ.get(API_KEY, "")
+
+
 def is_set(name: str) -> bool:
     """Whether a variable of the list has a text."""
     return bool(os.environ.get(name))
