@@ -59,7 +59,7 @@ test: $(STAMP) ## Run the tests (TESTS=tests/engine/publish runs a part)
 	@$(BIN)/python -m pytest $(DURATIONS) $(TESTS)
 
 test-fast: $(STAMP) ## Run the tests that take no Ray, no Dagster process, no browser and little time
-	@$(BIN)/python -m pytest $(DURATIONS) -m "not slow" $(TESTS)
+	@$(BIN)/python -m pytest $(DURATIONS) -n auto --maxprocesses 4 --dist loadfile -m "not slow" $(TESTS)
 
 check: $(STAMP) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }

@@ -61,7 +61,7 @@ class ModelState(msgspec.Struct, frozen=True):
     contract: str
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True):
     """The book's current release where it is not served: why, and the release that is served instead, if any."""
 
     release: int
@@ -70,10 +70,10 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    refused: dict[str, Refused] = {}
+    refused: dict[str, Refusal] = {}
 
 
-class _Described(msgspec.Struct, frozen=True):
+class _Description(msgspec.Struct, frozen=True):
     state: ModelState
 
 
@@ -113,13 +113,14 @@ class Client:
     def predict(self, request: Any) -> Prediction:
         """The answer to one request; ServiceError if there is none.
 
-        The request is the contract's Struct, a dict of its fields, or its JSON as msgspec.Raw.
+        - The request is the contract's Struct, a dict of its fields, or its JSON as msgspec.Raw.
+        - Its values may be scalars of numpy and pandas. NaN, NaT and NA are null.
         """
-        return self._ask(_ONE, "POST", "predict", msgspec.json.encode(request))
+        return self._ask(_ONE, "POST", "predict", msgspec.json.encode(request, enc_hook=_plain))
 
     def predict_many(self, requests: Iterable[Any]) -> list[Prediction]:
         """The answers to 1 to 10,000 requests, in their order."""
-        return self._ask(_MANY, "POST", "predict", msgspec.json.encode(list(requests)))
+        return self._ask(_MANY, "POST", "predict", msgspec.json.encode(list(requests), enc_hook=_plain))
 
     def prediction(self, id_: str) -> JournaledPrediction:
         """What was journaled of an answer, by its id."""
@@ -129,7 +130,7 @@ class Client:
         """What the service serves of the model."""
         return self._ask(_STATE, "GET", "").state
 
-    def refused(self) -> dict[str, Refused]:
+    def refused(self) -> dict[str, Refusal]:
         """The models whose current release the service does not serve, with why; needs no key."""
         try:
             _, answer, _ = self._exchange("GET", f"{self._base}/readyz", b"", self._timeout)
@@ -213,6 +214,24 @@ class Client:
         return response.status, answer, float(after) if after.isdecimal() else 0.0
 
 
+def _plain(value: Any) -> Any:
+    """A scalar of numpy or pandas, neither of which is imported for it, as Python has it; TypeError for anything else.
+
+    Times are cut to microseconds, of which requests are made.
+    """
+    kind = type(value).__name__
+    if kind in {"NAType", "NaTType"}:
+        return None
+    if kind == "Timestamp":
+        return value.to_pydatetime(warn=False)
+    if kind == "datetime64" and value.dtype != "datetime64[D]":
+        value = value.astype("datetime64[us]")
+    if getattr(value, "shape", None) != ():
+        raise TypeError(f"a request holds {kind}, which is no JSON value")
+    plain = value.item()
+    return float(plain) if type(plain) is type(value) else plain
+
+
 def _refused(thing: str, status: int, answer: bytes) -> ServiceError:
     try:
         document = msgspec.json.decode(answer, type=dict[str, Any])
@@ -226,4 +245,4 @@ _ONE = msgspec.json.Decoder(Prediction)
 _MANY = msgspec.json.Decoder(list[Prediction])
 _JOURNALED = msgspec.json.Decoder(JournaledPrediction)
 _READY = msgspec.json.Decoder(_Ready)
-_STATE = msgspec.json.Decoder(_Described)
+_STATE = msgspec.json.Decoder(_Description)

@@ -1,5 +1,7 @@
 """The one exception family: each error says what, expected, found, and what to do next."""
 
+from collections.abc import Iterable, Sequence
+
 
 class PenstockError(Exception):
     """Something Penstock refuses, said so that the reader knows what to do next.
@@ -22,6 +24,29 @@ class PenstockError(Exception):
         if self.found:
             text += f"{', ' if self.expected else ': '}found {self.found}"
         return f"{text}. {self.todo}" if self.todo else text
+
+
+class Faults(PenstockError):
+    """Several faults that were found together; its text has one sentence for each."""
+
+    def __init__(self, faults: Iterable[PenstockError]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(
+            " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in self.sentences)
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """Each fault once."""
+        return list(dict.fromkeys(map(str, self.faults)))
+
+
+def demand_none(faults: Sequence[PenstockError]) -> None:
+    """Raise the fault, or all of them as one error; nothing where there is none."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise Faults(faults)
 
 
 class ContractError(PenstockError):

@@ -14,6 +14,7 @@ from penstock.errors import PenstockError
 from penstock.project import Project, find, find_or_none, no_project
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
+WAREHOUSE_TIMEOUT = 6 * 3600
 PREFIX = "PENSTOCK_"
 BookName = Literal["test", "prod"]
 
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     dagster_port: int = DAGSTER_PORT
     now_override: datetime | None = None
     warehouse_url: str = ""
+    warehouse_timeout: float = WAREHOUSE_TIMEOUT
     test_url: str = ""
     prod_url: str = ""
     dagster_url: str = ""
@@ -106,6 +108,12 @@ def _port(name: str, text: str) -> int:
     return int(text)
 
 
+def _seconds(name: str, text: str) -> float:
+    if not text.isdecimal():
+        raise SettingError(name, expected="whole seconds; 0 is no limit", found=repr(text), todo=f"Set {name}.")
+    return float(text)
+
+
 def _instant(name: str, text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
@@ -132,7 +140,8 @@ class Variable(msgspec.Struct, frozen=True):
 
 PROJECT, HTTP_PORT_VARIABLE = "PENSTOCK_PROJECT", "PENSTOCK_HTTP_PORT"
 API_KEY, DEBUG, CODE_PORT = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG", "PENSTOCK_CODE_PORT"
-_WAREHOUSE = "`duckdb:///path`, or any SQLAlchemy URL"
+_WAREHOUSE, _TIMEOUT = "`duckdb:///path` or `postgresql://…`", "PENSTOCK_WAREHOUSE_TIMEOUT"
+_QUERY = "seconds from the start of a warehouse query to its last row; 0 is no limit"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
 _IN_PROCESS = "none: candidates are trained in process"
 VARIABLES = (
@@ -145,6 +154,7 @@ VARIABLES = (
     Variable(API_KEY, "none", "the API key with which commands ask the service"),
     Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
     Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),
+    Variable(_TIMEOUT, str(WAREHOUSE_TIMEOUT), _QUERY, "warehouse_timeout", _seconds),
     Variable("PENSTOCK_TEST_URL", "embedded Postgres", f"the TEST {_BOOK}", "test_url"),
     Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url"),
     Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url"),

@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from docs import rooms
 from penstock.cli.main import COMMANDS, penstock
 from tests.checkout import ROOT
 
@@ -28,6 +29,7 @@ EXAMPLE_PATHS = re.compile(
     r"flight_delay|^workspace\.yaml$|resources/example\.py|resources/sql/example_warehouse|^(docs|tests|benchmarks)/|^[A-Z]+\.md$"
 )
 EXAMPLE_COMMANDS = re.compile(r"epilog=.*$")  # the example of a command's --help names a model
+PARTICIPLE = re.compile(r"(?<![Ff])ed$|^(Happened|Taken|Known|Written|Chosen)$")
 HOSTS = re.compile(r"\b(files\.pythonhosted\.org|pypi\.org|test\.pypi\.org)\b|--(extra-)?index-url|--find-links")
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER)\s+[\w*'\"]")
 HAND_QUOTED = re.compile(r"""replace\((?:'"', '""'|"'", "''")\)""")
@@ -164,6 +166,23 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     long = {path: len((ROOT / path).read_text().splitlines()) for path in tracked() if path.suffix in {".py", ".sql"}}
     assert len(long) > 100
     assert not {str(path): lines for path, lines in long.items() if lines > LONGEST_FILE}
+
+
+def test_the_picture_of_the_rooms_is_drawn_from_the_import_rules() -> None:
+    drawn = rooms.svg((ROOT / "pyproject.toml").read_text())
+    assert rooms.PICTURE.read_text() == drawn, "Run `python -m docs.rooms`."
+    assert ">lookups</text>" in drawn
+
+
+def test_no_class_is_named_by_a_participle() -> None:
+    classes = [
+        node.name
+        for path in room_files(*PACKAGES, "benchmarks")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert len(classes) > 200
+    assert not [name for name in classes if PARTICIPLE.search(name)]
 
 
 def test_nothing_names_a_package_host() -> None:

@@ -11,7 +11,7 @@ import msgspec
 import yaml
 
 from benchmarks import ROOT
-from benchmarks.chaos.events import CALM_SECONDS, Event, Happened
+from benchmarks.chaos.events import CALM_SECONDS, Event, EventReport
 from benchmarks.chaos.serve import PATH, REQUESTS, Questions
 from benchmarks.service import home as serve_home
 from benchmarks.service.clients import Clients
@@ -145,7 +145,7 @@ def main(
     home: Path | None,
 ) -> None:
     """Deploy under load by clients that never ask twice; ends with 1 if a request failed or an answer was lost."""
-    report: dict[str, list[Happened]] = {}
+    report: dict[str, list[EventReport]] = {}
     with serve_home.home(home) as settings:
         requests = serve_home.requests(settings, REQUESTS)
         for many in replicas:
@@ -170,7 +170,7 @@ def _happened(
     clients: int,
     only: tuple[str, ...],
     times: int,
-) -> list[Happened]:
+) -> list[EventReport]:
     questions, book = Questions(requests, clients=clients, hour=9), Book("prod", settings.prod_url)
     port = settings.http_port
     happened = []

@@ -18,7 +18,7 @@ AWAY_SECONDS = 20.0
 REFUSED_WITHIN, BACK_WITHIN = 1.0, 2.0
 
 
-class Happened(msgspec.Struct, frozen=True):
+class EventReport(msgspec.Struct, frozen=True):
     """One event as the clients saw it. `allowed` is how many requests may get no answer, beside refusals `expected` of
     it, `wrong` how many answers the journal has not, or has otherwise, or twice. What was away and came back has
     `recovered_s`, until the first answer."""
@@ -63,7 +63,7 @@ class Event:
     allowed: int = 0
     expected: tuple[str, ...] = ()
 
-    def run(self, clients: Clients, book: Book) -> Happened:
+    def run(self, clients: Clients, book: Book) -> EventReport:
         """Do it between two calm moments, and say what the clients saw from the first to the last."""
         clients.fresh()
         began, since = time.monotonic(), datetime.now(UTC)
@@ -72,7 +72,7 @@ class Event:
         time.sleep(CALM_SECONDS)
         seen = clients.fresh()
         found = lost(book, seen.given, since=since)
-        return Happened(
+        return EventReport(
             self.name,
             time.monotonic() - began,
             len(seen.given),

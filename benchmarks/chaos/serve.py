@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from benchmarks.chaos.events import Happened, events
+from benchmarks.chaos.events import EventReport, events
 from benchmarks.service import home as serve_home
 from benchmarks.service.changes import changes
 from benchmarks.service.clients import Clients, lost
@@ -92,7 +92,7 @@ def _kill(stood: Stand, what: str, moments: random.Random) -> int:
 
 def keeps_answering(
     stood: Stand, settings: Settings, requests: list[dict[str, Any]], *, clients: int, only: tuple[str, ...], times: int
-) -> list[Happened]:
+) -> list[EventReport]:
     """Change and kill one thing after the other under constant load by clients that never ask again."""
     made, book = changes(settings), Book("prod", settings.prod_url)
     questions = Questions(requests, clients=clients, hour=11)

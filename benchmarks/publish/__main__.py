@@ -23,7 +23,7 @@ DUCKDB_MEMORY = "64MB"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One publish. `seconds` is load, index, feasibility and switch; `verify_seconds` comes on top of it, as does
     `extract_seconds`, the time from the first row of the query to the stored snapshot."""
 
@@ -38,7 +38,9 @@ class Measured:
     skipped: bool
 
 
-def measure(file: Path, table: str, key: tuple[str, ...], indexes: tuple[tuple[str, ...], ...], dsn: str) -> Measured:
+def measure(
+    file: Path, table: str, key: tuple[str, ...], indexes: tuple[tuple[str, ...], ...], dsn: str
+) -> Measurement:
     """Extract `table` of the DuckDB `file`, publish it into the book at `dsn`, and say how it went."""
     book = Book("test", dsn)
     book.migrate()
@@ -54,7 +56,7 @@ def measure(file: Path, table: str, key: tuple[str, ...], indexes: tuple[tuple[s
         extracted = time.perf_counter()
         (published,) = publish(snapshot, declared, [book], who=getpass.getuser())
         total = time.perf_counter() - extracted
-    return Measured(
+    return Measurement(
         rows=snapshot.rows,
         seconds=round(total - published.seconds.verify, 3),
         verify_seconds=round(published.seconds.verify, 3),

@@ -19,7 +19,7 @@ from benchmarks.publish.contestants import (
     to_sql_rows,
     write_ready_made,
 )
-from benchmarks.publish.report import DLT, EXTRACTED, LIMIT, PUBLISHED, TO_SQL, VERIFIED, WHOLE, Compared
+from benchmarks.publish.report import DLT, EXTRACTED, LIMIT, PUBLISHED, TO_SQL, VERIFIED, WHOLE, Comparison
 from benchmarks.publish.tables import write_flights, write_synthetic
 from penstock.postgres.book import Book
 from penstock.postgres.server import PostgresServer
@@ -48,7 +48,7 @@ def compare_all(rows: int, larger: int, rounds: int, dsn: str | None, *, dlt: bo
         click.echo(one.text())
 
 
-def _compared(rows: int, larger: int, rounds: int, folder: Path, dsn: str, python: str) -> list[Compared]:
+def _compared(rows: int, larger: int, rounds: int, folder: Path, dsn: str, python: str) -> list[Comparison]:
     Book("test", dsn).migrate()
     file = folder / "flights.duckdb"
     write_flights(file)
@@ -64,7 +64,7 @@ def _compared(rows: int, larger: int, rounds: int, folder: Path, dsn: str, pytho
     return [flights, synthetic]
 
 
-def compare(trial: Trial, rounds: int, python: str) -> Compared:
+def compare(trial: Trial, rounds: int, python: str) -> Comparison:
     """Every contestant's seconds, in rounds of changing order; pandas and dlt, who take long, are in the second."""
     with tempfile.TemporaryDirectory(prefix="penstock-limit-") as folder:
         Path(folder).chmod(0o777)
@@ -96,7 +96,7 @@ def compare(trial: Trial, rounds: int, python: str) -> Compared:
         TO_SQL: pandas,
         DLT: [run["seconds"] for run in loads],
     }
-    return Compared(
+    return Comparison(
         trial.table,
         rows,
         {name: found for name, found in seconds.items() if found},

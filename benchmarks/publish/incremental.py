@@ -39,7 +39,7 @@ CHANGE = """
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One way to the books. `rows` were loaded into each."""
 
     rows: int
@@ -52,17 +52,17 @@ class Measured:
         return self.extract_seconds + self.publish_seconds
 
 
-def measured(settings: Settings, table: ReplicatedTable, books: list[Book]) -> Measured:
+def measured(settings: Settings, table: ReplicatedTable, books: list[Book]) -> Measurement:
     """Extract and publish into all books."""
     started = time.perf_counter()
     snapshot = extract(settings, table)
     extracted = time.perf_counter()
     published = publish(snapshot, table, books, who="benchmark")
     done = time.perf_counter()
-    return Measured(published[0].loaded, extracted - started, done - extracted)
+    return Measurement(published[0].loaded, extracted - started, done - extracted)
 
 
-def compare(rows: int, rounds: int, folder: Path, url: str) -> dict[str, list[Measured]]:
+def compare(rows: int, rounds: int, folder: Path, url: str) -> dict[str, list[Measurement]]:
     """Rounds of 1% changed rows, each published in full and incrementally, into books of their own."""
     settings = Settings(home=folder)
     settings.warehouse_file.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def compare(rows: int, rounds: int, folder: Path, url: str) -> dict[str, list[Me
         book.migrate()
         sides[side] = (Settings(home=folder / side, warehouse_url=f"duckdb:///{settings.warehouse_file}"), declared)
         measured(*sides[side], [book])
-    found: dict[str, list[Measured]] = {side: [] for side in sides}
+    found: dict[str, list[Measurement]] = {side: [] for side in sides}
     for number in range(1, rounds + 1):
         with duckdb.connect(str(settings.warehouse_file)) as connection:
             connection.execute(CHANGE.replace("$round", str(number)))

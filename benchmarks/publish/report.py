@@ -14,7 +14,7 @@ NOISE = 1.05
 """By so much the peaks of two publishes of the same rows differ."""
 
 
-class Compared(msgspec.Struct, frozen=True):
+class Comparison(msgspec.Struct, frozen=True):
     """One table: the seconds of every round of each contestant, and the most memory of the publishing process.
 
     `larger_rss_mb` is that of publishing a table of `larger` rows of the same kind, where that was done.

@@ -27,7 +27,7 @@ MOMENT = datetime(2026, 11, 22, 8, tzinfo=UTC)
 SETTLE_SECONDS = 1.5
 
 
-class Replayed(msgspec.Struct, frozen=True):
+class ReplayResult(msgspec.Struct, frozen=True):
     """What was replayed; `stages` counts the first stages that differ, which should be none."""
 
     predictions: int
@@ -85,7 +85,7 @@ def predict(url: str, requests: list[dict[str, Any]], made: Changes, least: int)
     return asked, snapshots
 
 
-def replay(settings: Settings, since: datetime, sets_of_snapshots: int) -> Replayed:
+def replay(settings: Settings, since: datetime, sets_of_snapshots: int) -> ReplayResult:
     """Make every prediction since an instant again."""
     again = Replay(
         book=Book("prod", settings.prod_url),
@@ -98,7 +98,7 @@ def replay(settings: Settings, since: datetime, sets_of_snapshots: int) -> Repla
     verdicts = list(again.run(since=since))
     seconds = time.perf_counter() - began
     stages = Counter(verdict.stage for verdict in verdicts)
-    return Replayed(
+    return ReplayResult(
         len(verdicts),
         len({verdict.release for verdict in verdicts}),
         sets_of_snapshots,
@@ -108,7 +108,7 @@ def replay(settings: Settings, since: datetime, sets_of_snapshots: int) -> Repla
     )
 
 
-def _text(found: Replayed) -> str:
+def _text(found: ReplayResult) -> str:
     origins = f"{found.releases} releases and {found.sets_of_snapshots} sets of snapshots"
     different = "".join(f", {count} differ in {stage}" for stage, count in found.stages.items())
     verdict = f"{found.identical:,} identical to the bit{different}"

@@ -41,7 +41,7 @@ class Load(msgspec.Struct, frozen=True):
         )
 
 
-class Counted(msgspec.Struct, frozen=True):
+class LoadCount(msgspec.Struct, frozen=True):
     """What wrk counted; p50 and p99 in microseconds."""
 
     requests: int
@@ -62,7 +62,7 @@ def measure(target: Target, connections: int, seconds: float, bodies: Path | Non
     said = [line for line in done.stdout.splitlines() if line.startswith("JSON ")]
     if not said:
         raise RuntimeError(f"wrk on {target.name}: {done.stderr or done.stdout}")
-    counted = msgspec.json.decode(said[0][5:], type=Counted)
+    counted = msgspec.json.decode(said[0][5:], type=LoadCount)
     answering, database, other = ((b - a) * 1000 / max(1, counted.requests) for a, b in zip(before, after, strict=True))
     return Load(
         target.name,

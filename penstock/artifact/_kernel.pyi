@@ -3,6 +3,8 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.checks import KernelModel
+
 Array = np.ndarray[Any, Any]
 
 class Kernel:
@@ -13,18 +15,7 @@ class Kernel:
         dictionaries: tuple[dict[str, int], ...],
         program: Array,
         constants: Array,
-        nodes: Array,
-        roots: Array,
-        leaf_values: Array,
-        bitsets: Array,
-        base: Array,
-        coefficients: Array,
-        inputs: Array,
         slots: int,
-        outputs: int,
-        columns: int,
-        link: int,
-        divisor: float,
-        linear: bool,
+        models: tuple[KernelModel, ...],
     ) -> Kernel: ...
     def run(self, columns: Mapping[str, Array], out: Array, mode: int, rows: int) -> int: ...

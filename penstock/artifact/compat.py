@@ -46,6 +46,8 @@ TO_INFREQUENT = PrivateAttribute("OneHotEncoder", "_default_to_infrequent_mappin
 DROPPED = PrivateAttribute("OneHotEncoder", "_drop_idx_after_grouping")
 WIDTHS = PrivateAttribute("OneHotEncoder", "_n_features_outs")
 INPUT_PLACES = PrivateAttribute("ColumnTransformer", "_transformer_to_input_indices")
+TUNED_LABEL = PrivateAttribute("TunedThresholdClassifierCV", "_curve_scorer._get_pos_label")
+POWER_SCALER = PrivateAttribute("PowerTransformer", "_scaler")
 FILL_DTYPE = PrivateAttribute("SimpleImputer", "_fill_dtype")
 
 TRUSTED_TYPES = (

@@ -6,11 +6,12 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
+from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Feature
 from penstock.errors import ArtifactError
 
@@ -40,10 +41,28 @@ class ArraySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     offset: int
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a file says about itself. `size` is the length of the array part in bytes."""
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A model that instructions of the column program run. Its arrays are named by its number: `0.nodes`."""
 
-    engine: Literal["trees", "linear", "skops"]
+    engine: Literal["trees", "linear", "slots"]
+    outputs: int
+    link: str
+    divisor: float = 1.0
+    mean_of: float = 1.0
+    factor: float = 1.0
+    single: bool = False
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All that a file says about itself. `size` is the length of the array part in bytes.
+
+    - Raw scores are sums divided by `divisor`. They are divided by `mean_of`, and multiplied by `factor`, for the link.
+    - `single`: sums are rounded to float32 after each tree.
+    - `trusted_types`: what the model's declaration lets a skops file hold besides what is always allowed.
+    - What was added after the first release is left out where it has its default, so that older replicas read the file.
+    """
+
+    engine: Literal["trees", "linear", "slots", "skops"]
     kind: Literal["classifier", "regressor"]
     estimator: str
     features: tuple[Feature, ...]
@@ -55,6 +74,15 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metadata: dict[str, Any]
     arrays: dict[str, ArraySpec] = {}
     size: int = 0
+    mean_of: float = 1.0
+    factor: float = 1.0
+    single: bool = False
+    parts: tuple[Part, ...] = ()
+    threshold: Threshold | None = None
+    trusted_types: tuple[str, ...] = ()
+
+
+_Told = TypeVar("_Told", Header, Part)
 
 
 def write(path: Path, header: Header, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
@@ -66,7 +94,8 @@ def write(path: Path, header: Header, arrays: Mapping[str, np.ndarray[Any, Any]]
         dtype = next(key for key, known in _DTYPES.items() if known == array.dtype)
         specs[name] = ArraySpec(dtype, array.shape, size)  # type: ignore[arg-type]  # a key of _DTYPES
         size += _aligned(array.nbytes)
-    header = msgspec.structs.replace(header, arrays=specs, size=size)
+    parts = tuple(_without_defaults(part) for part in header.parts)
+    header = msgspec.structs.replace(_without_defaults(header), arrays=specs, size=size, parts=parts)
     text = msgspec.json.encode(header, order="deterministic")
     with path.open("wb") as file:
         file.write(_PREFIX.pack(MAGIC, VERSION, len(text), _checksum(text)))
@@ -113,6 +142,13 @@ def read_header(file: BinaryIO | mmap.mmap, path: str | Path) -> Header:
         return msgspec.json.decode(text, type=Header)
     except msgspec.DecodeError as error:
         raise _refused(path, "a header of this format", str(error)) from None
+
+
+def _without_defaults(told: _Told) -> _Told:
+    """The same, with each value that equals its default being the default: msgspec leaves out what is that object."""
+    fields = [field for field in msgspec.structs.fields(told) if field.default is not msgspec.NODEFAULT]
+    same = {field.name: field.default for field in fields if getattr(told, field.name) == field.default}
+    return msgspec.structs.replace(told, **same)
 
 
 def _array(thing: str, spec: ArraySpec, body: memoryview) -> np.ndarray[Any, Any]:

@@ -1,9 +1,9 @@
 """A packed model that the C kernel or numpy walks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from penstock.artifact.checks import checked
 from penstock.artifact.columns import canonical
 from penstock.artifact.file import Header, Scalar
 from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
-from penstock.artifact.program import BINARY, Link, Op
-from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS
+from penstock.artifact.program import Op
+from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, run_program
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError
 
@@ -27,13 +27,22 @@ Array = np.ndarray[Any, Any]
 Engine = Literal["auto", "c", "numpy"]
 
 
+class Refusal(NamedTuple):
+    """A value that a model cannot take: its row, the feature, and what was expected."""
+
+    row: int
+    feature: str
+    expected: str
+    value: Any
+
+
 def compiled() -> bool:
     """Whether the C kernel is there."""
     return _kernel is not None
 
 
 class Artifact:
-    """A loaded model. `features`, `metadata`, `kind`, `classes` and `estimator` (its class name) are as packed."""
+    """A loaded model. `estimator` is the class name of what was packed, `threshold` what decides its label, if any."""
 
     def __init__(self, path: Path, header: Header, arrays: Mapping[str, Array], engine: Engine = "auto") -> None:
         self.path = path
@@ -42,6 +51,7 @@ class Artifact:
         self.kind: Literal["classifier", "regressor"] = header.kind
         self.classes: tuple[Scalar, ...] = header.classes
         self.estimator = header.estimator
+        self.threshold = header.threshold
         names = tuple(feature.name for feature in header.features)
         if not names or len(set(names)) != len(names):
             raise ArtifactError(f"artifact {path}", expected="features with different names", found=str(names))
@@ -49,25 +59,22 @@ class Artifact:
 
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:
         name = str(self.path)
-        parts = checked(name, header, arrays)
+        parts, models = checked(name, header, arrays)
         self._program, self._constants = parts["program"], parts["constants"]
         self._dictionaries = program.dictionaries(name, parts)
-        link = Link[header.link]
-        self._columns = 2 if link in BINARY else header.outputs
-        self._outputs, self._trees, self._slots = header.outputs, max(len(parts["roots"]) - 1, 0), header.slots
+        self._models = models
+        self._columns, self._outputs = models[-1].columns, models[-1].outputs
+        self._trees, self._slots = max(len(models[-1].roots) - 1, 0), header.slots
         self._first = header.features[0].name
         in_numpy = engine == "numpy" or (engine == "auto" and not compiled())
         kernel: Any = kernel_numpy.Kernel if in_numpy else _kernel.Kernel
         self._kernel = kernel(
             names=tuple(feature.name for feature in header.features),
             dictionaries=self._dictionaries,
-            **{key: array for key, array in parts.items() if not key.startswith("text_")},
+            program=self._program,
+            constants=self._constants,
             slots=header.slots,
-            outputs=header.outputs,
-            columns=self._columns,
-            link=int(link),
-            divisor=header.divisor,
-            linear=header.engine == "linear",
+            models=models,
         )
 
     def predict(self, columns: Columns) -> Array:
@@ -110,27 +117,36 @@ class Artifact:
             columns = canonical(self.features, columns)
             status = self._kernel.run(columns, out, mode, rows)
         if status > 0:
-            raise self._refusal(status - 1, columns)
+            raise self._refusal(columns)
         if status == OUT_OF_BOUNDS:
             raise ArtifactError(f"artifact {self.path}", expected="nodes inside their tree", found="a damaged tree")
         if status:
             raise ArtifactError(f"artifact {self.path}", expected="columns that its kernel takes", found=str(status))
         return out
 
-    def _refusal(self, at: int, columns: Columns) -> ContractError:
-        """The error of a refusing instruction, naming the feature and the first value that it refuses."""
-        op, slot, _, start, _, feature = self._program[at].tolist()
-        values = columns[self.features[feature].name].tolist()
-        thing = f"column {self.features[feature].name!r}"
-        if op == Op.KNOWN:
-            known = self._known(slot)
-            strange = [value for value in values if value not in known]
-            return ContractError(thing, expected="a category seen in training", found=repr((strange or [None])[0]))
-        strange = [v for v in values if isinstance(v, float) and (math.isinf(v) or (start != 1 and math.isnan(v)))]
-        expected = "a finite number or NaN" if start == 1 else "a finite number"
-        return ContractError(thing, expected=expected, found=repr(strange[0]) if strange else "one that is too large")
+    def refusals(self, columns: Columns) -> list[Refusal]:
+        """Every value because of which `predict` refuses the columns, row by row; none if it takes them."""
+        made = canonical(self.features, columns)
+        values = [made[feature.name] for feature in self.features]
+        refused: dict[int, Array] = {}
+        with np.errstate(all="ignore"):
+            slots = np.zeros((self._slots, len(values[0])))
+            run_program(self._program, self._constants, self._dictionaries, values, slots, self._asked(slots), refused)
+        found: dict[tuple[int, int], Refusal] = {}
+        for at, rows in refused.items():
+            op, _, _, start, _, feature = self._program[at].tolist()
+            finite = "a finite number" if start != 1 else "a finite number or no value"
+            expected = "a category seen in training" if op == Op.KNOWN else finite
+            for row, value in zip(rows.tolist(), values[feature][rows].tolist(), strict=True):
+                found.setdefault((row, feature), Refusal(row, self.features[feature].name, expected, value))
+        return [found[place] for place in sorted(found)]
 
-    def _known(self, slot: int) -> set[Any]:
-        """The categories of the dictionary or of the constants that the codes in `slot` were made with."""
-        op, _, _, start, count, _ = next(row for row in self._program.tolist() if row[2] == slot)
-        return set(self._dictionaries[start]) if op == Op.TEXT else set(self._constants[start : start + count].tolist())
+    def _asked(self, slots: Array) -> Callable[[int, bool], Array]:
+        return lambda model, raw: kernel_numpy.answer(self._models[model], slots, raw=raw)
+
+    def _refusal(self, columns: Columns) -> ContractError:
+        """The error that names the first value that is refused."""
+        first = self.refusals(columns)[0]
+        too_large = isinstance(first.value, float) and math.isfinite(first.value) and "finite" in first.expected
+        found = f"{first.value!r}, which is too large" if too_large else repr(first.value)
+        return ContractError(f"column {first.feature!r}", expected=first.expected, found=found)

@@ -1,11 +1,12 @@
 """The column program of a model file: how feature columns become the slots that an estimator reads.
 
-Every supported transformer works column by column, so a fitted pipeline is a list of instructions on slots, each
-slot one column of float64. A category is first turned into a code (its place among the known ones, then the codes
-of None, NaN and unknown), and a code into a number by a table.
+A fitted pipeline is a list of instructions on slots, each slot one column of float64. What an ensemble asks before it
+answers (the members of a vote, the classifier that is calibrated) is a model of the file that an instruction runs.
+A category is first turned into a code (its place among the known ones, then the codes of None, NaN and unknown), and a
+code into a number by a table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -38,6 +39,44 @@ class Op(IntEnum):
     FLOAT32 = 13  # round to float32
     KNOWN = 14  # refuse where constants[start + code] is 0 (extra: the feature to name)
     COPY = 15
+    MODEL = 16  # targets .. target + extra = what model[start] predicts, or with count 1 its raw scores
+    NEAR_ZERO = 17  # where |source| <= constants[start]: constants[start + 1]
+    TRUNCATE = 18  # towards zero
+    FLOOR = 19
+    PLUS = 20  # source + slot[extra]
+    MINUS = 21
+    TIMES = 22
+    OVER = 23
+    FUNCTION = 24  # Function[extra] of source
+    INTERPOLATE = 25  # on the line through count / 2 points of the constants, xs before ys (extra 1: in float32)
+    ABOVE = 26  # 1 where source > constants[start] (extra 1: or equal), else 0
+
+
+class Function(IntEnum):
+    """What `Op.FUNCTION` applies. `_kernel.c` has the same numbers."""
+
+    EXP = 0
+    EXPM1 = 1
+    LN = 2
+    LOG1P = 3
+    LOG2 = 4
+    LOG10 = 5
+    SQRT = 6
+    SQUARE = 7
+    ABSOLUTE = 8
+    SIGMOID = 9
+    TANH = 10
+    RELU = 11
+    RECIPROCAL = 12
+    NEGATIVE = 13
+
+
+class Engine(IntEnum):
+    """How a model scores. `_kernel.c` has the same numbers."""
+
+    trees = 0
+    linear = 1
+    slots = 2  # the slots of `inputs` are the scores
 
 
 class Link(IntEnum):
@@ -51,10 +90,20 @@ class Link(IntEnum):
     ONE_VS_REST = 5
     CLIPPED = 6
     CLIPPED_ONE_VS_REST = 7
+    EXPIT = 8  # of each score by itself
+    SOFTPLUS = 9
+    SIGNED_SQUARE = 10
+    SINGLE_LOGIT = 11  # `SINGLE_` ones in float32, as XGBoost computes them
+    SINGLE_SOFTMAX = 12
+    SINGLE_LOG = 13
+    SINGLE_EXPIT = 14
+    HINGE = 15
 
 
-BINARY = (Link.LOGIT, Link.HALF_LOGIT, Link.CLIPPED)
+BINARY = (Link.LOGIT, Link.HALF_LOGIT, Link.CLIPPED, Link.SINGLE_LOGIT, Link.HINGE)
 """Links that make two probabilities of one score."""
+OF_VALUES = (Link.IDENTITY, Link.LOG, Link.EXPIT, Link.SOFTPLUS, Link.SIGNED_SQUARE, Link.SINGLE_LOG, Link.SINGLE_EXPIT)
+"""Links of a regressor."""
 
 LEAF, MISSING_LEFT, CATEGORY, FEATURE = 1 << 31, 1 << 30, 1 << 29, (1 << 24) - 1
 """Flags of a node's `feature`. A leaf's `link` is the node's number in scikit-learn, its `value` the value or, in
@@ -63,12 +112,24 @@ vector trees, the bits of the row of `leaf_values`. Another node's left child is
 
 _FEATURE_OPS = (Op.NUMBER, Op.TEXT)
 _CONSTANTS = {Op.SUBTRACT: 1, Op.DIVIDE: 1, Op.MULTIPLY: 1, Op.ADD: 1, Op.CLIP: 2, Op.FILL: 2, Op.MISSING: 1}
-_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN)
+_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1}
+_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE)
+_OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER)
+_WIDE = (Op.ONE_HOT, Op.MODEL)
 _NAMING = (Op.FINITE, Op.KNOWN)
 
 
-def check(name: str, arrays: Mapping[str, Array], slots: int, kinds: tuple[str, ...]) -> None:
-    """ArtifactError unless every instruction stays within its features, slots, dictionaries and constants."""
+def check(
+    name: str,
+    arrays: Mapping[str, Array],
+    slots: int,
+    kinds: tuple[str, ...],
+    widths: Sequence[tuple[int, int]] = (),
+) -> None:
+    """ArtifactError unless every instruction stays within its features, slots, dictionaries, constants and models.
+
+    `widths` are the columns and the outputs of each model that instructions may run.
+    """
 
     def demand(holds: Any, what: str) -> None:
         if not np.all(holds):
@@ -82,11 +143,11 @@ def check(name: str, arrays: Mapping[str, Array], slots: int, kinds: tuple[str, 
     demand((op >= 0) & (op <= max(Op)), "known instructions")
     demand((source >= 0) & (target >= 0) & (start >= 0) & (count >= 0) & (extra >= 0), "no negative numbers")
     demand((start < 2**40) & (count < 2**40) & (extra < 2**40), "small numbers")
-    demand(slots <= len(program) + int(extra[op == Op.ONE_HOT].sum()) and slots < limit * limit, "as few slots")
+    demand(slots <= len(program) + int(extra[np.isin(op, _WIDE)].sum()) and slots < limit * limit, "as few slots")
     loads = np.isin(op, _FEATURE_OPS)
     demand(source[loads] < len(kinds), "sources among the features")
     demand(source[~loads] < slots, "sources among the slots")
-    width = np.where(op == Op.ONE_HOT, extra, 1)
+    width = np.where(np.isin(op, _WIDE), extra, 1)
     demand(target + width <= slots, "targets among the slots")
     demand([kinds[feature] == "number" for feature in source[op == Op.NUMBER]], "numbers of number features")
     demand([kinds[feature] == "text" for feature in source[op == Op.TEXT]], "texts of text features")
@@ -100,6 +161,12 @@ def check(name: str, arrays: Mapping[str, Array], slots: int, kinds: tuple[str, 
     demand(count[coded & (op != Op.CODE)] > 0, "tables that are not empty")
     demand(extra[op == Op.ONE_HOT] <= count[op == Op.ONE_HOT], "one-hot columns as wide as their table")
     demand(extra[np.isin(op, _NAMING)] < len(kinds), "refusals that name a feature")
+    demand(extra[np.isin(op, _OF_TWO)] < slots, "second sources among the slots")
+    demand(extra[op == Op.FUNCTION] <= max(Function), "known functions")
+    pairs = count[op == Op.INTERPOLATE]
+    demand((pairs > 0) & (pairs % 2 == 0), "points of two numbers")
+    for model, raw, wide in program[op == Op.MODEL][:, 3:].tolist():
+        demand(model < len(widths) and raw < 2 and wide == widths[model][raw], "models of the file")
 
 
 def dictionaries(name: str, arrays: Mapping[str, Array]) -> tuple[dict[str, int], ...]:

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one
 from penstock.artifact.program import Op
 
 Array = np.ndarray[Any, Any]
 NOT_CANONICAL, OUT_OF_BOUNDS = -1, -2
 
 
-class Refused(Exception):
+class KernelRefusal(Exception):
     """A refusing instruction, or what a file must not say: the answer of `run`."""
 
     def __init__(self, status: int) -> None:
@@ -20,29 +21,70 @@ class Refused(Exception):
 
 
 def run_program(
-    program: Array, constants: Array, dictionaries: Sequence[dict[str, int]], columns: Sequence[Array], slots: Array
+    program: Array,
+    constants: Array,
+    dictionaries: Sequence[dict[str, int]],
+    columns: Sequence[Array],
+    slots: Array,
+    ask: Callable[[int, bool], Array],
+    refused: dict[int, Array] | None = None,
 ) -> None:
-    """Fill the `slots` (slots, n) from the features' columns; Refused if an instruction refuses a value."""
+    """Fill the `slots` (slots, n) from the features' columns; KernelRefusal if an instruction refuses a value.
+
+    `ask(model, raw)` returns what a model of the file answers to the slots as they are, (n, columns). With `refused`,
+    go on after a refusal, and put there which rows each refusing instruction refuses.
+    """
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
         if op in (Op.NUMBER, Op.TEXT):
             if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
-                raise Refused(NOT_CANONICAL)
+                raise KernelRefusal(NOT_CANONICAL)
             slots[target] = columns[source] if op == Op.NUMBER else codes(dictionaries[start], columns[source])
-        elif op == Op.CODE:
-            slots[target] = places(constants[start : start + count], slots[source])
         elif op in (Op.TABLE, Op.ONE_HOT, Op.KNOWN):
             entries = look_up(constants[start : start + count], slots[source])
             if op == Op.ONE_HOT:
                 slots[target : target + extra] = np.arange(extra)[:, None] == entries
             elif op == Op.TABLE:
                 slots[target] = entries
-            elif np.any(entries == 0):
-                raise Refused(at + 1)
+            else:
+                _refuse(at, entries == 0, refused)
         elif op == Op.FINITE:
-            if np.any(np.isinf(slots[source])) or (start != 1 and np.any(np.isnan(slots[source]))):
-                raise Refused(at + 1)
+            _refuse(at, np.isinf(slots[source]) | (np.isnan(slots[source]) & (start != 1)), refused)
+        elif op == Op.MODEL:
+            slots[target : target + extra] = ask(start, count == 1).T
+        elif op in _OF_TWO:
+            slots[target] = _OF_TWO[op](slots[source], slots[extra])
         else:
-            slots[target] = _ARITHMETIC[op](slots[source], constants[start : start + 2])
+            slots[target] = _of_one(op, slots[source], constants[start:], count, extra)
+
+
+def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
+    if op == Op.FUNCTION:
+        return one_by_one(FUNCTIONS[extra], x)
+    if op == Op.INTERPOLATE:
+        xs, ys = np.split(c[:count], 2)
+        return _interpolated_single(x, xs, ys) if extra else np.asarray(np.interp(x, xs, ys))
+    if op == Op.CODE:
+        return places(c[:count], x)
+    if op == Op.ABOVE:
+        return np.asarray(x >= c[0] if extra else x > c[0])
+    return _ARITHMETIC[op](x, c)
+
+
+def _refuse(at: int, rows: Array, refused: dict[int, Array] | None) -> None:
+    if rows.any():
+        if refused is None:
+            raise KernelRefusal(at + 1)
+        refused[at] = np.flatnonzero(rows)
+
+
+def _interpolated_single(x: Array, xs: Array, ys: Array) -> Array:
+    if len(xs) == 1:
+        return np.full(len(x), ys[0])
+    xs, ys, x = (one.astype(np.float32) for one in (xs, ys, x))
+    x = np.clip(x, xs[0], xs[-1])
+    at = np.searchsorted(xs, x).clip(1, len(xs) - 1)
+    slope = (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
+    return np.where(np.isnan(x), np.nan, slope * (x - xs[at - 1]) + ys[at - 1])
 
 
 def codes(dictionary: dict[str, int], values: Array) -> list[int]:
@@ -57,7 +99,7 @@ def codes(dictionary: dict[str, int], values: Array) -> list[int]:
         elif isinstance(value, float) and math.isnan(value):
             made.append(known + 1)
         else:
-            raise Refused(NOT_CANONICAL)
+            raise KernelRefusal(NOT_CANONICAL)
     return made
 
 
@@ -72,7 +114,7 @@ def places(ordered: Array, values: Array) -> Array:
 def look_up(table: Array, at: Array) -> Array:
     """The table's entry of each code."""
     if not np.all((at >= 0) & (at < len(table))):
-        raise Refused(OUT_OF_BOUNDS)
+        raise KernelRefusal(OUT_OF_BOUNDS)
     return np.asarray(table[at.astype(np.int64)])
 
 
@@ -84,6 +126,12 @@ def _clip(x: Array, c: Array) -> Array:
     return np.where(x < c[0], c[0], np.where(x > c[1], c[1], x))
 
 
+_OF_TWO: dict[int, Callable[[Array, Array], Array]] = {
+    Op.PLUS: np.add,
+    Op.MINUS: np.subtract,
+    Op.TIMES: np.multiply,
+    Op.OVER: np.divide,
+}
 _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.SUBTRACT: lambda x, c: x - c[0],
     Op.DIVIDE: lambda x, c: x / c[0],
@@ -94,4 +142,7 @@ _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.MISSING: lambda x, c: _missing(x, c[0]),
     Op.FLOAT32: lambda x, _: x.astype(np.float32),
     Op.COPY: lambda x, _: x,
+    Op.NEAR_ZERO: lambda x, c: np.where(np.abs(x) <= c[0], c[1], x),
+    Op.TRUNCATE: lambda x, _: np.trunc(x),
+    Op.FLOOR: lambda x, _: np.floor(x),
 }

@@ -4,7 +4,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from penstock.artifact.columns import canonical
 from penstock.artifact.compat import TRUSTED_TYPES
 from penstock.artifact.file import Header
-from penstock.artifact.native import Artifact, Engine
+from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import model_classes
 from penstock.artifact.program import Link
 from penstock.contract.contract import Columns, Feature
@@ -21,7 +21,7 @@ from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 Array = np.ndarray[Any, Any]
 
 
-def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, Array]]:
+def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] = ()) -> tuple[Header, dict[str, Array]]:
     """The header and the one array of a skops model file; UnsupportedEstimator for what it cannot hold safely."""
     name = type(estimator).__name__
     kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
@@ -29,7 +29,7 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
         raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
     if kind == "regressor" and (outputs := _outputs(estimator, features)) != 1:
         raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
-    data = to_bytes(estimator)
+    data = to_bytes(estimator, trusted)
     classes = model_classes(estimator) if kind == "classifier" else ()
     header = Header(
         engine="skops",
@@ -42,12 +42,16 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
         divisor=1.0,
         slots=1,
         metadata={},
+        trusted_types=tuple(sorted(trusted)),
     )
     return header, {"skops": np.frombuffer(data, dtype=np.uint8)}
 
 
-def to_bytes(estimator: Any) -> bytes:
-    """The estimator as a skops file, the same for the same estimator; UnsupportedEstimator for other types."""
+def to_bytes(estimator: Any, trusted: Sequence[str] = ()) -> bytes:
+    """The estimator as a skops file, the same for the same estimator; UnsupportedEstimator for other types.
+
+    `trusted` are types that the model's declaration allows besides those that are always allowed.
+    """
     name = type(estimator).__name__
     try:
         import skops.io
@@ -59,21 +63,22 @@ def to_bytes(estimator: Any) -> bytes:
         data = _same_bytes(skops.io.dumps(estimator))
     except Exception as error:
         raise UnsupportedEstimator(f"estimator {name}", expected="what skops can store", found=str(error)) from error
-    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+    refused = sorted(set(skops.io.get_untrusted_types(data=data)) - {*TRUSTED_TYPES, *trusted})
     if refused:
         raise UnsupportedEstimator(f"estimator {name}", expected="only allow-listed types", found=", ".join(refused))
     return data
 
 
-def from_bytes(data: bytes, name: str) -> Any:
+def from_bytes(data: bytes, name: str, trusted: Sequence[str] = ()) -> Any:
     """The estimator of a skops file; ArtifactError, naming `name`, for other types and for damage."""
     try:
         import skops.io
     except ImportError:
         raise ArtifactError(name, expected="skops", found="no such package", todo="Install penstock[skops].") from None
     try:
-        refused = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
-        estimator = None if refused else skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        allowed = {*TRUSTED_TYPES, *trusted}
+        refused = sorted(set(skops.io.get_untrusted_types(data=data)) - allowed)
+        estimator = None if refused else skops.io.loads(data, trusted=sorted(allowed))
     except Exception as error:
         raise ArtifactError(name, expected="a skops file inside", found=repr(error)) from error
     if refused:
@@ -99,10 +104,10 @@ def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
 class SkopsArtifact(Artifact):
     """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
 
-    def _start(self, _: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
+    def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
         if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
             raise ArtifactError(f"artifact {self.path}", expected="one skops file inside", found=", ".join(arrays))
-        self._model = from_bytes(arrays["skops"].tobytes(), f"artifact {self.path}")
+        self._model = from_bytes(arrays["skops"].tobytes(), f"artifact {self.path}", header.trusted_types)
 
     def predict(self, columns: Columns) -> Array:
         """As `Artifact.predict`."""
@@ -116,10 +121,38 @@ class SkopsArtifact(Artifact):
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             try:
                 return np.asarray(call(self._table(made)), dtype=np.float64).reshape(rows, *width)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 raise ContractError(
                     f"columns of {self.estimator}", expected="what it can predict", found=str(error)
                 ) from error
+
+    def refusals(self, columns: Columns) -> list[Refusal]:
+        """As `Artifact.refusals`: the refused rows are found by halves, the values by what scikit-learn says."""
+        made = canonical(self.features, columns)
+
+        def of_rows(first: int, end: int) -> Iterator[Refusal]:
+            part = {name: values[first:end] for name, values in made.items()}
+            try:
+                self.predict(part)
+            except ContractError as error:
+                if end - first == 1:
+                    yield from self._refused(first, part, error)
+                else:
+                    middle = (first + end) // 2
+                    yield from of_rows(first, middle)
+                    yield from of_rows(middle, end)
+
+        return list(of_rows(0, len(made[self.features[0].name])))
+
+    def _refused(self, row: int, part: dict[str, Array], error: ContractError) -> Iterator[Refusal]:
+        """The values of one refused row: those that are not there, not finite, or named in scikit-learn's words."""
+        said = error.found.partition("\n")[0]
+        values = {name: array.tolist()[0] for name, array in part.items()}
+        unknown = [name for name, value in values.items() if isinstance(value, str) and repr(value) in said]
+        others = [name for name, value in values.items() if value is None or _not_finite(value)]
+        for name in unknown or others or [self.features[0].name]:
+            kind = "a category seen in training" if name in unknown else f"a value that {self.estimator} takes: {said}"
+            yield Refusal(row, name, kind, values[name])
 
     def raw(self, columns: Columns) -> Array:  # noqa: ARG002
         """Not there: scikit-learn predicts."""
@@ -136,6 +169,10 @@ class SkopsArtifact(Artifact):
 
             return pd.DataFrame(columns)
         return np.column_stack([column.astype(object) for column in columns.values()])
+
+
+def _not_finite(value: Any) -> bool:
+    return isinstance(value, float) and not abs(value) <= float(np.finfo(np.float32).max)
 
 
 def _same_bytes(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from penstock.serving.deploying.deploy import Deployed
+    from penstock.serving.deploying.deploy import DeployRecord
 
 
 @click.command(epilog="Example: penstock deploy")
@@ -38,7 +38,7 @@ def deploy(back: bool) -> None:
         click.secho(warning, fg="yellow", err=True)
 
 
-def told(done: "Deployed") -> str:
+def told(done: "DeployRecord") -> str:
     """What serves now, in a line."""
     before, now = done.before, done.now
     if before is None:

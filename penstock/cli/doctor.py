@@ -7,8 +7,9 @@ import click
 @click.option(
     "--roles", "as_roles", is_flag=True, help="Print the SQL that creates the roles of a book, and nothing else."
 )
+@click.option("--estimators", is_flag=True, help="Print which estimators are packed, and how; nothing else.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of lines.")
-def doctor(as_roles: bool, as_json: bool) -> None:
+def doctor(as_roles: bool, estimators: bool, as_json: bool) -> None:
     """Check the machine, the installation and the running parts; say what to do about each finding.
 
     Changes nothing and starts nothing. Ends with status 1 when a check fails.
@@ -24,6 +25,11 @@ def doctor(as_roles: bool, as_json: bool) -> None:
         from penstock.postgres.roles import script
 
         click.echo(script(), nl=False)
+        return
+    if estimators:
+        from penstock.artifact.packing.table import markdown
+
+        click.echo(markdown(), nl=False)
         return
     findings = diagnose(Runtime.load())
     if as_json:

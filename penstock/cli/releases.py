@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from penstock.declare.metrics import MEASURES, judged_by
+from penstock.declare.metrics import MEASURES, judged_by, judged_value
 from penstock.settings import BookName
 
 
@@ -58,5 +58,5 @@ def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
 def _value(metrics: Mapping[str, Any], *, named: bool) -> str:
     """The value of the metric that the release was judged by, with its name where others were judged by another."""
     metric = judged_by(metrics)
-    value = f"{metrics.get(metric) or float('nan'):.4f}"
+    value = f"{judged_value(metrics):.4f}"
     return f"{MEASURES[metric].label} {value}" if named else value

@@ -4,12 +4,18 @@ import getpass
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from penstock import settings as environment
+
+if TYPE_CHECKING:
+    from penstock.cli.served import Comparison
+    from penstock.declare.model import Model
+    from penstock.declare.project import Declarations
+    from penstock.settings import Settings
 
 
 @click.command("train", epilog="Example: penstock train flight_delay --period 2026-10")
@@ -20,6 +26,7 @@ from penstock import settings as environment
 @click.option("--override", is_flag=True, help="Release even what the gate refuses; needs --why, and is recorded.")
 @click.option("--incomplete", is_flag=True, help="Train a period whose outcomes are not all known; needs --why.")
 @click.option("--candidate-only", is_flag=True, help="Train and judge, but release nothing.")
+@click.option("--dry-run", "dry", is_flag=True, help="Check query, types, joins and shapes on 1,000 rows; do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(
@@ -31,6 +38,7 @@ def command(
     override: bool,
     incomplete: bool,
     candidate_only: bool,
+    dry: bool,
     as_json: bool,
 ) -> None:
     """Train MODEL on the periods before one, judge it on that one, and release it through the gate."""
@@ -38,7 +46,6 @@ def command(
         raise click.UsageError(
             f"{'--override' if override else '--incomplete'} needs --why TEXT, which the ledger keeps."
         )
-    from penstock.cli.served import compare
     from penstock.declare.discovery import declared
     from penstock.postgres.urls import open_books
     from penstock.processes import let_waiting_threads_sleep
@@ -48,12 +55,14 @@ def command(
     let_waiting_threads_sleep()
     settings = environment.load()
     found = declared(settings.project)
-    declaration = found.model(model)
-    named = period or month or str(declaration.newest_trainable(settings.now()))
+    declaration = _checked(found, model)
+    named = period or month or _newest(settings, declaration)
+    if dry:
+        _dry_run(settings, declaration, found, named)
+        return
     run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
     run.demand_complete()
-    service = compare(settings, model, declaration.contract.digest())
-    _told(service.sentence)
+    service = _compared(settings, declaration)
     with _step("prepared the tables inside the warehouse"):
         run.prepare(found)
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
@@ -92,6 +101,56 @@ def command(
         click.echo(f"The gate would say: {decision.summary}.")
     else:
         click.echo(service.current(model, entry.version, f" ({entry.action})"))
+
+
+def _checked(found: "Declarations", name: str) -> "Model":
+    """The declared model, once nothing in its declarations is wrong; says what nothing names."""
+    from penstock.declare.connections import unused
+    from penstock.training.dry_run import demand_estimator
+
+    model = found.checked(name)
+    for sentence in unused(found):
+        click.echo(f"Note: {sentence}.", err=True)
+    demand_estimator(model)
+    return model
+
+
+def _compared(settings: "Settings", model: "Model") -> "Comparison":
+    """The release that this code makes beside the running service; says what will happen."""
+    from penstock.cli.served import compare
+
+    compared = compare(settings, model.contract.model, model.contract.digest())
+    _told(compared.sentence)
+    return compared
+
+
+def _newest(settings: "Settings", model: "Model") -> str:
+    """The period to train where none is named; says so where the rows ended before the newest one."""
+    from penstock.extract.newest_rows import newest_period
+
+    found, newest = newest_period(settings, model), model.newest_trainable(settings.now())
+    if found != newest:
+        click.echo(f"Period {found}: the last that has rows; {newest} would be the newest (`--period`).", err=True)
+    return str(found)
+
+
+def _dry_run(settings: "Settings", model: "Model", found: "Declarations", named: str) -> None:
+    """Print what a training would do, and what was seen of its rows."""
+    from penstock.declare.periods import Period
+    from penstock.training.dry_run import dry_run
+
+    name, tables = model.contract.model, found.tables_for(model)
+    period = Period.parse(named, model.every, of=f"period of model {name!r}")
+    for sentence in dry_run(settings, model, tables, period):
+        click.echo(f"  {sentence}")
+    window = period.windows(model.window)
+    looked_up = f", look up in {', '.join(table.name for table in tables)}" if tables else ""
+    click.echo(
+        f"Would train {name} on {window.training_from:%Y-%m-%d} until {window.holdout_from:%Y-%m-%d}, judge it on"
+        f" {period} by {model.gate.metric} (floor {model.gate.floor}){looked_up}, and release it into TEST, then PROD,"
+        " if the gate lets it."
+    )
+    click.echo("Nothing was done: --dry-run.")
 
 
 def _scored(metrics: Mapping[str, Any]) -> str:

@@ -58,8 +58,10 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
     from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
+    from penstock.warehouse.opening import open_warehouse
 
     settings = runtime.settings
+    open_warehouse(settings)  # refuses a URL of no kind before anything starts
     # What starts next would fail of a file that does not import.
     everything = _in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:
@@ -80,11 +82,12 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
     from penstock.importing import import_module
+    from penstock.warehouse.url import shown
 
     project = settings.demand_project()
     with steps.step("Warehouse") as step:
         if not project.seed:
-            step.done = settings.warehouse_url or str(settings.warehouse_file)
+            step.done = shown(settings.warehouse_url) if settings.warehouse_url else str(settings.warehouse_file)
             return
         step.show(f"filled by {project.seed} where it is empty")
         step.done = import_module(project, project.seed).ensure(settings)
@@ -118,19 +121,17 @@ def _service(settings: Settings, steps: Steps) -> None:
 
 def _materialize(runtime: "Runtime", steps: Steps) -> None:
     from penstock.cli import dagster_runs, dagster_system
+    from penstock.extract.newest_rows import newest_period
 
     models = runtime.declared.models
     needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
     jobs = dagster_runs.missing_jobs(runtime.books.prod, needed)
-    api, now = dagster_system.graphql(runtime.settings), runtime.settings.now()
-    newest = {
-        f"{job}_{name}": model.newest_trainable(now).first_day
-        for name, model in models.items()
-        for job in ("everything_for", "train")
-    }
+    api = dagster_system.graphql(runtime.settings)
     for job in jobs:
         with steps.step("Materialization") as step:
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, newest.get(job, dagster_runs.LAST))}"
+            model = models.get(job.removeprefix("everything_for_").removeprefix("train_"))
+            until = newest_period(runtime.settings, model).first_day if model else dagster_runs.LAST
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until)}"
     if not jobs:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"

@@ -1,13 +1,14 @@
 """What training and serving share about one model: request fields, lookups, features, output."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
-from penstock.errors import ContractError
+from penstock.contract.declaring import DeclaredStruct
+from penstock.errors import ContractError, demand_none
 
 Kind = Literal["number", "text", "time"]
 Columns = Mapping[str, np.ndarray[Any, Any]]
@@ -15,46 +16,76 @@ Columns = Mapping[str, np.ndarray[Any, Any]]
 missing; time: datetime64[us] in UTC where the field has a zone, NaT where missing."""
 
 
-class Column(msgspec.Struct, frozen=True):
-    """One wanted column of a replicated table, with its unit for the reader."""
+class Column(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
+    """One wanted column of a replicated table: its `name`, the `kind` of its values, and its `unit` for the reader.
+
+    Example: `Column("wind_speed", "number", "miles per hour")`.
+    """
 
     name: str
     kind: Kind
     unit: str = ""
 
 
-class Lookup(msgspec.Struct, frozen=True):
+class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     """The declared join of a request with one replicated table.
 
-    `key` maps a table column to the request field that it must equal. `as_of` names a time column of the
-    table and the request field that it must not be later than: the newest such row is taken. Together they
-    are unique in the table. `missing` says what no row means: null columns, or a rejected request.
+    - `name`: under which features see its `columns`, as `name.column`. `table`: called as the lookup if not named.
+    - `key`: table column -> the request field that it must equal.
+    - `as_of`: a time column of the table and the request field that it must not be later than: the newest such row is
+      taken. `key` and `as_of` together are unique in the table.
+    - `missing`: what no row means: null columns, or a rejected request.
+    - `max_age`: a row that is older than this at the asking time, by its `as_of` column, counts as missing.
+    - `budget_ms`: the p99 of a lookup, above which a publish is refused.
+
+    Example: `Lookup("product", "products", {"sku": "product"}, (Column("price", "number", "EUR"),))`.
     """
 
     name: str
-    table: str
-    key: dict[str, str]
-    columns: tuple[Column, ...]
+    table: str = ""
+    key: dict[str, str] = {}
+    columns: tuple[Column, ...] = ()
     as_of: tuple[str, str] | None = None
     missing: Literal["null", "reject"] = "null"
     budget_ms: float = 5.0
+    max_age: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        from penstock.contract.faults import lookup_faults
+
+        if not self.table:
+            msgspec.structs.force_setattr(self, "table", self.name)
+        demand_none(lookup_faults(self))
 
     def column_names(self) -> tuple[str, ...]:
         """The names under which features see this lookup's columns, `lookup.column`."""
         return tuple(f"{self.name}.{column.name}" for column in self.columns)
 
 
-class Output(msgspec.Struct, frozen=True):
-    """What the model answers: `classes` for a classifier, in the order of its probabilities."""
+class Output(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
+    """What the model answers: its `name`, `kind` and `unit`.
+
+    `classes`: those of a classifier, in the order of its probabilities.
+
+    Example: `Output("late", "classifier", ("on_time", "late"))`.
+    """
 
     name: str
     kind: Literal["classifier", "regressor"]
     classes: tuple[str, ...] = ()
     unit: str = ""
 
+    def __post_init__(self) -> None:
+        from penstock.contract.faults import output_faults
 
-class Feature(msgspec.Struct, frozen=True):
-    """One input of the estimator, in order."""
+        demand_none(output_faults(self))
+
+
+class Feature(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
+    """One input of the estimator, in order: its `name`, the `kind` of its values, and its `meaning` for the reader.
+
+    Example: `Feature("hour", "number", "local hour of departure")`.
+    """
 
     name: str
     kind: Literal["number", "text"]
@@ -86,11 +117,17 @@ def vector(feature: Feature, values: Any, rows: int, model: str) -> np.ndarray[A
     )
 
 
-class Contract(msgspec.Struct, frozen=True):
-    """One model's contract. `asked_at` is the request field that the service fills with its now if absent.
+class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
+    """One model's contract: what training and serving share.
 
-    `entity` are the request fields that say what is asked about. `unchanged` is the policy by which a
-    stored answer is given again: `exact` compares input, release and looked-up rows; `input` only the input.
+    - `model`: its name. `purpose`: one sentence for people. `output`: what it answers.
+    - `request`: the Struct of what is asked. `entity`: its fields that say what is asked about.
+    - `asked_at`: the request field that the service fills with its now if absent.
+    - `lookups`: the joins of a request with replicated tables.
+    - `compute`: the function from columns to `features`. A feature that is a column need not be returned.
+    - `unchanged`: when a stored answer is answered again: `exact` compares input, release and looked-up rows, `input`
+      only the input.
+    - `journal`: whether an answer waits until it is written (`strict`), or may be lost with its replica (`relaxed`).
     """
 
     model: str
@@ -106,30 +143,9 @@ class Contract(msgspec.Struct, frozen=True):
     journal: Literal["strict", "relaxed"] = "strict"
 
     def __post_init__(self) -> None:
-        if not self.request.__struct_config__.forbid_unknown_fields:
-            raise ContractError(
-                f"request of model {self.model!r}",
-                expected="forbid_unknown_fields=True",
-                found=f"{self.request.__name__} without it",
-                todo="A misspelt field has to be refused rather than ignored.",
-            )
-        fields = {field.name for field in msgspec.structs.fields(self.request)}
-        for lookup in self.lookups:
-            wanted = set(lookup.key.values()) | ({lookup.as_of[1]} if lookup.as_of else set())
-            for name in sorted(wanted - fields):
-                raise ContractError(
-                    f"lookup {lookup.name!r} of model {self.model!r}",
-                    expected=f"a field of {self.request.__name__}",
-                    found=repr(name),
-                    todo=f"Use one of {', '.join(sorted(fields))}.",
-                )
-        for name in sorted(({self.asked_at} | set(self.entity)) - fields):
-            raise ContractError(
-                f"contract of model {self.model!r}",
-                expected=f"a field of {self.request.__name__}",
-                found=repr(name),
-                todo=f"Add it to the request, or use one of {', '.join(sorted(fields))}.",
-            )
+        from penstock.contract.faults import contract_faults
+
+        demand_none(contract_faults(self))
 
     def request_kinds(self) -> dict[str, Kind]:
         """Request field name to column kind, in field order."""
@@ -146,9 +162,14 @@ class Contract(msgspec.Struct, frozen=True):
     def vectors(self, columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
         """The feature vectors of n rows, in declared order: float64 for numbers, objects for texts, shape (n,) each.
 
+        A feature that `compute` does not return, and that is a column, is that column.
         ContractError if `compute` returns other names, or a value that is no column of that kind for a feature.
         """
         made = self.compute(columns)
+        if len(made) < len(self.features):
+            names = [feature.name for feature in self.features]
+            taken = {name: made[name] if name in made else columns[name] for name in names if name in {*made, *columns}}
+            made = taken | made
         if list(made) != [feature.name for feature in self.features]:
             raise ContractError(
                 f"features of model {self.model!r}",
@@ -164,20 +185,16 @@ class Contract(msgspec.Struct, frozen=True):
         return made
 
     def digest(self) -> str:
-        """SHA-256 of all that training and serving must agree on; comments and docstrings do not count."""
-        import hashlib
+        """SHA-256 of all that training and serving must agree on, see `penstock.contract.digest`."""
+        from penstock.contract.digest import digest
 
-        declared = {
-            "model": self.model,
-            "request": msgspec.json.schema(self.request),
-            "entity": self.entity,
-            "lookups": self.lookups,
-            "features": [(feature.name, feature.kind) for feature in self.features],
-            "output": self.output,
-            "asked_at": self.asked_at,
-            "code": _code_of(self.compute),
-        }
-        return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
+        return digest(self)
+
+    def is_of(self, digest: str) -> bool:
+        """Whether a recorded digest is that of this contract, as it is computed now or was computed formerly."""
+        from penstock.contract.digest import former_digest
+
+        return digest == self.digest() or digest == former_digest(self)
 
 
 def kind_of(annotation: Any) -> Kind:
@@ -212,19 +229,3 @@ def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
     while isinstance(info, msgspec.inspect.Metadata):
         info = info.type
     return info
-
-
-@cache
-def _code_of(function: Callable[..., Any]) -> str:
-    """The source of the function's module without comments and docstrings."""
-    import ast
-    import inspect
-
-    module = inspect.getmodule(function)
-    tree = ast.parse(inspect.getsource(module if module is not None else function))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

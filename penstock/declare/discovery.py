@@ -1,14 +1,14 @@
 """Finds all that a project declares, by convention and without Dagster."""
 
+from dataclasses import replace
 from functools import cache
 
 from penstock.contract.registry import read_contracts
-from penstock.declare.model import Model
-from penstock.declare.preparation import Preparation
+from penstock.declare.collection import Collection, noted
 from penstock.declare.project import Declarations
-from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
 from penstock.importing import import_package
-from penstock.project import DECLARATIONS, DEFINITIONS, Project, find
+from penstock.project import CONTRACTS, DECLARATIONS, DEFINITIONS, Project, find
 
 
 def declared(project: Project | None = None) -> Declarations:
@@ -21,16 +21,25 @@ def declared(project: Project | None = None) -> Declarations:
 
 @cache
 def _declared(project: Project) -> Declarations:
-    sources: dict[str, str] = {}
-    preparations: dict[str, Preparation] = {}
-    tables: dict[str, ReplicatedTable] = {}
-    models: dict[str, Model] = {}
-    modules = import_package(project, DECLARATIONS, leave_out=DEFINITIONS)
+    modules, contracts = import_package(project, DECLARATIONS, leave_out=DEFINITIONS), read_contracts(project)
+    found = Collection()
     for module in modules.found:
-        sources |= getattr(module, "SOURCES", {})
-        preparations |= {p.name: p for p in getattr(module, "PREPARATIONS", ())}
-        tables |= {t.name: t for t in getattr(module, "TABLES", ())}
-        model = getattr(module, "MODEL", None)
-        if isinstance(model, Model):
-            models[model.contract.model] = model
-    return Declarations(sources, preparations, tables, models, modules.broken + read_contracts(project).broken)
+        found.take(module)
+    lookups = [lookup for contract in contracts.by_model.values() for lookup in contract.lookups]
+    for name, table in found.tables.items():
+        own = [lookup for lookup in lookups if lookup.table == name and lookup not in table.lookups]
+        with noted(found.faults):
+            found.tables[name] = replace(table, lookups=(*table.lookups, *own))
+    for model in found.models.values():
+        served = contracts.by_model.get(model.contract.model)
+        if served is not model.contract and not contracts.broken:
+            found.faults.append(
+                PenstockError(
+                    f"contract of model {model.contract.model!r}",
+                    expected=f"CONTRACT of a file in {CONTRACTS}/, which the service reads",
+                    found="another contract of this name" if served else "none of this name there",
+                    todo=f"Write `CONTRACT = Contract(...)` in {CONTRACTS}/, and import it.",
+                )
+            )
+    broken = modules.broken + contracts.broken
+    return Declarations(found.sources, found.preparations, found.tables, found.models, broken, tuple(found.faults))

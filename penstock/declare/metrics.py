@@ -47,3 +47,9 @@ def judged_by(metrics: Mapping[str, Any]) -> MetricName:
     """The gate's first metric, by which the candidate of a ledger entry was judged."""
     found = metrics.get("judged_by", "roc_auc")
     return next((name for name in MEASURES if name == found), "roc_auc")
+
+
+def judged_value(metrics: Mapping[str, Any]) -> float:
+    """The value of that metric; NaN where it could not be known."""
+    value = metrics.get(judged_by(metrics))
+    return float("nan") if value is None else float(value)

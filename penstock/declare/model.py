@@ -8,20 +8,23 @@ from typing import Any, Literal
 import pandera.pandas as pa
 
 from penstock.contract.contract import Contract
-from penstock.declare.cron import default_cron, demand_cron
-from penstock.declare.metrics import MetricName, Task, measures_for, task_of
+from penstock.contract.declaring import DeclarationType
+from penstock.declare.cron import default_cron
+from penstock.declare.derived_shape import training_shape
+from penstock.declare.faults import gate_rule_faults, model_faults
+from penstock.declare.metrics import MetricName, Task, task_of
 from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
-from penstock.errors import PenstockError
+from penstock.errors import demand_none
 
 FIRST: dict[Cadence, Period] = {name: Period.containing(datetime(2025, 7, 1, tzinfo=UTC), name) for name in SPELLINGS}
 """The first period of a model that declares none."""
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(metaclass=DeclarationType):
     """The bound of one metric on the candidate's held-out rows.
 
-    - The metric must reach `floor`; a metric of which less is better (see `metrics.MEASURES`) must not exceed it.
+    - The `metric` must reach `floor`; a metric of which less is better (see `metrics.MEASURES`) must not exceed it.
     - It must not be worse than that of the current release by more than `margin`.
     """
 
@@ -31,7 +34,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class GateRule:
+class GateRule(metaclass=DeclarationType):
     """The conditions under which a candidate becomes a release, on the candidate's held-out rows.
 
     - `metric` must reach `floor`, and must not be worse than that of the current release by more than `margin`.
@@ -48,6 +51,9 @@ class GateRule:
     slice_floor: float | None = None
     also: tuple[Bound, ...] = ()
 
+    def __post_init__(self) -> None:
+        demand_none(gate_rule_faults(self))
+
     @property
     def bounds(self) -> tuple[Bound, ...]:
         """All metrics with their bounds, the first one first."""
@@ -55,16 +61,17 @@ class GateRule:
 
 
 @dataclass(frozen=True)
-class Model:
-    """One model.
+class Model(metaclass=DeclarationType):
+    """One model: the rows that its `contract` is trained on, the estimator, and the `gate` of its releases.
 
+    - `owner`, `description`: for people, shown in Dagster.
     - `query`: SQL for the request fields, `asked_at` and the `outcome` of rows that were asked between the bound values
       `:from` and `:until` (UTC). The lookups of the contract are joined to it. `reads`: the raw tables that it reads.
-    - `outcome`: the column of what really happened. That of a classifier is the class of the same text (`1`, `true`,
-      `late`), or the index of a class.
+    - `outcome`: the column of what really happened, called as the contract's output where it is not named. That of a
+      classifier is the class of the same text (`1`, `true`, `late`), or the index of a class.
     - `null_outcome`: rows without an outcome are refused, or left out and counted.
     - `sample_weight`: the column of `query` by which rows count in fitting. Metrics count each row once.
-    - `shape`: what the extracted rows must look like.
+    - `shape`: what the extracted rows must look like. Without it: the request's types and bounds, the lookups' kinds.
     - `estimator`: returns a new, unfitted estimator.
     - `every`: how often a candidate is trained: for each day, ISO week or month, in UTC. That is its period.
     - `window`: how many periods are trained on. The period after them, by which a candidate is named, is held out.
@@ -80,13 +87,15 @@ class Model:
       period becomes trainable; for months, a day later.
     - `requests_query`: SQL for requests that a backend would send next.
     - `ray_options`: the resources of the training task where it runs on Ray, such as `{"num_cpus": 8}`.
+    - `trusted_types`: types, by dotted name, that an estimator which is not packed may bring into its skops file. Every
+      replica that loads the artifact runs their code.
     """
 
     contract: Contract
     query: str
-    outcome: str
-    shape: pa.DataFrameSchema
     estimator: Callable[[], Any]
+    outcome: str = ""
+    shape: pa.DataFrameSchema | None = None
     gate: GateRule = field(default_factory=GateRule)
     every: Cadence = "month"
     window: int = 6
@@ -103,40 +112,22 @@ class Model:
     description: str = ""
     reads: Sequence[str] = ()
     ray_options: Mapping[str, Any] = field(default_factory=dict)
+    trusted_types: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        fitting = measures_for(self.task)
-        for bound in self.gate.bounds:
-            if bound.metric not in fitting:
-                raise PenstockError(
-                    f"gate of model {self.contract.model!r}",
-                    expected=f"metrics for {self.task}: {', '.join(fitting)}",
-                    found=repr(bound.metric),
-                )
-        if self.most_training_rows is not None and self.most_training_rows < 1:
-            raise PenstockError(
-                f"most_training_rows of model {self.contract.model!r}",
-                expected="at least 1",
-                found=str(self.most_training_rows),
-            )
-        self._demand_cadence()
+        if not self.outcome:
+            object.__setattr__(self, "outcome", self.contract.output.name)
+        demand_none(model_faults(self))
 
-    def _demand_cadence(self) -> None:
-        name = self.contract.model
-        if self.every not in SPELLINGS:
-            raise PenstockError(f"every of model {name!r}", expected=" or ".join(SPELLINGS), found=repr(self.every))
-        if self.window < 1:
-            raise PenstockError(f"window of model {name!r}", expected="at least 1 period", found=str(self.window))
-        if not isinstance(self.outcome_after, timedelta) or self.outcome_after < NO_DELAY:
-            raise PenstockError(
-                f"outcome_after of model {name!r}",
-                expected="a timedelta of zero or more",
-                found=repr(self.outcome_after),
-            )
-        if self.first_period:
-            Period.parse(self.first_period, self.every, of=f"first_period of model {name!r}")
-        if self.cron:
-            demand_cron(self.cron, f"cron of model {name!r}")
+    @property
+    def rows_shape(self) -> pa.DataFrameSchema:
+        """The shape of its extracted rows: as declared, or made of the contract."""
+        if self.shape is not None:
+            return self.shape
+        own = {self.outcome: self.null_outcome == "leave_out"} | (
+            {self.sample_weight: False} if self.sample_weight else {}
+        )
+        return training_shape(self.contract, own)
 
     @property
     def task(self) -> Task:

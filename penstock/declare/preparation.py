@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from penstock.contract.declaring import DeclarationType
+from penstock.declare.faults import preparation_faults
+from penstock.errors import demand_none
+
 
 @dataclass(frozen=True)
-class Preparation:
-    """A table `prepared.<name>`, which the SQL of `script` creates from the raw tables that it `reads`."""
+class Preparation(metaclass=DeclarationType):
+    """A table `prepared.<name>` (its `name`), which the SQL of `script` creates from the raw tables that it `reads`.
+
+    It runs before what waits for `prepared/<name>`. `owner`, `description`: for people, shown in Dagster.
+    """
 
     name: str
     script: str
     reads: Sequence[str]
     description: str = ""
     owner: str = ""
+
+    def __post_init__(self) -> None:
+        demand_none(preparation_faults(self))

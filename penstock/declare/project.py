@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from penstock.declare.connections import connection_faults
 from penstock.declare.model import Model
 from penstock.declare.preparation import Preparation
 from penstock.declare.table import ReplicatedTable
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, demand_none
 from penstock.importing import BrokenFile, BrokenFiles
 
 
@@ -15,7 +16,8 @@ from penstock.importing import BrokenFile, BrokenFiles
 class Declarations:
     """Raw tables with their descriptions, preparations, replicated tables and models, by name.
 
-    `broken` are files that do not import, contracts among them, and so may declare more.
+    - `broken`: files that do not import, contracts among them, and so may declare more.
+    - `faults`: what the files that import declare twice, or as something else than it is.
     """
 
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -23,12 +25,21 @@ class Declarations:
     tables: Mapping[str, ReplicatedTable] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     broken: tuple[BrokenFile, ...] = ()
+    faults: tuple[PenstockError, ...] = ()
 
     def whole(self) -> Self:
         """The same; BrokenFiles where a file does not import, for whoever needs everything."""
         if self.broken:
             raise BrokenFiles(self.broken)
+        demand_none([*self.faults, *(fault for name in self.models for fault in connection_faults(self, name))])
         return self
+
+    def checked(self, name: str) -> Model:
+        """The model of that name, where what it names is declared and fits; every fault at once."""
+        demand_none(self.faults)
+        found = self.model(name)
+        demand_none(connection_faults(self, name))
+        return found
 
     def model(self, name: str) -> Model:
         """The model of that name; PenstockError naming those that exist, BrokenFiles where one may declare it."""

@@ -19,6 +19,7 @@ REAL_32 = pd.ArrowDtype(pyarrow.float32())
 DATE = pd.ArrowDtype(pyarrow.date32())
 FLAG = pd.ArrowDtype(pyarrow.bool_())
 WALL_CLOCK = pd.ArrowDtype(pyarrow.timestamp("us"))
+MOST_FAULTS = 12
 INSTANT = pd.ArrowDtype(pyarrow.timestamp("us", tz="UTC"))
 
 
@@ -27,14 +28,23 @@ class ShapeError(PenstockError):
 
     def __init__(self, name: str, failures: "pd.DataFrame") -> None:
         self.failures = failures
-        first = failures.iloc[0]
-        where = f"column {first['column']!r}" if first["column"] is not None else str(first["failure_case"])
+        groups = [group for _, group in failures.groupby(["column", "check"], sort=False, dropna=False)]
         super().__init__(
             f"shape of {name}",
-            expected=f"{first['check']} in {where}",
-            found=f"{len(failures)} failing values, first {first['failure_case']!r} in row {first['index']}",
-            todo="Correct the warehouse table or the extract, or change the schema; nothing downstream was touched.",
+            expected="; ".join(_fault(group) for group in groups[:MOST_FAULTS]),
+            todo=(f"And {len(groups) - MOST_FAULTS} more. " if len(groups) > MOST_FAULTS else "")
+            + "Correct the warehouse table or the extract, or change the schema; nothing downstream was touched.",
         )
+
+
+def _fault(group: "pd.DataFrame") -> str:
+    """What was expected of one column, and what was found."""
+    first = group.iloc[0]
+    where = f"column {first['column']!r}" if first["column"] is not None else str(first["failure_case"])
+    if first["index"] is None:
+        return f"{first['check']} in {where}, found {first['failure_case']}"
+    more = f"{len(group)} failing values, first {first['failure_case']!r} in row {first['index']}"
+    return f"{first['check']} in {where}, found {more}"
 
 
 def shape_check(shape: pa.DataFrameSchema, name: str) -> Callable[[pyarrow.RecordBatch], None]:
@@ -59,7 +69,7 @@ def described(shape: pa.DataFrameSchema) -> list[dict[str, Any]]:
     return [
         {
             "column": name,
-            "type": str(column.dtype),
+            "type": str(column.dtype or next((check.error for check in column.checks), "")),
             "nullable": bool(column.nullable),
             "checks": ", ".join(str(check.error or check.name) for check in column.checks),
         }

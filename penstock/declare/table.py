@@ -1,21 +1,28 @@
 """The declaration of one replicated table: its extract, its shape, and its lookups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pandera.pandas as pa
 
 from penstock.contract.contract import Lookup
-from penstock.declare.cron import demand_cron
+from penstock.contract.declaring import DeclarationType
+from penstock.declare.derived_shape import table_shape
+from penstock.declare.faults import table_faults
+from penstock.errors import demand_none
 
 
 @dataclass(frozen=True)
-class ReplicatedTable:
+class ReplicatedTable(metaclass=DeclarationType):
     """One table that is extracted from the warehouse and published into the books.
 
+    - `name`: of the table in the books. `owner`, `description`: for people, shown in Dagster.
+    - `indexes`: columns of further indexes, beside those that lookups need.
     - `query`: SQL that runs in the warehouse. `key`: the columns that are unique and order the rows.
-    - `shape`: what the extracted rows must look like.
+    - `shape`: what the extracted rows must look like. Without it: a key without nulls, the kinds of the columns that
+      lookups want, and `bounds`: column -> least and greatest value.
+    - `lookups`: those that read it; without any, those of all contracts of the project.
     - `after`: the tables on which `query` depends, as `warehouse/<name>` or `prepared/<name>`.
     - `minimum_rows`, `largest_drop`: fewer rows, or a drop by a larger share of the current snapshot's rows, stop the
       publish.
@@ -35,11 +42,12 @@ class ReplicatedTable:
     name: str
     query: str
     key: tuple[str, ...]
-    shape: pa.DataFrameSchema
+    shape: pa.DataFrameSchema | None = None
     description: str = ""
     owner: str = ""
     indexes: Sequence[tuple[str, ...]] = ()
     lookups: Sequence[Lookup] = ()
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     minimum_rows: int = 1
     largest_drop: float = 0.5
     cron: str = "0 * * * *"
@@ -52,4 +60,9 @@ class ReplicatedTable:
     group: str = ""
 
     def __post_init__(self) -> None:
-        demand_cron(self.cron, f"cron of table {self.name!r}")
+        demand_none(table_faults(self))
+
+    @property
+    def rows_shape(self) -> pa.DataFrameSchema:
+        """The shape of its extracted rows: as declared, or made of its key, its lookups and its bounds."""
+        return self.shape if self.shape is not None else table_shape(self.key, self.lookups, self.bounds)

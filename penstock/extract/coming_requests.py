@@ -1,23 +1,57 @@
 """Requests that a backend would send next, read from the warehouse."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.extract.newest_rows import PAST
 from penstock.settings import Settings
+from penstock.warehouse.interface import quoted
 from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.query_text import subquery
 
 
 def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:
     """Up to `count` different requests, soonest first, as JSON-ready mappings that the contract accepts.
 
-    A field without a value in the warehouse is left out where the contract has it optional.
+    - A field without a value in the warehouse is left out where the contract has it optional.
+    - A row that the contract refuses is left out; PenstockError with the reason where it refuses all.
     """
-    bound = {"now": settings.now(), "count": count}
-    with open_warehouse(settings).batches(model.requests_query, bound) as batches:
+    now = settings.now()
+    bound = {"now": now, "count": count, "from": PAST, "until": now}
+    with open_warehouse(settings).batches(requests_query(model), bound) as batches:
         rows = [row for batch in batches for row in batch.to_pylist()]
-    known = [{name: value for name, value in row.items() if value is not None} for row in rows]
-    for row in known:
-        msgspec.convert(row, model.contract.request)
-    return [msgspec.to_builtins(row) for row in known]
+    accepted, refused = [], ""
+    for row in rows:
+        known = {name: _plain(value) for name, value in row.items() if value is not None}
+        try:
+            msgspec.convert(known, model.contract.request)
+        except msgspec.ValidationError as error:
+            refused = refused or str(error)
+            continue
+        accepted.append(msgspec.to_builtins(known))
+    if rows and not accepted:
+        raise PenstockError(
+            f"requests of model {model.contract.model!r}",
+            expected="rows that its contract accepts",
+            found=f"{len(rows)} that it refuses: {refused}",
+            todo="Correct requests_query (without one, query), or the request's types and bounds.",
+        )
+    return accepted
+
+
+def requests_query(model: Model) -> str:
+    """The declared query of coming requests; without one, the newest rows of the training query, without outcomes."""
+    if model.requests_query:
+        return model.requests_query
+    asked = quoted(model.contract.asked_at)
+    fields = ", ".join(quoted(name) for name in model.contract.request_kinds() if name != model.contract.asked_at)
+    source = f"SELECT {fields} FROM (\n{subquery(model.query)}) AS asked"
+    return f"{source} WHERE {asked} <= :now ORDER BY {asked} DESC LIMIT :count"
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value

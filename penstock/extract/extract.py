@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from threading import Event
 
 from penstock.declare.model import Model
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, demand_none
 from penstock.extract.changed_rows import changed_rows
 from penstock.extract.incremental import (
     WATERMARK,
@@ -20,7 +21,9 @@ from penstock.extract.incremental import (
 from penstock.extract.training_join import training_query
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
+from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.query_text import subquery
 
 
 def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:
@@ -35,7 +38,7 @@ def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:
     recipe = recipe_of(table, warehouse)
     if last is not None and unchanged(table, recipe, last, now):
         return store.skip(last, now)
-    check = shape_check(table.shape, table.name)
+    check = shape_check(table.rows_shape, table.name)
     last = extendable(table, recipe, last, now)
     since = greatest_watermark(last, table.watermark) if last else None
     if last is not None and since is not None:
@@ -58,18 +61,43 @@ def extract_training_rows(
     name: str,
     since: datetime,
     until: datetime,
+    ended: Event | None = None,
 ) -> Snapshot:
-    """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time."""
-    warehouse, contract = open_warehouse(settings), model.contract
+    """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time.
+
+    The query ends once another thread sets `ended`.
+    """
+    warehouse, contract = open_warehouse(settings, ended), model.contract
     key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))  # an entity may be asked about many times
     window = {"from": since, "until": until}
+    demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table)])
     queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
     query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
     store = SnapshotStore(settings.snapshots)
-    with warehouse.batches(query, window, key=key) as batches:
+    with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
-        check = shape_check(model.shape, name)
+        check = shape_check(model.rows_shape, name)
         return store.write(name, batches, Recipe(query, key), as_of=settings.now(), check=check)
+
+
+def column_faults(warehouse: Warehouse, table: ReplicatedTable) -> list[PenstockError]:
+    """What the declarations need of a replicated table and its query does not select."""
+    with warehouse.batches(f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT 0") as batches:
+        there = batches.schema.names
+    needed = {f"key of table {table.name!r}": table.key}
+    for lookup in table.lookups:
+        columns = (*lookup.key, *(one.name for one in lookup.columns), *(lookup.as_of or ())[:1])
+        needed[f"lookup {lookup.name!r} in table {table.name!r}"] = columns
+    return [
+        PenstockError(
+            thing,
+            expected=f"columns of its query, {', '.join(there)}",
+            found=", ".join(map(repr, lacking)),
+            todo="Select them in the table's query, or correct the declaration.",
+        )
+        for thing, columns in needed.items()
+        if (lacking := [name for name in columns if name not in there])
+    ]
 
 
 def demand_columns(model: Model, found: Sequence[str]) -> None:

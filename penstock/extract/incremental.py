@@ -23,7 +23,7 @@ def recipe_of(table: ReplicatedTable, warehouse: Warehouse) -> Recipe:
 
     It is asked before the extract, so that what changes in between is another version at the next extract.
     """
-    recipe = Recipe(table.query, table.key, shape_text(table.shape))
+    recipe = Recipe(table.query, table.key, shape_text(table.rows_shape))
     if not table.version_query:
         return recipe
     with warehouse.batches(table.version_query) as batches:

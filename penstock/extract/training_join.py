@@ -1,22 +1,26 @@
 """The warehouse join for training: each row has the lookup values that were known at its asking time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from penstock.contract.contract import Contract, Lookup
 from penstock.errors import ContractError
+from penstock.extract.lookup_join import ASKED, AsOfJoin, EqualJoin, WindowJoin
 from penstock.warehouse.interface import quoted
 from penstock.warehouse.query_text import subquery
+
+HAS_AS_OF = frozenset({"duckdb"})
+"""The dialects with an ASOF JOIN."""
 
 
 def training_query(contract: Contract, base: str, tables: Mapping[str, str], dialect: str) -> str:
     """The rows of `base` with every lookup's columns, named `lookup.column`.
 
     - `tables`: replicated table -> the query that extracts it.
-    - An `as_of` lookup is an ASOF join in DuckDB, and a lateral join elsewhere. Both join the newest row that is not
-      later than the asking time.
+    - An `as_of` lookup joins the newest row that is not later than the asking time, nor older than its `max_age`, in
+      the form that suits the dialect (see `lookup_join`). The result is the same in every form.
     - A row for which a lookup with `missing="reject"` finds nothing is left out, because the service would refuse it.
     """
-    columns, joins, demanded = ["asked.*"], [], []
+    columns, before, joins, demanded = [f"{ASKED}.*"], [f"{ASKED} AS (\n{subquery(base)})"], [], []
     for lookup in contract.lookups:
         if lookup.table not in tables:
             raise ContractError(
@@ -24,33 +28,21 @@ def training_query(contract: Contract, base: str, tables: Mapping[str, str], dia
                 expected=f"a replicated table, one of {', '.join(tables)}",
                 found=repr(lookup.table),
             )
-        alias = quoted(f"lookup_{lookup.name}")
-        query = subquery(tables[lookup.table])
-        joins.append(_join(lookup, alias, query, dialect))
+        join = _join(lookup, subquery(tables[lookup.table]), dialect)
+        before += join.common_tables()
+        joins += join.joins()
         columns += [
-            f"{alias}.{quoted(column.name)} AS {quoted(name)}"
+            f"{join.column(column.name)} AS {quoted(name)}"
             for column, name in zip(lookup.columns, lookup.column_names(), strict=True)
         ]
         if lookup.missing == "reject":
-            demanded.append(f"{alias}.{quoted(next(iter(lookup.key)))} IS NOT NULL")
+            demanded.append(f"{join.column(next(iter(lookup.key)))} IS NOT NULL")
     where = f"\nWHERE {' AND '.join(demanded)}" if demanded else ""
-    listed = ",\n    ".join(columns)
-    return f"SELECT {listed}\nFROM (\n{subquery(base)}) AS asked\n" + "\n".join(joins) + where
+    named, listed = ",\n".join(before), ",\n    ".join(columns)
+    return f"WITH {named}\nSELECT {listed}\nFROM {ASKED}\n" + "\n".join(joins) + where
 
 
-def _join(lookup: Lookup, alias: str, query: str, dialect: str) -> str:
+def _join(lookup: Lookup, query: str, dialect: str) -> EqualJoin:
     if lookup.as_of is None:
-        return f"LEFT JOIN (\n{query}) AS {alias}\n    ON {' AND '.join(_equal(lookup, alias))}"
-    known_at, asked_at = lookup.as_of
-    if dialect == "duckdb":
-        conditions = [*_equal(lookup, alias), f"asked.{quoted(asked_at)} >= {alias}.{quoted(known_at)}"]
-        return f"ASOF LEFT JOIN (\n{query}) AS {alias}\n    ON {' AND '.join(conditions)}"
-    conditions = [*_equal(lookup, "known"), f"known.{quoted(known_at)} <= asked.{quoted(asked_at)}"]
-    return (
-        f"LEFT JOIN LATERAL (\nSELECT * FROM (\n{query}) AS known WHERE {' AND '.join(conditions)}\n"
-        f"ORDER BY known.{quoted(known_at)} DESC LIMIT 1\n) AS {alias} ON true"
-    )
-
-
-def _equal(lookup: Lookup, alias: str) -> Sequence[str]:
-    return [f"{alias}.{quoted(column)} = asked.{quoted(field)}" for column, field in lookup.key.items()]
+        return EqualJoin(lookup, query)
+    return AsOfJoin(lookup, query) if dialect in HAS_AS_OF else WindowJoin(lookup, query)

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from penstock.declare.metrics import judged_by
+from penstock.declare.metrics import judged_by, judged_value
 from penstock.errors import PenstockError
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
@@ -141,7 +141,7 @@ def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResu
             "who": entry.who,
             "why": entry.why,
             "decision": f"{'OVERRIDDEN: ' if overridden else ''}{summary_of(entry.gate)}",
-            judged: float(entry.metrics.get(judged) or float("nan")),
+            judged: judged_value(entry.metrics),
             "gate": dg.MetadataValue.json(dict(entry.gate)),
             "ledger": as_table(LEDGER, map(attrgetter(*LEDGER), listed)),
         },

@@ -41,7 +41,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
                 yield dg.AssetCheckResult(passed=False, check_name="shape", asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
         yield dg.MaterializeResult(
-            metadata=snapshot_evidence(taken, table.shape),
+            metadata=snapshot_evidence(taken, table.rows_shape),
             data_version=dg.DataVersion(taken.id),
             check_results=[dg.AssetCheckResult(passed=True, check_name="shape", metadata={"rows": taken.rows})],
         )

@@ -57,7 +57,7 @@ class TrainingAssets:
             since, until = run.window(step)
             yield dg.MaterializeResult(
                 metadata={
-                    **snapshot_evidence(extracted, self.model.shape),
+                    **snapshot_evidence(extracted, self.model.rows_shape),
                     "window": f"{since:%Y-%m-%d} up to {until:%Y-%m-%d}",
                 },
                 data_version=dg.DataVersion(extracted.id),
@@ -96,7 +96,6 @@ class TrainingAssets:
         def trained(
             context: dg.AssetExecutionContext, environment: Environment
         ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-            from penstock.training.candidate import PARITY
 
             run, (test, _) = self.run(context, environment), environment.books
             with faults():
@@ -128,7 +127,7 @@ class TrainingAssets:
                     dg.AssetCheckResult(
                         passed=True,
                         check_name="parity",
-                        metadata={"largest_difference": made.parity, "allowed": PARITY},
+                        metadata={"largest_difference": made.parity, "allowed": made.card.parity_allowed},
                     )
                 ],
             )

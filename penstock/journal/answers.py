@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from penstock.artifact.threshold import Threshold, chosen_classes
+
 Predicted = np.ndarray[Any, np.dtype[np.float64]]
 
 RANDOM_BYTES = 2048
@@ -49,11 +51,12 @@ class OutcomeEncoder:
     """Encodes what `Artifact.predict` returns as JSON outcomes. `classes` are a classifier's, empty for a regressor.
 
     - An outcome holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`.
-    - The first of equally probable classes wins.
+    - The most probable class is the prediction, the first of equally probable ones; or what `threshold` decides.
     - NaN becomes null.
     """
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    def __init__(self, classes: Sequence[str], threshold: Threshold | None = None) -> None:
+        self._threshold = threshold
         names = [_encode(name) for name in classes]
         self._heads = [b'{"prediction":%b,"missing":' % name for name in names]
         self._labels = [b"%b%b:" % (b"," if at else b',"probabilities":{', name) for at, name in enumerate(names)]
@@ -66,7 +69,7 @@ class OutcomeEncoder:
         numbers = _encode(predicted.ravel().tolist())[1:-1].split(b",")
         if not self._heads:
             return _joined(b'{"prediction":', numbers, b',"missing":', lost, b"}")
-        heads = [self._heads[best] for best in predicted.argmax(axis=1).tolist()]
+        heads = [self._heads[best] for best in chosen_classes(predicted, self._threshold)]
         step = len(self._labels)
         labelled = [part for at, label in enumerate(self._labels) for part in (label, numbers[at::step])]
         return _joined(heads, lost, *labelled, b"}}")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from penstock.artifact.native import Artifact
+from penstock.artifact.threshold import Threshold, chosen_classes
 from penstock.contract.contract import Contract
 
 
@@ -23,11 +24,13 @@ def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
     return contract.output.classes or tuple(str(name) for name in artifact.classes)
 
 
-def outcomes(classes: Sequence[str], predicted: np.ndarray[Any, Any]) -> list[Outcome]:
-    """The outcomes of n rows as `Artifact.predict` returns them; the first of equally probable classes wins."""
+def outcomes(
+    classes: Sequence[str], predicted: np.ndarray[Any, Any], threshold: Threshold | None = None
+) -> list[Outcome]:
+    """The outcomes of n rows as `Artifact.predict` returns them."""
     if not classes:
         return [Outcome(value, None) for value in predicted.tolist()]
-    best = predicted.argmax(axis=1).tolist()
+    best = chosen_classes(predicted, threshold)
     return [
         Outcome(classes[top], dict(zip(classes, row, strict=True)))
         for top, row in zip(best, predicted.tolist(), strict=True)

@@ -101,7 +101,7 @@ class Replay:
             requests = [msgspec.json.decode(one.request, type=contract.request) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(class_names(contract, model), model.predict(vectors))
+            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold)
         except _ReplayStop as stopped:
             for one in batch:
                 yield Verdict(one.id, one.model, one.release, stopped.stage, stopped.expected, stopped.found)
@@ -124,7 +124,7 @@ class Replay:
         if contract is None:
             raise _ReplayStop("contract", f"a contract of {one.model}", "none")
         wanted = self._contract_digests.get((one.model, one.release), "")
-        if wanted != contract.digest():
+        if not contract.is_of(wanted):
             raise _ReplayStop(
                 "contract", f"{wanted[:16]} of release {one.release}", f"{contract.digest()[:16]} of this code"
             )

@@ -8,7 +8,7 @@ import msgspec
 
 from penstock.contract.contract import Contract
 from penstock.lookups.sql import SESSION
-from penstock.lookups.statement import UNDEFINED_TABLE, LookupFailed, LookupResult, LookupStatement
+from penstock.lookups.statement import UNDEFINED_TABLE, LookupFailure, LookupResult, LookupStatement
 from penstock.postgres.pointer import PinnedTables, read_pointers
 
 MOST_SWITCHES = 20
@@ -19,7 +19,7 @@ async def look_up(
 ) -> tuple[LookupResult, dict[str, str]]:
     """What n requests find, and the snapshot ids that were really read; `pointers` pins the physical tables.
 
-    The requests need their `asked_at`. LookupFailed where a table is not published or its pointer keeps moving.
+    The requests need their `asked_at`. LookupFailure where a table is not published or its pointer keeps moving.
     """
     for _ in range(MOST_SWITCHES):
         current: PinnedTables = pointers if pointers is not None else await read_pointers(connection)
@@ -32,7 +32,7 @@ async def look_up(
             raise
         if not records or records[0][0]:
             return statement.decode(records), statement.snapshots
-    raise LookupFailed(
+    raise LookupFailure(
         f"lookups of model {contract.model!r}",
         expected="pointers that stand still",
         found=f"{MOST_SWITCHES} switches in a row",

@@ -21,7 +21,7 @@ NOTHING = b"null"
 Columns = dict[str, np.ndarray[Any, Any]]
 
 
-class LookupFailed(PenstockError):
+class LookupFailure(PenstockError):
     """The replicated tables that a contract needs are not there, or do not stand still."""
 
 
@@ -77,7 +77,7 @@ class LookupStatement:
     ) -> None:
         for lookup in contract.lookups:
             if lookup.table not in pointers:
-                raise LookupFailed(
+                raise LookupFailure(
                     f"replicated table {lookup.table!r}",
                     expected="a published snapshot",
                     found="none in this book",

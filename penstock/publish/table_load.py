@@ -20,9 +20,11 @@ from penstock.replicated.error import PublishError
 from penstock.replicated.layered_table import existing_physical, has_indexes, layers, new_physical
 from penstock.replicated.old_tables import abandoned, drop_tables, superseded
 from penstock.replicated.physical_table import PhysicalTable, total_bytes
-from penstock.replicated.session import publish_lock, publishing_session
+from penstock.replicated.session import publishing_session
 from penstock.rows.types import postgres_columns, schema_text
 from penstock.snapshots.store import Snapshot
+
+ABANDON_SECONDS = 5
 
 
 @dataclass(eq=False)
@@ -111,14 +113,14 @@ class TableLoad:
     def abandon(self) -> None:
         """Drop the new physical table, unless it became current after all.
 
-        The next publish does this if the book is away, or if another publisher holds the lock."""
-        with contextlib.suppress(psycopg.Error):
+        The next publish does this if the book is away, or if another publisher holds the lock. The lock of this one
+        stays until Postgres has noticed that its connection is closed."""
+        with contextlib.suppress(psycopg.Error, PublishError):
             if not self.connection.closed:
                 self.connection.close()
-            with self.book.connect(autocommit=True) as connection:
-                if publish_lock(connection, self.table.name):
-                    names = abandoned(connection, self.table.name)
-                    drop_tables(connection, [name for name in names if name == self.physical.name])
+            with publishing_session(self.book, self.table.name, lambda: None, ABANDON_SECONDS) as connection:
+                names = abandoned(connection, self.table.name)
+                drop_tables(connection, [name for name in names if name == self.physical.name])
 
     def publication(self, *, skipped: bool) -> Publication:
         """What the publish reports for this book."""

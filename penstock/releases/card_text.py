@@ -97,9 +97,20 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         yield Section(f"By {card.slice_by}", floor.strip(), (header, *(_measured(one) for one in card.slices)))
     yield Section(
         "Parity",
-        f"The artifact gives scikit-learn's own answers on all {card.holdout.rows:,} held-out rows: the largest"
+        f"The artifact gives the estimator's own answers on all {card.holdout.rows:,} held-out rows: the largest"
         f" difference is {card.parity:g}, allowed is {card.parity_allowed:g}.",
     )
+    if not card.packed:
+        further = ", ".join(card.trusted_types)
+        yield Section(
+            "Not packed",
+            "The estimator itself is loaded by skops and predicts, which is slower."
+            + (
+                f" Its file may hold these further types, whose code runs in every replica: {further}."
+                if further
+                else ""
+            ),
+        )
     ranked = sorted(card.features, key=lambda feature: -feature.importance)
     yield Section(
         "Features, by importance",

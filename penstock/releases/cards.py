@@ -61,7 +61,8 @@ class Card(msgspec.Struct, frozen=True):
     - `outcome_rate`: the mean of the outcomes.
     - `continues`: the artifact from whose estimator the training went on, empty if it began anew.
     - `sampled`: how many training rows were used, None for all.
-    - `also`: further bounds of the gate."""
+    - `also`: further bounds of the gate.
+    - `packed`: whether the artifact is native. If not, skops loads the estimator with its `trusted_types`."""
 
     model: str
     purpose: str
@@ -95,6 +96,8 @@ class Card(msgspec.Struct, frozen=True):
     task: Task = "binary"
     sampled: int | None = None
     also: tuple[tuple[str, float, float], ...] = ()
+    packed: bool = True
+    trusted_types: tuple[str, ...] = ()
 
 
 class CardStore:

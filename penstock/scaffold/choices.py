@@ -3,8 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from penstock.declare.periods import NO_DELAY
+from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
 from penstock.scaffold.model_plan import (
@@ -19,7 +21,8 @@ from penstock.scaffold.model_plan import (
     useless,
 )
 from penstock.scaffold.names import identifier
-from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome, months_and_gate
+from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome
+from penstock.scaffold.period_plan import periods_and_gate
 from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named, repeated
 from penstock.scaffold.sources import LookupOption, lookup_option, source
 from penstock.warehouse.interface import WarehouseError
@@ -75,13 +78,15 @@ class Options:
     asked_at: str
     kind: str = ""
     lookups: tuple[str, ...] = ()
+    every: str = ""
+    outcome_after: timedelta = NO_DELAY
 
 
 def choose(
     options: Options,
     reader: Reader,
     tables: list[tuple[str, str]],
-    declared: Collection[str],
+    declared: Mapping[str, ReplicatedTable],
     now: datetime,
     ask_kind: AskKind,
 ) -> ModelPlan:
@@ -130,7 +135,9 @@ def choose(
     taken = [field.name for field in fields] + [asked_field.name]
     outcome_field = plain_field(outcome, identifier(outcome.name, taken, LONGEST_FIELD))
     try:
-        months, predicted = months_and_gate(reader.warehouse, rows, outcome_field, asked_field, kind, now)
+        periods, predicted = periods_and_gate(
+            reader.warehouse, rows, outcome_field, asked_field, kind, options.every, options.outcome_after, now
+        )
     except ValueError as error:
         raise NewModelError(options.model, [str(error)]) from None
     fields = [joined_field(field, plans) for field in fields]
@@ -147,7 +154,7 @@ def choose(
         lookups=plans,
         features=features_of(kept, asked_field, plans, {own_name[c.name] for c in key}),
         outcome=predicted,
-        months=months,
+        periods=periods,
         said=_left_out(table, {*own_name, outcome.name, asked.name}, asked, key),
     )
 
@@ -192,21 +199,20 @@ def features_of(
         few = field.column.values is not None and len(field.column.values) <= MOST_CATEGORIES
         if identifies and (field.storage.kind != "text" or not few):
             continue
-        name = identifier(wanted, [feature.name for feature in features], LONGEST_FIELD + 8)
         if field.is_time:
             name = identifier(f"{wanted}_days", [feature.name for feature in features], LONGEST_FIELD + 8)
             made = ['columns["' + asked_at.name + '"]', f'columns["{column}"]']
-            features.append(FeaturePlan(name, "number", "days_between", made, f"days from {field.name} to the asking"))
+            features.append(FeaturePlan(name, "number", "days_between", made))
         else:
             kind = "text" if field.storage.kind == "text" else "number"
-            features.append(FeaturePlan(name, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
+            features.append(FeaturePlan(column, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
     taken = [feature.name for feature in features]
     asked = f'columns["{asked_at.name}"]'
     if asked_at.column.storage != DATE:
         hour = identifier("asked_hour", taken)
-        features.append(FeaturePlan(hour, "number", "hour", [asked], "hour of the asking, in UTC"))
+        features.append(FeaturePlan(hour, "number", "hour", [asked]))
     weekday = identifier("asked_weekday", taken)
-    features.append(FeaturePlan(weekday, "number", "weekday", [asked], "0 is Monday"))
+    features.append(FeaturePlan(weekday, "number", "weekday", [asked]))
     return features
 
 

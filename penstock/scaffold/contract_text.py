@@ -7,25 +7,8 @@ from penstock.scaffold.literals import exploded, number_text, plain
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan
 from penstock.scaffold.names import LONGEST_LINE, call, class_name, literal, sequence, shortened
 
-DAYS = '''
-
-def days_between(later: Any, earlier: Any) -> Any:
-    """Days from one time to another, NaN where one is missing."""
-    return (later - earlier) / np.timedelta64(1, "D")
-'''
-HOUR = '''
-
-def hour(time: Any) -> Any:
-    """The hour of the day, with its minutes as a fraction."""
-    return (time - time.astype("datetime64[D]")) / np.timedelta64(1, "h")
-'''
-WEEKDAY = '''
-
-def weekday(time: Any) -> Any:
-    """The day of the week, 0 is Monday."""
-    days = time.astype("datetime64[D]").astype(np.int64) + 3
-    return np.where(np.isnat(time), np.nan, days % 7)
-'''
+LISTS = {"number": "numbers", "text": "texts", "time": "times"}
+"""The kind of a column -> the function that lists columns of it."""
 
 
 def contract(plan: ModelPlan) -> str:
@@ -33,55 +16,62 @@ def contract(plan: ModelPlan) -> str:
     request = class_name(plan.model)
     every = [*plan.fields, plan.asked_at]
     times = sorted({f.storage.python for f in every if f.is_time})
-    imported = ["Columns", "Contract", "Feature", "Output"]
-    imported += ["Column", "Lookup"] if plan.lookups else []
-    made = {feature.made for feature in plan.features}
-    functions = [text for name, text in (("days_between", DAYS), ("hour", HOUR), ("weekday", WEEKDAY)) if name in made]
-    features = [_feature_value(feature.name, feature.made, feature.arguments) for feature in plan.features]
-    declared = [
-        call("Feature", [literal(f.name), literal(f.kind), *([literal(f.meaning)] if f.meaning else [])], 4, around=1)
-        for f in plan.features
-    ]
+    computed = [feature for feature in plan.features if feature.arguments]
+    imported = ["Columns", "Contract", "Output", *(["Lookup"] if plan.lookups else [])]
+    functions = {"Vectors", "plain_features", *(feature.made for feature in computed)}
+    functions |= {LISTS[field.storage.kind] for lookup in plan.lookups for field in lookup.columns}
+    meta = ["Meta", "Struct"]
     lookups = [_lookup(lookup, plan.asked_at.name) for lookup in plan.lookups]
-    output = plan.outcome
-    classes = [f"classes={sequence([literal(c) for c in output.classes], 4, around=70)}"] if output.classes else []
-    asked = [f"asked_at={literal(plan.asked_at.name)}"] if plan.asked_at.name != "asked_at" else []
-    arguments = [
-        f"model={literal(plan.model)}",
-        f"purpose={literal(_purpose(plan))}",
-        f"request={request}",
-        f"entity={sequence([literal(name) for name in plan.key], 4, around=8)}",
-        f"lookups={exploded('', lookups, 4)}" if lookups else "lookups=()",
-        "features=FEATURES",
-        "compute=features",
-        "output="
-        + call("Output", [f"name={literal(output.field.name)}", f'kind="{output.kind}"', *classes], 4, around=8),
-        *asked,
-    ]
+    returned = [f'"{one.name}": {call(one.made, list(one.arguments), 8, around=len(one.name) + 5)}' for one in computed]
     return "".join(
         [
             f'"""The contract of `{plan.model}`: what is asked, and the features that are made of it."""\n\n',
-            f"from datetime import {', '.join(times)}\nfrom typing import Annotated, Any\n\n",
-            "import msgspec\nimport numpy as np\n\n",
-            f"from penstock.contract.contract import {', '.join(sorted(imported))}\n\n\n",
-            f"class {request}(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):\n",
+            f"from datetime import {', '.join(times)}\nfrom typing import Annotated\n\n",
+            f"from msgspec import {', '.join(meta)}\n\n",
+            f"from penstock.contract.contract import {', '.join(sorted(imported))}\n",
+            f"{_imported(sorted(functions, key=lambda name: (name.islower(), name)))}\n\n",
+            f"class {request}(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):\n",
             f'    """One row of {plain(plan.source.said)}, as it is known when it is asked about."""\n\n',
             *(f"    {_request_field(field)}\n" for field in plan.fields),
-            f"    {_asked_field(plan.asked_at)}\n\n\n",
-            f"FEATURES = {exploded('', declared, 0)}\n",
-            *functions,
-            "\n\ndef features(columns: Columns) -> dict[str, np.ndarray[Any, Any]]:\n",
-            '    """The feature vectors of n requests with their lookups."""\n    return {\n',
-            *(f"        {feature},\n" for feature in features),
-            "    }\n\n\n",
-            f"CONTRACT = {exploded('Contract', arguments, 0)}\n",
+            f"    {plan.asked_at.name}: Annotated[datetime, Meta(tz=True)] | None = None  # now, if absent\n\n\n",
+            f"LOOKUPS = {exploded('', lookups, 0)}\n\n\n" if lookups else "",
+            "def features(columns: Columns) -> Vectors:\n",
+            '    """The features that are computed; the others are columns as they are."""\n',
+            f"    return {mapping(returned, 4, around=7)}\n\n\n",
+            f"CONTRACT = {exploded('Contract', _arguments(plan, request), 0)}\n",
         ]
     )
 
 
-def _feature_value(name: str, made: str, arguments: Sequence[str]) -> str:
-    value = call(made, list(arguments), 8, around=len(name) + 5) if arguments else made
-    return f'"{name}": {value}'
+def _arguments(plan: ModelPlan, request: str) -> list[str]:
+    output, looked_up = plan.outcome, "LOOKUPS" if plan.lookups else "()"
+    features = {feature.name for feature in plan.features}
+    columns = [(field.name, field) for field in plan.fields]
+    columns += [(f"{lookup.name}.{field.name}", field) for lookup in plan.lookups for field in lookup.columns]
+    left_out = [literal(name) for name, field in columns if not field.is_time and name not in features]
+    computed = [literal(feature.name) for feature in plan.features if feature.arguments]
+    more = [f"but={sequence(left_out, 8, around=5)}"] if left_out else []
+    made = [request, looked_up, *more, f"computed={sequence(computed, 8, around=10)}"]
+    classes = [f"classes={sequence([literal(c) for c in output.classes], 8, around=9)}"] if output.classes else []
+    asked = [f"asked_at={literal(plan.asked_at.name)}"] if plan.asked_at.name != "asked_at" else []
+    return [
+        f"model={literal(plan.model)}",
+        f"purpose={literal(_purpose(plan))}",
+        f"request={request}",
+        f"entity={sequence([literal(name) for name in plan.key], 4, around=8)}",
+        f"lookups={looked_up}",
+        f"features={call('plain_features', made, 4, around=10)}",
+        "compute=features",
+        f"output={call('Output', [literal(output.field.name), literal(output.kind), *classes], 4, around=8)}",
+        *asked,
+    ]
+
+
+def _imported(names: Sequence[str]) -> str:
+    line = f"from penstock.contract.features import {', '.join(names)}"
+    if len(line) <= LONGEST_LINE:
+        return line + "\n"
+    return "from penstock.contract.features import (\n" + "".join(f"    {name},\n" for name in names) + ")\n"
 
 
 def _request_field(field: Field) -> str:
@@ -90,7 +80,7 @@ def _request_field(field: Field) -> str:
     for chosen in (notes, notes[:1], []):
         inside = ", ".join(note for note in chosen if note)
         kind = field.storage.python
-        line = f"{field.name}: Annotated[{kind}, msgspec.Meta({inside})]{ending}" if inside else ""
+        line = f"{field.name}: Annotated[{kind}, Meta({inside})]{ending}" if inside else ""
         if line and len(line) + 4 <= LONGEST_LINE:
             return line
     return f"{field.name}: {field.storage.python}{ending}"
@@ -116,29 +106,25 @@ def _examples(field: Field) -> str:
     return f"examples=[{', '.join(found)}]"
 
 
-def _asked_field(asked: Field) -> str:
-    notes = ["tz=True", 'description="When it is asked; now if absent."']
-    for chosen in (notes, notes[:1]):
-        line = f"{asked.name}: Annotated[datetime, msgspec.Meta({', '.join(chosen)})] | None = None"
-        if len(line) + 4 <= LONGEST_LINE:
-            break
-    return line
-
-
 def _lookup(lookup: LookupPlan, asked_at: str) -> str:
-    key = ", ".join(f"{literal(own)}: {literal(field)}" for own, field in lookup.key.items())
-    columns = [f"Column({literal(f.name)}, {literal(f.storage.kind)})" for f in lookup.columns]
+    key = mapping([f"{literal(own)}: {literal(field)}" for own, field in lookup.key.items()], 8, around=5)
+    lists = []
+    for kind, function in LISTS.items():
+        names = [literal(field.name) for field in lookup.columns if field.storage.kind == kind]
+        lists += [call(function, names, 12, around=2)] if names else []
+    columns = call("", [f"*{one}" for one in lists], 8, around=9) if len(lists) > 1 else lists[0]
     as_of = [f"as_of=({literal(lookup.known_at.name)}, {literal(asked_at)})"] if lookup.known_at else []
-    if len(key) > 100:
-        key = "".join(f"\n                {part}," for part in key.split(", ")) + "\n            "
-    parts = [
-        f"name={literal(lookup.name)}",
-        f"table={literal(lookup.table)}",
-        f"key={{{key}}}",
-        *as_of,
-        f"columns={sequence(columns, 12, around=9)}",
-    ]
-    return exploded("Lookup", parts, 8)
+    table = [f"table={literal(lookup.table)}"] if lookup.table != lookup.name else []
+    return call("Lookup", [literal(lookup.name), *table, f"key={key}", f"columns={columns}", *as_of], 4, around=1)
+
+
+def mapping(items: list[str], indent: int, *, around: int = 0) -> str:
+    """A dict on one line where it fits, else with one item per line."""
+    line = "{" + ", ".join(items) + "}"
+    if "\n" not in line and indent + len(line) + around <= LONGEST_LINE:
+        return line
+    inside = " " * (indent + 4)
+    return "{\n" + "".join(f"{inside}{item},\n" for item in items) + " " * indent + "}"
 
 
 def _purpose(plan: ModelPlan) -> str:

@@ -1,6 +1,10 @@
 """How values and long calls are laid out in the Python of a new model."""
 
+from datetime import timedelta
+
 from penstock.scaffold.names import shortened
+
+UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
 
 def exploded(function: str, arguments: list[str], indent: int) -> str:
@@ -17,3 +21,10 @@ def plain(text: str) -> str:
 def number_text(value: float) -> str:
     """A whole number as Python writes it, without digits behind a point."""
     return str(int(value)) if abs(value) < 1e16 else repr(float(value))
+
+
+def delay_text(delay: timedelta) -> str:
+    """A timedelta as Python source, in the largest unit that holds it exactly."""
+    seconds = int(delay.total_seconds())
+    unit, size = next((unit, size) for unit, size in UNITS.items() if seconds % size == 0)
+    return f"timedelta({unit}={seconds // size})"

@@ -1,10 +1,12 @@
 """One lookup of a new model: its key, whether that is unique, and the columns that are of use."""
 
 import itertools
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from penstock.declare.table import ReplicatedTable
+from penstock.scaffold.model_files import table_query
 from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_beyond_exact, useless
 from penstock.scaffold.names import identifier
 from penstock.scaffold.profile import AS_TEXT, Column, Progress, Table, named, read, repeated
@@ -31,7 +33,7 @@ def lookup_plan(
     source: Source,
     reader: Reader,
     fields: Sequence[Field],
-    declared: Collection[str],
+    declared: Mapping[str, ReplicatedTable],
     model: str,
     before: Sequence[LookupPlan],
 ) -> LookupPlan:
@@ -47,8 +49,6 @@ def lookup_plan(
     taken = [plan.name for plan in before]
     plain = source.table.lower() or option.table.rpartition("/")[2].partition(".")[0]
     name = identifier(plain, taken, LONGEST_LOOKUP)
-    tables = [*declared, *(plan.table for plan in before)]
-    replicated = identifier(f"{model}_{plain}" if plain in declared else plain, tables, 50)
     key_fields, names = [], list[str]()
     for column, field in pairs:
         text = field.storage == AS_TEXT or is_beyond_exact(column) or is_beyond_exact(field.column)
@@ -71,7 +71,26 @@ def lookup_plan(
             f"{said}: expected a column of use beside its key, found none among {', '.join(table.columns)}"
         )
     key = {field.name: asked.name for field, (_, asked) in zip(key_fields, pairs, strict=True)}
-    return LookupPlan(name, replicated, source, table.rows, key, key_fields, moment, columns)
+    plan = LookupPlan(name, plain, source, table.rows, key, key_fields, moment, columns)
+    if plain in declared and _holds(declared[plain], plan):
+        return replace(plan, shared=True)
+    tables = [*declared, *(one.table for one in before)]
+    replicated = identifier(f"{model}_{plain}" if plain in declared else plain, tables, 50)
+    return replace(plan, table=replicated)
+
+
+def _holds(table: ReplicatedTable, plan: LookupPlan) -> bool:
+    """Whether a table that is declared has the rows, the key and the columns of a lookup."""
+    if table.query.split() == table_query(plan).split():
+        return True
+    keys = [*plan.key_fields, *([plan.known_at] if plan.known_at else [])]
+    cast = any(field.storage.cast for field in plan.key_fields)
+    return (
+        not cast
+        and plan.source.text in table.query
+        and {field.name for field in keys} == set(table.key)
+        and {field.name for field in plan.columns} <= table.rows_shape.columns.keys()
+    )
 
 
 def _pairs(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from penstock.scaffold.contract_text import contract
-from penstock.scaffold.declarations_text import declarations, shapes
+from penstock.scaffold.declarations_text import declarations
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan, Source
 from penstock.scaffold.model_test import text_of_test
 from penstock.warehouse.interface import quoted
@@ -11,21 +11,19 @@ from penstock.warehouse.interface import quoted
 
 def paths(model: str) -> tuple[str, ...]:
     """The files and folders of a model that must not exist before."""
-    code = (f"{folder}/{model}.py" for folder in ("model_tools", "schemas", "assets"))
+    code = (f"{folder}/{model}.py" for folder in ("model_tools", "assets"))
     return *code, f"assets/{model}_sql", f"tests/test_{model}.py"
 
 
 def files(plan: ModelPlan) -> dict[str, str]:
     """Path, relative to the project, -> text."""
     sql = f"assets/{plan.model}_sql"
-    code, shape, declared, _, test = paths(plan.model)
+    code, declared, _, test = paths(plan.model)
     return {
         code: contract(plan),
-        shape: shapes(plan),
         declared: declarations(plan),
         f"{sql}/training_set.sql": _training_set(plan),
-        f"{sql}/requests.sql": _requests(plan),
-        **{f"{sql}/tables/{lookup.table}.sql": _table(lookup) for lookup in plan.lookups},
+        **{f"{sql}/tables/{one.table}.sql": table_query(one) for one in plan.lookups if not one.shared},
         test: text_of_test(plan),
     }
 
@@ -40,16 +38,8 @@ def _training_set(plan: ModelPlan) -> str:
     )
 
 
-def _requests(plan: ModelPlan) -> str:
-    asked = plan.asked_at.expression
-    order = ", ".join([f"{asked} DESC", *(quoted(f.column.name) for f in plan.fields if f.name in plan.key)])
-    return (
-        "-- The newest rows, as a backend would ask about them.\n"
-        f"{_select(plan.fields, plan.source)}\nWHERE {asked} <= :now{_known(plan)}\nORDER BY {order}\nLIMIT :count\n"
-    )
-
-
-def _table(lookup: LookupPlan) -> str:
+def table_query(lookup: LookupPlan) -> str:
+    """The query of the replicated table behind a lookup."""
     key = [*lookup.key_fields, *([lookup.known_at] if lookup.known_at else [])]
     nullable = [f"{quoted(f.column.name)} IS NOT NULL" for f in key if f.column.nulls]
     where = f"\nWHERE {' AND '.join(nullable)}" if nullable else ""

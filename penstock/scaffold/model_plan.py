@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
+from penstock.declare.periods import Cadence
 from penstock.scaffold.profile import INSTANT, Column, Storage
 from penstock.warehouse.interface import quoted
 
@@ -55,7 +57,10 @@ class Source:
 
 @dataclass(frozen=True)
 class LookupPlan:
-    """One lookup and the replicated table behind it. `key`: its column -> the request field."""
+    """One lookup and the replicated table behind it. `key`: its column -> the request field.
+
+    `shared`: another model declares the table, and this one only names it.
+    """
 
     name: str
     table: str
@@ -65,6 +70,7 @@ class LookupPlan:
     key_fields: Sequence[Field]
     known_at: Field | None
     columns: Sequence[Field]
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,6 @@ class FeaturePlan:
     kind: Literal["number", "text"]
     made: str
     arguments: Sequence[str] = ()
-    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,9 +96,11 @@ class OutcomePlan:
 
 
 @dataclass(frozen=True)
-class Months:
-    """First and last trainable month, how many are trained on, and the fewest rows that the gate judges by."""
+class Periods:
+    """First and last trainable period, how many are trained on, and the fewest rows that the gate judges by."""
 
+    every: Cadence
+    outcome_after: timedelta
     first: str
     last: str
     window: int
@@ -113,7 +120,7 @@ class ModelPlan:
     lookups: Sequence[LookupPlan]
     features: Sequence[FeaturePlan]
     outcome: OutcomePlan
-    months: Months
+    periods: Periods
     said: Sequence[str] = field(default_factory=list)
 
 

@@ -67,11 +67,16 @@ def shortened(text: str, most: int = 40) -> str:
 
 
 def call(function: str, arguments: list[str], indent: int = 0, *, around: int = 0) -> str:
-    """A call on one line where it fits, else with one argument per line; `around` is what else stands in its line."""
+    """A call on one line where it fits, else with its arguments on one line, or on one each.
+
+    `around` is how much else stands in its first line. Without a `function` it is a tuple.
+    """
     line = f"{function}({', '.join(arguments)})"
     if "\n" not in line and indent + len(line) + around <= LONGEST_LINE:
         return line
     inside = " " * (indent + 4)
+    if function and "\n" not in line and indent + 4 + len(", ".join(arguments)) <= LONGEST_LINE:
+        return f"{function}(\n{inside}{', '.join(arguments)}\n{' ' * indent})"
     return f"{function}(\n" + "".join(f"{inside}{argument},\n" for argument in arguments) + " " * indent + ")"
 
 

@@ -1,9 +1,11 @@
 """`penstock new`: a new model, from a table of the warehouse."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +13,22 @@ if TYPE_CHECKING:
     from penstock.scaffold.model_plan import ModelPlan
     from penstock.scaffold.profile import Progress
 
+DELAY = re.compile(r"(\d+)([hdw])")
+HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 EXAMPLE = "penstock new churn --from orders --outcome came_back --key customer_id --asked-at ordered_at"
+
+
+class Delay(click.ParamType[timedelta]):
+    """A span of time, such as 30d."""
+
+    name = "delay"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The span of whole hours, days or weeks."""
+        found = DELAY.fullmatch(str(value).strip())
+        if found is None:
+            self.fail(f"expected hours, days or weeks, such as 6h, 30d or 2w, found {value!r}", param, ctx)
+        return timedelta(hours=int(found[1]) * HOURS[found[2]])
 
 
 @click.command(epilog=f"Example: {EXAMPLE}")
@@ -21,6 +38,16 @@ EXAMPLE = "penstock new churn --from orders --outcome came_back --key customer_i
 @click.option("--key", required=True, metavar="A[,B]", help="The columns that say what is asked about.")
 @click.option("--asked-at", required=True, metavar="COLUMN", help="When the model would have been asked.")
 @click.option("--kind", type=click.Choice(["classifier", "regressor"]), help="What the outcome is: classes or amounts.")
+@click.option(
+    "--every", type=click.Choice(["day", "week", "month"]), help="How often it is trained; the longest that fits."
+)
+@click.option(
+    "--outcome-after",
+    type=Delay(),
+    default="0d",
+    metavar="30d",
+    help="How long after the asking an outcome is known: 30d, 6h, 2w.",
+)
 @click.option(
     "--lookup",
     "lookups",
@@ -36,6 +63,8 @@ def new(
     key: str,
     asked_at: str,
     kind: str | None,
+    every: str | None,
+    outcome_after: timedelta,
     lookups: tuple[str, ...],
     dry_run: bool,
 ) -> None:
@@ -53,7 +82,7 @@ def new(
     project = find()
     settings = load(project)
     keys = tuple(name.strip() for name in key.split(",") if name.strip())
-    options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups)
+    options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups, every or "", outcome_after)
     with _shown() as progress:
         plan = planned(settings, project, options, progress, _ask_kind)
     if dry_run:
@@ -67,13 +96,12 @@ def new(
     click.echo("\nWrote:")
     for path in written:
         click.echo(f"  {path.relative_to(project.root)}")
-    month = f" --period {plan.months.last}"
-    click.echo(f"\nNext:\n  penstock train {model}{month}\n  penstock up")
+    click.echo(f"\nNext:\n  penstock train {model}\n  penstock up")
 
 
 def _say(plan: "ModelPlan", *, err: bool) -> None:
     """What was seen and decided."""
-    outcome, months = plan.outcome, plan.months
+    outcome, periods = plan.outcome, plan.periods
     zone = plan.asked_at.column.type
     click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {plan.asked_at.column.least} on ({zone}).", err=err)
     if plan.asked_at.storage.cast:
@@ -84,15 +112,20 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
         click.echo(f"  {outcome.field.column.nulls:,} rows without an outcome are left out when training.", err=err)
     better = "at most" if outcome.metric == "log_loss" else "at least"
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
+    every = periods.every
+    trained_on = f"{periods.window} {every}s before it are" if periods.window > 1 else f"the {every} before it is"
+    ripe = f" Outcomes are awaited for {periods.outcome_after.days} days." if periods.outcome_after else ""
     click.echo(
-        f"Months: {months.first} to {months.last} can be held out; {months.window} before it are trained on.", err=err
+        f"Trained every {every}: {periods.first} to {periods.last} can be held out; {trained_on} trained on.{ripe}",
+        err=err,
     )
     click.echo(f"Request: {', '.join(field.name for field in plan.fields)}.", err=err)
     for lookup in plan.lookups:
         known = f", known from {lookup.known_at.name} on" if lookup.known_at else ""
         key = ", ".join(f"{own} = {field}" for own, field in lookup.key.items())
         columns = ", ".join(field.name for field in lookup.columns)
-        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).", err=err)
+        shared = f" Its table {lookup.table} is declared already, and shared." if lookup.shared else ""
+        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).{shared}", err=err)
     for line in plan.said:
         click.echo(f"  {line}", err=err)
 

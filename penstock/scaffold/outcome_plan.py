@@ -1,15 +1,11 @@
-"""What a new model predicts, when it can be trained, and the gate's floor: all from the outcomes that are there."""
+"""What a new model predicts, and the gate's floor: both from the outcomes that are there."""
 
 import math
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Literal, cast
 
-from penstock.declare.periods import Period
-from penstock.scaffold.model_plan import Field, Months, OutcomePlan, Source
-from penstock.scaffold.profile import Column, ask
-from penstock.warehouse.interface import Warehouse
+from penstock.scaffold.model_plan import Field, OutcomePlan
+from penstock.scaffold.profile import Column
 
 Kind = Literal["classifier", "regressor"]
 AskKind = Callable[[str], str]
@@ -17,10 +13,7 @@ AskKind = Callable[[str], str]
 MOST_CLASSES = 50
 CLEARLY_NUMBERS = 20
 """Whole numbers of more different values are amounts, not classes."""
-LONGEST_WINDOW = 6
 ABOVE_CHANCE, BELOW_ENTROPY, EXPLAINED = 0.51, 0.99, 0.01
-Counts = Mapping[int, Mapping[str, int]]
-"""Month, counted from year 0, -> class -> rows."""
 
 
 def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
@@ -50,49 +43,16 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
 
 def classes_of(column: Column) -> tuple[str, ...]:
     """The classes in the order of their values, as texts."""
-    return tuple(_text(value) for value in sorted(column.values or {}))
+    return tuple(label(value) for value in sorted(column.values or {}))
 
 
-def months_and_gate(
-    warehouse: Warehouse, source: Source, outcome: Field, asked_at: Field, kind: Kind, now: datetime
-) -> tuple[Months, OutcomePlan]:
-    """When the model can be trained and what its gate demands. ValueError where it can never be."""
-    classes = classes_of(outcome.column) if kind == "classifier" else ()
-    counts = _counts(warehouse, source, outcome, asked_at, kind)
-    complete = _number(str(Period.containing(now, "month").moved(-1)))
-    months = [month for month in sorted(counts) if month <= complete]
-    if len(months) < 2:
-        found = ", ".join(map(_name, sorted(counts))) or "none"
-        raise ValueError(
-            f"months with outcomes by {asked_at.column.name!r}: expected two that are over by {now:%Y-%m-%d},"
-            f" one to train on and one to judge by, found {found}"
-        )
-    last = months[-1]
-    window = max(min(LONGEST_WINDOW, last - months[0]), last - months[-2])
-    trained: Counter[str] = Counter()
-    for month in months:
-        if last - window <= month < last:
-            trained.update(counts[month])
-    lacking = [name for name in classes if not trained[name]]
-    if lacking:
-        raise ValueError(
-            f"classes {', '.join(map(repr, lacking))} of outcome {outcome.column.name!r}: expected rows in the {window}"
-            f" months before {_name(last)}, found none; leave them out with a query (--from QUERY.sql)"
-        )
-    if len(classes) == 2 and len(counts[last]) < 2:
-        raise ValueError(
-            f"outcome {outcome.column.name!r} in {_name(last)}, the month to judge by: expected both classes,"
-            f" found only {next(iter(counts[last]))!r}"
-        )
-    rows = min(sum(counts[month].values()) for month in months)
-    return Months(_name(months[0] + window), _name(last), window, max(1, rows // 4)), _gate(
-        outcome, kind, classes, trained, counts[last]
-    )
-
-
-def _gate(
+def gate_of(
     outcome: Field, kind: Kind, classes: tuple[str, ...], trained: Mapping[str, int], judged: Mapping[str, int]
 ) -> OutcomePlan:
+    """The gate that is a little above what nothing but the outcomes reaches.
+
+    `trained`, `judged`: class -> rows of the last window, and of the period after it.
+    """
     if kind == "regressor":
         return OutcomePlan(outcome, kind, (), "r2", EXPLAINED, 0.0)
     if len(classes) == 2:
@@ -102,32 +62,9 @@ def _gate(
     return OutcomePlan(outcome, kind, classes, "log_loss", round(BELOW_ENTROPY * entropy, 4), round(entropy, 4))
 
 
-def _counts(warehouse: Warehouse, source: Source, outcome: Field, asked_at: Field, kind: Kind) -> Counts:
-    value = outcome.expression
-    grouped = value if kind == "classifier" else "1"
-    rows = ask(
-        warehouse,
-        f"SELECT date_trunc('month', {asked_at.expression}) AS month, {grouped} AS outcome, count(*) AS n"
-        f" FROM {source.text} WHERE {value} IS NOT NULL AND {asked_at.expression} IS NOT NULL GROUP BY 1, 2",
-    )
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for row in rows:
-        counts[row["month"].year * 12 + row["month"].month - 1][_text(row["outcome"])] = row["n"]
-    return counts
-
-
-def _text(value: Any) -> str:
+def label(value: Any) -> str:
     """A label as training reads it."""
     if isinstance(value, bool):
         return str(value).lower()
     number = float(value) if not isinstance(value, str | int) else value
     return f"{number:.0f}" if isinstance(number, float) and number.is_integer() else str(number)
-
-
-def _number(month: str) -> int:
-    year, number = map(int, month.split("-"))
-    return year * 12 + number - 1
-
-
-def _name(month: int) -> str:
-    return f"{month // 12:04}-{month % 12 + 1:02}"

@@ -18,6 +18,7 @@ Then a test asks for a fixture by its name:
 | `clock` | the time, also `system.clock`: it stands still until the test moves it |
 | `system` | a home with both books, a warehouse and stores, at the time of `clock`; the environment names it |
 | `publish_into_book`, `release_in_book` | functions that make rows and a model current in the TEST book |
+| `answer_over_rows` | a function that returns a model's answer over made-up rows of its tables |
 | `serve` | a function that starts the service of some contracts over the TEST book |
 | `postgres`, `new_database` | the server's URL, and a function that creates an empty database |
 | `slow`, `stack`, `browser` | markers for tests of fixtures that request them: `pytest -m "not slow"` leaves them out |
@@ -30,6 +31,7 @@ or a CSV file. For fixtures that live longer than one test there are functions: 
 
 from penstock.testing.books import as_member, book, create_book, create_database, new_database, postgres, prod_book
 from penstock.testing.environment import System, new_system, system
+from penstock.testing.examples import answer_over_rows
 from penstock.testing.kinds import browser, pytest_configure, pytest_itemcollected, slow, stack
 from penstock.testing.publishing import publish_into_book, publish_rows, release_in_book, release_model
 from penstock.testing.service import Serve, Service, serve, uvicorn_thread, wait_for
@@ -46,6 +48,7 @@ __all__ = [
     "Story",
     "System",
     "Tables",
+    "answer_over_rows",
     "as_arrow",
     "as_member",
     "book",

@@ -35,9 +35,9 @@ def publish_rows(book: Book, store: SnapshotStore, table: ReplicatedTable, rows:
     snapshot = store.write(
         table.name,
         arrow.to_reader(),
-        Recipe(table.query, table.key, shape_text(table.shape)),
+        Recipe(table.query, table.key, shape_text(table.rows_shape)),
         as_of=as_of,
-        check=shape_check(table.shape, table.name),
+        check=shape_check(table.rows_shape, table.name),
     )
     publish(snapshot, replace(table, minimum_rows=0, largest_drop=1.0), [book], who=WHO)
     return snapshot

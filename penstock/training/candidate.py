@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from penstock.artifact import load as artifacts
-from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
+from penstock.artifact.packing.unfitted import demand_storable
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
@@ -22,24 +22,19 @@ from penstock.snapshots.store import Snapshot
 from penstock.training.card import make_card
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
-from penstock.training.frame import TrainingRows, feature_frame, read_rows
+from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
+from penstock.training.parity import allowed_parity, demand_parity, own_predictions
 from penstock.training.sample import sample_of
-
-PARITY = 1e-12
-
-
-class ParityError(PenstockError):
-    """The artifact does not reproduce scikit-learn's own predictions on the held-out rows."""
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A trained version, as plain data that a Ray task can return.
 
-    `parity` is the largest difference between the artifact's predictions and those of scikit-learn.
+    `parity` is the largest difference between the artifact's predictions and those of the estimator itself.
     """
 
     proposal: Proposal
@@ -65,6 +60,8 @@ def make_candidate(
 
     With a `start`, the estimator of `start` is trained further, on the rows of `start` instead of those of `training`.
     """
+    estimator = start.estimator if start else model.estimator()
+    demand_storable(estimator, model.contract.output.kind, model.trusted_types, kept=bool(model.continues))
     training = start.rows if start else training
     sample = sample_of(training, model.most_training_rows) if model.most_training_rows else None
     which = f"a sample of {model.most_training_rows:,} of " if sample else ""
@@ -75,25 +72,28 @@ def make_candidate(
         step(
             f"leaving out {trained_on.left_out:,} training and {judged_on.left_out:,} held-out rows without an outcome"
         )
-    estimator = start.estimator if start else model.estimator()
     step(f"fitting {type(estimator).__name__}")
-    frame = feature_frame(trained_on.vectors)
+    if empty := without_values(trained_on.vectors):
+        step(f"fitting {', '.join(empty)} as constant: no training row has a value")
+    frame = fitting_frame(trained_on.vectors)
     if start:
         estimator = go_on(model, estimator, frame, trained_on.outcome)
     else:
         estimator = _fit(model, estimator, frame, trained_on)
     _demand_classes(model, estimator)
     step("scoring the held-out rows")
-    expected = _predictions(model, estimator, judged_on)
-    evaluation = evaluate(model, trained_on, judged_on, expected)
+    expected = own_predictions(model, estimator, judged_on, frame)
+    evaluation = evaluate(model, trained_on, judged_on, expected.astype(np.float64))
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
     if trained_on.left_out or judged_on.left_out:
         metrics["rows_without_outcome"] = trained_on.left_out + judged_on.left_out
     if sample:
         metrics["sampled_from_rows"] = training.rows
+    if model.trusted_types:
+        metrics["trusted_types"] = ", ".join(model.trusted_types)
     if incomplete_until:
         metrics["incomplete_until"] = incomplete_until
-    step("packing, and comparing the artifact with scikit-learn on every held-out row")
+    step("packing, and comparing the artifact with the estimator itself on every held-out row")
     metadata = {
         "model": model.contract.model,
         "period": period,
@@ -106,10 +106,16 @@ def make_candidate(
         metadata |= {"estimator": keep(estimator, store), "continues": start.artifact if start else ""}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{model.contract.model}.penstock"
-        pack(estimator, path, features=model.contract.features, metadata=metadata)
+        pack(
+            estimator,
+            path,
+            features=model.contract.features,
+            metadata=metadata,
+            trusted_types=model.trusted_types,
+        )
         artifact = artifacts.load(path)
         predictions = artifact.predict(judged_on.vectors)
-        parity = _parity(artifact, predictions, expected)
+        parity = demand_parity(artifact, predictions, expected)
         proposal = Proposal(
             model=model.contract.model,
             artifact=store.put(path),
@@ -130,7 +136,7 @@ def make_candidate(
             judged_on,
             training=training,
             holdout=held_out.snapshot,
-            parity_allowed=PARITY,
+            parity_allowed=allowed_parity(expected),
             start=start,
         )
         CardStore(store.url).put(card)
@@ -166,25 +172,3 @@ def _demand_classes(model: Model, estimator: Any) -> None:
             found=", ".join(f"{value:g}" for value in found.astype(np.float64)),
             todo="Take a longer window, or declare the classes that there are.",
         )
-
-
-def _predictions(model: Model, estimator: Any, rows: TrainingRows) -> np.ndarray[Any, Any]:
-    """The predictions of scikit-learn itself: (n, classes) probabilities, or (n,) values."""
-    frame = feature_frame(rows.vectors)
-    answered = (
-        estimator.predict_proba(frame) if model.contract.output.kind == "classifier" else estimator.predict(frame)
-    )
-    return np.asarray(answered, dtype=np.float64)
-
-
-def _parity(artifact: Artifact, found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
-    """The largest absolute difference between the predictions of the artifact and those of scikit-learn."""
-    difference = float(np.max(np.abs(found - expected))) if len(expected) else 0.0
-    if found.shape != expected.shape or not difference <= PARITY:
-        raise ParityError(
-            f"artifact of {artifact.estimator}",
-            expected=f"scikit-learn's predictions within {PARITY}, shape {expected.shape}",
-            found=f"a difference of {difference}, shape {found.shape}",
-            todo="The candidate is not stored. Report the estimator and its options as a bug of packing.",
-        )
-    return difference

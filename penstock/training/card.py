@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from penstock.artifact.native import Artifact
+from penstock.artifact.skops_artifact import SkopsArtifact
 from penstock.contract.contract import Contract
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
@@ -89,6 +90,8 @@ def make_card(
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
         task=evaluation.task,
         sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,
+        packed=not isinstance(artifact, SkopsArtifact),
+        trusted_types=tuple(model.trusted_types),
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )
 

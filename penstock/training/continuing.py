@@ -64,7 +64,7 @@ def _obstacle(model: Model, period: str, before: LedgerEntry | None, digest: str
         return "there is no release to go on from"
     if Period.parse(before.period).moved(1) != Period.parse(period):
         return f"release {before.version} is of {before.period}, not of the period before {period}"
-    if before.contract != model.contract.digest():
+    if not model.contract.is_of(before.contract):
         return f"release {before.version} has another contract"
     if not digest:
         return f"release {before.version} did not store its estimator"

@@ -1,8 +1,10 @@
 """Reading the rows of a training set: feature vectors, outcomes, and the frame that estimators are fitted to."""
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,8 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
         kept = batch.filter(pa.array(sample.holds(batch))) if sample else batch
         if kept.num_rows or not parts:
             parts.append(training_rows(model, pa.Table.from_batches([kept])))
+    if not parts:
+        return TrainingRows({name: np.empty(0) for name in names}, np.empty(0))
     return TrainingRows(
         {name: _joined([part.vectors.pop(name) for part in parts]) for name in names},
         _joined([part.outcome for part in parts]),
@@ -69,13 +73,42 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
         table = table.filter(known)
     columns: Columns = {name: _column(table, name, kind) for name, kind in model.contract.input_kinds().items()}
     return TrainingRows(
-        dict(model.contract.vectors(columns)),
+        _vectors(model, columns),
         encode(model, table.column(model.outcome)),
         np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
         _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
         _weights(model, table) if model.sample_weight else None,
         left_out,
     )
+
+
+def _vectors(model: Model, columns: Columns) -> dict[str, Array]:
+    """The feature vectors; PenstockError with file and line where the project's function fails."""
+    try:
+        return dict(model.contract.vectors(columns))
+    except PenstockError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        file = Path(frame.filename)
+        raise PenstockError(
+            f"features of model {model.contract.model!r}",
+            expected="a function of the columns that returns a dict of feature to numpy array",
+            found=f"{type(error).__name__}: {error}, in {file.parent.name}/{file.name}, line {frame.lineno}",
+            todo=f"The columns are {', '.join(columns)}.",
+        ) from error
+
+
+def fitting_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
+    """The feature vectors as a frame to fit to: numbers of which no row has any are 0, because histogram boosting
+    refuses a column of NaN. A constant is never split on."""
+    constant = {name: np.zeros(len(vectors[name])) for name in without_values(vectors) if vectors[name].dtype != object}
+    return feature_frame({**vectors, **constant})
+
+
+def without_values(vectors: Mapping[str, Array]) -> list[str]:
+    """The features that have no value in any of n rows, where there are rows."""
+    return [name for name, values in vectors.items() if len(values) and pd.isna(values).all()]
 
 
 def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:

@@ -67,7 +67,7 @@ def demand_outcomes(model: Model, training: "TrainingRows", holdout: "TrainingRo
             f"outcome {model.outcome!r} of model {model.contract.model!r}",
             expected="rows of every class in the training window, and outcomes to judge by",
             found="; ".join(reasons),
-            todo="Take another period or a longer window (`window`), correct the query, or declare"
+            todo="Take another period (`--period`) or a longer window (`window`), correct the query, or declare"
             " `null_outcome='leave_out'` where outcomes are missing by nature.",
         )
 

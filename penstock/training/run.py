@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -105,19 +106,26 @@ class TrainingRun:
         known = self.model.trainable_from(self._named)
         return "" if known <= self.settings.now() else f"{known:%Y-%m-%d %H:%M} UTC"
 
-    def extract(self, rows: RowSet) -> Snapshot:
-        """Extract the training set or the held-out set from the warehouse."""
+    def extract(self, rows: RowSet, ended: Event | None = None) -> Snapshot:
+        """Extract the training set or the held-out set from the warehouse; its query ends once `ended` is set."""
         self.demand_complete()
         since, until = self.window(rows)
         name = self._snapshot_name(rows)
-        return extract_training_rows(self.settings, self.model, self.tables, name=name, since=since, until=until)
+        return extract_training_rows(
+            self.settings, self.model, self.tables, name=name, since=since, until=until, ended=ended
+        )
 
     def extract_both(self) -> tuple[Snapshot, Snapshot]:
         """Extract the training set and the held-out set. The warehouse runs one query while the other's rows are
-        checked."""
+        checked. An interrupt, or an error of one, ends the query of the other too."""
+        ended = Event()
         with ThreadPoolExecutor(1) as beside:
-            holdout = beside.submit(self.extract, "holdout_set")
-            training = self.extract("training_set")
+            holdout = beside.submit(self.extract, "holdout_set", ended)
+            try:
+                training = self.extract("training_set")
+            except BaseException:
+                ended.set()
+                raise
         return training, holdout.result()
 
     def latest(self, rows: RowSet) -> Snapshot:
@@ -196,7 +204,7 @@ class TrainingRun:
         held_out, running = self.held_out(proposal.holdout_snapshot), self.model.contract.digest()
         comparison = held_out.compare(proposal.artifact, before.artifact if before else None)
         reasons: list[str] = []
-        if proposal.contract != running:
+        if not self.model.contract.is_of(proposal.contract):
             reasons.append(f"its contract {proposal.contract[:12]} is not the running one {running[:12]}")
         if before is not None and Period.parse(proposal.period).end < Period.parse(before.period).end:
             reasons.append(f"its period {proposal.period} is older than {before.period} of release {before.version}")

@@ -5,30 +5,41 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted
+from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, quoted
 from penstock.warehouse.query_text import bind, subquery
+from penstock.warehouse.reading import Query, reading
 
 log = logging.getLogger("penstock.warehouse")
+_NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE"})
+"""Types that Arrow gets as DuckDB's own bytes, or without the zone."""
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
 """Operators of a query plan that return rows in stored order. Running them once more over the key alone is cheap."""
 
 
 @dataclass(frozen=True)
 class DuckDBWarehouse:
-    """A DuckDB file. `now` is the time that the views of the warehouse use as the present; None is the clock."""
+    """A DuckDB file.
+
+    - `now` is the time that the views of the warehouse use as the present; None is the clock.
+    - `patience` is in seconds while another process writes.
+    - `timeout` is in seconds for one query; 0 is none. Once `ended` is set by another thread, queries end too.
+    """
 
     path: str
     now: datetime | None = None
     patience: float = 120.0
     memory: str = "1GB"
+    timeout: float = 0.0
+    ended: Event = field(default_factory=Event, compare=False)
 
     @property
     def dialect(self) -> str:
@@ -37,7 +48,12 @@ class DuckDBWarehouse:
 
     @contextmanager
     def batches(
-        self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()
+        self,
+        query: str,
+        bound: Mapping[str, Any] | None = None,
+        *,
+        key: Sequence[str] = (),
+        hash_joins: bool = False,  # noqa: ARG002
     ) -> Iterator[pa.RecordBatchReader]:
         """See `Warehouse.batches`. Rows that are stored in the order of `key` are not sorted again.
 
@@ -46,14 +62,22 @@ class DuckDBWarehouse:
         values = dict(bound or {})
         statement = subquery(bind(query, values, "${}".format))
         with self.connect(read_only=True) as connection:
-            try:
+
+            def start() -> pa.RecordBatchReader:
+                asked = statement
                 if key and not comes_in_order(connection, statement, values, key):
-                    statement = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(map(quoted, key))}"
-                # Closed by name: an unfinished reader that somebody still holds would keep the file open.
-                with connection.sql(statement, params=values).to_arrow_reader(BATCH_ROWS) as reader:
-                    yield reader
-            except duckdb.Error as error:
-                raise WarehouseError("query", found=str(error), todo=f"The query was: {query}") from error
+                    asked = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(map(quoted, key))}"
+                relation = connection.sql(asked, params=values)
+                _refuse(dict(zip(relation.columns, map(str, relation.types), strict=True)))
+                return relation.to_arrow_reader(BATCH_ROWS)
+
+            def explain(error: Exception) -> Exception:
+                if not isinstance(error, duckdb.Error):
+                    return error
+                return WarehouseError("query", found=str(error), todo=f"The query was: {query}")
+
+            with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended)) as rows:
+                yield rows
 
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002
         """See `Warehouse.natural`; DuckDB's types are so already."""
@@ -62,12 +86,20 @@ class DuckDBWarehouse:
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""
         with self.connect() as connection:
-            try:
+
+            def start() -> pa.RecordBatchReader:
                 connection.execute("BEGIN")
                 connection.execute(script)
                 connection.execute("COMMIT")
-            except duckdb.Error as error:
-                raise WarehouseError("preparing", found=str(error), todo=f"The script was: {script}") from error
+                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+
+            def explain(error: Exception) -> Exception:
+                if not isinstance(error, duckdb.Error):
+                    return error
+                return WarehouseError("preparing", found=str(error), todo=f"The script was: {script}")
+
+            with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended, "preparation")):
+                pass
 
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -107,6 +139,13 @@ class DuckDBWarehouse:
                     log.warning("Waiting for another process to let go of %s", self.path)
                 waited = True
                 time.sleep(0.1)
+
+
+def _refuse(types: Mapping[str, str]) -> None:
+    """ColumnTypesError for the columns of types that Arrow does not have as they are."""
+    refused = {name: kind for name, kind in types.items() if kind in _NOT_IN_ARROW}
+    if refused:
+        raise ColumnTypesError(refused, [name for name in types if name not in refused])
 
 
 def _held_elsewhere(error: duckdb.Error) -> bool:

@@ -33,12 +33,22 @@ class Warehouse(Protocol):
 
     @property
     def dialect(self) -> str:
-        """`duckdb`, or SQLAlchemy's name of the dialect."""
+        """The name of its SQL: `duckdb` or `postgresql`."""
 
     def batches(
-        self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()
+        self,
+        query: str,
+        bound: Mapping[str, Any] | None = None,
+        *,
+        key: Sequence[str] = (),
+        hash_joins: bool = False,
     ) -> AbstractContextManager[pa.RecordBatchReader]:
-        """The rows of `query`, in binary order of `key` if given, streamed while the context is open."""
+        """The rows of `query`, streamed while the context is open. Whoever leaves it, also by Ctrl-C, ends the query.
+
+        - The types are declared by the warehouse, never guessed from rows: an empty result has them too.
+        - With `key`, the rows come in its order, text in that of its bytes.
+        - With `hash_joins`, a planner that would join row by row, because it underestimates the rows, is kept from it.
+        """
 
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
         """The query with each column as a type that requests and books have too: a join inside the warehouse then

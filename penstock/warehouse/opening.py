@@ -1,20 +1,48 @@
-"""Opening the warehouse that the settings name: a DuckDB file, or any SQLAlchemy URL."""
+"""Opening the warehouse that the settings name. The kinds that there are stand here."""
+
+from collections.abc import Callable
+from threading import Event
 
 from penstock.settings import Settings
-from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.interface import Warehouse, WarehouseError
+from penstock.warehouse.url import VARIABLE, WarehouseUrl, driver, kind_of
 
 
-def open_warehouse(settings: Settings) -> Warehouse:
-    """The warehouse that the settings name."""
+def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
+    """The warehouse that the settings name. Once another thread sets `ended`, its queries end.
+
+    WarehouseError, before anything is connected, for a URL of a kind that there is not, and for one whose driver is not
+    installed.
+    """
+    kind = kind_of(settings.warehouse_url) if settings.warehouse_url else "duckdb"
+    if kind not in KINDS:
+        raise WarehouseError(
+            VARIABLE,
+            expected="duckdb:///path/of/file.duckdb or postgresql://user:password@host:5432/database",
+            found=f"a URL of the kind {kind!r}" if "://" in settings.warehouse_url else "no URL",
+            todo="Load the tables into one of these kinds, for instance by a DuckDB extension that reads yours.",
+        )
+    return KINDS[kind](settings, ended or Event())
+
+
+def _duckdb(settings: Settings, ended: Event) -> Warehouse:
     from penstock.warehouse.duckdb_file import DuckDBWarehouse
-    from penstock.warehouse.postgres import PostgresWarehouse
-    from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 
-    url = settings.warehouse_url
-    if not url:
-        return DuckDBWarehouse(str(settings.warehouse_file), now=settings.now_override)
-    if url.startswith("duckdb:"):
-        return DuckDBWarehouse(url.removeprefix("duckdb:").removeprefix("///"), now=settings.now_override)
-    if url.split(":", 1)[0].split("+", 1)[0] in {"postgres", "postgresql"}:
-        return PostgresWarehouse(url)
-    return SqlWarehouse(url)
+    path = settings.warehouse_url.partition(":")[2].removeprefix("///") or str(settings.warehouse_file)
+    return DuckDBWarehouse(path, now=settings.now_override, timeout=settings.warehouse_timeout, ended=ended)
+
+
+def _postgres(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.postgres import PostgresWarehouse
+
+    driver("adbc_driver_postgresql.dbapi", "postgres")
+    WarehouseUrl.parse(settings.warehouse_url).libpq()
+    return PostgresWarehouse(settings.warehouse_url, settings.warehouse_timeout, ended)
+
+
+KINDS: dict[str, Callable[[Settings, Event], Warehouse]] = {
+    "duckdb": _duckdb,
+    "postgres": _postgres,
+    "postgresql": _postgres,
+}
+"""How a URL begins, before `://` and any `+driver` -> what opens it."""

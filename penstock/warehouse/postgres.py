@@ -1,140 +1,176 @@
-"""The warehouse in Postgres: what is different there from any SQLAlchemy URL."""
+"""The warehouse in Postgres: described and prepared through psycopg, read as Arrow through ADBC's binary COPY."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Event
+from types import ModuleType
 from typing import Any
 
+import psycopg
 import pyarrow as pa
-import sqlalchemy as sa
-from sqlalchemy.engine import make_url
+from psycopg.conninfo import make_conninfo
 
-from penstock.warehouse.interface import ColumnTypesError, quoted
+from penstock.warehouse.interface import WarehouseError, quoted
+from penstock.warehouse.postgres_types import PostgresColumn, as_declared, columns_of, schema_of
 from penstock.warehouse.query_text import bind, subquery
-from penstock.warehouse.sqlalchemy_url import SqlWarehouse
+from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.url import WarehouseUrl, driver
 
-# The type codes of a Postgres cursor (pg_type.oid) that Arrow has a fixed type for.
-TYPES: dict[int, pa.DataType] = {
-    16: pa.bool_(),
-    17: pa.binary(),
-    20: pa.int64(),
-    21: pa.int16(),
-    23: pa.int32(),
-    25: pa.string(),
-    700: pa.float32(),
-    701: pa.float64(),
-    1043: pa.string(),
-    1082: pa.date32(),
-    1083: pa.time64("us"),
-    1114: pa.timestamp("us"),
-    1184: pa.timestamp("us", tz="UTC"),
+SESSION = {
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "extra_float_digits": "1",
+    "client_connection_check_interval": "1s",  # a query whose client is gone ends
 }
-NUMERIC, CHAR, TIME_WITH_ZONE = 1700, 1042, 1266
-MOST_DIGITS = 38
-AS_TEXT = frozenset({CHAR, 18, 19, 2950})
-"""char(n), "char", name and uuid: read and joined as the text that a request and a replicated table hold. The blanks
-with which char(n) is padded are no part of it."""
-SESSION = (
-    ("TimeZone", "UTC"),
-    ("DateStyle", "ISO"),
-    ("client_connection_check_interval", "1s"),  # a query whose client is gone ends
-)
+HASH_JOINS = {"enable_nestloop": "off"}
 CONNECT_SECONDS = 10
+_BATCH_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class PostgresWarehouse(SqlWarehouse):
-    """Postgres 14 or newer, through psycopg 3, in a session whose time zone is UTC."""
+class PostgresWarehouse:
+    """Postgres 14 or newer, in sessions whose time zone is UTC.
+
+    `timeout` is in seconds for one query; 0 is none. Once `ended` is set by another thread, queries end too.
+    """
+
+    url: str
+    timeout: float = 0.0
+    ended: Event = field(default_factory=Event, compare=False)
+
+    @property
+    def dialect(self) -> str:
+        """Always `postgresql`."""
+        return "postgresql"
+
+    @contextmanager
+    def batches(
+        self,
+        query: str,
+        bound: Mapping[str, Any] | None = None,
+        *,
+        key: Sequence[str] = (),
+        hash_joins: bool = False,
+    ) -> Iterator[pa.RecordBatchReader]:
+        """See `Warehouse.batches`; WarehouseError with the database's own words if the query is refused."""
+        adbc = driver("adbc_driver_postgresql.dbapi", "postgres")
+        with self._connected() as connection:
+            text = _with_values(connection, query, bound)
+            columns = self._described(connection, text)
+        statement = _ordered(text, columns, key)
+        with self._running(adbc, statement, columns, query, HASH_JOINS if hash_joins else {}) as rows:
+            yield rows
+
+    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
+        """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
+        with self._connected() as connection:
+            columns = self._described(connection, _with_values(connection, query, bound))
+        if not any(column.cast for column in columns):
+            return query
+        listed = ", ".join(column.joined() for column in columns)
+        return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract"
+
+    def prepare(self, script: str) -> None:
+        """See `Warehouse.prepare`."""
+        with self._connected() as connection:
+
+            def start() -> pa.RecordBatchReader:
+                with connection.transaction():
+                    connection.execute(script.encode())
+                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+
+            def explain(error: Exception) -> Exception:
+                return _refused(error, script, "preparing") if isinstance(error, psycopg.Error) else error
+
+            with reading(Query(start, connection.cancel_safe, explain, self.timeout, self.ended, "preparation")):
+                pass
+
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        try:
+            connected = psycopg.connect(self._conninfo(), autocommit=True)
+        except psycopg.Error as error:
+            raise self._unreachable(error) from None
+        with connected as connection:
+            yield connection
+
+    def _described(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
+        try:
+            return columns_of(connection, text)
+        except psycopg.Error as error:
+            raise _refused(error, text) from error
+
+    @contextmanager
+    def _running(
+        self, adbc: ModuleType, statement: str, columns: Sequence[PostgresColumn], query: str, more: Mapping[str, str]
+    ) -> Iterator[pa.RecordBatchReader]:
+        """The rows of a statement, in the types of the columns; it ends with the context."""
+        try:
+            connection = adbc.connect(self._conninfo(more))
+        except adbc.Error as error:
+            raise self._unreachable(error) from None
+        schema = schema_of(columns)
+        with connection, connection.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
+
+            def start() -> pa.RecordBatchReader:
+                cursor.execute(statement)
+                found = cursor.fetch_record_batch()
+                return pa.RecordBatchReader.from_batches(schema, (as_declared(batch, schema) for batch in found))
+
+            def explain(error: Exception) -> Exception:
+                return _refused(error, query) if isinstance(error, adbc.Error | OSError) else error
+
+            with reading(Query(start, cursor.adbc_cancel, explain, self.timeout, self.ended)) as rows:
+                yield rows
 
     @cached_property
-    def engine(self) -> sa.Engine:
-        """The engine; whatever driver the URL names, it is psycopg 3."""
-        url = make_url(self.url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
-        options = " ".join(f"-c {name}={value}" for name, value in SESSION)
-        given = url.query.get("options")
-        query = {"options": f"{given} {options}" if isinstance(given, str) else options}
-        if "connect_timeout" not in url.query:
-            query["connect_timeout"] = str(CONNECT_SECONDS)
-        return sa.create_engine(url.update_query_dict(query), pool_pre_ping=True)
+    def _place(self) -> WarehouseUrl:
+        return WarehouseUrl.parse(self.url)
 
-    def execute(self, connection: sa.Connection, query: str, bound: Mapping[str, Any]) -> sa.CursorResult[Any]:
-        """Run a query with its values bound, never as part of its text."""
-        if not bound:
-            return connection.exec_driver_sql(query.replace("%", "%%"), {})
-        text = bind(query, bound, "%({})s".format, lambda between: between.replace("%", "%%"))
-        return connection.exec_driver_sql(text, dict(bound))
+    def _conninfo(self, more: Mapping[str, str] | None = None) -> str:
+        """What both drivers connect by; what the URL says about the session goes before what Penstock needs."""
+        found = self._place.libpq()
+        settings = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **(more or {})}.items())
+        found["options"] = f"{found.get('options', '')} {settings}".strip()
+        return make_conninfo(**{"connect_timeout": str(CONNECT_SECONDS), **found})
 
-    def natural(
-        self, query: str, bound: Mapping[str, Any] | None = None, *, connection: sa.Connection | None = None
-    ) -> str:
-        """See `Warehouse.natural`. WarehouseError names every column whose type nothing can hold."""
-        if connection is None:
-            with self._connected() as own:
-                try:
-                    return self.natural(query, bound, connection=own)
-                except sa.exc.DBAPIError as error:
-                    raise self._refused(error, query) from error
-        casts = self._casts(connection, query, bound or {})
-        if not any(casts.values()):
-            return query
-        columns = ", ".join(f"{quoted(name)}{cast} AS {quoted(name)}" for name, cast in casts.items())
-        return f"SELECT {columns} FROM (\n{subquery(query)}) AS extract"
-
-    def ordered(self, connection: sa.Connection, query: str, bound: Mapping[str, Any], key: Sequence[str]) -> str:
-        """The query in binary order of the key, whatever collation the database sorts text by."""
-        if not key:
-            return query
-        described = self.execute(connection, f"SELECT * FROM (\n{subquery(query)}) AS extract LIMIT 0", bound)
-        types = dict(zip(described.keys(), self.types(described), strict=True))
-        described.close()
-        order = ", ".join(quoted(name) + (' COLLATE "C"' if types.get(name) == pa.string() else "") for name in key)
-        return f"SELECT * FROM (\n{subquery(query)}) AS extract ORDER BY {order}"
-
-    def types(self, result: sa.CursorResult[Any]) -> list[pa.DataType | None]:
-        """The Arrow types of a result's columns, None where the rows have to show it."""
-        return [_type(column) for column in _description(result)]
-
-    def _casts(self, connection: sa.Connection, query: str, bound: Mapping[str, Any]) -> dict[str, str]:
-        """Column -> the cast that makes it a type which both books and requests have, or nothing."""
-        described = self.execute(connection, f"SELECT * FROM (\n{subquery(query)}) AS extract LIMIT 0", bound)
-        columns = list(_description(described))
-        described.close()
-        known = self._named(connection, {column.type_code for column in columns} - set(TYPES))
-        refused = {c.name: known[c.type_code][0] for c in columns if c.type_code == TIME_WITH_ZONE}
-        casts = {}
-        for column in columns:
-            _, kind, category = known.get(column.type_code, ("", "", ""))
-            if column.type_code in AS_TEXT or kind == "e" or (category == "S" and column.type_code not in TYPES):
-                casts[column.name] = "::text"
-            elif column.type_code == NUMERIC and _type(column) is None:
-                casts[column.name] = "::double precision"
-            else:
-                casts[column.name] = ""
-                if column.type_code not in TYPES and column.type_code != NUMERIC:
-                    refused[column.name] = known[column.type_code][0]
-        if refused:
-            raise ColumnTypesError(refused, [name for name in casts if name not in refused])
-        return casts
-
-    def _named(self, connection: sa.Connection, oids: set[int]) -> dict[int, tuple[str, str, str]]:
-        """Type code -> name, kind (`e` for an enumeration) and category (`S` for text) of types."""
-        if not oids:
-            return {}
-        rows = connection.execute(
-            sa.text(
-                "SELECT oid::bigint, format_type(oid, NULL), typtype, typcategory FROM pg_type WHERE oid = ANY(:oids)"
-            ),
-            {"oids": list(oids)},
+    def _unreachable(self, error: Exception) -> WarehouseError:
+        return WarehouseError(
+            f"warehouse at {self._place}",
+            expected="to be reached",
+            found=_said(error).partition("\n")[0],
+            todo="Correct PENSTOCK_WAREHOUSE_URL, or start the database.",
         )
-        return {oid: (name, kind, category) for oid, name, kind, category in rows}
 
 
-def _description(result: sa.CursorResult[Any]) -> Sequence[Any]:
-    return (result.cursor.description if result.cursor is not None else None) or ()
+def _with_values(connection: psycopg.Connection[Any], query: str, bound: Mapping[str, Any] | None) -> str:
+    """The query with its values as literals, quoted by the driver: a COPY takes no parameters."""
+    if not bound:
+        return query
+    text = bind(query, bound, "%({})s".format, lambda between: between.replace("%", "%%"))
+    return psycopg.ClientCursor(connection).mogrify(text.encode(), dict(bound))
 
 
-def _type(column: Any) -> pa.DataType | None:
-    """The Arrow type of a column of psycopg's cursor; None for a numeric without declared digits."""
-    if column.type_code == NUMERIC and column.precision and column.precision <= MOST_DIGITS:
-        return pa.decimal128(column.precision, max(column.scale or 0, 0))
-    return TYPES.get(column.type_code)
+def _ordered(query: str, columns: Sequence[PostgresColumn], key: Sequence[str]) -> str:
+    """The query as it is read, in binary order of the key."""
+    named = {column.name: column for column in columns}
+    order = ", ".join(named[name].ordered() if name in named else f"extract.{quoted(name)}" for name in key)
+    listed = ", ".join(column.read() for column in columns)
+    return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract{f' ORDER BY {order}' if order else ''}"
+
+
+def _refused(error: Exception, query: str, what: str = "query") -> WarehouseError:
+    return WarehouseError(what, found=_said(error), todo=f"The {what} was: {query.strip()}")
+
+
+def _said(error: Exception) -> str:
+    """The server's own words, without those that the driver puts around them."""
+    text = str(error).strip()
+    _, marked, words = text.partition("ERROR:  ")
+    words, _, _ = words.partition("\n\nQuery was:")
+    return words.partition(" SQLSTATE:")[0].strip() if marked else text

@@ -88,6 +88,7 @@ def test_a_broken_file_stops_only_the_commands_that_need_it(tmp_path: Path) -> N
     assert refused.stderr.strip().endswith(SAID[0])
 
 
+@pytest.mark.slow
 def test_a_command_says_every_broken_file_in_a_sentence_each(tmp_path: Path) -> None:
     root = write_project(tmp_path / "shop", TWO)
     refused = run_in(root, "-m", "penstock", "train", "bad")
@@ -95,11 +96,13 @@ def test_a_command_says_every_broken_file_in_a_sentence_each(tmp_path: Path) -> 
     assert sorted(refused.stderr.removeprefix("penstock: ").splitlines()) == sorted(SAID)
 
 
+@pytest.mark.slow
 def test_a_model_whose_contract_alone_is_broken_is_not_called_unknown(tmp_path: Path) -> None:
     root = write_project(tmp_path / "shop", {"model_tools/bad.py": TWO["model_tools/bad.py"]})
     assert run_in(root, "-m", "penstock", "train", "bad").stderr == f"penstock: {SAID[0]}\n"
 
 
+@pytest.mark.slow
 def test_doctor_names_the_project_its_broken_files_and_what_it_lacks(tmp_path: Path) -> None:
     shown = run_in(write_project(tmp_path / "shop", TWO), "-m", "penstock", "doctor").stdout
     assert f"small at {tmp_path / 'shop'}: 1 contracts, 0 models" in shown
@@ -117,6 +120,7 @@ def validated(root: Path, *location: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("location", LOCATIONS, ids=" ".join)
 def test_dagster_shows_the_sentences_and_no_frame(tmp_path: Path, location: list[str]) -> None:
     root = write_project(tmp_path / "shop", TWO)
@@ -126,6 +130,7 @@ def test_dagster_shows_the_sentences_and_no_frame(tmp_path: Path, location: list
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_dagster_names_a_broken_definitions_file_as_well(tmp_path: Path) -> None:
     root = write_project(
         tmp_path / "shop", {"assets/definitions.py": "import dagster as dg\n\ndefs = dg.Definition()\n"}

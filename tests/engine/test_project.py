@@ -101,6 +101,7 @@ def test_a_file_that_every_project_has_is_missed_by_name(tmp_path: Path) -> None
         _ = project.serve_config
 
 
+@pytest.mark.slow
 def test_the_engine_can_be_imported_and_explained_where_no_project_is(tmp_path: Path) -> None:
     for command in (["--help"], ["--version"], ["init", "--help"]):
         assert run_in(tmp_path, "-m", "penstock", *command).returncode == 0, command

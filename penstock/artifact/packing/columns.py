@@ -11,27 +11,36 @@ from penstock.artifact.packing.model import sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
 from penstock.artifact.program import Op
 
+Transform = Callable[[ProgramBuilder, Any, Block], Block]
 
-def transform(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """The block after one fitted transformer; UnsupportedEstimator for one that is not known."""
+
+def transformers() -> dict[str, Transform]:
+    """The class names of transformers, and what makes instructions of each."""
     from penstock.artifact.packing.encoders import one_hot, ordinal, target
+    from penstock.artifact.packing.features import FEATURES
+    from penstock.artifact.packing.scaling import SCALERS
 
-    known: dict[str, Callable[[ProgramBuilder, Any, Block], Block]] = {
+    return {
         "Pipeline": _pipeline,
         "ColumnTransformer": _column_transformer,
-        "FunctionTransformer": _passthrough,
         "SimpleImputer": _imputer,
         "StandardScaler": _standard,
         "MinMaxScaler": _min_max,
         "OrdinalEncoder": ordinal,
         "OneHotEncoder": one_hot,
         "TargetEncoder": target,
+        **FEATURES,
+        **SCALERS,
     }
+
+
+def transform(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
+    """The block after one fitted transformer; UnsupportedEstimator for one that is not known."""
     if transformer is None or isinstance(transformer, str):
         if transformer in (None, "passthrough"):
             return block
         raise unsupported(transformer, "a transformer", repr(transformer))
-    name = sklearn_name(transformer)
+    name, known = sklearn_name(transformer), transformers()
     if name not in known:
         raise unsupported(transformer, f"one of {', '.join(known)}")
     return known[name](builder, transformer, block)
@@ -60,12 +69,6 @@ def _column_transformer(builder: ProgramBuilder, transformer: Any, block: Block)
                 builder.emit(Op.MULTIPLY, column.slot, column.slot, weight)
         made += result.columns
     return Block(made, bool(transformer.sparse_output_))
-
-
-def _passthrough(_: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    if transformer.func is not None:
-        raise unsupported(transformer, "no function (passthrough)", repr(transformer.func))
-    return block
 
 
 def _imputer(builder: ProgramBuilder, imputer: Any, block: Block) -> Block:

@@ -9,9 +9,35 @@ from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
 from penstock.artifact.program import Link
 
-_REGRESSORS = ("LinearRegression", "Ridge", "Lasso", "ElasticNet", "SGDRegressor")
+_REGRESSORS = (
+    "ARDRegression",
+    "BayesianRidge",
+    "ElasticNet",
+    "ElasticNetCV",
+    "HuberRegressor",
+    "Lars",
+    "Lasso",
+    "LassoCV",
+    "LassoLars",
+    "LassoLarsCV",
+    "LassoLarsIC",
+    "LarsCV",
+    "LinearRegression",
+    "LinearSVR",
+    "OrthogonalMatchingPursuit",
+    "OrthogonalMatchingPursuitCV",
+    "PassiveAggressiveRegressor",
+    "QuantileRegressor",
+    "Ridge",
+    "RidgeCV",
+    "SGDRegressor",
+    "TheilSenRegressor",
+)
 _GLMS = ("PoissonRegressor", "GammaRegressor", "TweedieRegressor")
-LINEAR = ("LogisticRegression", "SGDClassifier", *_REGRESSORS, *_GLMS)
+_SCORERS = ("LinearSVC", "RidgeClassifier", "RidgeClassifierCV", "Perceptron", "PassiveAggressiveClassifier")
+"""Classifiers without probabilities, which those around them ask for scores."""
+_LOGISTIC = ("LogisticRegression", "LogisticRegressionCV", "LinearDiscriminantAnalysis")
+LINEAR = (*_LOGISTIC, "SGDClassifier", *_REGRESSORS, *_GLMS, *_SCORERS)
 
 
 def pack_linear(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
@@ -38,7 +64,9 @@ def _link(estimator: Any) -> tuple[Literal["classifier", "regressor"], Link]:
         identity = type(compat.GLM_LINK.of(estimator)).__name__ == "IdentityLink"
         return "regressor", Link.IDENTITY if identity else Link.LOG
     binary = len(estimator.classes_) <= 2
-    if name == "LogisticRegression":
+    if name in _SCORERS or (name == "SGDClassifier" and not hasattr(estimator, "predict_proba")):
+        return "classifier", Link.IDENTITY
+    if name in _LOGISTIC:
         return "classifier", Link.LOGIT if binary else Link.SOFTMAX
     if estimator.loss == "log_loss":
         return "classifier", Link.LOGIT if binary else Link.ONE_VS_REST

@@ -6,19 +6,35 @@ from typing import Any, Literal
 import numpy as np
 
 from penstock.artifact.file import Scalar
-from penstock.artifact.program import Link
+from penstock.artifact.program import BINARY, Link
 from penstock.errors import UnsupportedEstimator
 
 
 @dataclass(frozen=True)
 class Model:
-    """A packed estimator: its engine, its link, and the arrays that `program` describes."""
+    """A packed estimator: its engine, its link, and the arrays that `program` describes.
 
-    engine: Literal["trees", "linear"]
+    `single`: its library computes and answers in float32.
+    """
+
+    engine: Literal["trees", "linear", "slots"]
     kind: Literal["classifier", "regressor"]
     link: Link
     arrays: dict[str, np.ndarray[Any, Any]]
     divisor: float = 1.0
+    mean_of: float = 1.0
+    factor: float = 1.0
+    single: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """How many raw scores a row has."""
+        return len(self.arrays["base"])
+
+    @property
+    def columns(self) -> int:
+        """How many columns a prediction has."""
+        return 2 if self.link in BINARY else self.outputs
 
 
 def sklearn_name(thing: Any) -> str:
@@ -27,8 +43,40 @@ def sklearn_name(thing: Any) -> str:
     return kind.__name__ if kind.__module__.partition(".")[0] == "sklearn" else ""
 
 
-def model_classes(estimator: Any) -> tuple[Scalar, ...]:
-    """The classes in the order of the probabilities, as JSON scalars; UnsupportedEstimator for several outputs."""
+_PUBLIC = {
+    "lightgbm.sklearn": "lightgbm.",
+    "lightgbm.basic": "lightgbm.",
+    "xgboost.sklearn": "xgboost.",
+    "xgboost.core": "xgboost.",
+}
+
+
+def public_name(thing: Any) -> str:
+    """`sklearn_name`, and `lightgbm.LGBMClassifier` and its like for the classes of libraries that are packed."""
+    kind = type(thing)
+    prefix = _PUBLIC.get(kind.__module__)
+    return f"{prefix}{kind.__name__}" if prefix else sklearn_name(thing)
+
+
+def fitted_names(estimator: Any) -> list[str] | None:
+    """The names of the columns that an estimator was fitted to; None where these had none."""
+    found = getattr(estimator, "feature_names_in_", None)
+    if found is None and public_name(estimator) == "lightgbm.Booster":
+        found = estimator.feature_name()
+    if found is None and public_name(estimator) == "xgboost.Booster":
+        found = estimator.feature_names
+    names = None if found is None else [str(name) for name in found]
+    # What LightGBM calls the columns of a matrix.
+    return None if names == [f"Column_{at}" for at in range(len(names or ()))] else names
+
+
+def model_classes(estimator: Any, model: Model | None = None) -> tuple[Scalar, ...]:
+    """The classes in the order of the probabilities, as JSON scalars; UnsupportedEstimator for several outputs.
+
+    A booster knows its classes by number.
+    """
+    if model is not None and not hasattr(estimator, "classes_"):
+        return tuple(range(model.columns))
     classes = estimator.classes_
     if isinstance(classes, list):
         raise UnsupportedEstimator(f"estimator {type(estimator).__name__}", expected="one output", found="several")

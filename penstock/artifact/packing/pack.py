@@ -9,17 +9,13 @@ import msgspec
 import numpy as np
 
 from penstock.artifact import file as artifact_file
-from penstock.artifact.file import Header
-from penstock.artifact.packing.columns import transform
-from penstock.artifact.packing.hist import pack_hist
-from penstock.artifact.packing.linear import LINEAR, pack_linear
-from penstock.artifact.packing.model import Model, model_classes, sklearn_name
+from penstock.artifact.file import Header, Part
+from penstock.artifact.packing.estimators import final_of, pack_estimator
+from penstock.artifact.packing.model import Model, fitted_names, model_classes
 from penstock.artifact.packing.program import Block, ProgramBuilder
-from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
 from penstock.errors import ContractError, UnsupportedEstimator
-
-_HIST = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 
 
 def pack(
@@ -29,24 +25,30 @@ def pack(
     features: Sequence[Feature],
     metadata: Mapping[str, Any],
     fallback: bool = True,
+    trusted_types: Sequence[str] = (),
 ) -> None:
     """Write the fitted estimator to `path`, whole or not at all; the same model always gives the same bytes.
 
     `features` are the columns of the training frame, in order; `metadata` is anything that JSON can hold.
     What cannot be packed natively becomes a skops file behind the same API, unless `fallback` is off:
-    then UnsupportedEstimator says which part is not supported.
+    then UnsupportedEstimator says which part is not supported. `trusted_types` are further types for the skops file.
     """
     path = Path(path)
     features = tuple(features)
     _check_features(estimator, features)
     try:
         header, arrays = native(estimator, features)
-    except UnsupportedEstimator:
+    except UnsupportedEstimator as unpacked:
         if not fallback:
             raise
         from penstock.artifact.skops_artifact import dump
 
-        header, arrays = dump(estimator, features)
+        try:
+            header, arrays = dump(estimator, features, trusted_types)
+        except UnsupportedEstimator as refused:
+            raise UnsupportedEstimator(
+                refused.thing, expected=refused.expected, found=refused.found, todo=f"Not packed because: {unpacked}"
+            ) from refused
     header = msgspec.structs.replace(header, metadata=dict(metadata))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -59,58 +61,52 @@ def pack(
 def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
     """The header and arrays of an estimator; UnsupportedEstimator names what cannot be packed."""
     builder = ProgramBuilder(features)
-    block = Block(builder.features(), sparse=False)
-    steps, final = _steps(estimator)
-    for step in steps:
-        block = transform(builder, step, block)
-    model = _model(builder, final, block)
-    classes = model_classes(final) if model.kind == "classifier" else ()
+    final = final_of(estimator)
+    model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
+    if hasattr(final, "classes_") and not hasattr(final, "predict_proba"):
+        raise UnsupportedEstimator(
+            f"estimator {type(final).__name__}", expected="a classifier with predict_proba", found="one without"
+        )
+    classes = model_classes(final, model) if model.kind == "classifier" else ()
     header = Header(
         engine=model.engine,
         kind=model.kind,
         estimator=type(final).__name__,
         features=features,
         classes=classes,
-        outputs=len(model.arrays["base"]),
+        outputs=model.outputs,
         link=model.link.name,
         divisor=model.divisor,
         slots=builder.slots,
         metadata={},
+        mean_of=model.mean_of,
+        factor=model.factor,
+        single=model.single,
+        threshold=threshold_of(estimator),
+        parts=tuple(_part(part) for part in builder.parts),
     )
     return header, builder.arrays() | model.arrays
 
 
-def _model(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    name = sklearn_name(estimator)
-    if name in _HIST:
-        return pack_hist(builder, estimator, block)
-    if name in TREES or name in FORESTS:
-        return pack_forest(builder, estimator, block)
-    if name in BOOSTED:
-        return pack_boosted(builder, estimator, block)
-    if name in LINEAR:
-        return pack_linear(builder, estimator, block)
-    raise UnsupportedEstimator(
-        f"estimator {type(estimator).__name__}",
-        expected="a tree, forest, gradient boosting, linear model or pipeline of scikit-learn",
-        todo="Let it be packed with skops (pip install 'penstock[skops]').",
+def _part(model: Model) -> Part:
+    return Part(
+        engine=model.engine,
+        outputs=model.outputs,
+        link=model.link.name,
+        divisor=model.divisor,
+        mean_of=model.mean_of,
+        factor=model.factor,
+        single=model.single,
     )
-
-
-def _steps(estimator: Any) -> tuple[list[Any], Any]:
-    if sklearn_name(estimator) != "Pipeline":
-        return [], estimator
-    *before, (_, last) = estimator.steps
-    inner, final = _steps(last)
-    return [step for _, step in before] + inner, final
 
 
 def _check_features(estimator: Any, features: tuple[Feature, ...]) -> None:
     names = [feature.name for feature in features]
     if not names or len(set(names)) != len(names):
         raise ContractError("features", expected="different names, at least one", found=", ".join(names))
-    fitted = getattr(estimator, "feature_names_in_", None)
-    if fitted is not None and list(fitted) != names:
+    fitted = fitted_names(estimator)
+    # LightGBM writes an underscore where a name has a space.
+    if fitted is not None and fitted not in (names, [name.replace(" ", "_") for name in names]):
         raise ContractError(
             "features", expected=f"the columns that were fitted ({', '.join(fitted)})", found=", ".join(names)
         )

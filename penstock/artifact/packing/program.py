@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.program import Op
+from penstock.artifact.packing.model import Model
+from penstock.artifact.program import Function, Op
 from penstock.contract.contract import Feature
 from penstock.errors import UnsupportedEstimator
 
@@ -49,6 +50,7 @@ class ProgramBuilder:
         self._constants: list[Array] = []
         self._count = 0
         self._texts: list[list[str]] = []
+        self.parts: list[Model] = []
         self.slots = 0
 
     def features(self) -> list[Column]:
@@ -80,6 +82,29 @@ class ProgramBuilder:
         self._count += len(array)
         return self._count - len(array)
 
+    def two(self, op: Op, left: int, right: int) -> int:
+        """A new slot with the sum, difference, product or quotient of two slots."""
+        return self.emit(op, left, self.new(), 0, 0, right)
+
+    def apply(self, function: Function, source: int) -> int:
+        """A new slot with the function of a slot."""
+        return self.emit(Op.FUNCTION, source, self.new(), 0, 0, int(function))
+
+    def with_constant(self, op: Op, source: int, *constants: Any) -> int:
+        """A new slot with what an instruction makes of a slot and constants."""
+        return self.emit(op, source, self.new(), self.constants(constants))
+
+    def ask(self, model: Model, *, raw: bool = False) -> list[int]:
+        """The slots with what a model answers to the slots as they are then: its prediction, or its raw scores."""
+        width = model.outputs if raw else model.columns
+        self.parts.append(model)
+        first = self.emit(Op.MODEL, 0, self.new(width), len(self.parts) - 1, int(raw), width)
+        return list(range(first, first + width))
+
+    def fork(self, block: Block) -> Block:
+        """The columns in slots of their own, for one of several that take them."""
+        return Block([self.copy(one) if isinstance(one, Number) else one for one in block.columns], block.sparse)
+
     def copy(self, column: Number) -> Number:
         """The column in a slot of its own, as instructions on numbers work in place."""
         return Number(self.emit(Op.COPY, column.slot, self.new()), column.origin)
@@ -105,7 +130,7 @@ class ProgramBuilder:
         return made
 
     def arrays(self) -> dict[str, Array]:
-        """The arrays of the column program."""
+        """The arrays of the column program, and of the models that it runs."""
         encoded = [text.encode("utf-8", "surrogatepass") for known in self._texts for text in known]
         return {
             "program": np.array(self._program, dtype=np.int64).reshape(-1, 6),
@@ -113,6 +138,7 @@ class ProgramBuilder:
             "text_sizes": np.array([len(known) for known in self._texts], dtype=np.int64),
             "text_ends": np.cumsum([len(text) for text in encoded], dtype=np.int64),
             "text_bytes": np.frombuffer(b"".join(encoded), dtype=np.uint8),
+            **{f"{at}.{name}": array for at, part in enumerate(self.parts) for name, array in part.arrays.items()},
         }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from penstock.artifact import compat
 from penstock.artifact.file import NODE
 from penstock.artifact.packing.model import Model, sklearn_name
+from penstock.artifact.packing.preorder import preordered
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
 from penstock.artifact.program import FEATURE, LEAF, MISSING_LEFT, Link, Op
 
@@ -85,29 +86,8 @@ def _nodes(trees: list[Any], slots: Array) -> tuple[Array, Array]:
         inner = slots[np.where(leaf, 0, tree.feature)] | (tree.missing_go_to_left != 0) * np.uint32(MISSING_LEFT)
         part["feature"] = np.where(leaf, np.uint32(LEAF), inner)
         if not np.all(leaf | (left == np.arange(1, len(left) + 1))):
-            part[:] = _preordered(part, left, right)
+            part[:] = preordered(part, left, right)
     return nodes, roots
-
-
-def _preordered(nodes: Array, left: Array, right: Array) -> Array:
-    """The nodes so ordered that a left child follows its parent; a leaf keeps its old number in `link`."""
-    levels = [np.array([0])]
-    while len(levels[-1]):
-        inner = levels[-1][left[levels[-1]] >= 0]
-        levels.append(np.concatenate([left[inner], right[inner]]))
-    size = np.ones(len(left), dtype=np.int64)
-    place = np.zeros(len(left), dtype=np.int64)
-    inners = [level[left[level] >= 0] for level in levels]
-    for inner in reversed(inners):
-        size[inner] += size[left[inner]] + size[right[inner]]
-    for inner in inners:
-        place[left[inner]] = place[inner] + 1
-        place[right[inner]] = place[inner] + 1 + size[left[inner]]
-    made = np.empty_like(nodes)
-    made[place] = nodes
-    inner = left >= 0
-    made["link"][place[inner]] = place[right[inner]]
-    return made
 
 
 def _set_leaves(nodes: Array, values: Array) -> None:

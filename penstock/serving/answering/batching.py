@@ -9,7 +9,8 @@ from itertools import accumulate
 import msgspec
 
 from penstock.serving.answering.decoding import Requests, concatenated
-from penstock.serving.http.problems import Problem
+from penstock.serving.answering.refusing import FaultsAt
+from penstock.serving.http.problems import Fault, Problem, refused
 
 LANES = 1
 """Lanes (each one task with one connection) for short calls. With two, fewer calls share a statement and a commit, and
@@ -59,6 +60,17 @@ class Batch:
         place = self._places[position]
         at = bisect_right(ends, place)
         return self._calls[at], place - ends[at] + self._calls[at].requests.size
+
+    def refuse(self, faults: Mapping[int, FaultsAt]) -> None:
+        """Refuse the calls of these open requests, with all that is wrong with each."""
+        by_call: dict[int, tuple[Call, list[Fault]]] = {}
+        for position in sorted(faults):
+            call, place = self.call_of(position)
+            path = f"$[{call.first + place}]" if call.is_array else "$"
+            by_call.setdefault(id(call), (call, []))[1].extend(faults[position](path))
+        for call, found in by_call.values():
+            if not call.answers.done():
+                call.answers.set_exception(refused(*found))
 
     def deliver(self) -> None:
         """Hand the answers to the calls that still wait."""
@@ -129,25 +141,37 @@ class Batcher:
         """The answers to one HTTP request, in order; Problem if it is refused or cannot be answered now.
 
         - A long array goes in pieces, LONG_LANES at a time, so that other arrays get their turn in between.
-        - If a piece fails, the whole fails. What was answered before stays journaled: it is the stored answer when the
-          same is posted again.
+        - If a piece fails, the whole fails, with the faults of all pieces. What was answered stays journaled: it is the
+          stored answer when the same is posted again.
         """
         if requests.size <= SHORT:
             return await self._short.put(requests, is_array=is_array)
         answers: list[bytes] = []
+        faults: list[Fault] = []
         in_progress: deque[asyncio.Future[list[bytes]]] = deque()
+
+        async def take_first() -> None:
+            try:
+                answers.extend(await in_progress.popleft())
+            except Problem as problem:
+                if not problem.faults:
+                    raise
+                faults.extend(problem.faults)
+
         try:
             for first in range(0, requests.size, PIECE):
                 if len(in_progress) == LONG_LANES:
-                    answers += await in_progress.popleft()
+                    await take_first()
                 piece = requests.part(first, first + PIECE)
                 in_progress.append(self._long.put(piece, is_array=is_array, first=first))
-            for piece_answers in in_progress:
-                answers += await piece_answers
+            while in_progress:
+                await take_first()
         finally:
             for piece_answers in in_progress:
                 if not piece_answers.cancel():
                     piece_answers.exception()
+        if faults:
+            raise refused(*faults)
         return answers
 
     def fail(self, problem: Problem) -> None:

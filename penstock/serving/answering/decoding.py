@@ -9,12 +9,16 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from penstock.contract.contract import Contract
-from penstock.contract.request_types import plain_types
 from penstock.digests import digests
-from penstock.serving.http.problems import Fault, Problem, invalid, refused
-
-MOST_REQUESTS = 10_000
-LARGEST_INTEGER = 2**63
+from penstock.serving.answering.faults import (
+    FIRST_YEAR,
+    LARGEST_INTEGER,
+    LAST_YEAR,
+    MOST_REQUESTS,
+    Faults,
+    fields_to_check,
+)
+from penstock.serving.http.problems import Problem, invalid, refused
 
 
 class Requests(NamedTuple):
@@ -70,10 +74,11 @@ class Decoder:
         self._one = msgspec.json.Decoder(contract.request)
         limits = msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
         self._many = msgspec.json.Decoder(Annotated[list[contract.request], limits])  # type: ignore[name-defined] # run-time type
-        texts, integers, times = _fields_to_check(contract)
-        numeric = ((_integer, integers), (_time, times))
-        self._numeric_checks = [(check, attrgetter(name), name) for check, names in numeric for name in names]
-        self._checks = [*((_text, attrgetter(name), name) for name in texts), *self._numeric_checks]
+        self._faults = Faults(contract)
+        wanted = fields_to_check(contract)
+        numeric = ((_integers_fit, wanted["integer"]), (_times_fit, wanted["time"]))
+        self._numeric_checks = [(check, attrgetter(name)) for check, names in numeric for name in names]
+        self._checks = [*((_texts_fit, attrgetter(name)) for name in wanted["text"]), *self._numeric_checks]
         self._entity_of = _fields_of_entity(contract)
         self._asked_at_of = attrgetter(contract.asked_at)
 
@@ -85,7 +90,7 @@ class Decoder:
         try:
             posted = self._many.decode(body) if is_array else [self._one.decode(body)]
         except msgspec.ValidationError as error:
-            raise invalid(body, error) from None
+            raise self.problem(body, error, is_array=is_array) from None
         except RecursionError:
             raise Problem(400, "invalid-json", "body: expected JSON, found too deep nesting") from None
         except UnicodeDecodeError as error:
@@ -95,12 +100,16 @@ class Decoder:
         # Only the escape \\u0000 can put a U+0000 into a text.
         return Body(self.requests(posted, request_id, is_array=is_array, check_texts=b"\\u0000" in body), is_array)
 
+    def problem(self, body: bytes, error: msgspec.ValidationError, *, is_array: bool) -> Problem:
+        """The 422 of a JSON body that `error` refused, with everything that is wrong with it."""
+        faults = self._faults.of_body(body, is_array=is_array)
+        return refused(*faults) if faults else invalid(body, error)
+
     def requests(self, posted: list[Any], request_id: str, *, is_array: bool, check_texts: bool = True) -> Requests:
         """Decoded requests as Requests; Problem 422 for values that no database column could hold."""
-        for check, of_field, name in self._checks if check_texts else self._numeric_checks:
-            if fault := check(map(of_field, posted)):
-                index, expected, found = fault
-                raise refused(Fault(f"{f'$[{index}]' if is_array else '$'}.{name}", expected, found))
+        for fit, of_field in self._checks if check_texts else self._numeric_checks:
+            if not fit(map(of_field, posted)):
+                raise refused(*self._faults.of_requests(posted, is_array=is_array))
         texts = [_encode(request) for request in posted]
         inputs = digests(texts)
         entities = digests(map(_encode, map(self._entity_of, posted))) if self._entity_of else inputs
@@ -117,26 +126,16 @@ class Decoder:
         return Requests(decoded, times, texts, inputs, entities, [request_id] * len(posted))
 
 
-def _text(values: Iterable[str | None]) -> tuple[int, str, str] | None:
-    """The first value that no database column holds: its place, what was expected and what was found."""
-    for place, value in enumerate(values):
-        if value is not None and "\0" in value:
-            return place, "text without the character U+0000", "it"
-    return None
+def _texts_fit(values: Iterable[str | None]) -> bool:
+    return not any(value is not None and "\0" in value for value in values)
 
 
-def _integer(values: Iterable[int | None]) -> tuple[int, str, str] | None:
-    for place, value in enumerate(values):
-        if value is not None and not -LARGEST_INTEGER <= value < LARGEST_INTEGER:
-            return place, "an integer of 64 bits", f"{len(str(value))} digits"
-    return None
+def _integers_fit(values: Iterable[int | None]) -> bool:
+    return all(value is None or -LARGEST_INTEGER <= value < LARGEST_INTEGER for value in values)
 
 
-def _time(values: Iterable[date | None]) -> tuple[int, str, str] | None:
-    for place, value in enumerate(values):
-        if value is not None and not 1 < value.year < 9999:
-            return place, "a year from 2 to 9998", str(value.year)
-    return None
+def _times_fit(values: Iterable[date | None]) -> bool:
+    return all(value is None or FIRST_YEAR <= value.year <= LAST_YEAR for value in values)
 
 
 def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
@@ -144,23 +143,6 @@ def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
     if len(contract.entity) == 1:
         return lambda request: (getattr(request, contract.entity[0]),)
     return attrgetter(*contract.entity) if contract.entity else None
-
-
-def _fields_to_check(contract: Contract) -> tuple[list[str], list[str], list[str]]:
-    """The text fields, the integer fields without both bounds, and the time fields of a contract's request."""
-    texts, integers, times = [], [], []
-    for field in msgspec.structs.fields(contract.request):
-        for member in plain_types(field.type):
-            if isinstance(member, msgspec.inspect.StrType):
-                texts.append(field.name)
-            elif isinstance(member, msgspec.inspect.IntType):
-                low = member.ge if member.ge is not None else member.gt
-                high = member.le if member.le is not None else member.lt
-                if low is None or high is None:
-                    integers.append(field.name)
-            elif isinstance(member, msgspec.inspect.DateTimeType | msgspec.inspect.DateType):
-                times.append(field.name)
-    return texts, integers, times
 
 
 _encode = msgspec.json.Encoder().encode

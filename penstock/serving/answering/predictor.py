@@ -2,21 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import eq
 from typing import Any, NamedTuple, Self
 
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract, Lookup
+from penstock.errors import ContractError
 from penstock.journal import writing
 from penstock.journal.answers import AnswerForm, Ids, Predicted, repeated
 from penstock.journal.writing import JournalLag, NewEntries
 from penstock.lookups.sql import STORED_ANSWER
 from penstock.lookups.statement import UNDEFINED_TABLE, Columns, LookupResult
 from penstock.postgres.pointer import Pointers, read_pointers
-from penstock.serving.answering.batching import Batch, Call
+from penstock.serving.answering.batching import Batch
 from penstock.serving.answering.decoding import Requests
-from penstock.serving.answering.plan import Plan, StoredAnswer, plan, refusal, without_row
+from penstock.serving.answering.plan import Plan, StoredAnswer, plan
+from penstock.serving.answering.refusing import (
+    FaultsAt,
+    RequestRefusals,
+    feature_faults,
+    lookup_faults,
+    without_row,
+)
 from penstock.serving.answering.state import ServingState
 
 REMEMBERED = 20_000
@@ -72,12 +80,17 @@ class Predictor:
         """Answer the open requests of a batch.
 
         - Requests about whose entity another replica has just answered stay open.
+        - The calls of requests that cannot be answered are refused; all others stay open then.
         - If a pointer of the state has moved, all stay open, and the pointers as they are now are returned.
         """
         prepared = self._in_memory(state, batch.open)
-        if prepared is None:
-            return await self._after_lookup(connection, state, batch)
-        return await self._at_once(connection, state, batch, prepared)
+        try:
+            if prepared is None:
+                return await self._after_lookup(connection, state, batch)
+            return await self._at_once(connection, state, batch, prepared)
+        except RequestRefusals as refused:
+            batch.refuse(refused.faults)
+            return None
 
     def _in_memory(self, state: ServingState, requests: Requests) -> PredictionInput | None:
         """The input of the predictions, if it is known without asking Postgres and all are to be predicted."""
@@ -123,8 +136,8 @@ class Predictor:
             return await read_pointers(connection)
         columns = request_columns(self._contract, requests.decoded)
         found = state.statement.decode(records, state.known(requests.decoded, columns))
-        if self._refuse(batch, found):
-            return None
+        if lost := without_row(self._contract, found):
+            raise RequestRefusals(self._faults(state, requests, columns, found, lost))
         width = len(STORED_ANSWER)
         stored = [StoredAnswer(*record[1 : 1 + width]) if record[1] is not None else None for record in records]
         digests = found.digests()
@@ -150,29 +163,45 @@ class Predictor:
             self._answer(batch, planned, counting)
         return None
 
-    def _refuse(self, batch: Batch, found: LookupResult) -> bool:
-        """Refuse the calls of requests whose row has to be there and is not; returns whether there was any."""
-        refused: dict[int, tuple[Call, list[tuple[str, Any, list[Lookup]]]]] = {}
-        for position, lookups in without_row(self._contract, found).items():
-            call, place = batch.call_of(position)
-            path = f"$[{call.first + place}]" if call.is_array else "$"
-            refused.setdefault(id(call), (call, []))[1].append((path, call.requests.decoded[place], lookups))
-        for call, requests in refused.values():
-            if not call.answers.done():
-                call.answers.set_exception(refusal(requests))
-        return bool(refused)
+    def _faults(
+        self,
+        state: ServingState,
+        requests: Requests,
+        columns: Columns,
+        found: LookupResult,
+        lost: Mapping[int, list[Lookup]],
+    ) -> dict[int, FaultsAt]:
+        """The faults of requests whose row has to be there and is not, and of the others that the model refuses."""
+        faults = {place: lookup_faults(requests.decoded[place], lookups) for place, lookups in lost.items()}
+        if others := [place for place in range(requests.size) if place not in lost]:
+            made = {name: values[others] for name, values in (columns | found.columns).items()}
+            refusals = state.release.artifact.refusals(self._contract.vectors(dict(made)))
+            missing = [found.missing[place] for place in others]
+            refused = feature_faults(self._contract, refusals, made, missing)
+            faults |= {others[at]: one for at, one in refused.items()}
+        return faults
 
     async def _predict(self, state: ServingState, prepared: PredictionInput) -> tuple[NewEntries, list[bytes]]:
-        """The journal entries of the new predictions, and their outcomes. Long predictions run in a thread."""
-        prepared = prepared.of_new()
+        """The journal entries of the new predictions, and their outcomes. Long predictions run in a thread.
+
+        RequestRefusals for those whose features the model does not take.
+        """
+        new, prepared = prepared.plan.new, prepared.of_new()
         vectors = self._contract.vectors(prepared.columns)
         predict, rows = state.release.artifact.predict, prepared.requests.size
-        if rows < TIMED_ROWS:
-            return self.entries(state, prepared, vectors, predict(vectors))
-        if rows * self._row_seconds < LONG_SECONDS:
-            predicted, seconds = _timed(predict, vectors)
-        else:
-            predicted, seconds = await asyncio.to_thread(_timed, predict, vectors)
+        try:
+            if rows < TIMED_ROWS:
+                return self.entries(state, prepared, vectors, predict(vectors))
+            if rows * self._row_seconds < LONG_SECONDS:
+                predicted, seconds = _timed(predict, vectors)
+            else:
+                predicted, seconds = await asyncio.to_thread(_timed, predict, vectors)
+        except ContractError:
+            refusals = await asyncio.to_thread(state.release.artifact.refusals, vectors)
+            if not refusals:
+                raise
+            faults = feature_faults(self._contract, refusals, prepared.columns, prepared.found.missing)
+            raise RequestRefusals({new[row]: one for row, one in faults.items()}) from None
         self._row_seconds = seconds / rows
         return self.entries(state, prepared, vectors, predicted)
 

@@ -10,7 +10,7 @@ from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.serving.deploying.code_copy import keep
 from penstock.serving.deploying.history import Deploy, History
-from penstock.serving.deploying.wanted import Outcome, Wanted
+from penstock.serving.deploying.target import Outcome, Target
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
 from penstock.settings import Settings
@@ -20,7 +20,7 @@ class DeployError(PenstockError):
     """A deploy that changed nothing, or that was undone: its text says which, and why."""
 
 
-class Deployed(msgspec.Struct, frozen=True):
+class DeployRecord(msgspec.Struct, frozen=True):
     """The deploy that serves, the one that served before, and what it does not serve either."""
 
     now: Deploy
@@ -28,7 +28,7 @@ class Deployed(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def deploy(settings: Settings, config: Path | None = None) -> Deployed:
+def deploy(settings: Settings, config: Path | None = None) -> DeployRecord:
     """Bring the project's code and configuration onto the running service, and wait until it serves.
 
     Replicas are replaced one by one, each after its successor can serve; what did not change keeps running. DeployError
@@ -37,11 +37,11 @@ def deploy(settings: Settings, config: Path | None = None) -> Deployed:
     project, head = settings.demand_project(), _head(settings)
     path = config or project.serve_config
     code = keep(project, History(settings).place, settings.home)
-    wanted = Wanted(head.address, code, path.read_text(), _name(path, project.root))
+    wanted = Target(head.address, code, path.read_text(), _name(path, project.root))
     return _run(settings, head, wanted)
 
 
-def apply(settings: Settings, config: Path | None = None) -> Deployed:
+def apply(settings: Settings, config: Path | None = None) -> DeployRecord:
     """Bring the configuration alone onto the running service, with the code that it runs; else as `deploy`."""
     running = History(settings).running(_head(settings).address)
     if running is None:
@@ -49,10 +49,10 @@ def apply(settings: Settings, config: Path | None = None) -> Deployed:
     project, head = settings.demand_project(), _head(settings)
     path = config or project.serve_config
     name = _name(path, project.root)
-    return _run(settings, head, Wanted(head.address, running.code, path.read_text(), name))
+    return _run(settings, head, Target(head.address, running.code, path.read_text(), name))
 
 
-def go_back(settings: Settings) -> Deployed:
+def go_back(settings: Settings) -> DeployRecord:
     """Serve again what the deploy before the newest served: its code and its configuration. The project's files and
     the releases of the books stay as they are."""
     head, target = _head(settings), History(settings).newest(1)
@@ -60,11 +60,11 @@ def go_back(settings: Settings) -> Deployed:
         todo = "`penstock deploy` brings the project's files."
         raise DeployError("--back", expected="a deploy before the one that serves", found="none", todo=todo)
     name = f"serve_config.yaml of deploy {target.number}"
-    wanted = Wanted(head.address, target.code, target.config, name, back=True)
+    wanted = Target(head.address, target.code, target.config, name, back=True)
     return _run(settings, head, wanted)
 
 
-def _run(settings: Settings, head: cluster.Cluster, wanted: Wanted) -> Deployed:
+def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRecord:
     history = History(settings)
     history.place.mkdir(parents=True, exist_ok=True)
     before = history.running(head.address)
@@ -90,10 +90,10 @@ def _run(settings: Settings, head: cluster.Cluster, wanted: Wanted) -> Deployed:
     now = history.newest()
     if outcome.refused or outcome.failed or now is None:
         raise DeployError(_refusal(outcome, wanted, before, settings))
-    return Deployed(now, before, outcome.warnings)
+    return DeployRecord(now, before, outcome.warnings)
 
 
-def _refusal(outcome: Outcome, wanted: Wanted, before: Deploy | None, settings: Settings) -> str:
+def _refusal(outcome: Outcome, wanted: Target, before: Deploy | None, settings: Settings) -> str:
     """Why a deploy did not happen, and what serves now."""
     serves = f"The service goes on as it was: deploy {before.number}, code {before.code}." if before else ""
     if outcome.refused:

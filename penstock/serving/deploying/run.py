@@ -1,6 +1,6 @@
 """One deploy in a process of its own, which goes on when its terminal ends: `python -m penstock.serving.deploying.run`.
 
-It reads a Wanted from its standard input, and writes an Outcome to its standard output.
+It reads a Target from its standard input, and writes an Outcome to its standard output.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from penstock.serving.deploying.code_check import CodeCheck, away, check_code, f
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
-from penstock.serving.deploying.wanted import Outcome, Wanted
+from penstock.serving.deploying.target import Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.settings import Settings, book_url
 
 
-def run(wanted: Wanted, settings: Settings) -> Outcome:
+def run(wanted: Target, settings: Settings) -> Outcome:
     """Check, deploy, wait until it serves, and write it down; what does not come to serve is undone."""
     history = History(settings)
     before = history.running(wanted.head)
@@ -95,7 +95,7 @@ def _apply(config: dict[str, Any], settings: Settings, code: Code) -> None:
     serve.apply(config)
 
 
-def _keep(history: History, wanted: Wanted, check: CodeCheck) -> int:
+def _keep(history: History, wanted: Target, check: CodeCheck) -> int:
     target = history.newest(1) if wanted.back else None
     number = target.number if target else 0
     deploy = Deploy(number, datetime.now(UTC), wanted.code, wanted.config, check.contracts, wanted.head)
@@ -110,7 +110,7 @@ def main() -> None:
     out, settings = sys.stdout, environment.load()
     with contextlib.redirect_stdout(sys.stderr), (settings.home / "deploys" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted), settings)
+        outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
     out.write(msgspec.json.encode(outcome).decode())
 
 

@@ -7,14 +7,26 @@ from typing import Any
 import msgspec
 
 FOUND_LENGTH = 80
+MOST_FAULTS = 1000
+"""So many faults of one body are listed."""
+SAID = 10
+"""So many of them are also said in the problem's detail."""
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing wrong in a request: the field as a JSON path, what was expected there and what was found."""
+    """One thing wrong in a request: the field as a JSON path, what was expected there and what was found.
+
+    `feature` is the model's input that cannot be accepted, where it is not the field itself.
+    """
 
     field: str
     expected: str
     found: str = ""
+    feature: str = ""
+
+    def __str__(self) -> str:
+        feature = f", feature {self.feature!r}" if self.feature else ""
+        return f"{self.field}{feature}: expected {self.expected}" + (f", found {self.found}" if self.found else "")
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,24 +72,28 @@ def unavailable(slug: str, detail: str, retry_after: int = 1) -> Problem:
 
 
 def invalid(body: bytes, error: msgspec.ValidationError) -> Problem:
-    """The 422 of a JSON document that is not what the contract declares."""
+    """The 422 of a JSON document of another shape, with the decoder's own words."""
     text, _, path = str(error).partition(" - at `")
+    expected, _, found = text.removeprefix("Expected ").partition(", got ")
     path = path.rstrip("`") or "$"
-    if match := re.fullmatch(r"Object missing required field `(.+)`", text):
-        fault = Fault(f"{path}.{match[1]}", "a value", "nothing")
-    elif match := re.fullmatch(r"Object contains unknown field `(.+)`", text):
-        fault = Fault(f"{path}.{match[1]}", "no such field", _short(_at(body, f"{path}.{match[1]}")))
-    else:
-        expected, _, found = text.removeprefix("Expected ").partition(", got ")
-        fault = Fault(path, expected.replace("`", ""), found.replace("`", "") or _short(_at(body, path)))
-    return refused(fault)
+    return refused(Fault(path, expected.replace("`", ""), found.replace("`", "") or shown(_at(body, path))))
 
 
 def refused(*faults: Fault) -> Problem:
     """The 422 of requests whose fields cannot be accepted."""
-    first = faults[0]
-    found = f", found {first.found}" if first.found else ""
-    return Problem(422, "invalid-request", f"{first.field}: expected {first.expected}{found}", faults=faults)
+    more = ""
+    if len(faults) > SAID:
+        more = f"; and {'more than ' * (len(faults) > MOST_FAULTS)}{min(len(faults), MOST_FAULTS) - SAID} more"
+    detail = "; ".join(map(str, faults[:SAID])) + more
+    return Problem(422, "invalid-request", detail, faults=faults[:MOST_FAULTS])
+
+
+def shown(value: Any) -> str:
+    """A value as short JSON, empty for what cannot be told."""
+    if value is None:
+        return ""
+    text = msgspec.json.encode(value).decode(errors="replace")
+    return text if len(text) <= FOUND_LENGTH else text[:FOUND_LENGTH] + "…"
 
 
 def _at(body: bytes, path: str) -> Any:
@@ -89,10 +105,3 @@ def _at(body: bytes, path: str) -> Any:
         return value
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return ""
-    text = msgspec.json.encode(value).decode(errors="replace")
-    return text if len(text) <= FOUND_LENGTH else text[:FOUND_LENGTH] + "…"

@@ -31,7 +31,7 @@ _AWAY = ("08", "53", "57")
 log = logging.getLogger("penstock.serve")
 
 
-class Refused(msgspec.Struct, frozen=True):
+class ReleaseRefusal(msgspec.Struct, frozen=True):
     """The book's current release where it cannot be served: why, and the release that is served instead, if any."""
 
     release: int
@@ -53,7 +53,7 @@ class ServedModel:
         self.tables = TableCache(contract, url)
         self.release: Release | None = None
         self.pointers: Pointers = {}
-        self.refused: Refused | None = None
+        self.refused: ReleaseRefusal | None = None
         """The release that is current in the book and cannot be served."""
         self.trouble = "no release yet"
         self.state: ServingState | None = None
@@ -87,7 +87,7 @@ class ServedModel:
 
     def refuse_release(self, version: int, reason: str) -> None:
         """Keep what is served, and say why it is not the book's current release."""
-        refused = Refused(version, reason, self.release.version if self.release else None)
+        refused = ReleaseRefusal(version, reason, self.release.version if self.release else None)
         if refused != self.refused:
             instead = f"; release {refused.serves} is served" if refused.serves is not None else ""
             log.error("release %s of %s is not served: %s%s", version, self.contract.model, reason, instead)

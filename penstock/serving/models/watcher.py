@@ -107,7 +107,7 @@ class Watcher:
         if failed == entry and now < at + RETRY_SECONDS:
             return
         try:
-            if current.contract != model.contract_digest:
+            if not model.contract.is_of(current.contract):
                 raise PenstockError(
                     f"contract of release {version}",
                     expected=f"{model.contract_digest[:12]}… as this service runs",

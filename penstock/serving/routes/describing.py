@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from penstock.serving.models.absent import AbsentModels
-from penstock.serving.models.served_model import Refused, ServedModel
+from penstock.serving.models.served_model import ReleaseRefusal, ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.settings import Settings
 
@@ -40,7 +40,7 @@ class ModelState(msgspec.Struct, frozen=True):
     artifact: str | None
     contract: str
     tables: tuple[TableState, ...]
-    refused: Refused | None
+    refused: ReleaseRefusal | None
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Readiness(msgspec.Struct, frozen=True):
     book: bool
     trouble: str
     models: Mapping[str, str]
-    refused: Mapping[str, Refused]
+    refused: Mapping[str, ReleaseRefusal]
     broken: Mapping[str, str] = {}
     todo: str = ""
 

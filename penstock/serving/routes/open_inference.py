@@ -13,9 +13,9 @@ import msgspec
 from penstock.client import Prediction
 from penstock.contract.contract import Contract
 from penstock.contract.request_types import plain_types
-from penstock.serving.answering.decoding import MOST_REQUESTS
+from penstock.serving.answering.faults import MOST_REQUESTS
 from penstock.serving.http.exchange import JSON, HttpRequest, HttpResponse
-from penstock.serving.http.problems import Problem, invalid, unavailable
+from penstock.serving.http.problems import MOST_FAULTS, SAID, Fault, Problem, invalid, refused, unavailable
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
@@ -37,16 +37,16 @@ class OutputRequest(msgspec.Struct):
     """An output that the client wants."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferenceRequest(msgspec.Struct):
-    """The JSON part of an inference request."""
+    """The JSON part of an inference request. A null is as good as nothing."""
 
     inputs: list[Tensor]
-    id: str = ""
-    outputs: list[OutputRequest] = []
-    parameters: dict[str, Any] = {}
+    id: str | None = None
+    outputs: list[OutputRequest] | None = None
+    parameters: dict[str, Any] | None = None
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -129,7 +129,7 @@ class OpenInference:
             raise invalid(document, error) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
-        posted = self._requests(model.contract, inference, rest)
+        posted = self._requests(model, inference, rest)
         answers = await self._predict(model, posted, request.id)
         return _response(model.contract, inference, [_decode(answer) for answer in answers])
 
@@ -141,32 +141,49 @@ class OpenInference:
         counts.answered(began, answers)
         return answers
 
-    def _requests(self, contract: Contract, inference: InferenceRequest, rest: memoryview) -> list[Any]:
-        """The decoded requests, one per row of the tensors."""
-        fields = self._fields[contract.model]
-        columns: dict[str, list[Any]] = {}
-        for tensor in inference.inputs:
-            field = fields.get(tensor.name)
-            if field is None or tensor.name in columns:
-                raise bad(tensor.name, f"each of {', '.join(fields)} at most once", "it")
-            if tensor.datatype not in ACCEPTED[field.datatype]:
-                raise bad(tensor.name, f"data type {field.datatype}", repr(tensor.datatype[:80]))
-            values, rest = read(tensor, rest)
-            if field.optional:
-                values = [None if value == "" or value != value else value for value in values]  # noqa: PLR0124
-            if any(isinstance(value, float) and not math.isfinite(value) for value in values):
-                raise bad(tensor.name, "finite numbers", "others")
-            columns[tensor.name] = values
+    def _requests(self, model: ServedModel, inference: InferenceRequest, rest: memoryview) -> list[Any]:
+        """The decoded requests, one per row of the tensors; Problem with all that is wrong with these."""
+        columns = self._columns(model.contract, inference, rest)
         sizes = {name: len(values) for name, values in columns.items()}
         if len(set(sizes.values())) != 1 or not 1 <= next(iter(sizes.values())) <= MOST_REQUESTS:
             raise bad("inputs", f"the same number of rows in each, 1 to {MOST_REQUESTS}", str(sizes))
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         try:
-            return msgspec.convert(rows, list[contract.request])  # type: ignore[name-defined] # run-time type
+            return msgspec.convert(rows, list[model.contract.request])  # type: ignore[name-defined] # run-time type
         except msgspec.ValidationError as error:
-            raise invalid(msgspec.json.encode(rows), error) from None
+            raise model.decode.problem(msgspec.json.encode(rows), error, is_array=True) from None
         except OverflowError as error:
             raise bad("inputs", "numbers of 64 bits", str(error)) from None
+
+    def _columns(self, contract: Contract, inference: InferenceRequest, rest: memoryview) -> dict[str, list[Any]]:
+        """The tensors' values by field; Problem that names every tensor that is none of the request's fields."""
+        fields = self._fields[contract.model]
+        columns: dict[str, list[Any]] = {}
+        problems: list[Problem] = []
+        for tensor in inference.inputs:
+            field = fields.get(tensor.name)
+            if field is None or tensor.name in columns:
+                problems.append(bad(tensor.name, f"each of {', '.join(fields)} at most once", "it"))
+            elif tensor.datatype not in ACCEPTED[field.datatype]:
+                problems.append(bad(tensor.name, f"data type {field.datatype}", repr(tensor.datatype[:80])))
+            try:
+                values, rest = read(tensor, rest)
+            except Problem as problem:  # where the next tensor's data begin is not known
+                problems.append(problem)
+                break
+            optional = field is not None and field.optional
+            columns[tensor.name] = [None if optional and (v == "" or v != v) else v for v in values]  # noqa: PLR0124
+        if problems:
+            raise Problem(400, "invalid-tensor", "; ".join(dict.fromkeys(one.detail for one in problems[:SAID])))
+        faults = [
+            Fault(f"$[{row}].{name}", "a finite number", str(value))
+            for name, values in columns.items()
+            for row, value in enumerate(values)
+            if isinstance(value, float) and not math.isfinite(value)
+        ]
+        if faults:
+            raise refused(*faults[: MOST_FAULTS + 1])
+        return columns
 
     def _model(self, name: str, version: str | None) -> ServedModel:
         model = self._models.get(name)
@@ -180,8 +197,8 @@ class OpenInference:
 
 def failed(problem: Problem) -> HttpResponse:
     """A problem in the protocol's own form."""
-    status = 400 if problem.status == 422 else problem.status
-    return HttpResponse(msgspec.json.encode({"error": problem.detail}), status=status, headers=problem.headers)
+    error = "; ".join(map(str, problem.faults)) or problem.detail
+    return HttpResponse(msgspec.json.encode({"error": error}), status=problem.status, headers=problem.headers)
 
 
 def fields_of(contract: Contract) -> dict[str, Field]:
@@ -206,7 +223,7 @@ def outputs_of(contract: Contract) -> list[tuple[str, str, int]]:
 
 def _response(contract: Contract, inference: InferenceRequest, answers: list[Prediction]) -> HttpResponse:
     known = {name: datatype for name, datatype, _ in outputs_of(contract)}
-    default = inference.parameters.get("binary_data_output") is True
+    default = (inference.parameters or {}).get("binary_data_output") is True
     wanted = inference.outputs or [OutputRequest(name) for name in known]
     if len({output.name for output in wanted}) < len(wanted):
         raise bad("outputs", "each at most once", "repetitions")
@@ -214,7 +231,7 @@ def _response(contract: Contract, inference: InferenceRequest, answers: list[Pre
     for output in wanted:
         if output.name not in known:
             raise bad(output.name, f"one of the outputs {', '.join(known)}", "it")
-        binary = output.parameters.get("binary_data", default) is True
+        binary = (output.parameters or {}).get("binary_data", default) is True
         values, width = _values(output.name, answers)
         tensor, part = written(output.name, known[output.name], values, width=width, binary=binary)
         tensors.append(tensor)

@@ -8,12 +8,11 @@ import msgspec
 from penstock.client import Prediction
 from penstock.contract.contract import Contract
 from penstock.journal.reading import JournalEntry
-from penstock.serving.answering.decoding import MOST_REQUESTS
+from penstock.serving.answering.faults import MOST_REQUESTS
 from penstock.serving.http.problems import ProblemDocument
 from penstock.serving.routes.describing import ModelState, Readiness
+from penstock.serving.routes.field_schema import complete
 
-NO_NUL = "^[^\\u0000]*$"
-LOCAL_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
 TEMPLATE = "#/components/schemas/{name}"
 TITLES = {400: "The body is no JSON", 401: "No API key", 404: "No such thing", 405: "No such method"}
 TITLES |= {408: "The body did not come to its end", 413: "The body is over 8 MiB", 415: "Not JSON"}
@@ -25,7 +24,8 @@ def openapi(contracts: Sequence[Contract]) -> bytes:
     """The document for these contracts, as JSON."""
     requests = [contract.request for contract in contracts]
     structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness]
-    _, schemas = msgspec.json.schema_components(structs, ref_template=TEMPLATE)
+    references, schemas = msgspec.json.schema_components(structs, ref_template=TEMPLATE)
+    names = [reference["$ref"].removeprefix(TEMPLATE.format(name="")) for reference in references]
     schemas["JournalEntry"] = {
         "type": "object",
         "properties": {name: {} for name in JournalEntry.__struct_fields__},
@@ -36,9 +36,9 @@ def openapi(contracts: Sequence[Contract]) -> bytes:
         "/healthz": {"get": _read("Whether the process lives", "health", {"type": "object"})},
         "/readyz": {"get": _read("Whether predictions can be answered now", "ready", _ref("Readiness"), busy=True)},
     }
-    for contract in contracts:
-        _complete(schemas[contract.request.__name__], contract)
-        paths |= _paths(contract)
+    for contract, name in zip(contracts, names, strict=False):  # two models may have requests of one name
+        complete(schemas[name], contract)
+        paths |= _paths(contract, name)
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Penstock predictions", "version": "1", "description": "Predictions with looked-up data."},
@@ -63,17 +63,9 @@ def example(contract: Contract) -> dict[str, Any]:
     return found
 
 
-def _complete(schema: dict[str, Any], contract: Contract) -> None:
-    """Add what the service checks beyond the schema that msgspec makes: texts without U+0000, times without a zone."""
-    kinds = contract.request_kinds()
-    for name, field in schema["properties"].items():
-        for option in (field, *field.get("anyOf", ())):
-            if option.get("type") == "string" and not option.keys() & {"format", "pattern", "enum"}:
-                option["pattern"] = LOCAL_TIME if kinds[name] == "time" else NO_NUL
-
-
-def _paths(contract: Contract) -> dict[str, Any]:
-    model, name = contract.model, contract.request.__name__
+def _paths(contract: Contract, name: str) -> dict[str, Any]:
+    """The paths of one model, whose request is the component `name`."""
+    model = contract.model
     many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MOST_REQUESTS}
     answers = {"oneOf": [_ref("Prediction"), _list_of("Prediction")]}
     one = example(contract)

@@ -30,15 +30,15 @@ class Tensor(msgspec.Struct, omit_defaults=True, kw_only=True):
     name: str
     datatype: str
     shape: list[Any]
-    parameters: dict[str, Any] = {}
-    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, Any] | None = None
+    data: list[Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 def read(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
     """The tensor's n values, and what follows of the binary part; Problem 400 if they do not fit its shape."""
-    size = tensor.parameters.get("binary_data_size")
+    size = (tensor.parameters or {}).get("binary_data_size")
     if size is None:
-        if tensor.data is msgspec.UNSET:
+        if tensor.data is msgspec.UNSET or tensor.data is None:
             raise bad(tensor.name, "data or binary_data_size", "neither")
         values = _flat(tensor.data)
     else:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, PolynomialFeatures, StandardScaler
+from xgboost import XGBClassifier
 
 from penstock.artifact.file import ALIGNMENT, MAGIC
 from penstock.artifact.load import load
@@ -30,14 +33,19 @@ def encoders(encoder: Any) -> Any:
     return make_column_transformer((encoder, ["word"]), (StandardScaler(), ["n", "m"]))
 
 
-@pytest.fixture(scope="module", params=["hist", "forest", "linear"])
+@pytest.fixture(scope="module", params=["hist", "forest", "linear", "boosters", "vote"])
 def model_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The bytes of a small model of each engine, with categories and text."""
+    """The bytes of a small model of each engine, with categories and text, and of one that asks others."""
     models = {
         "hist": HistGradientBoostingClassifier(max_iter=4, categorical_features=["word"], min_samples_leaf=2),
         "forest": make_pipeline(encoders(OrdinalEncoder()), RandomForestClassifier(4, random_state=0)),
         "linear": make_pipeline(encoders(OneHotEncoder()), LogisticRegression()),
     }
+    booster = LGBMClassifier(n_estimators=3, min_child_samples=2, min_data_per_group=1, verbose=-1)
+    models["boosters"] = make_pipeline(encoders(OrdinalEncoder()), booster)
+    members = [("calibrated", CalibratedClassifierCV(booster, method="isotonic", cv=2)), ("line", LogisticRegression())]
+    vote = VotingClassifier([*members, ("xgb", XGBClassifier(n_estimators=3))], voting="soft")
+    models["vote"] = make_pipeline(encoders(OrdinalEncoder()), PolynomialFeatures(), vote)
     path = tmp_path_factory.mktemp("whole") / "model.artifact"
     model = models[request.param].fit(FRAME, (FRAME["m"] % 3).astype(int))
     pack(model, path, features=frame_features(FRAME), metadata={"purpose": "to be damaged"}, fallback=False)
@@ -99,6 +107,7 @@ def test_a_foreign_file_and_another_version_are_named(content: bytes, said: str,
         load(path)
 
 
+@pytest.mark.slow
 def test_damaged_arrays_are_refused_or_walked_within_their_bounds(model_file: bytes, tmp_path: Path) -> None:
     """Which of the two is chance: that the content is what was packed is for the store's digest to say."""
     rng = np.random.default_rng(1)
@@ -118,12 +127,13 @@ def test_damaged_arrays_are_refused_or_walked_within_their_bounds(model_file: by
 def nodes(model_file: bytes) -> list[int]:
     """Where each node lies in the file."""
     header, start = header_of(model_file)
-    if "nodes" not in header["arrays"]:
+    specs = [spec for name, spec in header["arrays"].items() if name.endswith("nodes")]
+    if not specs:
         pytest.skip("this model has no nodes")
-    spec = header["arrays"]["nodes"]
-    return [start + spec["offset"] + 16 * at for at in range(spec["shape"][0])]
+    return [start + spec["offset"] + 16 * at for spec in specs for at in range(spec["shape"][0])]
 
 
+@pytest.mark.slow
 def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(
     model_file: bytes, nodes: list[int], tmp_path: Path
 ) -> None:
@@ -138,6 +148,7 @@ def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(
             outcome(tmp_path / "a", bytes(damaged), engine)
 
 
+@pytest.mark.slow
 def test_damaged_nodes_lead_many_rows_where_they_lead_each_alone(
     model_file: bytes, nodes: list[int], tmp_path: Path
 ) -> None:
@@ -172,6 +183,10 @@ def test_a_header_with_a_right_checksum_and_wrong_content_is_refused(model_file:
     for _ in range(300):
         changed = json.loads(json.dumps(header))
         place: Any = changed
+        if header.get("parts") and rng.random() < 0.3:
+            place = changed["parts"][rng.integers(len(header["parts"]))]
+            place[str(rng.choice(list(place)))] = strange[rng.integers(len(strange))]
+            place = changed
         if rng.random() < 0.6:
             place = changed["arrays"][str(rng.choice(list(header["arrays"])))]
         keys = [key for key in place if key not in ("metadata", "estimator", "classes")]

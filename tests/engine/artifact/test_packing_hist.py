@@ -67,6 +67,7 @@ def assert_same(model: Any, artifact: Any, asked: Any, columns: dict[str, np.nda
         assert ulps(found, model.predict(asked)) <= (2 if model.loss in ("poisson", "gamma") else 0)
 
 
+@pytest.mark.slow
 def test_numbers_with_missing_and_infinite_values_give_the_same_raw_scores(tmp_path: Path) -> None:
     for seed in range(50):
         rng = np.random.default_rng(seed)
@@ -93,6 +94,7 @@ def mixed_frame(rng: np.random.Generator, rows: int) -> pd.DataFrame:
     return frame[list(rng.permutation(frame.columns))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", ["from_dtype", "by name"])
 def test_categories_of_a_frame_give_the_same_raw_scores(declared: str, tmp_path: Path) -> None:
     for seed in range(40):
@@ -113,6 +115,7 @@ def test_categories_of_a_frame_give_the_same_raw_scores(declared: str, tmp_path:
             assert_same(model, artifact, asked.iloc[:1], frame_columns(asked.iloc[:1]))
 
 
+@pytest.mark.slow
 def test_categories_of_a_matrix_give_the_same_raw_scores(tmp_path: Path) -> None:
     for seed in range(30):
         rng = np.random.default_rng(seed)

@@ -9,23 +9,17 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import (
-    BaggingRegressor,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-    RandomForestRegressor,
-    VotingClassifier,
-)
+from sklearn.ensemble import AdaBoostRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import BernoulliNB, GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PolynomialFeatures
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVR
 
 from penstock.artifact import file as artifact_file
 from penstock.artifact import skops_artifact
@@ -42,11 +36,11 @@ LATE = MATRIX[:, 0] > 0
 @pytest.mark.parametrize(
     "model",
     [
-        make_pipeline(PolynomialFeatures(), LogisticRegression()),
-        VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], voting="soft"),
-        CalibratedClassifierCV(HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3)),
-        BaggingRegressor(n_estimators=3, random_state=0),
-        MLPRegressor(max_iter=5, random_state=0),
+        make_pipeline(StandardScaler(), BernoulliNB()),
+        OneVsRestClassifier(GaussianNB()),
+        AdaBoostRegressor(n_estimators=3, random_state=0),
+        SVR(),
+        BernoulliNB(),
     ],
     ids=lambda model: type(model).__name__,
 )
@@ -63,7 +57,7 @@ def test_other_estimators_predict_as_scikit_learn(model: Any, tmp_path: Path) ->
 def test_text_columns_reach_a_pipeline_by_name(tmp_path: Path) -> None:
     frame = pd.DataFrame({"word": ["a", "b", "c", "a"] * 10, "n": np.arange(40.0)})
     columns = make_column_transformer((OneHotEncoder(), ["word"]), remainder="passthrough")
-    model = make_pipeline(columns, GaussianNB()).fit(frame, frame["n"] % 2)
+    model = make_pipeline(columns, BernoulliNB()).fit(frame, frame["n"] % 2)
     pack(model, tmp_path / "m", features=frame_features(frame), metadata={})
     artifact = load(tmp_path / "m")
     np.testing.assert_array_equal(artifact.predict(frame_columns(frame)), model.predict_proba(frame))
@@ -74,7 +68,7 @@ def test_text_columns_reach_a_pipeline_by_name(tmp_path: Path) -> None:
 
 
 def test_the_same_estimator_gives_the_same_bytes(tmp_path: Path) -> None:
-    model = GaussianNB().fit(MATRIX, LATE)
+    model = BernoulliNB().fit(MATRIX, LATE)
     for at in range(2):
         pack(model, tmp_path / str(at), features=matrix_features(MATRIX), metadata={})
     assert (tmp_path / "0").read_bytes() == (tmp_path / "1").read_bytes()
@@ -96,8 +90,29 @@ def test_a_type_that_is_not_allow_listed_is_neither_packed_nor_loaded(
         load(tmp_path / "m")
 
 
+class ShareOfLate(ClassifierMixin, BaseEstimator):
+    """What a team wrote itself."""
+
+    def fit(self, x: Any, y: Any) -> "ShareOfLate":
+        self.classes_, self.share_ = np.unique(y), np.array([1 - np.mean(y), np.mean(y)])
+        return self
+
+    def predict_proba(self, x: Any) -> Any:
+        return np.tile(self.share_, (len(x), 1))
+
+
+def test_a_type_that_the_model_trusts_is_stored_named_in_the_file_and_loaded(tmp_path: Path) -> None:
+    model, features = ShareOfLate().fit(MATRIX, LATE), matrix_features(MATRIX)
+    own = f"{__name__}.ShareOfLate"
+    with pytest.raises(UnsupportedEstimator, match=r"ShareOfLate.*Not packed because.*ShareOfLate"):
+        pack(model, tmp_path / "m", features=features, metadata={})
+    pack(model, tmp_path / "m", features=features, metadata={}, trusted_types=[own])
+    assert artifact_file.read(tmp_path / "m")[0].trusted_types == (own,)
+    np.testing.assert_array_equal(load(tmp_path / "m").predict(matrix_columns(MATRIX)), model.predict_proba(MATRIX))
+
+
 def test_a_damaged_tree_inside_is_refused_before_it_is_walked(tmp_path: Path) -> None:
-    model = BaggingRegressor(RandomForestRegressor(2, random_state=0), n_estimators=2, random_state=0)
+    model = AdaBoostRegressor(RandomForestRegressor(2, random_state=0), n_estimators=2, random_state=0)
     model.fit(MATRIX, MATRIX[:, 0])
     tree = model.estimators_[1].estimators_[1].tree_
     state = tree.__getstate__()
@@ -109,7 +124,7 @@ def test_a_damaged_tree_inside_is_refused_before_it_is_walked(tmp_path: Path) ->
 
 
 def test_a_damaged_skops_file_inside_is_refused(tmp_path: Path) -> None:
-    pack(GaussianNB().fit(MATRIX, LATE), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+    pack(BernoulliNB().fit(MATRIX, LATE), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
     header, arrays = artifact_file.read(tmp_path / "m")
     damaged = arrays["skops"].copy()
     damaged[: len(damaged) // 2] = 0

@@ -8,6 +8,7 @@ import pytest
 from penstock.cli import compat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [True, False])
 def test_the_daemon_starts_either_way(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not there:

@@ -33,6 +33,7 @@ def test_status_of_a_home_where_nothing_runs_says_so_and_starts_nothing(home: Pa
     assert not (home / "postgres").exists()
 
 
+@pytest.mark.slow
 def test_status_of_a_running_postgres_has_its_pid_and_memory(home: Path) -> None:
     settings = Settings(home=home)
     try:

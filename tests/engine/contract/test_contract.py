@@ -48,6 +48,16 @@ def test_a_lookup_by_a_field_that_the_request_lacks_is_refused_with_those_it_has
         made(lookups=(Lookup("l", "t", {"c": "colour"}, (Column("x", "number"),)),))
 
 
+@pytest.mark.parametrize(
+    ("as_of", "age"),
+    [(None, timedelta(hours=1)), (("at", "asked_at"), timedelta(hours=-1))],
+    ids=["no as_of", "below 0"],
+)
+def test_an_age_without_an_instant_or_below_zero_is_refused(as_of: tuple[str, str] | None, age: timedelta) -> None:
+    with pytest.raises(ContractError, match="expected a max_age of zero or more, and an as_of"):
+        made(lookups=(Lookup("l", "t", {"c": "id"}, (Column("x", "number"),), as_of=as_of, max_age=age),))
+
+
 def test_an_entity_that_is_no_field_is_refused() -> None:
     with pytest.raises(ContractError, match="'name'"):
         made(entity=("name",))
@@ -65,6 +75,10 @@ def test_the_digest_changes_with_what_training_and_serving_must_agree_on() -> No
     assert made(purpose="said otherwise").digest() == digest
     assert made(features=(Feature("size", "text"),)).digest() != digest
     assert made(lookups=(Lookup("l", "t", {"c": "id"}, (Column("x", "number"),)),)).digest() != digest
+
+    lookup = Lookup("l", "t", {"c": "id"}, (Column("x", "number"),), as_of=("at", "asked_at"))
+    aged = made(lookups=(msgspec.structs.replace(lookup, max_age=timedelta(hours=1)),))
+    assert aged.digest() != made(lookups=(lookup,)).digest()
 
 
 @pytest.mark.parametrize(

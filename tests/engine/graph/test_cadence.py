@@ -20,7 +20,7 @@ from tests.engine.training.tank_declarations import declared
 def model(name: str, *tables: str, **more: Any) -> Model:
     """The tank's model by another name, with lookups of tables."""
     tank = declared().model("overflow")
-    lookups = tuple(Lookup(one, one, {"key": "tank"}, (Column("value", "int64"),)) for one in tables)
+    lookups = tuple(Lookup(one, one, {"key": "tank"}, (Column("value", "number"),)) for one in tables)
     contract = msgspec.structs.replace(tank.contract, model=name, lookups=lookups)
     return replace(tank, contract=contract, **more)
 
@@ -119,11 +119,11 @@ def test_a_cron_expression_reaches_dagster_whole(defs: dg.Definitions) -> None:
     ("slip", "says"),
     [
         ({"cron": "30 6 2 *"}, r"cron of model 'm': expected five fields, found 4 in '30 6 2 \*'"),
-        ({"every": "year"}, "every of model 'm': expected day or week or month, found 'year'"),
+        ({"every": "year"}, "every of model 'm': expected 'day' or 'week' or 'month', found str 'year'"),
         ({"every": "week", "first_period": "2026-10"}, "first_period of model 'm': expected a week, such as 2026-W45"),
         ({"window": 0}, "window of model 'm': expected at least 1 period, found 0"),
         ({"outcome_after": timedelta(days=-1)}, "outcome_after of model 'm': expected a timedelta of zero or more"),
-        ({"outcome_after": 30}, "outcome_after of model 'm': expected a timedelta of zero or more, found 30"),
+        ({"outcome_after": 30}, "outcome_after of model 'm': expected a timedelta, such as .*, found int 30"),
     ],
 )
 def test_a_slip_in_the_cadence_is_refused_where_it_is_declared(slip: dict[str, Any], says: str) -> None:

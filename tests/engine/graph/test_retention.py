@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from penstock.graph import retention
 from penstock.graph.environment import Environment
@@ -15,6 +16,7 @@ from tests.engine.publishing import declared, numbered, write
 STRICT = RetentionPolicy(snapshots=1, young=timedelta(0), grace=timedelta(0))
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_and_the_next_run_drops(system: System) -> None:
     store = system.snapshots
     for rows in (1, 2, 3):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from assets.definitions import defs
 from penstock.declare.discovery import declared as declarations
@@ -31,6 +32,7 @@ def looked() -> dict[str, bool]:
     return {f"{e.asset_key.path[0]} {e.check_name}": e.passed for e in result.get_asset_check_evaluations()}
 
 
+@pytest.mark.slow
 def test_what_is_changed_or_grows_old_after_its_publish_is_found(
     an_hour_later: Path, book: Book, prod_book: Book, clock: Clock
 ) -> None:

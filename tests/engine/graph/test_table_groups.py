@@ -63,6 +63,7 @@ def rows_and_transactions(book: Book) -> tuple[Any, ...] | None:
         ).fetchone()
 
 
+@pytest.mark.slow
 def test_a_group_becomes_current_in_one_transaction_per_book_or_not_at_all(
     warehouse: Path, book: Book, prod_book: Book
 ) -> None:
@@ -80,6 +81,7 @@ def test_a_group_becomes_current_in_one_transaction_per_book_or_not_at_all(
         assert [rows_and_transactions(one) for one in (book, prod_book)] == [([30, 10], 1)] * 2
 
 
+@pytest.mark.slow
 def test_a_part_of_a_group_is_not_published_alone(warehouse: Path, book: Book) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         filled(warehouse, orders=10, lines=30)

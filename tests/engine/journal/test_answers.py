@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.artifact.threshold import Threshold
 from penstock.journal.answers import OutcomeEncoder
 from penstock.journal.outcomes import outcomes
 
@@ -15,17 +16,18 @@ NAMES = st.lists(st.text(max_size=6), min_size=2, max_size=4, unique=True)
 LOST = st.lists(st.sampled_from(["weather", "plane", 'a "%b" lookup']), unique=True, max_size=3).map(tuple)
 
 
-@given(names=NAMES, data=st.data(), rows=st.integers(0, 5))
-def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int) -> None:
+@given(names=NAMES, data=st.data(), rows=st.integers(0, 5), at=st.none() | st.floats(0, 1))
+def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int, at: float | None) -> None:
+    threshold = None if at is None or len(names) != 2 else Threshold(1, at)
     predicted = np.array(data.draw(st.lists(NUMBERS, min_size=rows * len(names), max_size=rows * len(names))))
     predicted = predicted.reshape(rows, len(names))
     missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
 
-    made = OutcomeEncoder(names)(predicted, missing)
+    made = OutcomeEncoder(names, threshold)(predicted, missing)
 
     assert made == [
         msgspec.json.encode({"prediction": best, "missing": lost, "probabilities": probabilities})
-        for (best, probabilities), lost in zip(outcomes(names, predicted), missing, strict=True)
+        for (best, probabilities), lost in zip(outcomes(names, predicted, threshold), missing, strict=True)
     ]
 
 

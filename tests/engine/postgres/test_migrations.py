@@ -117,6 +117,7 @@ def test_a_book_from_before_versions_is_adopted_with_all_its_rows_grants_and_vie
         assert connection.execute("SELECT * FROM public.per_model").fetchall() == [("m", 1)]
 
 
+@pytest.mark.slow
 def test_a_rewrite_that_was_broken_off_goes_on_where_it_was(
     new_database: Callable[[], str], folder: Path, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_rewrite_that_was_broken_off_goes_on_where_it_was(
     assert found == (12000, '{"a":1}', '{"prediction":1.5,"missing":[]}', '{"t":"s"}')
 
 
+@pytest.mark.slow
 def test_a_migration_that_meets_an_open_transaction_names_it_and_lets_other_readers_pass(old_book: Book) -> None:
     with psycopg.connect(old_book.url, application_name="notebook of ann") as analyst, ThreadPoolExecutor(1) as pool:
         analyst.execute("SELECT count(*) FROM app.journal")

@@ -61,6 +61,7 @@ def test_a_database_gets_the_roles_first_and_then_everything_from_a_login_that_m
             assert "migrate" not in found.duties
 
 
+@pytest.mark.slow
 def test_the_script_runs_in_psql_as_an_owner_who_is_no_superuser(tmp_path: Path) -> None:
     server = PostgresServer(tmp_path / "data", tmp_path / "log", {**DEFAULTS, "fsync": "off"})
     server.start()
@@ -150,6 +151,7 @@ def test_the_service_reads_what_it_serves_writes_its_journal_and_makes_nothing(b
         assert refused(service, statement)
 
 
+@pytest.mark.slow
 def test_the_pipeline_publishes_changes_verifies_retires_and_writes_no_journal(
     store: SnapshotStore, book: Book, prod_book: Book
 ) -> None:

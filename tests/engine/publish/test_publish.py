@@ -70,6 +70,7 @@ def test_the_id_is_what_a_shell_would_compute_from_the_book(store: SnapshotStore
                 assert hashlib.sha256(b"".join(copy)).hexdigest() == snapshot.manifest.stream_sha256
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=typed_tables())
 def test_every_type_arrives_unharmed_in_both_books(table: pa.Table, two_books: Books) -> None:
@@ -180,6 +181,7 @@ def test_as_many_columns_as_postgres_has(store: SnapshotStore, books: Books) -> 
     assert [one.equal for one in verify(books, store)] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_row_that_does_not_fit_a_page_is_named_and_changes_nothing(store: SnapshotStore, books: Books) -> None:
     wide = {f"c{i}": pa.array([None] * 1500 + [i] * 500, pa.int64()) for i in range(1100)}
     table = pa.table({"key": pa.array(range(7, 2007)), **wide})

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from penstock.postgres.book import Book
 from penstock.publish.publish import publish
@@ -15,6 +16,7 @@ from tests.engine.publishing import declared, numbered, write
 ROWS, SWITCHES = 300, 40
 
 
+@pytest.mark.slow
 def test_readers_of_view_and_pointer_always_see_one_whole_snapshot(book: Book, tmp_path: Path) -> None:
     store = SnapshotStore(str(tmp_path / "snapshots"))
     snapshots = [write(store, numbered(ROWS, offset=offset)) for offset in range(5)]

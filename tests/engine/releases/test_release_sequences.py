@@ -145,6 +145,7 @@ class OneAfterTheOther(RuleBasedStateMachine):
             assert [entry.artifact for entry in demand_explained(self.book, self.model)] == self.expected
 
 
+@pytest.mark.slow
 def test_any_sequence_of_moves_leaves_the_pointer_explained(book: Book) -> None:
     machine = type("OnThisBook", (OneAfterTheOther,), {"book": book})
     run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=15, deadline=None))
@@ -164,6 +165,7 @@ MOVES: st.SearchStrategy[Callable[[Book, str], Any]] = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rounds=st.lists(st.lists(MOVES, min_size=2, max_size=4), min_size=1, max_size=4))
 def test_movers_at_once_some_of_them_dying_leave_the_pointer_explained(

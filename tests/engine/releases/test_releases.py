@@ -66,6 +66,7 @@ def test_rollback_returns_to_what_was_replaced_and_says_so_in_the_ledger(book: B
     assert [entry.version for entry in ledger(book, "m")] == [1, 2, 3, 2, 1]
 
 
+@pytest.mark.slow
 def test_rollback_takes_less_than_a_second_however_long_the_ledger(book: Book) -> None:
     for number in range(300):
         released(book, f"artifact {number}")

@@ -249,6 +249,7 @@ def test_the_newest_row_before_an_instant_is_found_by_the_indexes_of_both_layers
         assert found == (value,)
 
 
+@pytest.mark.slow
 def test_the_base_stays_as_long_as_anything_lies_on_it(store: SnapshotStore, base: Snapshot, book: Book) -> None:
     publish(base, declared(), [book], who="me")
     made = [changed(store, base, *range(number)) for number in range(1, 5)]

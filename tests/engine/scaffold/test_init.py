@@ -62,6 +62,7 @@ def test_with_the_example_every_file_of_the_checkouts_own_project_is_in_it(tmp_p
         assert own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["My Shop", "größe 日本", 'it\'s "quoted"', "50%#1:2&$HOME", "42"])
 def test_any_folder_name_makes_a_project(tmp_path: Path, name: str) -> None:
     made = write_project(tmp_path / name)

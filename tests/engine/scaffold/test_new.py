@@ -101,7 +101,7 @@ def test_a_model_with_lookups_needs_no_edit(shop: Shop) -> None:
         "left out reference: more than 1,000 different texts",
         "left out currency: always 'EUR'",
         "left out nothing",
-        "2026-10 to 2026-10",
+        "Trained every month: 2026-10 to 2026-10",
     ):
         assert said in made.stdout
     passes_every_check(shop)
@@ -130,28 +130,31 @@ def test_every_kind_of_outcome_is_trained_and_released(shop: Shop, outcome: str)
     assert shop.new("m", *options).returncode == 0
     declared = (shop.root / "assets" / "m.py").read_text()
     assert f'metric="{metric}"' in declared
+    assert f'boosting("{kind}"' in declared
     assert floor is None or f"floor={floor}" in declared
     passes_every_check(shop)
     assert len(answers_of(shop, "m")) == 5
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_every_file_and_writes_none(shop: Shop) -> None:
     before = shop.files()
     shown = shop.new("coming_back", *NAMES, *LOOKUPS, "--dry-run")
     assert shown.returncode == 0
-    assert shown.stdout.count("==> ") == 8
+    assert shown.stdout.count("==> ") == 6
     assert "CONTRACT = Contract(" in shown.stdout
     assert shop.files() == before
     again = shop.new("coming_back", *NAMES, *LOOKUPS)
     assert again.returncode == 0
     written = shop.files()
-    assert len(written - before) == 8
+    assert len(written - before) == 6
     refused = shop.new("coming_back", *NAMES)
     assert refused.returncode == 1
     assert "model_tools/coming_back.py exists, and is never overwritten" in refused.stderr
     assert shop.files() == written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "faults"),
     [
@@ -190,3 +193,43 @@ def test_what_is_impossible_is_refused_with_every_fault_and_nothing_is_written(
         assert fault in refused.stderr
     assert "Traceback" not in refused.stderr
     assert shop.files() == before
+
+
+def owned_lines(shop: Shop, model: str) -> list[str]:
+    """The lines of a model's Python that are neither blank, nor an import, nor a docstring."""
+    lines = [line for path in shop.root.glob(f"*/{model}.py") for line in path.read_text().splitlines()]
+    return [line for line in lines if line.strip() and not line.startswith(("from ", "import ")) and '"""' not in line]
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_second_model_of_another_cadence_shares_a_table_and_both_need_few_lines(shop: Shop) -> None:
+    assert shop.new("coming_back", *NAMES, *LOOKUPS).returncode == 0
+    (shop.root / "rows.sql").write_text("SELECT customer_id, ordered_at, sku, amount, worth FROM orders")
+    options = ("--from", "rows.sql", "--outcome", "worth", *NAMES[4:], "--kind", "regressor", "--every", "week")
+    made = shop.new("worth", *options, "--outcome-after", "3d", "--lookup", "products:sku")
+    assert made.returncode == 0
+    assert "Its table products is declared already, and shared." in made.stdout
+    assert "Trained every week" in made.stdout
+    assert "Outcomes are awaited for 3 days." in made.stdout
+    declared = (shop.root / "assets" / "worth.py").read_text()
+    assert 'every="week"' in declared
+    assert "outcome_after=timedelta(days=3)" in declared
+    assert not (shop.root / "assets" / "worth_sql" / "tables").exists()
+    passes_every_check(shop)
+    assert len(answers_of(shop, "worth")) == 5
+    assert 20 < len(owned_lines(shop, "coming_back")) <= 45
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--every", "year"), "'day', 'week', 'month'"),
+        (("--outcome-after", "soon"), "expected hours, days or weeks, such as 6h, 30d or 2w, found 'soon'"),
+        (("--every", "month", "--outcome-after", "90d"), "expected two that are over and ripe (90 days)"),
+    ],
+)
+def test_a_cadence_that_cannot_be_is_refused_with_its_option(shop: Shop, options: tuple[str, ...], said: str) -> None:
+    refused = shop.new("m", *NAMES, *options)
+    assert refused.returncode in (1, 2)
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -55,6 +55,7 @@ def serve(book: Book, tmp_path: Path) -> Iterator[Serve]:
         process.wait(20)
 
 
+@pytest.mark.slow
 def test_a_broken_contract_file_takes_only_its_model_down_and_every_answer_says_why(serve: Serve) -> None:
     client = serve(FILES)
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import newest
 from tests.engine.serving import toy
@@ -14,6 +16,7 @@ def readiness(service: Service) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_code_that_is_older_than_the_book_serves_nothing_and_says_what_to_install(
     start: Start, book: Book, tmp_path: Path
 ) -> None:
@@ -31,6 +34,7 @@ def test_code_that_is_older_than_the_book_serves_nothing_and_says_what_to_instal
     assert service.ask().status_code == 503
 
 
+@pytest.mark.slow
 def test_a_book_that_is_older_than_the_code_is_served_as_soon_as_it_is_migrated(
     start: Start, book: Book, tmp_path: Path
 ) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
+import pandas as pd
 import pytest
 
 from penstock.client import Client, ServiceError
@@ -45,8 +47,25 @@ def test_many_are_answered_in_order(client: Client) -> None:
     assert len({answer.id for answer in answers}) == 20
 
 
+def test_scalars_of_numpy_and_pandas_are_taken(client: Client) -> None:
+    at = pd.Timestamp("2026-01-01T05:30:00.000000999Z")
+    plain = client.predict(
+        {"tank": "t9", "valve": 5, "inflow": 3.5, "note": None, "asked_at": at.to_pydatetime(warn=False)}
+    )
+    same = {"tank": np.str_("t9"), "valve": np.int8(5), "inflow": np.float32(3.5), "note": pd.NA, "asked_at": at}
+    assert client.predict(same).id == plain.id
+    frame = pd.DataFrame({"tank": ["t9", "t9"], "valve": [5, 5], "inflow": [3.5, 3.5], "asked_at": [at, at]})
+    assert [one.id for one in client.predict_many(frame.to_dict("records"))] == [plain.id, plain.id]
+    for nothing, seen in ((pd.NaT, "2026-01-01"), (np.datetime64("NaT"), "2026-01-02T03:04:05.123456789")):
+        client.predict({"tank": "t9", "valve": np.int64(5), "seen": nothing, "asked_at": at})
+        answer = client.predict({"tank": "t9", "valve": 6, "seen": np.datetime64(seen, "ns"), "asked_at": at})
+        assert str(client.prediction(answer.id).request["seen"]).startswith(seen[:26])
+    with pytest.raises(TypeError, match="a request holds ndarray"):
+        client.predict({"tank": np.array(["t9", "t8"])})
+
+
 def test_a_refusal_is_not_tried_again_and_names_the_field(client: Client) -> None:
-    with pytest.raises(ServiceError, match=r"422 \$\.valve: expected int <= 99, found 100") as caught:
+    with pytest.raises(ServiceError, match=r"422 \$\.valve: expected a whole number from 0 to 99, found 100") as caught:
         client.predict({"tank": "t9", "valve": 100})
     assert caught.value.status == 422
     assert caught.value.document["faults"][0]["field"] == "$.valve"

@@ -80,6 +80,7 @@ def test_rays_haproxy_template_has_the_lines_that_the_starter_changes(line: str,
     assert line in HAPROXY_CONFIG_TEMPLATE, f"{line!r} has moved: {without}"
 
 
+@pytest.mark.slow
 def test_ray_knows_every_switch_that_is_set(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     try:

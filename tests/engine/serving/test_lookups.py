@@ -7,7 +7,7 @@ import pytest
 
 from penstock.contract.columns import column
 from penstock.lookups.look_up import look_up_now
-from penstock.lookups.statement import LookupFailed, LookupStatement
+from penstock.lookups.statement import LookupFailure, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
 from tests.engine.serving import toy
@@ -75,5 +75,5 @@ def test_pinned_pointers_read_an_earlier_snapshot(book: Book) -> None:
 
 
 def test_a_table_that_was_never_published_is_named(book: Book) -> None:
-    with pytest.raises(LookupFailed, match="penstock publish tanks"):
+    with pytest.raises(LookupFailure, match="penstock publish tanks"):
         look_up_now(book.url, toy.CONTRACT, [request("t1", 1)])

@@ -97,9 +97,11 @@ def test_what_is_wrong_is_an_error_of_the_protocol(client: triton.InferenceServe
         with pytest.raises(InferenceServerException) as caught:
             client.infer(name, tensors(1, binary=False), model_version=version)
         assert caught.value.status() == status
-    with pytest.raises(InferenceServerException, match=r"\$\[0\]\.tank: expected a value, found nothing") as caught:
+    with pytest.raises(
+        InferenceServerException, match=r"\$\[0\]\.tank: expected text of .*, found nothing; \$\[1\]"
+    ) as caught:
         client.infer("overflow", tensors(2, binary=False)[1:])
-    assert caught.value.status() == "400"
+    assert caught.value.status() == "422"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,10 @@ def test_what_is_wrong_is_an_error_of_the_protocol(client: triton.InferenceServe
     [
         ({"name": "valve", "datatype": "FP64", "shape": [1], "data": [1.5]}, "data type INT64"),
         ({"name": "valve", "datatype": "INT64", "shape": [2], "data": [1]}, "shape [1]"),
-        ({"name": "valve", "datatype": "INT64", "shape": [1], "data": [100]}, "$[0].valve: expected int <= 99"),
+        (
+            {"name": "valve", "datatype": "INT64", "shape": [1], "data": [100]},
+            "$[0].valve: expected a whole number from 0 to 99",
+        ),
         ({"name": "valve", "datatype": "INT64", "shape": [1], "data": [10**30]}, "$[0].valve"),
         ({"name": "valve", "datatype": "INT64", "shape": [1], "data": [[[1]]]}, "$[0].valve"),
         ({"name": "color", "datatype": "BYTES", "shape": [1], "data": ["red"]}, "tensor 'color'"),
@@ -123,9 +128,50 @@ def test_what_is_wrong_is_an_error_of_the_protocol(client: triton.InferenceServe
 def test_a_bad_tensor_is_named(shared: Service, tensor: dict[str, object], words: str) -> None:
     inputs = [{"name": "tank", "datatype": "BYTES", "shape": [1], "data": ["t1"]}, tensor]
     answer = shared.http.post(ROUTE, json={"inputs": inputs})
-    assert answer.status_code == 400, answer.text
+    assert answer.status_code == (422 if words.startswith("$") else 400), answer.text
     assert list(answer.json()) == ["error"]
     assert words in answer.json()["error"]
+
+
+def test_all_that_is_wrong_with_the_tensors_is_said_at_once(shared: Service) -> None:
+    tank = {"name": "tank", "datatype": "BYTES", "shape": [2], "data": ["", "t1"]}
+    valve = {"name": "valve", "datatype": "INT64", "shape": [2], "data": [3, 100]}
+    answer = shared.http.post(ROUTE, json={"inputs": [tank, valve]})
+    assert answer.status_code == 422
+    assert "$[0].tank: " in answer.json()["error"]
+    assert "$[1].valve: " in answer.json()["error"]
+    strange = [valve | {"datatype": "FP64"}, tank | {"name": "color"}, tank | {"shape": [7]}]
+    answer = shared.http.post(ROUTE, json={"inputs": strange})
+    assert answer.status_code == 400
+    assert all(f"tensor '{name}'" in answer.json()["error"] for name in ("tank", "valve", "color"))
+
+
+def test_a_number_that_is_none_is_named_with_its_row(shared: Service) -> None:
+    data = np.array([1.0, np.inf, np.nan])
+    inputs = tensors(3, binary=True)
+    inputs[2].set_data_from_numpy(data, binary_data=True)
+    body, length = triton.InferenceServerClient.generate_request_body(inputs)
+    answer = shared.http.post(
+        ROUTE,
+        content=body,
+        headers={"content-type": "application/octet-stream", "inference-header-content-length": str(length)},
+    )
+    assert answer.status_code == 422
+    assert answer.json()["error"].count("expected a finite number") == 2
+    assert "$[1].inflow" in answer.json()["error"]
+
+
+def test_nulls_are_as_good_as_nothing(shared: Service) -> None:
+    inputs = [
+        {"name": "tank", "datatype": "BYTES", "shape": [1], "data": ["t1"], "parameters": None},
+        {"name": "valve", "datatype": "INT64", "shape": [1], "data": [3]},
+    ]
+    plain = shared.http.post(ROUTE, json={"inputs": inputs, "id": None, "parameters": None, "outputs": None})
+    assert plain.status_code == 200, plain.text
+    assert "id" not in plain.json()
+    assert len(plain.json()["outputs"]) == 6
+    outputs = [{"name": "prediction", "parameters": None}]
+    assert shared.http.post(ROUTE, json={"inputs": inputs, "outputs": outputs}).status_code == 200
 
 
 def test_damaged_binary_parts_are_refused(shared: Service) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.contract.contract import Contract
+from penstock.contract.digest import former_digest
 from penstock.journal.replay import Replay, Verdict
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Recipe, SnapshotStore
@@ -51,6 +52,18 @@ def test_all_predictions_across_releases_and_publishes_are_the_same_to_the_bit(a
     assert len(verdicts) >= 590
     assert stages(verdicts) == {""}, [verdict for verdict in verdicts if verdict.stage][:3]
     assert {verdict.release for verdict in verdicts} == {1, 2}
+
+
+def test_a_release_of_before_is_served_and_replayed_by_its_former_digest(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(Contract, "digest", former_digest)
+        service.release(2)
+    wait_for(lambda: service.serves() == 2)
+    assert service.ask(valve=44).json()["release"] == 2
+    verdicts = replay(service)
+    assert (len(verdicts), stages(verdicts)) == (1, {""})
 
 
 def test_a_tampered_row_is_found_and_named(answered: Service) -> None:

@@ -14,6 +14,7 @@ from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
 
+@pytest.mark.slow
 def test_each_answer_fits_the_snapshot_that_it_names_while_tables_switch(service: Service) -> None:
     heights = {toy.publish_tanks(service.book, height): height for height in (5.0, 50.0)}
     stop = threading.Event()

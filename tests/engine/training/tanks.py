@@ -46,7 +46,7 @@ def tank_model(estimator: Any, *, continues: Literal["", "partial_fit", "warm_st
     """The model with an estimator of choice; by default its gate lets everything through that is not worse."""
     return Model(
         contract=CONTRACT,
-        query="",
+        query="SELECT * FROM tanks WHERE asked_at >= :from AND asked_at < :until",
         outcome="overflows",
         shape=pa.DataFrameSchema({}),
         estimator=estimator,

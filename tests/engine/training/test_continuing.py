@@ -77,6 +77,7 @@ class Months:
         return run.release_to_test(made.proposal, self.book, who="me", why="test")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "how"), [(line, "partial_fit"), (forest, "warm_start")])
 def test_each_month_goes_on_from_the_release_before_on_its_new_rows_only(
     settings: Settings, book: Book, estimator: Callable[[], Any], how: How
@@ -120,6 +121,7 @@ def test_going_on_gives_what_scikit_learn_gives_without_the_store(settings: Sett
     assert np.max(np.abs(packed.predict(january.vectors) - expected)) < 1e-12
 
 
+@pytest.mark.slow
 def test_training_a_month_again_gives_the_same_artifact(settings: Settings, book: Book) -> None:
     months = Months(settings, book, line, "partial_fit")
     months.release(months.train("2026-01"))
@@ -127,6 +129,7 @@ def test_training_a_month_again_gives_the_same_artifact(settings: Settings, book
     assert months.train("2026-02").proposal.artifact == months.train("2026-02").proposal.artifact
 
 
+@pytest.mark.slow
 def test_a_month_is_trained_anew_where_it_does_not_follow_the_release(settings: Settings, book: Book) -> None:
     months = Months(settings, book, line, "partial_fit")
     months.release(months.train("2026-01"))
@@ -135,6 +138,7 @@ def test_a_month_is_trained_anew_where_it_does_not_follow_the_release(settings: 
     assert "release 1 is of 2026-01, not of the period before 2026-04" in months.said[-1]
 
 
+@pytest.mark.slow
 def test_after_a_rollback_the_month_goes_on_from_what_was_rolled_back_to(settings: Settings, book: Book) -> None:
     months = Months(settings, book, line, "partial_fit")
     for month in ("2026-01", "2026-02"):

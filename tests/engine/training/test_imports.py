@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.checkout import ROOT
 
 SCRIPT = """
@@ -29,6 +31,7 @@ print(count, seen, [name for name in os.environ if name.startswith(("OMP_", "RAY
 """
 
 
+@pytest.mark.slow
 def test_importing_reads_and_sets_no_environment() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "RAY_", "PENSTOCK_"))}
     done = subprocess.run(

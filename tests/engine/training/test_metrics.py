@@ -8,6 +8,7 @@ from penstock.declare.metrics import MEASURES
 from penstock.training.metrics import METRICS, brier, difference, intervals, log_loss, roc_auc
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), rows=st.integers(4, 200), levels=st.integers(1, 50))
 def test_metrics_agree_with_scikit_learn_with_and_without_ties(seed: int, rows: int, levels: int) -> None:
     random = np.random.default_rng(seed)
@@ -25,6 +26,7 @@ def test_the_area_is_unknown_where_all_outcomes_are_alike() -> None:
     assert np.isnan(roc_auc(np.ones(5), np.arange(5.0)))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), rows=st.integers(6, 200), classes=st.integers(3, 6))
 def test_metrics_of_several_classes_agree_with_scikit_learn(seed: int, rows: int, classes: int) -> None:
     random = np.random.default_rng(seed)

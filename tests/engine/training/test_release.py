@@ -114,6 +114,7 @@ def test_prod_takes_only_what_is_current_in_test_and_under_its_number(
         to_prod(second)
 
 
+@pytest.mark.slow
 def test_an_older_month_does_not_replace_a_newer_one_but_by_an_override_that_is_recorded(
     settings: Settings, model: Model, train: Train, book: Book
 ) -> None:

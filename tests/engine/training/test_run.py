@@ -52,6 +52,7 @@ def released(run: TrainingRun, made: Candidate, test: Book, prod: Book) -> list[
     return [entry.gate for entry in entries]
 
 
+@pytest.mark.slow
 def test_a_run_reads_its_held_out_rows_once_and_scores_and_compares_each_artifact_once(
     settings: Settings, model: Model, book: Book, prod_book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_what_was_trained_before_its_outcomes_were_known_is_released_only_by_who
     assert (entry.why, entry.metrics["incomplete_until"]) == ("the fair is tomorrow", "2026-04-01 00:00 UTC")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("every", "period", "earlier", "windows"),
     [

@@ -13,7 +13,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+from penstock.cli.releases import _value
 from penstock.contract.contract import Output
+from penstock.declare.estimators import boosting as boosted
+from penstock.declare.metrics import judged_value
 from penstock.declare.model import Bound, GateRule, Model
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
@@ -25,6 +28,7 @@ from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate
 from penstock.training.gate import GateError
+from penstock.training.held_out import HeldOut
 from penstock.training.outcomes import OutcomeError
 from penstock.training.run import TrainingRun
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
@@ -147,6 +151,7 @@ def test_a_class_that_training_never_saw_is_said_so(settings: Settings) -> None:
         trained(settings, replace(model, contract=declared), "2026-03")
 
 
+@pytest.mark.slow
 def test_a_sampled_training_is_repeated_exactly_and_says_so(settings: Settings) -> None:
     model = several(most_training_rows=900)
     first, second = (trained(settings, model, "2026-03") for _ in range(2))
@@ -156,3 +161,30 @@ def test_a_sampled_training_is_repeated_exactly_and_says_so(settings: Settings) 
     assert (first.proposal.metrics["training_rows"], first.proposal.metrics["sampled_from_rows"]) == (900, 1_500)
     assert "a sample of 900 of 1,500" in markdown(first.card)
     assert trained(settings, several(), "2026-03").proposal.artifact != first.proposal.artifact
+
+
+def test_features_without_any_value_in_the_window_are_fitted_as_constants(settings: Settings) -> None:
+    """And what comes later, a value of each, is answered as scikit-learn answers it."""
+    model = replace(
+        tank_model(lambda: boosted("classifier", max_iter=20)), gate=GateRule("roc_auc", 0.5), null_outcome="leave_out"
+    )
+    months = [rows_of(settings, month, step=f"m{month}") for month in ("2026-01", "2026-02")]
+    table = pa.Table.from_batches(months[0].batches())
+    empty = {"level": pa.nulls(len(table), pa.float64()), "site": pa.nulls(len(table), pa.string())}
+    for name, nulls in empty.items():
+        table = table.set_column(table.column_names.index(name), name, nulls)
+    store, said = SnapshotStore(settings.snapshots), list[str]()
+    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+    training = store.write("empty", reader, Recipe("", ("tank", "asked_at")), as_of=settings.now())
+    artifacts = ArtifactStore(settings.artifacts)
+    held_out = HeldOut(model, months[1], artifacts, settings.artifact_cache)
+    made = make_candidate(model, "2026-02", training, held_out, artifacts, code_version="c", step=said.append)
+    assert made.parity <= 1e-12
+    assert "fitting level, site as constant: no training row has a value" in said
+    assert made.proposal.metrics["roc_auc"] > 0.7
+
+
+@pytest.mark.parametrize(("metrics", "value"), [({"judged_by": "r2", "r2": 0.0}, 0.0), ({"judged_by": "r2"}, None)])
+def test_a_metric_of_exactly_zero_is_no_missing_one(metrics: dict[str, Any], value: float | None) -> None:
+    assert str(judged_value(metrics)) == ("nan" if value is None else "0.0")
+    assert _value(metrics, named=True) == ("R² nan" if value is None else "R² 0.0000")

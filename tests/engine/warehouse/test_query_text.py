@@ -1,12 +1,9 @@
 """SQL as people write it: colons, percent signs, semicolons and comments."""
 
-from pathlib import Path
-
 import pytest
 
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.query_text import bind, subquery
-from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 from tests.engine.warehouse.test_warehouse import read, warehouse  # noqa: F401
 
 
@@ -52,11 +49,3 @@ def test_two_statements_are_refused(warehouse: Warehouse) -> None:  # noqa: F811
     with pytest.raises(WarehouseError):
         read(warehouse, "SELECT 1 AS a; DROP TABLE t", key=("a",))
     assert read(warehouse, "SELECT * FROM t").num_rows == 4
-
-
-def test_any_other_sqlalchemy_url_takes_them_too(tmp_path: Path) -> None:
-    other = SqlWarehouse(f"sqlite:///{tmp_path}/w.sqlite")
-    query = "SELECT '12:30:00' AS x, '100%' AS z WHERE 1 = :one; -- :x"
-    assert read(other, query, {"one": 1}, ("x",)).to_pylist() == [{"x": "12:30:00", "z": "100%"}]
-    with pytest.raises(WarehouseError, match="no such table: nowhere"):
-        read(other, "SELECT * FROM nowhere")

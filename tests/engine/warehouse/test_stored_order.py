@@ -53,6 +53,7 @@ class Source:
         return sorted(path.name for path in Path(self.settings.snapshots).rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_only_rows_out_of_order_are_sorted_and_the_snapshot_is_the_same(tmp_path: Path, key: tuple[str, ...]) -> None:
     sources = {lies: Source(tmp_path / str(place), rows) for place, (lies, rows) in enumerate(LIES.items())}
@@ -77,6 +78,7 @@ def test_a_repeated_key_is_the_same_error_however_rows_lie(tmp_path: Path, lies:
     assert source.files() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "is_sorted"),
     [
@@ -106,6 +108,7 @@ def test_a_key_that_the_query_does_not_give_is_refused(tmp_path: Path) -> None:
 _values = st.none() | st.integers(-3, 3)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=25)
 @given(rows=st.lists(st.tuples(_values, _values), max_size=8), straight=st.booleans())
 def test_keys_come_as_sorting_gives_them_with_nulls_and_repeats_too(

@@ -14,7 +14,6 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres import PostgresWarehouse
-from penstock.warehouse.sqlalchemy_url import SqlWarehouse
 
 ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
 TABLE = f"CREATE TABLE t AS {ROWS}"
@@ -69,6 +68,16 @@ def test_instants_are_utc_and_nulls_stay_nulls(warehouse: Warehouse) -> None:
     assert rows.column("x")[0].as_py() is None
 
 
+def test_a_training_join_is_kept_from_nested_loops_and_no_other_query_is(new_database: Callable[[], str]) -> None:
+    warehouse = PostgresWarehouse(new_database())
+    query = "SELECT current_setting('enable_nestloop') AS nested"
+    found = []
+    for hash_joins in (True, False):
+        with warehouse.batches(query, hash_joins=hash_joins) as batches:
+            found += batches.read_all().to_pylist()
+    assert found == [{"nested": "off"}, {"nested": "on"}]
+
+
 def test_a_wrong_query_is_refused_with_the_warehouses_own_words(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="nowhere"):
         read(warehouse, "SELECT * FROM nowhere")
@@ -85,7 +94,7 @@ def test_a_large_result_is_streamed_in_batches(warehouse: Warehouse) -> None:
 
 def test_the_settings_choose_the_warehouse(tmp_path: Path) -> None:
     assert isinstance(open_warehouse(Settings(home=tmp_path)), DuckDBWarehouse)
-    assert isinstance(open_warehouse(Settings(home=tmp_path, warehouse_url="postgresql:///x")), SqlWarehouse)
+    assert isinstance(open_warehouse(Settings(home=tmp_path, warehouse_url="postgresql:///x")), PostgresWarehouse)
     other = open_warehouse(Settings(home=tmp_path, warehouse_url="duckdb:////data/w.duckdb"))
     assert isinstance(other, DuckDBWarehouse)
     assert other.path == "/data/w.duckdb"
@@ -114,6 +123,7 @@ def _hold(path: str, held: Event, let_go: Event) -> None:
         let_go.wait(60)
 
 
+@pytest.mark.slow
 def test_a_reader_waits_for_the_one_writer_and_gives_up_in_bounded_time(tmp_path: Path) -> None:
     path = str(tmp_path / "w.duckdb")
     DuckDBWarehouse(path).prepare(TABLE)

@@ -5,7 +5,7 @@ import msgspec
 from penstock.serving.deploying.code_copy import Code
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True):
     """What is to serve.
 
     - `config` is the text of a serve_config.yaml, `name` what its faults are told by.

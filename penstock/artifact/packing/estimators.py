@@ -1,0 +1,104 @@
+"""Which estimator is packed by which family, whatever it is inside of."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from penstock.artifact.packing.columns import transform
+from penstock.artifact.packing.hist import pack_hist
+from penstock.artifact.packing.lightgbm import LIGHTGBM, pack_lightgbm
+from penstock.artifact.packing.linear import LINEAR, pack_linear
+from penstock.artifact.packing.model import Model, public_name
+from penstock.artifact.packing.program import Block, ProgramBuilder
+from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+from penstock.artifact.packing.xgboost import XGBOOST, pack_xgboost
+from penstock.errors import UnsupportedEstimator
+
+Packer = Callable[[ProgramBuilder, Any, Block], Model]
+INSIDE = {
+    "GridSearchCV": "best_estimator_",
+    "RandomizedSearchCV": "best_estimator_",
+    "HalvingGridSearchCV": "best_estimator_",
+    "HalvingRandomSearchCV": "best_estimator_",
+    "FixedThresholdClassifier": "estimator_",
+    "TunedThresholdClassifierCV": "estimator_",
+}
+"""Estimators that answer as the one in this attribute does."""
+
+
+def packers() -> dict[str, Packer]:
+    """The class names of estimators, and what packs each."""
+    from penstock.artifact.packing.calibration import pack_calibrated
+    from penstock.artifact.packing.ensembles import ENSEMBLES
+    from penstock.artifact.packing.networks import NETWORKS
+
+    families: list[tuple[tuple[str, ...], Packer]] = [
+        (("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), pack_hist),
+        ((*TREES, *FORESTS), pack_forest),
+        (BOOSTED, pack_boosted),
+        (LINEAR, pack_linear),
+        (LIGHTGBM, pack_lightgbm),
+        (XGBOOST, pack_xgboost),
+        (("CalibratedClassifierCV",), pack_calibrated),
+    ]
+    return {name: packer for names, packer in families for name in names} | ENSEMBLES | NETWORKS
+
+
+def pack_estimator(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """The model of a fitted estimator, the steps before it as instructions; UnsupportedEstimator for one not known."""
+    name = public_name(estimator)
+    if name == "Pipeline":
+        for _, step in estimator.steps[:-1]:
+            block = transform(builder, step, block)
+        return pack_estimator(builder, estimator.steps[-1][1], block)
+    if name in INSIDE:
+        return pack_estimator(builder, inside(estimator), block)
+    known = packers()
+    if name not in known:
+        raise UnsupportedEstimator(
+            f"estimator {type(estimator).__name__}",
+            expected="one that is packed (penstock doctor --estimators lists them)",
+            todo="Let it be packed with skops (pip install 'penstock[skops]').",
+        )
+    return known[name](builder, estimator, block)
+
+
+def inside(estimator: Any) -> Any:
+    """The estimator that answers for one of INSIDE."""
+    attribute = INSIDE[public_name(estimator)]
+    if not hasattr(estimator, attribute):
+        raise UnsupportedEstimator(
+            f"estimator {type(estimator).__name__}", expected=f"{attribute}, by refit=True", found="none"
+        )
+    return getattr(estimator, attribute)
+
+
+def final_of(estimator: Any) -> Any:
+    """The estimator that answers: the last of a pipeline, the best of a search."""
+    name = public_name(estimator)
+    if name == "Pipeline":
+        return final_of(estimator.steps[-1][1])
+    return final_of(inside(estimator)) if name in INSIDE else estimator
+
+
+def answers(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:
+    """The slots of a member's predict_proba or predict, and whether it computes in float32. The block is left as is."""
+    model = pack_estimator(builder, estimator, builder.fork(block))
+    if model.engine == "slots" and model.link.name == "IDENTITY":
+        return model.arrays["inputs"].tolist(), model.single
+    return builder.ask(model), model.single
+
+
+def scores(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:
+    """The slots of a member's decision_function, and whether it computes in float32. The block is not changed."""
+    model = pack_estimator(builder, estimator, builder.fork(block))
+    return builder.ask(model, raw=True), model.single
+
+
+def of_slots(slots: list[int], kind: Any, *, single: bool = False, link: Any = None) -> Model:
+    """The model whose scores are slots."""
+    from penstock.artifact.program import Link
+
+    arrays = {"inputs": np.array(slots, dtype=np.int64), "base": np.zeros(len(slots))}
+    return Model("slots", kind, Link.IDENTITY if link is None else link, arrays, single=single)

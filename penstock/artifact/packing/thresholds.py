@@ -1,0 +1,30 @@
+"""Classifiers whose label a threshold decides; their probabilities stay."""
+
+from typing import Any
+
+import numpy as np
+
+from penstock.artifact import compat
+from penstock.artifact.packing.estimators import INSIDE, final_of, inside
+from penstock.artifact.packing.model import public_name
+from penstock.artifact.packing.program import unsupported
+from penstock.artifact.threshold import Threshold
+
+
+def threshold_of(estimator: Any) -> Threshold | None:
+    """The threshold of FixedThresholdClassifier or TunedThresholdClassifierCV, where one of them answers."""
+    name = public_name(estimator)
+    if name == "Pipeline":
+        return threshold_of(estimator.steps[-1][1])
+    if name not in ("FixedThresholdClassifier", "TunedThresholdClassifierCV"):
+        return threshold_of(inside(estimator)) if name in INSIDE else None
+    if estimator.response_method == "decision_function":
+        raise unsupported(estimator, "response_method='auto' or 'predict_proba'", "decision_function")
+    if name == "FixedThresholdClassifier":
+        at, positive = estimator.threshold, estimator.pos_label
+        at = 0.5 if isinstance(at, str) else at
+    else:
+        at, positive = estimator.best_threshold_, compat.TUNED_LABEL.of(estimator)()
+    classes = np.asarray(final_of(estimator).classes_)
+    place = 1 if positive is None else int(np.flatnonzero(classes == positive)[0])
+    return Threshold(place, float(at))

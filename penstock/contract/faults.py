@@ -1,0 +1,150 @@
+"""What a contract and its parts may not say: every fault of one at once."""
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from penstock.contract.contract import Contract, Kind, Lookup, Output, kind_of
+from penstock.contract.request_types import plain_types
+from penstock.errors import ContractError, PenstockError
+
+LONGEST_NAME = 63
+"""Bytes of a name in Postgres."""
+
+
+def lookup_faults(lookup: Lookup) -> list[PenstockError]:
+    """The faults of a lookup by itself."""
+    thing = f"lookup {lookup.name!r}"
+    faults = [*name_faults(f"table of {thing}", lookup.table), *name_faults(f"name of {thing}", lookup.name)]
+    faults += _empty(f"key of {thing}", lookup.key, 'a column of the table and its field, such as {"sku": "product"}')
+    faults += _empty(f"columns of {thing}", lookup.columns, 'at least one, such as (Column("price", "number"),)')
+    faults += twice(f"columns of {thing}", [column.name for column in lookup.columns])
+    if lookup.max_age is not None and (lookup.as_of is None or lookup.max_age < timedelta(0)):
+        faults.append(
+            ContractError(
+                thing,
+                expected="a max_age of zero or more, and an as_of",
+                found=f"max_age {lookup.max_age}, as_of {lookup.as_of}",
+                todo="An age is that of the row's as_of column at the asking time.",
+            )
+        )
+    if lookup.budget_ms <= 0:
+        faults.append(
+            ContractError(f"budget_ms of {thing}", expected="milliseconds above 0", found=str(lookup.budget_ms))
+        )
+    return faults
+
+
+def output_faults(output: Output) -> list[PenstockError]:
+    """The faults of an output by itself."""
+    thing = f"classes of output {output.name!r}"
+    if output.kind == "regressor" and output.classes:
+        found = ", ".join(output.classes)
+        return [ContractError(thing, expected="none of a regressor", found=found, todo="Leave them out.")]
+    if len(output.classes) == 1:
+        return [ContractError(thing, expected="at least two", found=f"only {output.classes[0]!r}")]
+    return twice(thing, output.classes)
+
+
+def contract_faults(contract: Contract) -> list[PenstockError]:
+    """The faults of a contract: its request, and what names fields of the request."""
+    thing, request = f"model {contract.model!r}", contract.request
+    faults: list[PenstockError] = list(name_faults("model of Contract", contract.model))
+    if not request.__struct_config__.forbid_unknown_fields:
+        faults.append(
+            ContractError(
+                f"request of {thing}",
+                expected="forbid_unknown_fields=True",
+                found=f"{request.__name__} without it",
+                todo="A misspelt field has to be refused rather than ignored.",
+            )
+        )
+    kinds: dict[str, Kind | None] = {}
+    for field in msgspec.structs.fields(request):
+        try:
+            kinds[field.name] = kind_of(field.type)
+            faults += _field_faults(thing, field)
+        except PenstockError as error:
+            kinds[field.name] = None
+            faults.append(_of_field(thing, field.name, error.expected, error.found, error.todo))
+        except Exception as error:  # msgspec's own words for a type that it cannot hold
+            kinds[field.name] = None
+            faults.append(_of_field(thing, field.name, "a type that JSON holds", str(error), "Give it a plain type."))
+
+    def demand_field(of: str, name: str, kinds_wanted: Sequence[Kind] = ()) -> None:
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, 1)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            todo = f"{hint}Use one of {', '.join(sorted(kinds))}."
+            faults.append(ContractError(of, expected=f"a field of {request.__name__}", found=repr(name), todo=todo))
+        elif kinds_wanted and kinds[name] not in (None, *kinds_wanted):
+            faults.append(
+                ContractError(of, expected=f"a {' or '.join(kinds_wanted)}", found=f"{name!r}, a {kinds[name]}")
+            )
+
+    faults += _empty(f"entity of {thing}", contract.entity, 'the fields of what is asked about, such as ("customer",)')
+    for name in contract.entity:
+        demand_field(f"entity of {thing}", name)
+    demand_field(f"asked_at of {thing}", contract.asked_at)
+    for lookup in contract.lookups:
+        of = f"lookup {lookup.name!r} of {thing}"
+        for name in lookup.key.values():
+            demand_field(f"key of {of}", name)
+        if lookup.as_of:
+            demand_field(f"as_of of {of}", lookup.as_of[1], ("time",))
+    faults += twice(f"lookups of {thing}", [lookup.name for lookup in contract.lookups])
+    faults += twice(f"entity of {thing}", contract.entity)
+    faults += twice(f"features of {thing}", [feature.name for feature in contract.features])
+    return faults
+
+
+def twice(thing: str, names: Iterable[str]) -> list[PenstockError]:
+    """A fault where a name is there more than once."""
+    more = [repr(name) for name, count in Counter(names).items() if count > 1]
+    return [ContractError(thing, expected="each name once", found=f"{', '.join(more)} twice")] if more else []
+
+
+def name_faults(
+    thing: str, name: str, allowed: Callable[[str], bool] = bool, expected: str = ""
+) -> list[PenstockError]:
+    """A fault where a name cannot be one of Postgres, or is not allowed for another reason, which `expected` says."""
+    if not name or "\0" in name or len(name.encode()) > LONGEST_NAME or not allowed(name):
+        words = expected or f"1 to {LONGEST_NAME} bytes"
+        return [ContractError(thing, expected=words, found=repr(name), todo="Rename it.")]
+    return []
+
+
+def _empty(thing: str, value: Any, expected: str) -> list[PenstockError]:
+    return [] if value else [ContractError(thing, expected=expected, found="none")]
+
+
+def _field_faults(thing: str, field: msgspec.structs.FieldInfo) -> list[PenstockError]:
+    faults: list[PenstockError] = []
+    if field.encode_name != field.name:
+        faults.append(
+            _of_field(
+                thing,
+                field.name,
+                "one name in JSON and in Python",
+                f"{field.encode_name!r} in JSON, by `rename` or `name`",
+                "Name the field as callers do: the warehouse query, lookups and features use that name too.",
+            )
+        )
+    for info in plain_types(field.type):
+        if isinstance(info, msgspec.inspect.EnumType):
+            values = ", ".join(repr(member.value) for member in info.cls)
+            todo = f"Write Literal[{values}]: features see texts, in training and serving alike."
+            faults.append(_of_field(thing, field.name, "a Literal of texts", f"the Enum {info.cls.__name__}", todo))
+        if isinstance(info, msgspec.inspect.LiteralType) and not all(isinstance(one, str) for one in info.values):
+            found = ", ".join(map(repr, info.values))
+            todo = "Declare a number with bounds, such as Annotated[int, msgspec.Meta(ge=1, le=5)], or texts."
+            faults.append(_of_field(thing, field.name, "a Literal of texts", found, todo))
+    return faults
+
+
+def _of_field(thing: str, name: str, expected: str, found: str, todo: str) -> ContractError:
+    return ContractError(f"request field {name!r} of {thing}", expected=expected, found=found, todo=todo)

@@ -1,0 +1,90 @@
+"""Whether what a model names is declared and fits, and what of a project nothing names."""
+
+from typing import TYPE_CHECKING
+
+from penstock.contract.contract import Lookup
+from penstock.contract.declaring import nearest
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError
+
+if TYPE_CHECKING:
+    from penstock.declare.project import Declarations
+
+PREPARED = "prepared/"
+
+
+def connection_faults(found: "Declarations", model: str) -> list[PenstockError]:
+    """What a model's lookups and their tables name and the project does not declare, or declares otherwise."""
+    faults: list[PenstockError] = []
+    for lookup in found.models[model].contract.lookups:
+        thing = f"lookup {lookup.name!r} of model {model!r}"
+        table = found.tables.get(lookup.table)
+        if table is not None:
+            faults += _fit(thing, lookup, table) + preparation_faults(found, table)
+        elif not found.broken:
+            of, expected = f"table of {thing}", "a replicated table that is declared"
+            faults.append(
+                PenstockError(of, expected=expected, found=repr(lookup.table), todo=nearest(lookup.table, found.tables))
+            )
+    return faults
+
+
+def preparation_faults(found: "Declarations", table: ReplicatedTable) -> list[PenstockError]:
+    """The preparations that a table waits for and nobody declares."""
+    named = [step.removeprefix(PREPARED) for step in table.after if step.startswith(PREPARED)]
+    return [
+        PenstockError(
+            f"after of table {table.name!r}",
+            expected="a preparation that is declared",
+            found=repr(PREPARED + name),
+            todo=nearest(name, found.preparations),
+        )
+        for name in named
+        if name not in found.preparations and not found.broken
+    ]
+
+
+def unused(found: "Declarations") -> list[str]:
+    """What is declared and nothing names, one sentence each."""
+    waited_for = {step for table in found.tables.values() for step in table.after}
+    read = {name for model in found.models.values() for name in model.reads}
+    read |= {name for preparation in found.preparations.values() for name in preparation.reads}
+    looked_up = {lookup.table for model in found.models.values() for lookup in model.contract.lookups}
+    said = [
+        f"preparation {name!r} is never run: no table has {PREPARED + name!r} in its `after`"
+        for name in found.preparations
+        if PREPARED + name not in waited_for
+    ]
+    said += [f"table {name!r} is looked up by no model" for name in found.tables if name not in looked_up]
+    return said + [
+        f"source {name!r} is read by nothing that is declared"
+        for name in found.sources
+        if name not in read and f"warehouse/{name}" not in waited_for
+    ]
+
+
+def _fit(thing: str, lookup: Lookup, table: ReplicatedTable) -> list[PenstockError]:
+    faults: list[PenstockError] = []
+    joined = {*lookup.key, *([lookup.as_of[0]] if lookup.as_of else [])}
+    further = [repr(column) for column in table.key if column not in joined]
+    if further:
+        todo = (
+            "Add it to the lookup's `key`, declare `as_of` where it is a time, or look up in a table with one row each."
+        )
+        faults.append(
+            PenstockError(
+                thing,
+                expected=f"one row of {table.name!r} per {' and '.join(lookup.key)}",
+                found=f"{' and '.join(further)} in the table's key too: several rows may fit",
+                todo=todo,
+            )
+        )
+    if table.shape is not None and table.shape.strict:
+        columns = table.shape.columns
+        wanted = dict.fromkeys([*joined, *(column.name for column in lookup.columns)])
+        faults += [
+            PenstockError(thing, expected=f"a column of {table.name!r}", found=repr(name), todo=nearest(name, columns))
+            for name in wanted
+            if name not in columns
+        ]
+    return faults

@@ -1,0 +1,182 @@
+"""What the declarations of models, tables and preparations may not say: every fault of one at once."""
+
+import inspect
+import re
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
+
+from penstock.contract.faults import name_faults
+from penstock.declare.cron import demand_cron
+from penstock.declare.metrics import measures_for
+from penstock.declare.periods import NO_DELAY, Period
+from penstock.errors import PenstockError
+
+if TYPE_CHECKING:
+    from penstock.declare.model import GateRule, Model
+    from penstock.declare.preparation import Preparation
+    from penstock.declare.table import ReplicatedTable
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+STEPS = ("warehouse/", "prepared/")
+
+
+def model_faults(model: "Model") -> list[PenstockError]:
+    """The faults of a model by itself."""
+    name = model.contract.model
+    thing = f"model {name!r}"
+    fields = model.contract.request_kinds()
+    faults = names_in_dagster(thing, name)
+    if not model.contract.features:
+        faults.append(PenstockError(f"features of {thing}", expected="at least one", found="none"))
+    faults += _query_faults(f"query of {thing}", model.query, (":from", ":until"))
+    if model.requests_query:
+        faults += _query_faults(f"requests_query of {thing}", model.requests_query, (":count",))
+    faults += _estimator_faults(thing, model.estimator)
+    for of, column in (("outcome", model.outcome), ("sample_weight", model.sample_weight)):
+        if column in fields:
+            todo = "Name the column of what happened." if of == "outcome" else "Take it from another column."
+            found = f"{column!r}, a request field"
+            faults.append(
+                PenstockError(f"{of} of {thing}", expected="a column that is not asked", found=found, todo=todo)
+            )
+    faults += _gate_faults(model, fields)
+    if model.most_training_rows is not None and model.most_training_rows < 1:
+        of, found = f"most_training_rows of {thing}", str(model.most_training_rows)
+        faults.append(PenstockError(of, expected="at least 1", found=found))
+    if model.window < 1:
+        faults.append(PenstockError(f"window of {thing}", expected="at least 1 period", found=str(model.window)))
+    if model.outcome_after < NO_DELAY:
+        of, found = f"outcome_after of {thing}", repr(model.outcome_after)
+        faults.append(PenstockError(of, expected="a timedelta of zero or more", found=found))
+    if model.first_period:
+        faults += caught(Period.parse, model.first_period, model.every, f"first_period of {thing}")
+    if model.cron:
+        faults += caught(demand_cron, model.cron, f"cron of {thing}")
+    return faults + _shape_faults(model, fields)
+
+
+def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
+    """The faults of a replicated table by itself."""
+    thing = f"table {table.name!r}"
+    faults = names_in_dagster(thing, table.name) + _query_faults(f"query of {thing}", table.query, ())
+    faults += (
+        [] if table.key else [PenstockError(f"key of {thing}", expected='columns, such as ("sku",)', found="none")]
+    )
+    if table.shape is not None:
+        wanted = {"key": table.key, "watermark": (table.watermark,) if table.watermark else ()}
+        wanted |= {"indexes": tuple(column for columns in table.indexes for column in columns)}
+        wanted |= {f"lookup {one.name!r}": (*one.key, *(c.name for c in one.columns)) for one in table.lookups}
+        for of, columns in wanted.items():
+            lacking = [repr(column) for column in columns if column not in table.shape.columns]
+            if lacking and table.shape.strict:
+                todo = f"Its columns are {', '.join(table.shape.columns)}."
+                faults.append(
+                    PenstockError(
+                        f"{of} of {thing}", expected="columns of its shape", found=", ".join(lacking), todo=todo
+                    )
+                )
+    faults += _at_least(f"minimum_rows of {thing}", table.minimum_rows, 0)
+    if not 0 <= table.largest_drop <= 1:
+        of, found = f"largest_drop of {thing}", str(table.largest_drop)
+        faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
+    if table.fresh_within <= NO_DELAY:
+        of, found = f"fresh_within of {thing}", repr(table.fresh_within)
+        faults.append(PenstockError(of, expected="a timedelta above zero", found=found))
+    wrong = [repr(step) for step in table.after if not step.startswith(STEPS) or step in STEPS]
+    if wrong:
+        of, expected = f"after of {thing}", "warehouse/<table> or prepared/<preparation>"
+        faults.append(PenstockError(of, expected=expected, found=", ".join(wrong)))
+    return faults + caught(demand_cron, table.cron, f"cron of {thing}")
+
+
+def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
+    """The faults of a preparation by itself."""
+    thing = f"preparation {preparation.name!r}"
+    return names_in_dagster(thing, preparation.name) + _query_faults(f"script of {thing}", preparation.script, ())
+
+
+def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
+    """The faults of a gate rule by itself."""
+    faults = _at_least("minimum_rows of GateRule", rule.minimum_rows, 1)
+    for bound in rule.bounds:
+        if bound.margin < 0:
+            of, found = f"margin of {bound.metric!r}", str(bound.margin)
+            faults.append(PenstockError(of, expected="0 or more", found=found, todo="It is how much worse is allowed."))
+    return faults
+
+
+def names_in_dagster(thing: str, name: str) -> list[PenstockError]:
+    """A fault where Dagster and Postgres cannot call something so."""
+    return name_faults(
+        f"name of {thing}", name, lambda text: bool(NAME.fullmatch(text)), "letters, digits and _, at most 63"
+    )
+
+
+def caught(check: Any, *arguments: Any) -> list[PenstockError]:
+    """The fault that a check raises."""
+    try:
+        check(*arguments)
+    except PenstockError as error:
+        return [error]
+    return []
+
+
+def _query_faults(thing: str, query: str, bound: Iterable[str]) -> list[PenstockError]:
+    if not query.strip():
+        return [PenstockError(thing, expected="SQL", found="an empty text")]
+    lacking = [name for name in bound if name not in query]
+    if not lacking:
+        return []
+    todo = "They are bound when it runs: `WHERE asked_at >= :from AND asked_at < :until`." if ":from" in bound else ""
+    return [
+        PenstockError(thing, expected=" and ".join(bound), found=f"a query without {', '.join(lacking)}", todo=todo)
+    ]
+
+
+def _estimator_faults(thing: str, estimator: Any) -> list[PenstockError]:
+    of, expected = f"estimator of {thing}", "a function that returns a new, unfitted estimator"
+    try:
+        needed = [
+            name
+            for name, one in inspect.signature(estimator).parameters.items()
+            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        ]
+    except ValueError:
+        return []
+    found = f"one that needs {', '.join(needed)}"
+    return [PenstockError(of, expected=f"{expected}, called without arguments", found=found)] if needed else []
+
+
+def _gate_faults(model: "Model", fields: Collection[str]) -> list[PenstockError]:
+    thing, fitting = f"gate of model {model.contract.model!r}", measures_for(model.task)
+    faults = [
+        PenstockError(thing, expected=f"metrics for {model.task}: {', '.join(fitting)}", found=repr(bound.metric))
+        for bound in model.gate.bounds
+        if bound.metric not in fitting
+    ]
+    if model.gate.slice_floor is not None and not model.gate.slice_by:
+        of, expected = f"slice_floor of {thing}", "`slice_by`, the field of slices"
+        faults.append(PenstockError(of, expected=expected, found="none"))
+    if model.gate.slice_by and model.gate.slice_by not in fields:
+        todo = f"Use one of {', '.join(sorted(fields))}."
+        of = f"slice_by of {thing}"
+        faults.append(PenstockError(of, expected="a request field", found=repr(model.gate.slice_by), todo=todo))
+    return faults
+
+
+def _shape_faults(model: "Model", fields: Collection[str]) -> list[PenstockError]:
+    if model.shape is None or not model.shape.strict:
+        return []
+    of, columns = f"shape of model {model.contract.model!r}", set(model.shape.columns)
+    own = [name for name in (model.outcome, model.sample_weight) if name]
+    wanted = [*fields, *own, *(name for lookup in model.contract.lookups for name in lookup.column_names())]
+    lacking = [repr(name) for name in dict.fromkeys(wanted) if name not in columns]
+    if not lacking:
+        return []
+    expected = "every request field, the outcome and each `lookup.column`"
+    todo = "Add them, or leave out `shape`: it is then made of the contract."
+    return [PenstockError(of, expected=expected, found=f"none of {', '.join(lacking)}", todo=todo)]
+
+
+def _at_least(thing: str, value: int, least: int) -> list[PenstockError]:
+    return [] if value >= least else [PenstockError(thing, expected=f"at least {least}", found=str(value))]

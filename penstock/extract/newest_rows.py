@@ -1,0 +1,54 @@
+"""The period to train where nobody names one: the newest whose outcomes are known and that has rows."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from penstock.declare.model import Model
+from penstock.declare.periods import Period
+from penstock.errors import PenstockError
+from penstock.settings import Settings
+from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
+from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.query_text import subquery
+
+PAST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+def newest_period(settings: Settings, model: Model) -> Period:
+    """The newest period whose outcomes are known, and for which the warehouse has rows; PenstockError if none has.
+
+    Where the rows end before or within that period, it is the last one with at least half the rows of the one before:
+    where the data end early in a period, the one before is the last whole one.
+    """
+    now, warehouse = settings.now(), open_warehouse(settings)
+    newest = model.newest_trainable(now)
+    try:
+        _, last = _rows(warehouse, model, newest.start, max(now, newest.end))
+    except WarehouseError:  # the query reads what a preparation has yet to make, or its fault is said when it runs
+        return newest
+    if last is not None and last >= newest.end:
+        return newest
+    _, last = _rows(warehouse, model, PAST, newest.end)
+    if last is None:
+        raise PenstockError(
+            f"query of model {model.contract.model!r}",
+            expected=f"rows that were asked before {newest.end:%Y-%m-%d}, the end of {newest}",
+            found="none",
+            todo="Load the table, or look at the query's WHERE.",
+        )
+    period = Period.containing(last, model.every)
+    count, _ = _rows(warehouse, model, period.start, period.end)
+    before, _ = _rows(warehouse, model, period.moved(-1).start, period.start)
+    return period.moved(-1) if 2 * count < before else period
+
+
+def _rows(warehouse: Warehouse, model: Model, since: datetime, until: datetime) -> tuple[int, datetime | None]:
+    """How many rows were asked between two instants, and when the last of them was."""
+    asked = quoted(model.contract.asked_at)
+    query = f"SELECT count(*) AS n, max({asked}) AS last FROM (\n{subquery(model.query)}) AS asked"
+    with warehouse.batches(query, {"from": since, "until": until}) as batches:
+        row: dict[str, Any] = next(row for batch in batches for row in batch.to_pylist())
+    last = row["last"]
+    if last is not None and not isinstance(last, datetime):
+        last = datetime(last.year, last.month, last.day)
+    return row["n"], last if last is None or last.tzinfo else last.replace(tzinfo=UTC)

@@ -1,0 +1,109 @@
+"""When a new model can be trained: its cadence, window, first and last period, from the rows that are there."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from penstock.declare.periods import Cadence, Period
+from penstock.scaffold.model_plan import Field, OutcomePlan, Periods, Source
+from penstock.scaffold.outcome_plan import Kind, classes_of, gate_of, label
+from penstock.scaffold.profile import ask
+from penstock.warehouse.interface import Warehouse
+
+LONGEST_WINDOW: Mapping[Cadence, int] = {"month": 6, "week": 13, "day": 60}
+Counts = Mapping[Period, Mapping[str, int]]
+"""Period -> class -> rows."""
+
+
+def periods_and_gate(
+    warehouse: Warehouse,
+    source: Source,
+    outcome: Field,
+    asked_at: Field,
+    kind: Kind,
+    every: str,
+    outcome_after: timedelta,
+    now: datetime,
+) -> tuple[Periods, OutcomePlan]:
+    """When the model can be trained and what its gate demands. ValueError where it can never be.
+
+    Without `every` it is the longest cadence of which two periods are over.
+    """
+    wanted: list[Cadence] = [name for name in ("month", "week", "day") if every in ("", name)]
+    counts: Counts = {}
+    found: Sequence[Period] = ()
+    for cadence in wanted:
+        counts = _counts(warehouse, source, outcome, asked_at, kind, cadence)
+        found = _whole(counts, Period.containing(now - outcome_after, cadence))
+        if len(found) > 1:
+            return _planned(found, counts, outcome, kind, outcome_after)
+    cadence = wanted[-1]
+    there = sorted(map(str, counts))
+    listed = ", ".join(there if len(there) < 5 else [*there[:2], "…", *there[-2:]]) or "none"
+    ripe = f" and ripe ({outcome_after.days} days)" if outcome_after else ""
+    raise ValueError(
+        f"{cadence}s with outcomes by {asked_at.column.name!r}: expected two that are over{ripe} by {now:%Y-%m-%d},"
+        f" one to train on and one to judge by, found {listed}{_shorter(cadence, every)}"
+    )
+
+
+def _shorter(cadence: Cadence, every: str) -> str:
+    return f"; --every {'week' if cadence == 'month' else 'day'} asks for less" if every in ("month", "week") else ""
+
+
+def _whole(counts: Counts, running: Period) -> list[Period]:
+    """The periods that are over, in order. The last one is left out where the data end early within it."""
+    found = sorted((period for period in counts if period.start < running.start), key=lambda period: period.start)
+    ends = len(found) > 2 and found[-1] == max(counts, key=lambda period: period.start)
+    rows = [sum(counts[period].values()) for period in found[-2:]]
+    return found[:-1] if ends and 2 * rows[1] < rows[0] else found
+
+
+def _planned(
+    found: Sequence[Period], counts: Counts, outcome: Field, kind: Kind, outcome_after: timedelta
+) -> tuple[Periods, OutcomePlan]:
+    first, last, every = found[0], found[-1], found[-1].every
+    window = max(min(LONGEST_WINDOW[every], _apart(first, last)), _apart(found[-2], last))
+    trained: Counter[str] = Counter()
+    for period in found[:-1]:
+        if _apart(period, last) <= window:
+            trained.update(counts[period])
+    classes = classes_of(outcome.column) if kind == "classifier" else ()
+    lacking = [name for name in classes if not trained[name]]
+    if lacking:
+        raise ValueError(
+            f"classes {', '.join(map(repr, lacking))} of outcome {outcome.column.name!r}: expected rows in the {window}"
+            f" {every}s before {last}, found none; leave them out with a query (--from QUERY.sql)"
+        )
+    if len(classes) == 2 and len(counts[last]) < 2:
+        raise ValueError(
+            f"outcome {outcome.column.name!r} in {last}, the {every} to judge by: expected both classes,"
+            f" found only {next(iter(counts[last]))!r}"
+        )
+    rows = min(sum(counts[period].values()) for period in found)
+    periods = Periods(every, outcome_after, str(first.moved(window)), str(last), window, max(1, rows // 4))
+    return periods, gate_of(outcome, kind, classes, trained, counts[last])
+
+
+def _apart(earlier: Period, later: Period) -> int:
+    if later.every == "month":
+        return (later.start.year - earlier.start.year) * 12 + later.start.month - earlier.start.month
+    return (later.start - earlier.start).days // (7 if later.every == "week" else 1)
+
+
+def _counts(
+    warehouse: Warehouse, source: Source, outcome: Field, asked_at: Field, kind: Kind, every: Cadence
+) -> Counts:
+    value = outcome.expression
+    grouped = value if kind == "classifier" else "1"
+    rows = ask(
+        warehouse,
+        f"SELECT date_trunc('{every}', {asked_at.expression}) AS period, {grouped} AS outcome, count(*) AS n"
+        f" FROM {source.text} WHERE {value} IS NOT NULL AND {asked_at.expression} IS NOT NULL GROUP BY 1, 2",
+    )
+    counts: dict[Period, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        day = row["period"]
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        counts[Period.containing(start, every)][label(row["outcome"])] = row["n"]
+    return counts

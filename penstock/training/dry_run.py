@@ -1,0 +1,159 @@
+"""Whether a model can be trained, seen on a few rows: query, types, joins, shapes, features. Nothing is stored."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from penstock.declare.model import Model
+from penstock.declare.periods import Period
+from penstock.declare.shape import shape_check
+from penstock.declare.table import ReplicatedTable
+from penstock.errors import PenstockError, demand_none
+from penstock.extract.extract import column_faults, demand_columns
+from penstock.extract.training_join import training_query
+from penstock.settings import Settings
+from penstock.snapshots.store import Recipe, SnapshotStore
+from penstock.training.frame import training_rows, without_values
+from penstock.warehouse.interface import Warehouse, quoted
+from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.query_text import subquery
+
+ROWS = 1_000
+
+
+@dataclass
+class DryRun:
+    """What was seen, one sentence each, and the faults."""
+
+    said: list[str] = field(default_factory=list)
+    faults: list[PenstockError] = field(default_factory=list)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note a fault of this check, and go on after it."""
+        try:
+            yield
+        except PenstockError as error:
+            self.faults.append(error)
+
+
+def dry_run(settings: Settings, model: Model, tables: Sequence[ReplicatedTable], period: Period) -> list[str]:
+    """What was seen of the rows that a training of this period would read; every fault at once as one PenstockError."""
+    run, warehouse = DryRun(), open_warehouse(settings)
+    with TemporaryDirectory() as folder:
+        store = SnapshotStore(folder)
+        for table in tables:
+            with run.noted():
+                run.said.append(_check_table(warehouse, store, table, settings.now()))
+        with run.noted():
+            _check_training_set(run, warehouse, store, model, tables, period, settings.now())
+    demand_none(run.faults)
+    return run.said
+
+
+def _check_training_set(
+    run: DryRun,
+    warehouse: Warehouse,
+    store: SnapshotStore,
+    model: Model,
+    tables: Sequence[ReplicatedTable],
+    period: Period,
+    now: datetime,
+) -> None:
+    contract, windows = model.contract, period.windows(model.window)
+    window = {"from": windows.training_from, "until": windows.holdout_until}
+    base = f"SELECT * FROM (\n{subquery(model.query)}) AS source LIMIT {ROWS}"
+    with warehouse.batches(base, window) as batches:
+        demand_columns(model, batches.schema.names)
+        unused = _unused(model, batches.schema.names)
+        count = sum(batch.num_rows for batch in batches)
+    run.said += [f"column {name!r} of the query is used by nothing" for name in unused]
+    if not count:
+        raise PenstockError(
+            f"query of model {contract.model!r}",
+            expected=f"rows from {windows.training_from:%Y-%m-%d} until {windows.holdout_until:%Y-%m-%d}",
+            found="none",
+            todo="Choose a period for which there are rows: `--period`.",
+        )
+    if run.faults:
+        return  # of the tables: what is joined with them would only repeat it
+    natural = {table.name: warehouse.natural(table.query) for table in tables}
+    query = training_query(contract, warehouse.natural(base, window), natural, warehouse.dialect)
+    key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))
+    name = f"{contract.model}.training_set"
+    with warehouse.batches(query, window, key=key) as batches:
+        snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
+    rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)
+    run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookups")
+    _check_rows(run, model, rows)
+
+
+def _shape_check(run: DryRun, model: Model) -> Callable[[pa.RecordBatch], None]:
+    check = shape_check(model.rows_shape, f"the training set of {model.contract.model}")
+
+    def noting(batch: pa.RecordBatch) -> None:
+        with run.noted():
+            check(batch)
+
+    return noting
+
+
+def demand_estimator(model: Model) -> None:
+    """PenstockError unless the declared function returns an estimator of the model's kind."""
+    needed = ("fit", "predict") if model.task == "regression" else ("fit", "predict_proba")
+    thing = f"estimator of model {model.contract.model!r}"
+    expected = f"a function that returns an estimator with {' and '.join(needed)}"
+    try:
+        made = model.estimator()
+    except Exception as error:
+        raise PenstockError(thing, expected=expected, found=f"{type(error).__name__}: {error}") from None
+    lacking = [name for name in needed if not hasattr(made, name)]
+    if lacking or isinstance(made, type):
+        found = f"the class {made.__name__}" if isinstance(made, type) else f"{type(made).__name__} without it"
+        raise PenstockError(thing, expected=expected, found=found, todo="Return an instance, of the output's kind.")
+
+
+def _check_table(warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTable, now: datetime) -> str:
+    names = ", ".join(map(quoted, table.key))
+    repeated = (
+        f"SELECT {names}, count(*) AS n FROM (\n{subquery(table.query)}) AS source GROUP BY {names}"
+        " HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 1"
+    )
+    thing = f"table {table.name!r}"
+    demand_none(column_faults(warehouse, table))
+    few = f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT {ROWS}"
+    with warehouse.batches(few, key=table.key) as batches:
+        recipe = Recipe(table.query, table.key)
+        count = store.write(
+            table.name, batches, recipe, as_of=now, check=shape_check(table.rows_shape, table.name)
+        ).rows
+    with warehouse.batches(repeated) as batches:
+        twice: list[Mapping[str, Any]] = [row for batch in batches for row in batch.to_pylist()]
+    if twice:
+        row = dict(twice[0])
+        found = f"{row.pop('n'):,} with {', '.join(f'{name}={value}' for name, value in row.items())}"
+        todo = "Name a wider key, or group in the query."
+        raise PenstockError(thing, expected=f"one row per {' and '.join(table.key)}", found=found, todo=todo)
+    return f"table {table.name}: {count:,} rows seen, its key is unique"
+
+
+def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
+    with run.noted():
+        made = training_rows(model, rows)
+        if made.left_out:
+            run.said.append(f"{made.left_out:,} of them without an outcome are left out")
+        run.said += [f"feature {name!r} has no value in any of them" for name in without_values(made.vectors)]
+    for lookup in model.contract.lookups:
+        first = rows.column(lookup.column_names()[0])
+        share = 1 - first.null_count / max(1, len(first))
+        run.said.append(f"lookup {lookup.name}: {share:.0%} of them have {lookup.column_names()[0]}")
+
+
+def _unused(model: Model, names: Sequence[str]) -> list[str]:
+    used = {*model.contract.request_kinds(), model.outcome, model.sample_weight}
+    return [name for name in names if name not in used]

@@ -1,0 +1,68 @@
+"""What an estimator answers in its own library, and whether its artifact answers the same."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from penstock.artifact.native import Artifact
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.training.frame import TrainingRows, feature_frame
+
+Array = np.ndarray[Any, Any]
+PARITY = 1e-12
+"""The largest difference allowed, for a number above 1 as a share of it."""
+SINGLE_PARITY = 1e-6
+"""The same where the library answers in float32, whose exponential numpy rounds otherwise than libm does."""
+
+
+class ParityError(PenstockError):
+    """The artifact does not reproduce the estimator's own predictions on the held-out rows."""
+
+
+def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on: pd.DataFrame) -> Array:
+    """The predictions of the estimator itself, in its own precision: (n, classes) probabilities, or (n,) values.
+
+    XGBoost refuses a category that it has not seen, or takes it for another one. The artifact takes it as missing, as
+    LightGBM and scikit-learn's boosting do: so XGBoost is asked about a missing one.
+    """
+    frame = feature_frame(rows.vectors)
+    if _holds_xgboost(estimator):
+        texts = [str(name) for name in frame if isinstance(trained_on[name].dtype, pd.CategoricalDtype)]
+        frame = frame.assign(
+            **{str(name): frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts}
+        )
+    answered = (
+        estimator.predict_proba(frame) if model.contract.output.kind == "classifier" else estimator.predict(frame)
+    )
+    answered = np.asarray(answered)
+    return answered if answered.dtype == np.float32 else answered.astype(np.float64)
+
+
+def allowed_parity(expected: Array) -> float:
+    """PARITY, or SINGLE_PARITY for an estimator that answers in float32."""
+    return SINGLE_PARITY if expected.dtype == np.float32 else PARITY
+
+
+def demand_parity(artifact: Artifact, found: Array, expected: Array) -> float:
+    """The largest difference of the artifact's predictions from the estimator's own; ParityError if it is too large."""
+    difference, allowed = np.inf, allowed_parity(expected)
+    expected = expected.astype(np.float64)
+    if found.shape == expected.shape:
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+        difference = float(np.max(np.where(found == expected, 0.0, apart), initial=0.0))
+    if not difference <= allowed:
+        raise ParityError(
+            f"artifact of {artifact.estimator}",
+            expected=f"the estimator's own predictions within {allowed}, shape {expected.shape}",
+            found=f"a difference of {difference}, shape {found.shape}",
+            todo="The candidate is not stored. Report the estimator and its options as a bug of packing.",
+        )
+    return difference
+
+
+def _holds_xgboost(estimator: Any) -> bool:
+    parts = [estimator, *estimator.get_params(deep=True).values()] if hasattr(estimator, "get_params") else [estimator]
+    return any(type(part).__module__.partition(".")[0] == "xgboost" for part in parts)

@@ -1,0 +1,160 @@
+"""What the types of a Postgres query become, by the server's own word before the first row."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.warehouse.interface import ColumnTypesError, WarehouseError, quoted
+from penstock.warehouse.query_text import subquery
+
+# The type codes of a Postgres result (pg_type.oid) that Arrow has a fixed type for.
+TYPES: dict[int, pa.DataType] = {
+    16: pa.bool_(),
+    17: pa.binary(),
+    20: pa.int64(),
+    21: pa.int16(),
+    23: pa.int32(),
+    25: pa.string(),
+    700: pa.float32(),
+    701: pa.float64(),
+    1043: pa.string(),
+    1082: pa.date32(),
+    1083: pa.time64("us"),
+    1114: pa.timestamp("us"),
+    1184: pa.timestamp("us", tz="UTC"),
+}
+NUMERIC = 1700
+MOST_DIGITS = 38
+AS_TEXT = frozenset({1042, 18, 19, 2950})
+"""char(n), "char", name and uuid: read and joined as the text that a request and a replicated table hold. The blanks
+with which char(n) is padded are no part of it."""
+_FIRST = {pa.date32(): -2_440_588, pa.timestamp("us"): -210_866_803_200_000_000}
+"""4714-11-24 BC, the first day of Postgres' calendar. The driver returns an infinity, and an instant after the year
+294246, as one before it."""
+
+
+@dataclass(frozen=True)
+class PostgresColumn:
+    """A column of a query.
+
+    - `type`: the Arrow type in which it is read.
+    - `cast`: SQL after the column that makes its type one which books and requests have too; joins compare that one.
+    """
+
+    name: str
+    type: pa.DataType
+    cast: str = ""
+
+    def read(self) -> str:
+        """The column as it is sent: a decimal as text, which the driver reads three times faster than a numeric."""
+        column = self.compared()
+        return f"{column}::text AS {quoted(self.name)}" if pa.types.is_decimal(self.type) else self._named(column)
+
+    def joined(self) -> str:
+        """The column as joins inside the warehouse see it."""
+        return self._named(self.compared())
+
+    def compared(self) -> str:
+        """The column as an expression, for ORDER BY too."""
+        return f"extract.{quoted(self.name)}{self.cast}"
+
+    def ordered(self) -> str:
+        """The column in binary order, whatever collation the database sorts text by."""
+        return self.compared() + (' COLLATE "C"' if pa.types.is_string(self.type) else "")
+
+    def _named(self, expression: str) -> str:
+        return f"{expression} AS {quoted(self.name)}"
+
+
+def columns_of(connection: psycopg.Connection[Any], query: str) -> list[PostgresColumn]:
+    """The columns of a query without parameters. ColumnTypesError names every one whose type nothing can hold."""
+    described = connection.execute(f"SELECT * FROM (\n{subquery(query)}) AS extract LIMIT 0".encode()).pgresult
+    assert described is not None
+    found = [
+        ((described.fname(place) or b"").decode(), described.ftype(place), described.fmod(place))
+        for place in range(described.nfields)
+    ]
+    kinds = _kinds(connection, {oid for _, oid, _ in found} - TYPES.keys())
+    columns, refused = [], {}
+    for name, oid, modifier in found:
+        kind, is_text = kinds.get(oid, ("", False))
+        if oid in TYPES:
+            columns.append(PostgresColumn(name, TYPES[oid]))
+        elif oid == NUMERIC:
+            columns.append(_numeric(name, modifier))
+        elif is_text:
+            columns.append(PostgresColumn(name, pa.string(), "::text"))
+        else:
+            refused[name] = kind
+    if refused:
+        raise ColumnTypesError(refused, [name for name, _, _ in found if name not in refused])
+    return columns
+
+
+def schema_of(columns: Iterable[PostgresColumn]) -> pa.Schema:
+    """The Arrow schema in which the columns are read."""
+    return pa.schema([pa.field(column.name, column.type) for column in columns])
+
+
+def as_declared(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A batch of the driver in the schema; WarehouseError for a value that no type of a book has."""
+    return pa.RecordBatch.from_arrays(
+        [_declared(array, field) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
+    )
+
+
+def _declared(array: pa.Array, field: pa.Field) -> pa.Array:
+    if pa.types.is_decimal(field.type):
+        return _decimals(array, field)
+    array = array.cast(field.type) if not array.type.equals(field.type) else array
+    first = _FIRST.get(pa.timestamp("us") if pa.types.is_timestamp(field.type) else field.type)
+    if first is not None:
+        least = pc.min(array.view(pa.int32() if pa.types.is_date32(field.type) else pa.int64())).as_py()
+        if least is not None and least < first:
+            raise WarehouseError(
+                f"column {field.name!r}",
+                expected="days and instants of a calendar, up to the year 294246",
+                found="an infinity, or a later one",
+                todo="Write it as a null, or as a column of its own, in the query.",
+            )
+    return array
+
+
+def _decimals(array: pa.Array, field: pa.Field) -> pa.Array:
+    try:
+        return array.cast(field.type)
+    except pa.ArrowInvalid:
+        raise WarehouseError(
+            f"column {field.name!r}",
+            expected=f"numbers of numeric({field.type.precision},{field.type.scale})",
+            found="NaN",
+            todo=f"Write nullif({field.name}, 'NaN') in the query, or cast it to double precision.",
+        ) from None
+
+
+def _numeric(name: str, modifier: int) -> PostgresColumn:
+    """Declared digits are kept exactly. Without them, or with more than Arrow's 38, it is a double: `sum` and `avg` of
+    numerics are of that kind, and their digits differ from row to row."""
+    precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
+    scale = (scale ^ 1024) - 1024  # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c
+    if scale < 0:
+        precision, scale = precision - scale, 0
+    if modifier < 4 or max(precision, scale) > MOST_DIGITS:
+        return PostgresColumn(name, pa.float64(), "::double precision")
+    return PostgresColumn(name, pa.decimal128(max(precision, scale), scale))
+
+
+def _kinds(connection: psycopg.Connection[Any], oids: set[int]) -> Mapping[int, tuple[str, bool]]:
+    """Type code -> its name, and whether it is read as text: an enumeration, or a text of an extension."""
+    if not oids:
+        return {}
+    rows = connection.execute(
+        "SELECT oid::bigint, format_type(oid, NULL), typtype = 'e' OR typcategory = 'S' FROM pg_type"
+        " WHERE oid = ANY(%s::bigint[])",
+        (list(oids),),
+    )
+    return {oid: (name, is_text or oid in AS_TEXT) for oid, name, is_text in rows}

@@ -1,0 +1,83 @@
+"""The URL of a warehouse: its kind, what of it may be shown, and the drivers that a kind needs."""
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Self
+
+from psycopg.pq import Conninfo
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from penstock.warehouse.interface import WarehouseError
+
+VARIABLE = "PENSTOCK_WAREHOUSE_URL"
+
+
+@dataclass(frozen=True)
+class WarehouseUrl:
+    """A URL of a server. Its text is what may be shown of it: no password, and no query, which may hold one."""
+
+    parsed: URL
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """WarehouseError, without the text, where it is no URL."""
+        scheme, _, rest = text.partition(":")
+        try:
+            parsed = make_url(f"{scheme.partition('+')[0]}:{rest}")
+        except (ArgumentError, ValueError):
+            parsed = None
+        if parsed is None or "@" in f"{parsed.host}{parsed.database}":
+            raise WarehouseError(
+                VARIABLE,
+                expected=f"a URL such as {scheme}://user:password@host:5432/database",
+                found="another",
+                todo="What is special in a password is percent-encoded: %40 for @, %2F for /, %3A for a colon.",
+            )
+        return cls(parsed)
+
+    def libpq(self) -> dict[str, str]:
+        """The parameters of libpq, also from the query. WarehouseError for one that libpq does not have."""
+        url = self.parsed
+        given = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+        found = {name: str(value) for name, value in {**given, "dbname": url.database}.items() if value is not None}
+        known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+        for name, value in url.query.items():
+            if name not in known:
+                raise WarehouseError(
+                    f"{name!r} in the query of {VARIABLE}",
+                    expected="a parameter of libpq, such as sslmode, sslrootcert or options",
+                    found="none of that name",
+                    todo="See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.",
+                )
+            found[name] = value if isinstance(value, str) else ",".join(value)
+        return found
+
+    def __str__(self) -> str:
+        return self.parsed.set(query={}).render_as_string()
+
+
+def kind_of(url: str) -> str:
+    """`postgresql` of `PostgreSQL+psycopg2://…`."""
+    return url.partition(":")[0].partition("+")[0].lower()
+
+
+def shown(url: str) -> str:
+    """What may be shown of any warehouse's URL."""
+    if kind_of(url) == "duckdb":
+        return url.partition("?")[0]
+    return str(WarehouseUrl.parse(url))
+
+
+def driver(module: str, extra: str) -> ModuleType:
+    """The module of a driver; WarehouseError that names the extra which brings it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise WarehouseError(
+            f"warehouse of kind {extra!r}",
+            expected=f"its driver, {module.partition('.')[0]!r}",
+            found="not installed",
+            todo=f"Install it: pip install 'penstock[{extra}]'",
+        ) from None

@@ -1,0 +1,61 @@
+"""Estimators over estimators: the same probabilities and values as scikit-learn, in both kernels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import make_scorer, precision_score
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+
+from penstock.artifact.threshold import chosen_classes
+from tests.engine.artifact.estimator_table import PACKED, fitted
+from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed, same
+
+ROWS = 60
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_it_answers_what_scikit_learn_does_and_both_kernels_alike(name: str, tmp_path: Path) -> None:
+    entry = PACKED[name]
+    for seed in range(3):
+        rng = np.random.default_rng([seed, len(name)])
+        model, matrix = fitted(entry, rng)
+        asked = near(rng, matrix, matrix.ravel(), ROWS)
+        expected = model.predict_proba(asked) if hasattr(model, "classes_") else model.predict(asked)
+        found = [
+            artifact.predict(matrix_columns(asked)) for artifact in packed(model, tmp_path, matrix_features(matrix))
+        ]
+        np.testing.assert_allclose(found[0], expected, rtol=entry.apart, atol=entry.apart)
+        assert len(found) == 1 or same(found[0], found[1])
+        alone = packed(model, tmp_path, matrix_features(matrix))[0].predict(matrix_columns(asked[:1]))
+        assert same(alone[0], found[0][0])
+
+
+THRESHOLDS = {
+    "fixed": lambda: FixedThresholdClassifier(RandomForestClassifier(7, max_depth=3), threshold=0.3),
+    "fixed, of the first class": lambda: FixedThresholdClassifier(
+        RandomForestClassifier(7, max_depth=3), threshold=0.3, pos_label=0
+    ),
+    "tuned": lambda: TunedThresholdClassifierCV(RandomForestClassifier(7, max_depth=3), cv=2),
+    "tuned, of the first class": lambda: TunedThresholdClassifierCV(
+        RandomForestClassifier(7, max_depth=3), scoring=make_scorer(precision_score, pos_label=0), cv=2
+    ),
+    "found by a search": lambda: GridSearchCV(
+        FixedThresholdClassifier(RandomForestClassifier(7, max_depth=3)), {"threshold": [0.2]}, cv=2
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", THRESHOLDS)
+def test_a_threshold_decides_the_class_and_leaves_the_probabilities(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(300, 3))
+    model = THRESHOLDS[kind]().fit(matrix, (matrix[:, 0] + rng.normal(size=300) > 0).astype(int))
+    differ = 0
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        found = artifact.predict(matrix_columns(matrix))
+        assert same(found, model.predict_proba(matrix))
+        assert chosen_classes(found, artifact.threshold) == model.predict(matrix).tolist()
+        differ += int(np.sum(found.argmax(axis=1) != model.predict(matrix)))
+    assert differ > 0

@@ -1,0 +1,74 @@
+"""What is known of an estimator before the fit: whether it can be released at all."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
+from xgboost import XGBRegressor
+
+from penstock.artifact.packing.unfitted import demand_storable
+from penstock.errors import UnsupportedEstimator
+from tests.engine.artifact.estimator_table import PACKED
+
+
+class OwnClassifier(ClassifierMixin, BaseEstimator):
+    """What a team wrote itself."""
+
+    def fit(self, x: Any, y: Any) -> "OwnClassifier":
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, x: Any) -> Any:
+        return np.full((len(x), 2), 0.5)
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "one of a team's own": (OwnClassifier(), "OwnClassifier is not packed"),
+    "in a pipeline": (make_pipeline(OwnClassifier()), "OwnClassifier is not packed"),
+    "in a search": (GridSearchCV(OwnClassifier(), {}), "OwnClassifier is not packed"),
+    "in a vote": (VotingClassifier([("a", OwnClassifier())], voting="soft"), "OwnClassifier is not packed"),
+    "linear trees": (LGBMClassifier(linear_tree=True), "linear_tree=False"),
+    "a linear booster": (XGBRegressor(booster="gblinear"), "gblinear"),
+    "trees of several outputs": (XGBRegressor(multi_strategy="multi_output_tree"), "one_output_per_tree"),
+    "without probabilities": (RidgeClassifier(), "predict_proba.*CalibratedClassifierCV"),
+    "without probabilities of its own": (SVC(), "predict_proba"),
+    "with a tree of neighbours": (KNeighborsClassifier(), "algorithm='brute'"),
+    "a function of a team's own": (make_pipeline(FunctionTransformer(len), LogisticRegression()), "function of numpy"),
+    "a target with one": (TransformedTargetRegressor(Ridge(), func=np.exp, inverse_func=len), "function of numpy"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_can_neither_be_packed_nor_stored_is_refused_before_the_fit(case: str) -> None:
+    estimator, said = REFUSED[case]
+    kind = "regressor" if "Regressor" in type(estimator).__name__ else "classifier"
+    with pytest.raises(UnsupportedEstimator, match=said):
+        demand_storable(estimator, kind)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_what_is_packed_is_let_through(name: str) -> None:
+    demand_storable(PACKED[name].make(), "regressor" if PACKED[name].task == "value" else "classifier")
+
+
+def test_what_skops_stores_and_what_a_model_trusts_is_let_through() -> None:
+    demand_storable(KNeighborsClassifier(algorithm="brute"), "classifier")
+    demand_storable(SVC(probability=True), "classifier")
+    demand_storable(make_pipeline(make_column_transformer(("drop", [0])), LogisticRegression()), "classifier")
+    demand_storable(OwnClassifier(), "classifier", [f"{__name__}.OwnClassifier"])
+
+
+def test_a_booster_is_not_kept_to_be_trained_further() -> None:
+    demand_storable(LGBMRegressor(), "regressor")
+    with pytest.raises(UnsupportedEstimator, match=r"goes on learning is kept by skops.*LGBMRegressor"):
+        demand_storable(LGBMRegressor(), "regressor", kept=True)

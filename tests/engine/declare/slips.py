@@ -1,0 +1,118 @@
+"""Slips of a hand in the declarations of a model: what is replaced by what, and what has to be said of it."""
+
+from typing import NamedTuple
+
+
+class Slip(NamedTuple):
+    """`old` is replaced by `new`; each of `said` has to be in the one sentence that names the fault."""
+
+    name: str
+    old: str
+    new: str
+    said: tuple[str, ...]
+
+
+LOOKUP = 'columns=(Column("price", "number"),),'
+TABLE = 'after=("warehouse/products",),'
+GATE = 'gate=GateRule(metric="roc_auc", floor=0.4),'
+OUTCOME = 'outcome="churned",'
+KEY = '("sku",),'
+FEATURES = 'features=(Feature("plan", "text"), Feature("price", "number")),'
+REQUEST = "    plan: str\n"
+OUTPUT = 'output=Output(name="churned", kind="classifier", classes=("no", "yes")),'
+STRUCT = "class ChurnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):"
+ENTITY = 'entity=("account",),'
+QUERY = '"SELECT sku, price FROM products",'
+ESTIMATOR = "estimator=lambda: DummyClassifier(),"
+RETURN = 'return {"plan": columns["plan"], "price": columns["product.price"]}'
+
+SLIPS = (
+    # The names of fields.
+    Slip("a misspelt field of Model", "outcome=", "outcom=", ("model 'churn'", "'outcom'", "Did you mean outcome?")),
+    Slip("a misspelt field of GateRule", "floor=0.4", "flor=0.4", ("GateRule", "'flor'", "Did you mean floor?")),
+    Slip("a misspelt field of a table", "after=", "afer=", ("table 'products'", "'afer'", "Did you mean after?")),
+    Slip("a misspelt field of Lookup", "key={", "keys={", ("lookup 'product'", "'keys'", "Did you mean key?")),
+    Slip("a misspelt field of Contract", "entity=", "entities=", ("Contract 'churn'", "Did you mean entity?")),
+    Slip("a misspelt field of Output", "classes=", "class_names=", ("Output 'churned'", "'class_names'")),
+    Slip("a field of Model forgotten", ESTIMATOR, "", ("model 'churn'", "the field 'estimator'", "Add `estimator=`")),
+    Slip("two fields misspelt at once", GATE, "gaet=GateRule(), windw=3,", ("'gaet'", "'windw'", "window")),
+    # The types of their values.
+    Slip("an outcome that is no text", OUTCOME, "outcome=3,", ("outcome of model 'churn'", "a text", "int 3")),
+    Slip("a window in a text", OUTCOME, f'{OUTCOME} window="6",', ("window of model", "a whole number", "str '6'")),
+    Slip("a key that is a text", KEY, '"sku",', ("key of table 'products'", "a tuple of texts", "str 'sku'")),
+    Slip("reads that is a text", 'reads=("orders",)', 'reads="orders"', ("reads of model", "a sequence of texts")),
+    Slip("after that is a text", TABLE, 'after="warehouse/products",', ("after of table", "a sequence of texts")),
+    Slip("a lookup's key that is a tuple", '{"sku": "product"}', '("sku", "product")', ("key of lookup", "a dict")),
+    Slip("columns that are one column", LOOKUP, 'columns=Column("price", "number"),', ("columns of lookup", "Column")),
+    Slip("a lookup without a key", 'key={"sku": "product"},', "", ("key of lookup 'product'", "found none")),
+    Slip("a kind that there is not", '"price", "number"),)', '"price", "float"),)', ("'number' or 'text'", "'float'")),
+    Slip("an unknown cadence", OUTCOME, f'{OUTCOME} every="hour",', ("every of model", "'day'", "'hour'")),
+    Slip("days as a number", OUTCOME, f"{OUTCOME} outcome_after=30,", ("outcome_after", "a timedelta", "int 30")),
+    Slip("a gate that is a number", GATE, "gate=0.6,", ("gate of model 'churn'", "a GateRule", "float 0.6")),
+    Slip("a metric that there is not", '"roc_auc"', '"auc"', ("metric of GateRule", "'roc_auc'", "'auc'")),
+    Slip("an estimator instance", ESTIMATOR, "estimator=DummyClassifier(),", ("estimator", "a function", "lambda")),
+    Slip("an estimator in a text", ESTIMATOR, 'estimator="boosting",', ("estimator of model", "a function")),
+    Slip("an estimator with arguments", "lambda:", "lambda depth:", ("estimator of model", "needs depth")),
+    Slip("an estimator that returns none", ESTIMATOR, "estimator=lambda: None,", ("estimator", "fit", "NoneType")),
+    Slip("an estimator of the other kind", "lambda: DummyClassifier", "lambda: DummyRegressor", ("predict_proba",)),
+    Slip("an estimator that fails", "DummyClassifier(),", "DummyClassifier(depth=1),", ("estimator", "depth")),
+    Slip("fresh_within of none", TABLE, f"{TABLE} fresh_within=timedelta(0),", ("fresh_within", "above zero")),
+    # What they say.
+    Slip("a misspelt outcome", OUTCOME, 'outcome="churnd",', ("query of model 'churn'", "'churnd'", "churned")),
+    Slip("an outcome that is asked", OUTCOME, 'outcome="plan",', ("outcome of model", "'plan', a request field")),
+    Slip("a window of none", OUTCOME, f"{OUTCOME} window=0,", ("window of model", "at least 1 period", "found 0")),
+    Slip("two faults at once", OUTCOME, f"{OUTCOME} window=0, cron='x',", ("window of model", "cron of model")),
+    Slip("a query without its window", ":until", "'2030-01-01'", ("query of model", ":until")),
+    Slip("a query without a field", "account, plan, product,", "account, product,", ("query of model", "'plan'")),
+    Slip("a query without two fields", "account, plan, product,", "account,", ("'plan'", "'product'")),
+    Slip("a query that is no SQL", "SELECT account", "SELCT account", ("Parser Error", "SELCT")),
+    Slip("a table that there is not", "FROM orders", "FROM ordrs", ("ordrs", "Did you mean")),
+    Slip("a field of another type", REQUEST, "    plan: int\n", ("whole numbers", "'plan'")),
+    Slip("a required field that is null", "account, plan, product", "account, nobody AS plan, product", ("'plan'",)),
+    Slip("a metric of another task", '"roc_auc"', '"rmse"', ("gate of model", "metrics for binary", "'rmse'")),
+    Slip("a slice by no field", "floor=0.4", 'floor=0.4, slice_by="region"', ("slice_by of gate", "'region'")),
+    Slip("a floor of no slices", "floor=0.4", "floor=0.4, slice_floor=0.3", ("slice_floor", "`slice_by`")),
+    Slip("a negative margin", "floor=0.4", "floor=0.4, margin=-1", ("margin of 'roc_auc'", "found -1")),
+    Slip("classes that the labels are not", '("no", "yes")', '("stays", "leaves")', ("outcome", "'no'", "stays")),
+    Slip("a regressor with classes", 'kind="classifier"', 'kind="regressor"', ("classes of output", "no, yes")),
+    Slip("one class", '("no", "yes")', '("yes",)', ("classes of output", "at least two", "'yes'")),
+    Slip("a class twice", '("no", "yes")', '("yes", "yes")', ("classes of output", "each name once")),
+    # Lookups and their tables.
+    Slip("a lookup in no table", 'table="products"', 'table="product"', ("'product'", "Did you mean products?")),
+    Slip("a lookup by no field", '"sku": "product"', '"sku": "prodct"', ("'prodct'", "Did you mean product?")),
+    Slip("a lookup by a column that lacks", '{"sku"', '{"skuu"', ("lookup 'product'", "per skuu")),
+    Slip("a lookup's misspelt column", '"price", "number"),)', '"prise", "number"),)', ("'prise'", "price")),
+    Slip("a lookup's column of another kind", '"price", "number"),)', '"price", "text"),)', ("texts", "'price'")),
+    Slip("a lookup as of a text", LOOKUP, f'{LOOKUP} as_of=("sku", "plan"),', ("as_of of lookup", "a time", "'plan'")),
+    Slip("a lookup without columns", LOOKUP, "columns=(),", ("columns of lookup 'product'", "at least one")),
+    Slip("a column twice", LOOKUP, 'columns=(Column("price", "number"),) * 2,', ("'price' twice",)),
+    Slip("a table not unique on the lookup's key", KEY, '("sku", "price"),', ("lookup 'product'", "several rows")),
+    Slip("a table not unique on its key", QUERY, "\"SELECT price, 'p1' AS sku FROM products\",", ("one row per sku",)),
+    Slip("a key that the table lacks", KEY, '("sku_id",),', ("'sku_id'", "products")),
+    Slip("a preparation that there is not", TABLE, 'after=("prepared/products",),', ("after", "'prepared/products'")),
+    Slip("after of nothing known", TABLE, 'after=("products",),', ("after of table", "warehouse/<table>")),
+    Slip("a cron of four fields", TABLE, f'{TABLE} cron="0 4 * *",', ("cron of table 'products'", "five fields")),
+    Slip("a share above one", TABLE, f"{TABLE} largest_drop=20.0,", ("largest_drop", "a share from 0 to 1")),
+    Slip("a table with a dash", '"products",\n        "SELECT', '"my-products",\n        "SELECT', ("'my-products'",)),
+    # The request and the features.
+    Slip("a request that ignores", "forbid_unknown_fields=True, ", "", ("request of model", "forbid_unknown_fields")),
+    Slip("a renamed request", "kw_only=True", 'kw_only=True, rename="camel"', ("'asked_at'", "'askedAt' in JSON")),
+    Slip("an Enum field", REQUEST, "    plan: Plan\n", ("request field 'plan'", "Literal['basic', 'pro']")),
+    Slip("a Literal of numbers", REQUEST, "    plan: Literal[1, 2]\n", ("request field 'plan'", "a Literal of texts")),
+    Slip("a list in a request", REQUEST, "    plan: list[str]\n", ("request field 'plan'", "a number, text, date")),
+    Slip("an entity that is no field", ENTITY, 'entity=("acount",),', ("entity of model", "Did you mean account?")),
+    Slip("an entity of nothing", ENTITY, "entity=(),", ("entity of model 'churn'", "found none")),
+    Slip("a feature twice", FEATURES, 'features=(Feature("plan", "text"),) * 2,', ("features of", "'plan' twice")),
+    Slip("no feature", FEATURES, "features=(),", ("features of model 'churn'", "at least one")),
+    Slip("features that are not returned", FEATURES, 'features=(Feature("price", "number"),),', ("found plan, price",)),
+    Slip("a feature of a misspelt column", 'columns["plan"]', 'columns["plam"]', ("features", "'plam'", "plan")),
+    Slip("a feature of the other kind", '"plan": columns["plan"]', '"plan": np.zeros(1)', ("feature 'plan'", "texts")),
+    Slip("features that are no mapping", RETURN, "return 5", ("features of model 'churn'", "returns a dict")),
+    Slip("a model with a dash", 'model="churn"', 'model="my-churn"', ("name of model 'my-churn'", "letters, digits")),
+    # What a file declares.
+    Slip(
+        "models instead of one", "MODEL = Model(", "MODEL = lambda: Model(", ("MODEL in assets/churn.py", "one Model")
+    ),
+    Slip("a name that is not imported", "GateRule(metric", "GateRul(metric", ("assets/churn.py", "'GateRul'")),
+    Slip("a comma forgotten", OUTCOME, 'outcome="churned"', ("assets/churn.py", "comma")),
+)

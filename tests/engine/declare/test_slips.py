@@ -1,0 +1,58 @@
+"""Every slip in a declaration ends in a sentence that says what, and what to do: none in a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import ROOT
+from tests.engine.declare.churn_project import write_churn
+from tests.engine.declare.slips import SLIPS, Slip
+
+Output = Mapping[str, tuple[int, str]]
+
+
+def run_in_each(projects: list[Path]) -> Output:
+    """Project -> exit code and output of `penstock train churn --dry-run` there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "DAGSTER_"))}
+    command = [sys.executable, "-m", "tests.engine.declare.run_in_each", *map(str, projects)]
+    done = subprocess.run(command, cwd=ROOT, env=kept, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {name: (code, said) for name, (code, said) in json.loads(done.stdout).items()}
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """What the command says of the project with each slip, and of the one without, which is called ``."""
+    folder = tmp_path_factory.mktemp("slips")
+    projects = {"": write_churn(folder / "none", ("", ""))}
+    for number, slip in enumerate(SLIPS):
+        projects[slip.name] = write_churn(folder / f"slip_{number}", (slip.old, slip.new))
+    found = run_in_each(list(projects.values()))
+    return {name: found[str(project)] for name, project in projects.items()}
+
+
+def test_there_are_enough_slips_and_each_has_a_name_of_its_own() -> None:
+    assert len({slip.name for slip in SLIPS}) == len(SLIPS) >= 40
+
+
+def test_the_project_without_a_slip_has_no_fault(outputs: Output) -> None:
+    code, said = outputs[""]
+    assert code == 0, said
+    assert "Would train churn" in said
+    assert "lookup product: 100% of them have product.price" in said
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=[slip.name for slip in SLIPS])
+def test_a_slip_is_said_in_a_sentence(outputs: Output, slip: Slip) -> None:
+    code, said = outputs[slip.name]
+    assert code == 1, said
+    assert "Traceback" not in said
+    assert ".log says where" not in said, "nobody foresaw it"
+    assert slip.said
+    for words in slip.said:
+        assert words in said, said

@@ -1,0 +1,84 @@
+"""Estimators of other libraries, and what teams wrap around them, from the rows to a release."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lightgbm import LGBMClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from xgboost import XGBClassifier
+
+from penstock.artifact.load import load
+from penstock.artifact.native import Artifact
+from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Feature
+from penstock.postgres.book import Book
+from penstock.releases.artifacts import ArtifactStore
+from penstock.training.frame import TrainingRows, feature_frame
+from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed_parity, demand_parity, own_predictions
+from penstock.training.run import TrainingRun
+from penstock.training.skew import Skew
+from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
+
+NOTHING_DIFFERS = Skew(0, {}, {})
+ESTIMATORS: dict[str, Callable[[], Any]] = {
+    "LightGBM": lambda: LGBMClassifier(n_estimators=20, verbose=-1),
+    "XGBoost": lambda: XGBClassifier(n_estimators=20, enable_categorical=True),
+    "XGBoost, calibrated": lambda: CalibratedClassifierCV(XGBClassifier(n_estimators=5, enable_categorical=True), cv=2),
+    "XGBoost, searched": lambda: GridSearchCV(XGBClassifier(enable_categorical=True), {"n_estimators": [2, 3]}, cv=2),
+}
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_an_estimator_with_categories_becomes_a_release_that_is_packed(
+    kind: str, book: Book, prod_book: Book, tmp_path: Path
+) -> None:
+    settings = settings_in(tmp_path)
+    run = TrainingRun(settings, tank_model(ESTIMATORS[kind]), "2026-03")
+    training, holdout = rows_of(settings, "2026-02"), rows_of(settings, "2026-03")
+    made = run.train(training, holdout, NOTHING_DIFFERS, book, lambda _: None)
+    run.release_to_test(made.proposal, book, who="me", why="test")
+    entry = run.release_to_prod(made.proposal, book, prod_book, who="me", why="test")
+    assert entry.gate["passed"]
+    artifact = load(ArtifactStore(settings.artifacts).fetch(made.proposal.artifact, tmp_path / "cache"))
+    assert type(artifact) is Artifact
+    asked = {
+        "inflow": np.zeros(3),
+        "level": np.array([0.0, np.nan, 1.0]),
+        "site": np.array(["north", None, "east"], object),
+    }
+    assert artifact.predict(asked).shape == (3, 2)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_a_category_that_only_the_held_out_rows_have_is_missing_to_both(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sites = np.array(["north", "south", None, "north"] * 50, dtype=object)
+    trained = {"inflow": rng.normal(size=200), "level": rng.normal(size=200), "site": sites}
+    late = (trained["inflow"] + 2 * (sites == "north") > 0).astype(float)
+    asked = trained | {"site": np.array(["abroad", "south", None, "zone"] * 50, dtype=object)}
+    model, frame = tank_model(ESTIMATORS[kind]), feature_frame(trained)
+    estimator = model.estimator().fit(frame, late)
+    pack(estimator, tmp_path / "m", features=CONTRACT.features, metadata={}, fallback=False)
+    expected = own_predictions(model, estimator, TrainingRows(asked, late), frame)
+    assert np.array_equal(load(tmp_path / "m").predict(asked), expected)
+    assert not np.array_equal(load(tmp_path / "m").predict(trained), expected)
+
+
+def test_what_answers_in_float32_is_compared_in_float32() -> None:
+    assert allowed_parity(np.zeros(2, np.float32)) == SINGLE_PARITY
+    assert allowed_parity(np.zeros(2)) == PARITY
+
+
+def test_values_far_from_one_are_compared_as_shares(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(50, 2))
+    ridge = Ridge().fit(matrix, 1e9 * matrix[:, 0])
+    pack(ridge, tmp_path / "m", features=[Feature("a", "number"), Feature("b", "number")], metadata={})
+    artifact, expected = load(tmp_path / "m"), ridge.predict(matrix)
+    assert demand_parity(artifact, expected + 1e-6, expected) <= PARITY
+    with pytest.raises(ParityError, match=r"within 1e-12"):
+        demand_parity(artifact, expected + 1.0, expected)

@@ -1,0 +1,188 @@
+"""A query ends with whoever waits for it: by Ctrl-C, by Dagster's terminate, and after its time."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Timer
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from penstock.settings import WAREHOUSE_TIMEOUT, SettingError, Settings, load
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.interface import Warehouse, WarehouseError
+from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.reading import Query, reading
+from tests.engine.warehouse.test_warehouse import read
+
+ENDLESS = {
+    "duckdb": "SELECT count(*) AS n FROM range(10000000) AS a, range(10000000) AS b WHERE a.range + b.range = -1",
+    "postgresql": "SELECT count(*) AS n FROM generate_series(1, 10000000) AS a, generate_series(1, 10000000) AS b",
+    "rows": "SELECT a, repeat('x', 1000) AS x FROM generate_series(1, 100000000) AS a",
+}
+ENDED_BY = {"ctrl-c": "KeyboardInterrupt", "terminate": "Terminated", "dagster": "DagsterExecutionInterruptedError"}
+PROGRAM = """
+import signal, sys
+import dagster as dg
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.postgres import PostgresWarehouse
+
+class Terminated(BaseException): ...
+
+def terminate(*_): raise Terminated
+
+# The handler is set here, because a shell starts what is in the background with SIGINT ignored.
+signal.signal(signal.SIGINT, terminate if sys.argv[1] == "terminate" else signal.default_int_handler)
+kind, place, query = sys.argv[2:]
+warehouse = DuckDBWarehouse(place) if kind == "duckdb" else PostgresWarehouse(place)
+
+
+@dg.asset
+def taken():
+    with warehouse.batches(query) as batches:
+        print(sum(batch.num_rows for batch in batches))
+
+
+print("begun", flush=True)
+try:
+    dg.materialize([taken]) if sys.argv[1] == "dagster" else taken()
+except (KeyboardInterrupt, Terminated, dg.DagsterExecutionInterruptedError) as error:
+    print("ended by", type(error).__name__)
+"""
+
+
+@pytest.fixture
+def duckdb_file(tmp_path: Path) -> str:
+    DuckDBWarehouse(str(tmp_path / "w.duckdb")).prepare("CREATE TABLE t (n INTEGER)")
+    return str(tmp_path / "w.duckdb")
+
+
+def running(url: str) -> int:
+    """The queries that run in the database, but this one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND state <> 'idle' AND query LIKE '%generate_series(1, 10%'"
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "in time"
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ENDED_BY)
+@pytest.mark.parametrize("query", ["postgresql", "rows"])
+def test_an_interrupt_ends_the_query_in_postgres(new_database: Callable[[], str], how: str, query: str) -> None:
+    url = new_database()
+    with _program(how, "postgresql", url, ENDLESS[query]) as program:
+        wait_for(lambda: running(url) == 1)
+        program.send_signal(signal.SIGINT)
+        wait_for(lambda: running(url) == 0, 10)
+        said, _ = program.communicate(timeout=20)
+    assert f"ended by {ENDED_BY[how]}" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ENDED_BY)
+def test_an_interrupt_ends_the_query_in_duckdb(duckdb_file: str, how: str) -> None:
+    with _program(how, "duckdb", duckdb_file, ENDLESS["duckdb"]) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        time.sleep(3)  # the query runs; DuckDB has no list of those that do
+        program.send_signal(signal.SIGINT)
+        said, _ = program.communicate(timeout=20)
+    assert f"ended by {ENDED_BY[how]}" in said
+
+
+@contextmanager
+def _program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def brief(request: pytest.FixtureRequest, duckdb_file: str) -> Iterator[tuple[Warehouse, str]]:
+    """A warehouse whose queries may take one second, and an endless query for it."""
+    if request.param == "duckdb":
+        yield DuckDBWarehouse(duckdb_file, timeout=1), ENDLESS["duckdb"]
+    else:
+        url = request.getfixturevalue("new_database")()
+        yield PostgresWarehouse(url, timeout=1), ENDLESS["postgresql"]
+        assert running(url) == 0
+
+
+def test_a_query_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
+    warehouse, endless = brief
+    began = time.monotonic()
+    with pytest.raises(WarehouseError, match=r"expected to end within 1 s.*raise PENSTOCK_WAREHOUSE_TIMEOUT"):
+        read(warehouse, endless)
+    assert time.monotonic() - began < 15
+
+
+def test_a_query_ends_when_another_thread_says_so(duckdb_file: str, new_database: Callable[[], str]) -> None:
+    url, ended = new_database(), Event()
+    Timer(1, ended.set).start()
+    for warehouse in (PostgresWarehouse(url, ended=ended), DuckDBWarehouse(duckdb_file, ended=ended)):
+        with pytest.raises(WarehouseError, match="it was cancelled, because another one failed"):
+            read(warehouse, ENDLESS[warehouse.dialect])
+    assert running(url) == 0
+
+
+def test_a_preparation_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
+    warehouse, endless = brief
+    with pytest.raises(WarehouseError, match="preparation in the warehouse: expected to end within 1 s"):
+        warehouse.prepare(f"CREATE TABLE made AS {endless}")
+    with pytest.raises(WarehouseError, match="made"):
+        read(warehouse, "SELECT * FROM made")
+
+
+def test_the_time_is_declared_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for url in ("", "postgresql:///x"):
+        settings = Settings(home=tmp_path, warehouse_url=url, warehouse_timeout=7)
+        opened = open_warehouse(settings)
+        assert isinstance(opened, DuckDBWarehouse | PostgresWarehouse)
+        assert opened.timeout == 7
+    assert Settings(home=tmp_path).warehouse_timeout == WAREHOUSE_TIMEOUT > 0
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_TIMEOUT", "12")
+    assert load().warehouse_timeout == 12
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_TIMEOUT", "soon")
+    with pytest.raises(SettingError, match="PENSTOCK_WAREHOUSE_TIMEOUT: expected whole seconds"):
+        load()
+
+
+def test_a_long_query_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    def slow() -> pa.RecordBatchReader:
+        batch = pa.RecordBatch.from_pydict({"n": [1, 2, 3]})
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            yield batch
+            time.sleep(1)
+            yield batch
+
+        return pa.RecordBatchReader.from_batches(batch.schema, batches())
+
+    with (
+        caplog.at_level(logging.WARNING, "penstock.warehouse"),
+        reading(Query(slow, lambda: None, lambda error: error, first_word=0.2)) as rows,
+    ):
+        assert rows.read_all().num_rows == 6
+    assert any("3 rows so far" in message for message in caplog.messages)

@@ -1,0 +1,101 @@
+"""What is no warehouse is refused at once, in a sentence that says what is one, and that holds no secret."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from penstock.settings import Settings
+from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.url import shown
+from tests.engine.warehouse.test_warehouse import read
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("sqlite:////data/w.sqlite", "a URL of the kind 'sqlite'"),
+        (f"mysql+pymysql://me:{SECRET}@host/db", "a URL of the kind 'mysql'"),
+        (f"snowflake://me:{SECRET}@account/db", "a URL of the kind 'snowflake'"),
+        (f"jdbc:postgresql://host/db?user=me&password={SECRET}", "a URL of the kind 'jdbc'"),
+        ("/data/w.duckdb", "no URL"),
+        (SECRET, "no URL"),
+    ],
+)
+def test_a_url_of_an_unknown_kind_is_refused_with_the_kinds_that_there_are(
+    tmp_path: Path, url: str, found: str
+) -> None:
+    with pytest.raises(WarehouseError) as refused:
+        open_warehouse(Settings(home=tmp_path, warehouse_url=url))
+    said = str(refused.value)
+    assert said.startswith("PENSTOCK_WAREHOUSE_URL: expected duckdb:///path/of/file.duckdb or postgresql://")
+    assert found in said
+    assert SECRET not in said
+
+
+def test_a_missing_driver_is_refused_with_the_extra_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "adbc_driver_postgresql.dbapi", None)
+    with pytest.raises(WarehouseError, match=r"Install it: pip install 'penstock\[postgres\]'"):
+        open_warehouse(Settings(home=tmp_path, warehouse_url="postgresql://host/db"))
+
+
+def test_an_option_that_libpq_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="'ssl' in the query of PENSTOCK_WAREHOUSE_URL"):
+        open_warehouse(Settings(home=tmp_path, warehouse_url=f"postgresql+asyncpg://me:{SECRET}@host/db?ssl=require"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://me:{SECRET}@127.0.0.1:1/none",
+        f"postgresql://127.0.0.1:1/none?user=me&password={SECRET}",
+        f"postgresql://me:{SECRET}@127.0.0.1:1/none?sslmode=nonsense",
+        f"postgresql://me:pass@{SECRET}/x@127.0.0.1:1/none",
+        f"postgresql://me:/{SECRET}@127.0.0.1:1/none",
+        f"postgresql://me:{SECRET}@127.0.0.1:port/none",
+        f"postgresql://me:{SECRET}@[nowhere/none",
+    ],
+)
+def test_no_fault_of_a_connection_tells_a_secret(tmp_path: Path, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(WarehouseError) as refused:
+        read(open_warehouse(Settings(home=tmp_path, warehouse_url=url)), "SELECT 1 AS x")  # type: ignore[arg-type]
+    told = "".join(traceback.format_exception(refused.value)) + repr(refused.value) + "".join(caplog.messages)
+    assert SECRET not in told
+    assert SECRET not in told.replace("%", "")
+
+
+def test_no_fault_of_a_query_tells_a_secret(new_database: Callable[[], str], caplog: pytest.LogCaptureFixture) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD '{SECRET}'".encode())
+    guest = PostgresWarehouse(url.replace("postgres@", f"guest:{SECRET}@", 1))
+    assert SECRET in guest.url
+    assert read(guest, "SELECT session_user::text AS me").to_pylist() == [{"me": "guest"}]
+    faults = [
+        "SELECT * FROM nowhere",
+        "SELECT 1 / (n - n) AS x FROM generate_series(1, 3) AS n",
+        "SELECT point '(1,2)' AS p",
+    ]
+    for query in faults:
+        with caplog.at_level(logging.DEBUG), pytest.raises(WarehouseError) as refused:
+            read(guest, query)
+        assert SECRET not in "".join(traceback.format_exception(refused.value)) + "".join(caplog.messages)
+    with pytest.raises(WarehouseError, match="permission denied") as denied:
+        guest.prepare("CREATE TABLE public.t (n int)")
+    assert SECRET not in str(denied.value)
+
+
+def test_what_is_shown_of_a_url_is_no_secret() -> None:
+    url = f"postgresql+psycopg://me:{SECRET}@host:5432/db?sslpassword={SECRET}"
+    assert shown(url) == "postgresql://me:***@host:5432/db"
+    assert shown(f"duckdb:///md:db?motherduck_token={SECRET}") == "duckdb:///md:db"
