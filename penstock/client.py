@@ -61,7 +61,7 @@ class ModelState(msgspec.Struct, frozen=True):
     contract: str
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class ReleaseRefusal(msgspec.Struct, frozen=True):
     """The book's current release where it is not served: why, and the release that is served instead, if any."""
 
     release: int
@@ -70,7 +70,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    refused: dict[str, Refusal] = {}
+    refused: dict[str, ReleaseRefusal] = {}
 
 
 class _Description(msgspec.Struct, frozen=True):
@@ -130,7 +130,7 @@ class Client:
         """What the service serves of the model."""
         return self._ask(_STATE, "GET", "").state
 
-    def refused(self) -> dict[str, Refusal]:
+    def refused(self) -> dict[str, ReleaseRefusal]:
         """The models whose current release the service does not serve, with why; needs no key."""
         try:
             _, answer, _ = self._exchange("GET", f"{self._base}/readyz", b"", self._timeout)

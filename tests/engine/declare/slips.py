@@ -87,7 +87,12 @@ SLIPS = (
     Slip("a lookup without columns", LOOKUP, "columns=(),", ("columns of lookup 'product'", "at least one")),
     Slip("a column twice", LOOKUP, 'columns=(Column("price", "number"),) * 2,', ("'price' twice",)),
     Slip("a table not unique on the lookup's key", KEY, '("sku", "price"),', ("lookup 'product'", "several rows")),
-    Slip("a table not unique on its key", QUERY, "\"SELECT price, 'p1' AS sku FROM products\",", ("one row per sku",)),
+    Slip(
+        "a table not unique on its key",
+        QUERY,
+        "\"SELECT price, 'p1' AS sku FROM products\",",
+        ("key sku=p1 of table", "unique"),
+    ),
     Slip("a key that the table lacks", KEY, '("sku_id",),', ("'sku_id'", "products")),
     Slip("a preparation that there is not", TABLE, 'after=("prepared/products",),', ("after", "'prepared/products'")),
     Slip("after of nothing known", TABLE, 'after=("products",),', ("after of table", "warehouse/<table>")),
@@ -97,8 +102,6 @@ SLIPS = (
     # The request and the features.
     Slip("a request that ignores", "forbid_unknown_fields=True, ", "", ("request of model", "forbid_unknown_fields")),
     Slip("a renamed request", "kw_only=True", 'kw_only=True, rename="camel"', ("'asked_at'", "'askedAt' in JSON")),
-    Slip("an Enum field", REQUEST, "    plan: Plan\n", ("request field 'plan'", "Literal['basic', 'pro']")),
-    Slip("a Literal of numbers", REQUEST, "    plan: Literal[1, 2]\n", ("request field 'plan'", "a Literal of texts")),
     Slip("a list in a request", REQUEST, "    plan: list[str]\n", ("request field 'plan'", "a number, text, date")),
     Slip("an entity that is no field", ENTITY, 'entity=("acount",),', ("entity of model", "Did you mean account?")),
     Slip("an entity of nothing", ENTITY, "entity=(),", ("entity of model 'churn'", "found none")),
