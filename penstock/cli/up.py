@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from penstock.cli.steps import Steps
+from penstock.errors import PenstockError, demand_none
 from penstock.project import NO_MODEL
 from penstock.settings import API_KEY, Settings
 
@@ -36,7 +37,7 @@ def up(key: str) -> None:
             with steps.step("Ports") as step:
                 settings = choose_ports(settings)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
-            predictions = bring_up(Runtime(settings), steps, key)
+            predictions, faults = bring_up(Runtime(settings), steps, key)
         except KeyboardInterrupt:
             console.print(
                 "Interrupted. What has started keeps running: `penstock up` goes on, `penstock down` ends it."
@@ -44,17 +45,21 @@ def up(key: str) -> None:
             raise
     for first in predictions:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
-    if not predictions:
+    if not predictions and not faults:
         click.echo(f"\n{NO_MODEL}")
     click.echo(
         f"\nService   {settings.service_url}/"
         f"\nDagster   http://127.0.0.1:{settings.dagster_port}/"
         f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them."
     )
+    demand_none(list(faults.values()))
 
 
-def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPrediction]":
-    """Run all steps, at once those that do not need each other. Returns a `FirstPrediction` for each model."""
+def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPrediction], dict[str, PenstockError]]":
+    """Run all steps, at once those that do not need each other.
+
+    Returns a `FirstPrediction` for each model that answers, and model or job -> why not for the others.
+    """
     from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
@@ -75,9 +80,9 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPredictio
     service = _in_background(lambda: _service(settings, steps))
     warehouse.result()
     dagster.result()
-    _materialize(runtime, steps)
+    faults = _materialize(runtime, steps)
     service.result()
-    return _predict(runtime, steps, key)
+    return _predict(runtime, steps, key, faults), faults
 
 
 def _warehouse(settings: Settings, steps: Steps) -> None:
@@ -119,35 +124,49 @@ def _service(settings: Settings, steps: Steps) -> None:
         step.done = settings.service_url
 
 
-def _materialize(runtime: "Runtime", steps: Steps) -> None:
+def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
+    """Make what is missing; model or job -> the fault of what could not be made. One model stops no other."""
     from penstock.cli import dagster_runs, dagster_system
     from penstock.extract.newest_rows import newest_period
 
     models = runtime.declared.models
     needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
     jobs = dagster_runs.missing_jobs(runtime.books.prod, needed)
-    api = dagster_system.graphql(runtime.settings)
+    api, faults = dagster_system.graphql(runtime.settings), dict[str, PenstockError]()
     for job in jobs:
-        with steps.step("Materialization") as step:
-            model = models.get(job.removeprefix("everything_for_").removeprefix("train_"))
+        name = job.removeprefix("everything_for_").removeprefix("train_")
+        with noted(faults, name), steps.step("Materialization") as step:
+            model = models.get(name)
             until = newest_period(runtime.settings, model).first_day if model else dagster_runs.LAST
             step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until)}"
     if not jobs:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"
+    return faults
 
 
-def _predict(runtime: "Runtime", steps: Steps, key: str) -> "list[FirstPrediction]":
+def _predict(runtime: "Runtime", steps: Steps, key: str, faults: dict[str, PenstockError]) -> "list[FirstPrediction]":
     from penstock.cli.first_prediction import ask
 
     predictions = []
     for name, model in runtime.declared.models.items():
-        with steps.step("First prediction") as step:
+        if name in faults:
+            continue
+        with noted(faults, name), steps.step("First prediction") as step:
             step.show("waiting for the service")
             first = ask(runtime.settings, model, key)
             step.done = f"{name} answered in {first.milliseconds:.0f} ms"
-        predictions.append(first)
+            predictions.append(first)
     return predictions
+
+
+@contextmanager
+def noted(faults: dict[str, PenstockError], name: str) -> Iterator[None]:
+    """Note why a model or job failed, and go on with the others."""
+    try:
+        yield
+    except PenstockError as error:
+        faults[name] = error
 
 
 def _in_background(work: Callable[[], object]) -> Future[None]:

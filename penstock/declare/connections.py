@@ -47,8 +47,6 @@ def preparation_faults(found: "Declarations", table: ReplicatedTable) -> list[Pe
 def unused(found: "Declarations") -> list[str]:
     """What is declared and nothing names, one sentence each."""
     waited_for = {step for table in found.tables.values() for step in table.after}
-    read = {name for model in found.models.values() for name in model.reads}
-    read |= {name for preparation in found.preparations.values() for name in preparation.reads}
     looked_up = {lookup.table for model in found.models.values() for lookup in model.contract.lookups}
     said = [
         f"preparation {name!r} is never run: no table has {PREPARED + name!r} in its `after`"
@@ -56,11 +54,7 @@ def unused(found: "Declarations") -> list[str]:
         if PREPARED + name not in waited_for
     ]
     said += [f"table {name!r} is looked up by no model" for name in found.tables if name not in looked_up]
-    return said + [
-        f"source {name!r} is read by nothing that is declared"
-        for name in found.sources
-        if name not in read and f"warehouse/{name}" not in waited_for
-    ]
+    return said
 
 
 def _fit(thing: str, lookup: Lookup, table: ReplicatedTable) -> list[PenstockError]:

@@ -11,7 +11,7 @@ from penstock.extract.newest_rows import PAST
 from penstock.settings import Settings
 from penstock.warehouse.interface import quoted
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.query_text import subquery
+from penstock.warehouse.query_text import bind, subquery
 
 
 def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:
@@ -20,9 +20,16 @@ def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]
     - A field without a value in the warehouse is left out where the contract has it optional.
     - A row that the contract refuses is left out; PenstockError with the reason where it refuses all.
     """
-    now = settings.now()
-    bound = {"now": now, "count": count, "from": PAST, "until": now}
-    with open_warehouse(settings).batches(requests_query(model), bound) as batches:
+    now, query = settings.now(), requests_query(model)
+    values: dict[str, Any] = {"now": now, "count": count, "from": PAST, "until": now}
+    used: list[str] = []
+
+    def note(name: str) -> str:
+        used.append(name)
+        return name
+
+    bind(query, values, note)
+    with open_warehouse(settings).batches(query, {name: values[name] for name in used}) as batches:
         rows = [row for batch in batches for row in batch.to_pylist()]
     accepted, refused = [], ""
     for row in rows:

@@ -87,7 +87,12 @@ SLIPS = (
     Slip("a lookup without columns", LOOKUP, "columns=(),", ("columns of lookup 'product'", "at least one")),
     Slip("a column twice", LOOKUP, 'columns=(Column("price", "number"),) * 2,', ("'price' twice",)),
     Slip("a table not unique on the lookup's key", KEY, '("sku", "price"),', ("lookup 'product'", "several rows")),
-    Slip("a table not unique on its key", QUERY, "\"SELECT price, 'p1' AS sku FROM products\",", ("one row per sku",)),
+    Slip(
+        "a table not unique on its key",
+        QUERY,
+        "\"SELECT price, 'p1' AS sku FROM products\",",
+        ("key sku=p1 of table", "unique"),
+    ),
     Slip("a key that the table lacks", KEY, '("sku_id",),', ("'sku_id'", "products")),
     Slip("a preparation that there is not", TABLE, 'after=("prepared/products",),', ("after", "'prepared/products'")),
     Slip("after of nothing known", TABLE, 'after=("products",),', ("after of table", "warehouse/<table>")),

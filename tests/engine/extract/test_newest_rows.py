@@ -1,0 +1,76 @@
+"""Which period is trained where none is named, and which requests come next where no query says it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.extract.coming_requests import coming
+from penstock.extract.newest_rows import newest_period
+from penstock.testing import NOON, System
+from tests.engine.training.tanks import tank_model
+
+QUERY = "SELECT * FROM tanks WHERE asked_at >= :from AND asked_at < :until -- until now;"
+
+
+def model(**more: Any) -> Model:
+    return replace(tank_model(lambda: None), query=QUERY, **more)
+
+
+def rows(first: datetime, days: int, each: int = 1) -> list[dict[str, Any]]:
+    return [
+        {
+            "tank": day * each + n,
+            "inflow": 1.0,
+            "level": 2.0,
+            "site": "north",
+            "asked_at": first + timedelta(days=day, minutes=n),
+            "overflows": 1,
+        }
+        for day in range(days)
+        for n in range(each)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "days", "every", "period"),
+    [
+        ("2026-08-01", 120, "month", "2026-10"),
+        ("2026-08-01", 92, "month", "2026-10"),
+        ("2020-01-01", 366, "month", "2020-12"),
+        ("2020-01-01", 340, "month", "2020-11"),
+        ("2026-08-01", 118, "week", "2026-W46"),
+        ("2026-08-01", 30, "week", "2026-W35"),
+        ("2026-08-01", 30, "day", "2026-08-30"),
+    ],
+)
+def test_the_newest_period_that_has_rows_is_trained(
+    system: System, first: str, days: int, every: Any, period: str
+) -> None:
+    system.write_tables({"tanks": rows(datetime.fromisoformat(first).replace(tzinfo=UTC), days)})
+    assert str(newest_period(system.settings, model(every=every))) == period
+
+
+def test_no_rows_at_all_are_said(system: System) -> None:
+    system.write_tables({"tanks": rows(NOON + timedelta(days=9), 2)})
+    with pytest.raises(PenstockError, match="expected rows that were asked before 2026-11-01"):
+        newest_period(system.settings, model())
+
+
+def test_without_a_query_the_newest_rows_of_the_training_set_are_asked(system: System) -> None:
+    system.write_tables({"tanks": rows(NOON - timedelta(days=9), 20)})
+    found = coming(system.settings, model(), 3)
+    assert [request["tank"] for request in found] == [8, 7, 6]
+    assert found[0] == {"tank": 8, "inflow": 1.0, "level": 2.0, "site": "north"}
+
+
+def test_rows_that_the_contract_refuses_are_left_out_and_said_where_all_are(system: System) -> None:
+    good = rows(NOON - timedelta(days=3), 2)
+    system.write_tables({"tanks": [*good, good[0] | {"tank": -5, "asked_at": NOON - timedelta(hours=1)}]})
+    query = "SELECT tank, inflow, level, site FROM tanks ORDER BY asked_at DESC LIMIT :count"
+    assert [request["tank"] for request in coming(system.settings, model(requests_query=query), 3)] == [1, 0]
+    with pytest.raises(PenstockError, match=r"found 1 that it refuses: .*`\$\.tank`"):
+        coming(system.settings, model(requests_query=query), 1)
