@@ -28,8 +28,8 @@ def test_a_release_fits_by_the_digest_of_now_and_of_before(place: int | None, tm
     with book.connect() as connection:
         connection.execute(
             "WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, period,"
-            " training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why) VALUES ('small', 1, 'release',"
-            " 'a', %s, '2026-01', '', '', '{}', '{}', '', 'test', '') RETURNING entry)"
+            " training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why) VALUES ('small', 1,"
+            " 'release', 'a', %s, '2026-01', '', '', '{}', '{}', '', 'test', '') RETURNING entry)"
             " INSERT INTO app.current_release SELECT 'small', entry, 1, 'a', %s FROM made",
             (recorded, recorded),
         )
