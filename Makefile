@@ -20,7 +20,7 @@ SOURCES := penstock model_tools schemas resources assets serve_app benchmarks te
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve pictures
+.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ chaos-publish: $(STAMP) ## Kill publishers at random and count what readers see
 
 chaos-serve: $(STAMP) ## Kill the service's parts at random under load and count what was lost
 	@$(BIN)/python -m benchmarks.chaos.serve
+
+chaos-deploy: $(STAMP) ## Deploy under load with 1, 2 and 3 replicas and count what failed
+	@$(BIN)/python -m benchmarks.chaos.deploy
 
 pictures: $(STAMP) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

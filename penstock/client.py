@@ -50,6 +50,33 @@ class JournaledPrediction(msgspec.Struct, frozen=True):
     request_id: str
 
 
+class ModelState(msgspec.Struct, frozen=True):
+    """A model as the answering replica serves it: the release, None where it serves none, and the digest of its
+    contract. `trouble` says why it is not ready."""
+
+    model: str
+    ready: bool
+    trouble: str
+    release: int | None
+    contract: str
+
+
+class ReleaseRefusal(msgspec.Struct, frozen=True):
+    """The book's current release where it is not served: why, and the release that is served instead, if any."""
+
+    release: int
+    reason: str
+    serves: int | None
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    refused: dict[str, ReleaseRefusal] = {}
+
+
+class _Description(msgspec.Struct, frozen=True):
+    state: ModelState
+
+
 class ServiceError(PenstockError):
     """The service refused, or did not answer in time. `status` is 0 where there was no answer at all.
 
@@ -99,6 +126,18 @@ class Client:
         """What was journaled of an answer, by its id."""
         return self._ask(_JOURNALED, "GET", f"predictions/{quote(id_, safe='')}")
 
+    def state(self) -> ModelState:
+        """What the service serves of the model."""
+        return self._ask(_STATE, "GET", "").state
+
+    def refused(self) -> dict[str, ReleaseRefusal]:
+        """The models whose current release the service does not serve, with why; needs no key."""
+        try:
+            _, answer, _ = self._exchange("GET", f"{self._base}/readyz", b"", self._timeout)
+            return _READY.decode(answer).refused
+        except (OSError, http.client.HTTPException, msgspec.DecodeError):
+            return {}
+
     def ready(self) -> bool:
         """Whether the service can answer now; asked once."""
         return self._well("readyz")
@@ -128,7 +167,7 @@ class Client:
         return status == 200
 
     def _ask(self, decoder: msgspec.json.Decoder[Answer], method: str, route: str, body: bytes = b"") -> Answer:
-        path = f"{self._route}/{route}"
+        path = f"{self._route}/{route}".rstrip("/")
         answer = self._call(method, path, body)
         try:
             return decoder.decode(answer)
@@ -205,3 +244,5 @@ def _refused(thing: str, status: int, answer: bytes) -> ServiceError:
 _ONE = msgspec.json.Decoder(Prediction)
 _MANY = msgspec.json.Decoder(list[Prediction])
 _JOURNALED = msgspec.json.Decoder(JournaledPrediction)
+_READY = msgspec.json.Decoder(_Ready)
+_STATE = msgspec.json.Decoder(_Description)

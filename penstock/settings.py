@@ -140,7 +140,7 @@ class Variable(msgspec.Struct, frozen=True):
 
 PROJECT, HTTP_PORT_VARIABLE = "PENSTOCK_PROJECT", "PENSTOCK_HTTP_PORT"
 API_KEY, DEBUG, CODE_PORT = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG", "PENSTOCK_CODE_PORT"
-_WAREHOUSE, _TIMEOUT = "`duckdb:///path` or `postgresql://…`", "PENSTOCK_WAREHOUSE_TIMEOUT"
+_WAREHOUSE, _TIMEOUT = "`duckdb:///path`, `postgresql://…` or `redshift://…`", "PENSTOCK_WAREHOUSE_TIMEOUT"
 _QUERY = "seconds from the start of a warehouse query to its last row; 0 is no limit"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
 _IN_PROCESS = "none: candidates are trained in process"
@@ -202,6 +202,11 @@ def variables_of(settings: Settings) -> dict[str, str]:
         for name, value in values.items()
         if value not in ("", None)
     }
+
+
+def api_key() -> str:
+    """The API key with which commands ask the service; empty where none is set."""
+    return os.environ.get(API_KEY, "")
 
 
 def is_set(name: str) -> bool:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from benchmarks import ROOT
+from benchmarks.artifact.boosters import booster_figures
 from benchmarks.artifact.forest import forest_figures, import_figures
 from benchmarks.artifact.rows import row_figures
 from benchmarks.figures import Figure, at_most
@@ -27,7 +28,8 @@ def main(as_json: bool, quick: bool, onnx: str | None) -> None:
     """Measure everything in one run; absolute times depend on the machine, ratios less so."""
     with tempfile.TemporaryDirectory(prefix="penstock-artifact-") as name:
         folder = Path(name)
-        figures = row_figures(folder, quick=quick) + import_figures(5 if quick else 15)
+        figures = row_figures(folder, quick=quick) + booster_figures(folder, quick=quick)
+        figures += import_figures(5 if quick else 15)
         figures += [*wheel_figures(folder), *forest_figures(folder, quick=quick)]
         if onnx:
             figures += onnx_figures(onnx, folder)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from importlib import metadata
 
 import msgspec
@@ -23,6 +24,10 @@ from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
 from penstock.runtime import Runtime
 from penstock.settings import Settings
+from penstock.warehouse.catalog import tables
+from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.url import shown
 
 LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few weeks
 
@@ -44,7 +49,19 @@ def diagnose(runtime: Runtime) -> list[Finding]:
         Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
         for part in parts(settings)
     ]
-    return [*_project(project), *machine, *running, *(_books(runtime) if running[0].ok else [])]
+    return [*_project(project), *machine, _warehouse(settings), *running, *(_books(runtime) if running[0].ok else [])]
+
+
+def _warehouse(settings: Settings) -> Finding:
+    """Whether the warehouse answers, and how many tables and views it shows to the connected user."""
+    began = time.monotonic()
+    try:
+        there = len(tables(open_warehouse(settings)))
+        place = shown(settings.warehouse_url) if settings.warehouse_url else settings.warehouse_file
+    except WarehouseError as error:
+        return Finding("warehouse", False, str(error))
+    answered = f"{place} answered in {time.monotonic() - began:.2f} s: {there} tables and views"
+    return Finding("warehouse", there > 0, answered, "Grant the connected user what the project's queries read.")
 
 
 def _books(runtime: Runtime) -> list[Finding]:

@@ -26,10 +26,14 @@ def deploy(back: bool) -> None:
     from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load
 
-    with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
-        step.show("replacing replicas one by one" if back else "checking, then replacing replicas one by one")
-        done = deploying.go_back(load()) if back else deploying.deploy(load())
-        step.done = told(done)
+    try:
+        with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
+            step.show("checking, then replacing replicas one by one")
+            done = deploying.go_back(load()) if back else deploying.deploy(load())
+            step.done = told(done)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The deploy goes on and ends by itself: `penstock status` shows the service.", err=True)
+        raise
     for warning in done.warnings:
         click.secho(warning, fg="yellow", err=True)
 

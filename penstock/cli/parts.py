@@ -8,6 +8,7 @@ import psycopg
 
 from penstock.cli import dagster_system
 from penstock.cli.first_prediction import is_ready
+from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import Processes, memory, tree
@@ -16,6 +17,7 @@ from penstock.settings import Settings
 
 STOPPED = "not running"
 HEALTHY = "healthy"
+ASK_SECONDS = 2.0
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -72,8 +74,18 @@ def _ray(settings: Settings) -> list[Part]:
     replicas = sum(_command(member).startswith("ray::ServeReplica") for member in serving)
     head = Part("ray", running.parts[0].pid, 0, memory(m for m in members if m not in serving), HEALTHY)
     count = f"{HEALTHY}, {replicas} replica{'s' if replicas != 1 else ''}"
-    health = count if is_ready(settings) else "not ready"
+    health = f"{count}{_otherwise(settings)}" if is_ready(settings) else "not ready"
     return [head, Part("service", serving[0].pid if serving else 0, settings.http_port, memory(serving), health)]
+
+
+def _otherwise(settings: Settings) -> str:
+    """Which models are served from another release than the current one; empty where none is."""
+    with Client(settings.service_url, "", timeout=ASK_SECONDS) as client:
+        refused = client.refused()
+    return "".join(
+        f"; {model}: release {one.serves} is served, not {one.release}, for {one.reason}"
+        for model, one in refused.items()
+    )
 
 
 def _serves(process: psutil.Process) -> bool:

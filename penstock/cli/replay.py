@@ -1,13 +1,18 @@
 """`penstock replay`: journaled predictions made again and compared."""
 
 import re
+from collections import Counter
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from penstock.errors import PenstockError
 from penstock.settings import BookName
+
+if TYPE_CHECKING:
+    from penstock.journal.replay import Verdict
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -23,7 +28,8 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     """Make predictions again from their stored request, release and snapshots, and compare every bit.
 
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
-    features or output. Exits with status 1 if any differs.
+    features or output. Predictions made by code that is not here are counted by that code. Exits with status 1 if any
+    differs, or was not replayed.
     """
     from penstock.journal.replay import Replay
     from penstock.runtime import Runtime
@@ -43,21 +49,49 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
         cache=runtime.settings.artifact_cache,
         snapshots=runtime.settings.snapshots,
     )
-    count = different = 0
+    tally = Tally()
     for verdict in replay.run(ids=ids, since=instant(since, runtime.settings.now()), model=model, limit=limit):
-        count += 1
-        different += not verdict.same
+        line = tally.add(verdict)
         if as_json:
             click.echo(msgspec.json.encode(verdict))
-        elif not verdict.same:
-            click.echo(f"{verdict.id}  {verdict.stage} differs: journaled {verdict.expected}, now {verdict.found}")
-    missing = len(ids) - count if ids else 0
+        elif line:
+            click.echo(line)
+    missing = max(len(ids) - tally.count, 0)
     if not as_json:
-        click.echo(f"{count} replayed, {count - different} identical to the bit, {different} different.")
-        if missing > 0:
+        click.echo("\n".join(tally.lines()))
+        if missing:
             click.echo(f"{missing} not in the journal of {book.upper()}.")
-    if different or missing > 0:
+    if not tally.all_the_same or missing:
         raise SystemExit(1)
+
+
+class Tally:
+    """Counts verdicts: those that are the same, those that differ, and by code those whose code is not here."""
+
+    def __init__(self) -> None:
+        self.count = self._different = 0
+        self._needed: Counter[str] = Counter()
+
+    @property
+    def all_the_same(self) -> bool:
+        """Whether every prediction was made again to the bit."""
+        return not self._different and not self._needed
+
+    def add(self, verdict: "Verdict") -> str:
+        """Count a verdict; returns the line that tells of a difference, empty if there is none to tell."""
+        self.count += 1
+        if verdict.needs_code:
+            self._needed[f"{verdict.model}, release {verdict.release}: needs code {verdict.needs_code}"] += 1
+        elif not verdict.same:
+            self._different += 1
+            return f"{verdict.id}  {verdict.stage} differs: journaled {verdict.expected}, now {verdict.found}"
+        return ""
+
+    def lines(self) -> list[str]:
+        """What there was in all."""
+        replayed = self.count - self._needed.total()
+        same = f"{replayed} replayed, {replayed - self._different} identical to the bit, {self._different} different."
+        return [same, *(f"{count} predictions of {code}." for code, count in self._needed.items())]
 
 
 def instant(text: str | None, now: datetime) -> datetime | None:

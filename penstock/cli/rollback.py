@@ -13,12 +13,22 @@ import msgspec
 @click.option("--book", type=click.Choice(["test", "prod", "both"]), default="both", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the new ledger entries as JSON.")
 def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> None:
-    """Make an earlier release of MODEL current again; replicas serve it within a second."""
-    from penstock.releases.ledger import rollback
+    """Make an earlier release of MODEL current again; replicas serve it within a second.
+
+    A release that the running service cannot serve, because other code made it, becomes current as well; the service
+    goes on with the release that it has until code that fits is deployed. The command says so first.
+    """
+    from penstock.cli.served import compare
+    from penstock.releases.ledger import rollback, rollback_target
     from penstock.runtime import Runtime
 
     runtime = Runtime.load()
     runtime.demand_model(model)
+    compared = None
+    if book in ("both", "prod"):
+        target = rollback_target(runtime.books.prod, model, to=to)
+        compared = compare(runtime.settings, model, target.contract, f"release {target.version}")
+        click.echo(compared.sentence, err=True)
     moved = {}
     for where in (runtime.books.prod, runtime.books.test):
         if book not in ("both", where.name):
@@ -29,4 +39,8 @@ def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> N
         click.echo(msgspec.json.format(msgspec.json.encode(moved), indent=2).decode())
         return
     for name, entry in moved.items():
-        click.echo(f"{name.upper()} serves release {entry.version} of {model}, instead of {entry.replaced}.")
+        instead = f", instead of {entry.replaced}"
+        if name == "prod" and compared:
+            click.echo(compared.current(model, entry.version, instead))
+        else:
+            click.echo(f"{name.upper()} serves release {entry.version} of {model}{instead}.")

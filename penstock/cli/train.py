@@ -41,10 +41,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Train MODEL on the periods before one, judge it on that one, and release it through the gate."""
-    if context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT and (override or incomplete):
-        raise click.UsageError(
-            f"{'--override' if override else '--incomplete'} needs --why TEXT, which the ledger keeps."
-        )
+    _demand_reason(context, {"--override": override, "--incomplete": incomplete})
+    from penstock.cli.served import compare
     from penstock.declare.discovery import declared
     from penstock.postgres.urls import open_books
     from penstock.processes import let_waiting_threads_sleep
@@ -61,6 +59,8 @@ def command(
         return
     run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
     run.demand_complete()
+    service = compare(settings, model, declaration.contract.digest())
+    _told(service.sentence)
     with _step("prepared the tables inside the warehouse"):
         run.prepare(found)
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
@@ -73,8 +73,7 @@ def command(
     with _step("compared training with the serving lookup, to the bit"):
         compared = run.compare_with_serving(holdout, test)
         compared.demand_none(model)
-    where = f" on Ray at {settings.ray_address}" if settings.ray_address else ""
-    with _step(f"trained, judged and packed the candidate{where}"):
+    with _step(f"trained, judged and packed the candidate{_place(settings)}"):
         candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
     report: dict[str, Any] = {
@@ -99,7 +98,18 @@ def command(
     if candidate_only:
         click.echo(f"The gate would say: {decision.summary}.")
     else:
-        click.echo(f"PROD serves release {entry.version} of {model} ({entry.action}).")
+        click.echo(service.current(model, entry.version, f" ({entry.action})"))
+
+
+def _place(settings: "Settings") -> str:
+    return f" on Ray at {settings.ray_address}" if settings.ray_address else ""
+
+
+def _demand_reason(context: click.Context, options: Mapping[str, bool]) -> None:
+    """UsageError for the first of the options that is set without a reason of its own."""
+    chosen = [option for option, is_set in options.items() if is_set]
+    if chosen and context.get_parameter_source("why") == click.core.ParameterSource.DEFAULT:
+        raise click.UsageError(f"{chosen[0]} needs --why TEXT, which the ledger keeps.")
 
 
 def _checked(found: "Declarations", name: str) -> "Model":

@@ -1,7 +1,8 @@
 """Rows to columns: the one way in which requests and looked-up rows become numpy arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 
 from penstock.contract.contract import Contract, Kind, kind_of
+from penstock.contract.request_types import plain_types
 
 _NAT = np.iinfo(np.int64).min
 _DAY = 86_400_000_000
@@ -29,9 +31,27 @@ def column(values: Sequence[Any], kind: Kind) -> np.ndarray[Any, Any]:
 
 def request_columns(contract: Contract, requests: Sequence[msgspec.Struct]) -> dict[str, np.ndarray[Any, Any]]:
     """n decoded requests as columns, one per request field."""
-    kinds = _kinds(contract.request)
+    kinds, enumerated = _kinds(contract.request), enumerations(contract.request)
     values = zip(*map(msgspec.structs.astuple, requests), strict=True) if requests else [()] * len(kinds)
-    return {name: column(each, kind) for (name, kind), each in zip(kinds, values, strict=True)}
+    return {
+        name: column(plain(each) if name in enumerated else each, kind)
+        for (name, kind), each in zip(kinds, values, strict=True)
+    }
+
+
+def plain(values: Iterable[Any]) -> list[Any]:
+    """Members of an Enum as the values that JSON, features and databases have."""
+    return [value.value if isinstance(value, Enum) else value for value in values]
+
+
+@lru_cache
+def enumerations(request: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields of a request whose type is an Enum."""
+    return frozenset(
+        field.name
+        for field in msgspec.structs.fields(request)
+        if any(isinstance(member, msgspec.inspect.EnumType) for member in plain_types(field.type))
+    )
 
 
 def instant(value: datetime | date) -> int:

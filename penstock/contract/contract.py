@@ -57,6 +57,11 @@ class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
             msgspec.structs.force_setattr(self, "table", self.name)
         demand_none(lookup_faults(self))
 
+    @property
+    def oldest(self) -> int | None:
+        """`max_age` in microseconds."""
+        return None if self.max_age is None else self.max_age // timedelta(microseconds=1)
+
     def column_names(self) -> tuple[str, ...]:
         """The names under which features see this lookup's columns, `lookup.column`."""
         return tuple(f"{self.name}.{column.name}" for column in self.columns)
@@ -159,7 +164,7 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
                 kinds[f"{lookup.name}.{column.name}"] = column.kind
         return kinds
 
-    def vectors(self, columns: Columns) -> dict[str, np.ndarray[Any, Any]]:
+    def vectors(self, columns: Columns, rows: int | None = None) -> dict[str, np.ndarray[Any, Any]]:
         """The feature vectors of n rows, in declared order: float64 for numbers, objects for texts, shape (n,) each.
 
         A feature that `compute` does not return, and that is a column, is that column.
@@ -176,7 +181,8 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
                 found=", ".join(made),
                 todo="Let the features function return exactly the declared features, in order.",
             )
-        rows = len(next(iter(columns.values())))
+        if rows is None:
+            rows = len(next(iter(columns.values())))
         for feature in self.features:
             values = made[feature.name]
             if values.__class__ is not np.ndarray or values.dtype is not _DTYPES[feature.kind] or len(values) != rows:
@@ -207,8 +213,10 @@ def kind_of(annotation: Any) -> Kind:
                 continue
             case msgspec.inspect.IntType() | msgspec.inspect.FloatType() | msgspec.inspect.BoolType():
                 kinds.add("number")
-            case msgspec.inspect.StrType() | msgspec.inspect.EnumType() | msgspec.inspect.LiteralType():
+            case msgspec.inspect.StrType():
                 kinds.add("text")
+            case msgspec.inspect.EnumType() | msgspec.inspect.LiteralType() as choice:
+                kinds |= {"number" if isinstance(value, int) else "text" for value in choices(choice)}
             case msgspec.inspect.DateTimeType() | msgspec.inspect.DateType():
                 kinds.add("time")
             case _:
@@ -221,6 +229,13 @@ def kind_of(annotation: Any) -> Kind:
     if len(kinds) != 1:
         raise ContractError("request field type", expected="one kind", found=repr(annotation))
     return kinds.pop()
+
+
+def choices(member: msgspec.inspect.EnumType | msgspec.inspect.LiteralType) -> tuple[Any, ...]:
+    """The values of an Enum or a Literal, as JSON has them."""
+    if isinstance(member, msgspec.inspect.LiteralType):
+        return member.values
+    return tuple(each.value for each in member.cls)
 
 
 def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:

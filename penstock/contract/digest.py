@@ -4,7 +4,6 @@ import ast
 import hashlib
 import inspect
 from collections.abc import Callable
-from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +61,7 @@ def _lookup(lookup: "Lookup") -> dict[str, Any]:
         "as_of": lookup.as_of,
         "missing": lookup.missing,
     }
-    return made if lookup.max_age is None else made | {"max_age_us": lookup.max_age // timedelta(microseconds=1)}
+    return made if lookup.max_age is None else made | {"max_age_us": lookup.oldest}
 
 
 class _FormerLookup(msgspec.Struct):
@@ -86,9 +85,11 @@ def _request(request: type[msgspec.Struct]) -> list[Any]:
 
 
 def _type(member: msgspec.inspect.Type) -> str:
+    from penstock.contract.contract import choices
+
     bounds = {name: getattr(member, name) for name in member.__struct_fields__}
     if isinstance(member, msgspec.inspect.EnumType):
-        bounds = {"values": [each.value for each in member.cls]}
+        bounds = {"values": choices(member)}
     known = {name: value for name, value in bounds.items() if value is not None}
     return msgspec.json.encode([type(member).__name__, known], order="deterministic").decode()
 

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from penstock.contract.contract import Contract, Kind, Lookup, Output, kind_of
-from penstock.contract.request_types import plain_types
 from penstock.errors import ContractError, PenstockError
 
 LONGEST_NAME = 63
@@ -19,10 +18,12 @@ LONGEST_NAME = 63
 def lookup_faults(lookup: Lookup) -> list[PenstockError]:
     """The faults of a lookup by itself."""
     thing = f"lookup {lookup.name!r}"
-    faults = [*name_faults(f"table of {thing}", lookup.table), *name_faults(f"name of {thing}", lookup.name)]
+    faults = [*name_faults(f"table of {thing}", lookup.table), *lookup_name_faults(thing, lookup.name)]
     faults += _empty(f"key of {thing}", lookup.key, 'a column of the table and its field, such as {"sku": "product"}')
     faults += _empty(f"columns of {thing}", lookup.columns, 'at least one, such as (Column("price", "number"),)')
     faults += twice(f"columns of {thing}", [column.name for column in lookup.columns])
+    for name in dict.fromkeys([*lookup.key, *(lookup.as_of or ())[:1], *(column.name for column in lookup.columns)]):
+        faults += name_faults(f"column of {thing}", name)
     if lookup.max_age is not None and (lookup.as_of is None or lookup.max_age < timedelta(0)):
         faults.append(
             ContractError(
@@ -37,6 +38,11 @@ def lookup_faults(lookup: Lookup) -> list[PenstockError]:
             ContractError(f"budget_ms of {thing}", expected="milliseconds above 0", found=str(lookup.budget_ms))
         )
     return faults
+
+
+def lookup_name_faults(thing: str, name: str) -> list[PenstockError]:
+    """The faults of a lookup's name: a dot stands between it and the column."""
+    return name_faults(f"name of {thing}", name, lambda text: "." not in text, f"1 to {LONGEST_NAME} bytes, no dot")
 
 
 def output_faults(output: Output) -> list[PenstockError]:
@@ -134,15 +140,6 @@ def _field_faults(thing: str, field: msgspec.structs.FieldInfo) -> list[Penstock
                 "Name the field as callers do: the warehouse query, lookups and features use that name too.",
             )
         )
-    for info in plain_types(field.type):
-        if isinstance(info, msgspec.inspect.EnumType):
-            values = ", ".join(repr(member.value) for member in info.cls)
-            todo = f"Write Literal[{values}]: features see texts, in training and serving alike."
-            faults.append(_of_field(thing, field.name, "a Literal of texts", f"the Enum {info.cls.__name__}", todo))
-        if isinstance(info, msgspec.inspect.LiteralType) and not all(isinstance(one, str) for one in info.values):
-            found = ", ".join(map(repr, info.values))
-            todo = "Declare a number with bounds, such as Annotated[int, msgspec.Meta(ge=1, le=5)], or texts."
-            faults.append(_of_field(thing, field.name, "a Literal of texts", found, todo))
     return faults
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from penstock.contract.contract import choices
 from penstock.contract.request_types import plain_types
 
 LOCAL = "a local time without an offset, like 2026-01-31T12:00:00"
@@ -31,8 +32,7 @@ def _words(member: inspect.Type) -> str:
         case inspect.DateTimeType():
             return LOCAL if member.tz is False else ZONED if member.tz else f"{ZONED}, or without one"
         case inspect.EnumType() | inspect.LiteralType():
-            values = [each.value for each in member.cls] if isinstance(member, inspect.EnumType) else member.values
-            return f"one of {', '.join(msgspec.json.encode(value).decode() for value in values)}"
+            return f"one of {', '.join(msgspec.json.encode(value).decode() for value in choices(member))}"
     return {inspect.BoolType: "true or false", inspect.DateType: DAY}.get(type(member), "another value")
 
 

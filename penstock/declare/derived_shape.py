@@ -37,17 +37,18 @@ OF_FIELD: Mapping[type[msgspec.inspect.Type], tuple[str, Belongs]] = {
 }
 
 
-def training_shape(contract: Contract, own: Mapping[str, bool]) -> pa.DataFrameSchema:
+def training_shape(contract: Contract, own: Mapping[str, bool], *, bounded: bool = True) -> pa.DataFrameSchema:
     """The shape of a training set: each request field in its type and bounds, and each lookup's columns in their kinds.
 
-    `own`: further columns of the query, and whether they may be null. Columns that nothing uses may be there too.
+    - `own`: further columns of the query, and whether they may be null. Columns that nothing uses may be there too.
+    - Not `bounded`: types only, because rows outside the bounds are counted instead.
     """
     columns: dict[str, Any] = {}
     for field in msgspec.structs.fields(contract.request):
         members = plain_types(field.type)
         null = any(isinstance(one, msgspec.inspect.NoneType) for one in members)
         nullable = null and field.name not in (*contract.entity, contract.asked_at)
-        checks = [check for one in members for check in _field_checks(one)]
+        checks = [check for one in members for check in _field_checks(one, bounded=bounded)]
         columns[field.name] = pa.Column(None, checks, nullable=nullable)
     columns |= {name: pa.Column(None, nullable=nullable) for name, nullable in own.items()}
     for lookup in contract.lookups:
@@ -74,13 +75,15 @@ def _of_lookup(lookup: Lookup) -> dict[str, Any]:
     return {column.name: pa.Column(None, [_typed(*OF_KIND[column.kind])], nullable=True) for column in lookup.columns}
 
 
-def _field_checks(info: msgspec.inspect.Type) -> list[Any]:
+def _field_checks(info: msgspec.inspect.Type, *, bounded: bool) -> list[Any]:
     kind = OF_FIELD.get(type(info))
     if isinstance(info, msgspec.inspect.DateTimeType):
         kind = ("dates or times", OF_KIND["time"][1])
     if isinstance(info, msgspec.inspect.StrType | msgspec.inspect.LiteralType):
         kind = OF_KIND["text"]
     checks = [_typed(*kind)] if kind else []
+    if not bounded:
+        return checks
     for name, check in (("ge", pa.Check.ge), ("gt", pa.Check.gt), ("le", pa.Check.le), ("lt", pa.Check.lt)):
         bound = getattr(info, name, None)
         checks += [check(bound)] if bound is not None else []

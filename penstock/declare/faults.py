@@ -40,6 +40,9 @@ def model_faults(model: "Model") -> list[PenstockError]:
                 PenstockError(f"{of} of {thing}", expected="a column that is not asked", found=found, todo=todo)
             )
     faults += _gate_faults(model, fields)
+    if model.rows_outside is not None and not 0 <= model.rows_outside <= 1:
+        of, found = f"rows_outside of {thing}", str(model.rows_outside)
+        faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
     if model.most_training_rows is not None and model.most_training_rows < 1:
         of, found = f"most_training_rows of {thing}", str(model.most_training_rows)
         faults.append(PenstockError(of, expected="at least 1", found=found))

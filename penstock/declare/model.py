@@ -70,6 +70,9 @@ class Model(metaclass=DeclarationType):
     - `outcome`: the column of what really happened, called as the contract's output where it is not named. That of a
       classifier is the class of the same text (`1`, `true`, `late`), or the index of a class.
     - `null_outcome`: rows without an outcome are refused, or left out and counted.
+    - `rows_outside`: the share of rows that may have values outside the request's bounds; with more, the training set
+      is refused. They are counted, and not compared with serving, which would refuse them. Without it, a shape that is
+      made of the contract refuses any such row, and beside a declared `shape` they are only counted.
     - `sample_weight`: the column of `query` by which rows count in fitting. Metrics count each row once.
     - `shape`: what the extracted rows must look like. Without it: the request's types and bounds, the lookups' kinds.
     - `estimator`: returns a new, unfitted estimator.
@@ -106,6 +109,7 @@ class Model(metaclass=DeclarationType):
     base_rate_by: Callable[[Any], Any] | None = None
     requests_query: str = ""
     null_outcome: Literal["refuse", "leave_out"] = "refuse"
+    rows_outside: float | None = None
     sample_weight: str = ""
     cron: str = ""
     owner: str = ""
@@ -127,7 +131,7 @@ class Model(metaclass=DeclarationType):
         own = {self.outcome: self.null_outcome == "leave_out"} | (
             {self.sample_weight: False} if self.sample_weight else {}
         )
-        return training_shape(self.contract, own)
+        return training_shape(self.contract, own, bounded=self.rows_outside is None)
 
     @property
     def task(self) -> Task:

@@ -76,8 +76,8 @@ def extract_training_rows(
     store = SnapshotStore(settings.snapshots)
     with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
-        check = shape_check(model.rows_shape, name)
-        return store.write(name, batches, Recipe(query, key), as_of=settings.now(), check=check)
+        check, recipe = shape_check(model.rows_shape, name), Recipe(query, key)
+        return store.write(name, batches, recipe, as_of=settings.now(), check=check, for_book=False)
 
 
 def column_faults(warehouse: Warehouse, table: ReplicatedTable) -> list[PenstockError]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from penstock.journal.outcomes import class_names, outcomes
 from penstock.journal.reading import READ, JournalEntry, journal_entry
 from penstock.journal.writing import feature_digests
 from penstock.lookups.look_up import look_up_now
+from penstock.lookups.sql import bound_types
 from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
@@ -29,7 +30,10 @@ SHOWN = 300
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One replayed prediction. `stage` is the first that differs, empty where every bit is the same."""
+    """One replayed prediction. `stage` is the first that differs, empty where every bit is the same.
+
+    `needs_code`, at the stage "contract", is the code that made the prediction and is not here.
+    """
 
     id: str
     model: str
@@ -37,6 +41,7 @@ class Verdict(msgspec.Struct, frozen=True):
     stage: Stage = ""
     expected: str = ""
     found: str = ""
+    needs_code: str = ""
 
     @property
     def same(self) -> bool:
@@ -80,10 +85,11 @@ class Replay:
                 yield [journal_entry(record) for record in records]
 
     @cached_property
-    def _contract_digests(self) -> dict[tuple[str, int], str]:
+    def _made_by(self) -> dict[tuple[str, int], tuple[str, str]]:
+        """Model and release -> the digest of its contract, and the version of the code that trained it."""
         with self.book.connect() as connection:
-            rows = connection.execute("SELECT model, version, contract FROM app.release").fetchall()
-        return {(model, version): digest for model, version, digest in rows}
+            rows = connection.execute("SELECT model, version, contract, code_version FROM app.release").fetchall()
+        return {(model, version): (digest, code) for model, version, digest, code in rows}
 
     @cached_property
     def _physical(self) -> dict[tuple[str, str], str]:
@@ -98,13 +104,14 @@ class Replay:
         try:
             contract = self._contract(first)
             model = _step("artifact", lambda: artifact.load(self.artifacts.fetch(first.artifact, self.cache)))
-            requests = [msgspec.json.decode(one.request, type=contract.request) for one in batch]
+            requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
             made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold)
         except _ReplayStop as stopped:
             for one in batch:
-                yield Verdict(one.id, one.model, one.release, stopped.stage, stopped.expected, stopped.found)
+                said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
+                yield Verdict(one.id, one.model, one.release, stopped.stage, *said)
             return
         digests = feature_digests(contract, vectors)
         for one, rows, digest, outcome in zip(batch, looked.rows, digests, made, strict=True):
@@ -121,13 +128,11 @@ class Replay:
 
     def _contract(self, one: JournalEntry) -> Contract:
         contract = self.contracts.get(one.model)
-        if contract is None:
-            raise _ReplayStop("contract", f"a contract of {one.model}", "none")
-        wanted = self._contract_digests.get((one.model, one.release), "")
-        if not contract.is_of(wanted):
-            raise _ReplayStop(
-                "contract", f"{wanted[:16]} of release {one.release}", f"{contract.digest()[:16]} of this code"
-            )
+        digest, version = self._made_by.get((one.model, one.release), ("", ""))
+        if contract is None or not contract.is_of(digest):
+            code = f"{version or 'of an unknown version'} (contract {digest[:12] or 'unknown'})"
+            here = f"contract {contract.digest()[:12]}" if contract is not None else f"no contract of {one.model}"
+            raise _ReplayStop("contract", f"code {code}", here, needs_code=code)
         return contract
 
     def _look_up(self, contract: Contract, one: JournalEntry, requests: Sequence[msgspec.Struct]) -> LookupResult:
@@ -149,9 +154,22 @@ class Replay:
 class _ReplayStop(Exception):
     """No prediction of a batch could be made again."""
 
-    def __init__(self, stage: Stage, expected: str, found: str) -> None:
+    def __init__(self, stage: Stage, expected: str, found: str, needs_code: str = "") -> None:
         super().__init__(stage, expected, found)
-        self.stage, self.expected, self.found = stage, expected, found
+        self.stage, self.expected, self.found, self.needs_code = stage, expected, found, needs_code
+
+
+def _request(contract: Contract, one: JournalEntry) -> msgspec.Struct:
+    """The request as it was. The service once filled in a present with its zone where the field has none."""
+    try:
+        return msgspec.json.decode(one.request, type=contract.request)
+    except msgspec.ValidationError as error:
+        document = msgspec.json.decode(one.request)
+        asked_at, bound = one.asked_at.astimezone(UTC), bound_types(contract)[contract.asked_at]
+        if bound not in ("timestamp", "date"):
+            raise _ReplayStop("contract", "a request of the contract", f"{one.id}: {error}") from None
+        document[contract.asked_at] = asked_at.replace(tzinfo=None) if bound == "timestamp" else asked_at.date()
+        return msgspec.convert(document, contract.request)
 
 
 def _step(stage: Stage, run: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from penstock.contract.contract import Contract
+from penstock.lookups.fit import demand_fit
 from penstock.lookups.sql import SESSION
 from penstock.lookups.statement import UNDEFINED_TABLE, LookupFailure, LookupResult, LookupStatement
 from penstock.postgres.pointer import PinnedTables, read_pointers
@@ -19,11 +20,13 @@ async def look_up(
 ) -> tuple[LookupResult, dict[str, str]]:
     """What n requests find, and the snapshot ids that were really read; `pointers` pins the physical tables.
 
-    The requests need their `asked_at`. LookupFailure where a table is not published or its pointer keeps moving.
+    The requests need their `asked_at`. LookupFailure where a table is not published or its pointer keeps moving,
+    ContractError where its columns are not of the types that the contract declares.
     """
     for _ in range(MOST_SWITCHES):
         current: PinnedTables = pointers if pointers is not None else await read_pointers(connection)
         statement = LookupStatement(contract, current, pinned=pointers is not None)
+        await demand_fit(connection, contract, current)
         try:
             records = await connection.fetch(statement.sql, *statement.arguments(requests))
         except Exception as error:

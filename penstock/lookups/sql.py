@@ -1,11 +1,11 @@
 """The SQL of serving-time lookups: built from a contract and the pointers of its book, values always bound."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from penstock.contract.contract import Column, Contract, Lookup
+from penstock.contract.contract import Column, Contract, Lookup, choices
 from penstock.contract.request_types import plain_types
 from penstock.postgres.pointer import PinnedTable, PinnedTables
 from penstock.postgres.quoting import literal, quoted
@@ -73,7 +73,7 @@ def statement(
     types = bound_types(contract)
     fields = fields_of(contract)
     arrays = ["$1::bytea[]"] + [f"${n}::{types[name]}[]" for n, name in enumerate(fields, 2)]
-    inputs = ["entity"] + [quoted(f"in_{name}") for name in fields]
+    inputs = ["entity", *(f"in_{n}" for n, _ in enumerate(fields))]  # a name of 63 bytes leaves no room for more
     selected = ["true" if pinned else unmoved([pointers[table] for table in tables_of(contract)])]
     joins = []
     if previous:
@@ -84,7 +84,8 @@ def statement(
     alias = {lookup.name: f"l{n}" for n, lookup in enumerate(lookups)}
     selected += [f"{alias[lookup.name]}.{quoted(column.name)}" for lookup, column in wanted]
     selected += [f"{alias[lookup.name]}.found IS NOT NULL" for lookup in lookups]
-    joins += [_join(lookup, pointers[lookup.table], alias[lookup.name]) for lookup in lookups]
+    asked = {name: f"i.in_{n}" for n, name in enumerate(fields)}
+    joins += [_join(lookup, pointers[lookup.table], alias[lookup.name], asked) for lookup in lookups]
     lines = [
         f"SELECT {', '.join(selected)}",
         f"FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS i({', '.join(inputs)}, n)",
@@ -99,14 +100,18 @@ def bound_types(contract: Contract) -> dict[str, str]:
     return {field.name: _bound_type(field.type) for field in msgspec.structs.fields(contract.request)}
 
 
-def _join(lookup: Lookup, pointer: PinnedTable, alias: str) -> str:
-    """One lookup as a lateral subquery that returns at most one row: the newest that is not after the as-of field."""
+def _join(lookup: Lookup, pointer: PinnedTable, alias: str, asked: Mapping[str, str]) -> str:
+    """One lookup as a lateral subquery that returns at most one row: the newest that is neither after the as-of field
+    nor too old at it."""
     columns = [f"t.{quoted(column.name)}" for column in lookup.columns]
-    where = [f"t.{quoted(ours)} = i.{quoted(f'in_{theirs}')}" for ours, theirs in lookup.key.items()]
+    where = [f"t.{quoted(ours)} = {asked[theirs]}" for ours, theirs in lookup.key.items()]
     order = ""
     if lookup.as_of:
         ours, theirs = lookup.as_of
-        where.append(f"t.{quoted(ours)} <= i.{quoted(f'in_{theirs}')}")
+        where.append(f"t.{quoted(ours)} <= {asked[theirs]}")
+        if lookup.oldest is not None:  # in microseconds, because a day is not as long in every zone
+            age = f"interval '{lookup.oldest} microseconds'"
+            where.append(f"t.{quoted(ours)} >= {asked[theirs]} - {age}")
         order = f" ORDER BY t.{quoted(ours)} DESC"
     return (
         f"LEFT JOIN LATERAL (SELECT true AS found, {', '.join(columns)} FROM replicated.{quoted(pointer.physical)} t"
@@ -130,6 +135,8 @@ def _bound_type(annotation: Any) -> str:
     for member in plain_types(annotation):
         if isinstance(member, msgspec.inspect.DateTimeType):
             return "timestamp" if member.tz is False else "timestamptz"
+        if isinstance(member, msgspec.inspect.EnumType | msgspec.inspect.LiteralType):
+            return "text" if isinstance(choices(member)[0], str) else "int8"
         for kind, bound in _BOUND_TYPES.items():
             if isinstance(member, kind):
                 return bound

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from penstock.contract.columns import column
+from penstock.contract.columns import column, enumerations, plain
 from penstock.contract.contract import Contract
 from penstock.digests import digests
 from penstock.errors import PenstockError
@@ -88,6 +88,7 @@ class LookupStatement:
         self._names_of_lookups = tuple(lookup.name for lookup in contract.lookups)
         self._fields = fields_of(contract)
         self._zoned = [name for name in self._fields if bound_types(contract)[name] == "timestamptz"]
+        self._enumerated = enumerations(contract.request) & set(self._fields)
         self._lookups = [lookup for lookup in contract.lookups if lookup.name not in known]
         wanted = [(lookup, column) for lookup in self._lookups for column in lookup.columns]
         wanted.sort(key=lambda pair: pair[1].kind != "number")  # numbers side by side, decoded as one matrix
@@ -108,6 +109,8 @@ class LookupStatement:
     def asked(self, requests: Sequence[msgspec.Struct]) -> dict[str, list[Any]]:
         """The fields that lookups need, as columns; an instant without a zone is one in UTC."""
         columns = {name: [getattr(request, name) for request in requests] for name in self._fields}
+        for name in self._enumerated:
+            columns[name] = plain(columns[name])
         for name in self._zoned:
             columns[name] = [
                 value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value

@@ -65,6 +65,13 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
     if entry is not None:
         yield _release(entry)
     yield Section("Made from", "", (("", "window", "rows", "snapshot"), *_windows(card)))
+    if card.outside:
+        said = "Rows, in training and held out, with values that the service would refuse."
+        yield Section(
+            "Outside the bounds of the request",
+            said,
+            (("field", "rows"), *((name, f"{count:,}") for name, count in card.outside)),
+        )
     yield Section(
         "Identity",
         "",

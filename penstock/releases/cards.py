@@ -60,6 +60,7 @@ class Card(msgspec.Struct, frozen=True):
     - `plot`: a PNG. Two classes: ROC, precision and recall, calibration; more: confusion. Regression: residuals.
     - `outcome_rate`: the mean of the outcomes.
     - `continues`: the artifact from whose estimator the training went on, empty if it began anew.
+    - `outside`: request field -> how many training and held-out rows are outside its bounds.
     - `sampled`: how many training rows were used, None for all.
     - `also`: further bounds of the gate.
     - `packed`: whether the artifact is native. If not, skops loads the estimator with its `trusted_types`."""
@@ -95,6 +96,7 @@ class Card(msgspec.Struct, frozen=True):
     continues: str = ""
     task: Task = "binary"
     sampled: int | None = None
+    outside: tuple[tuple[str, int], ...] = ()
     also: tuple[tuple[str, float, float], ...] = ()
     packed: bool = True
     trusted_types: tuple[str, ...] = ()

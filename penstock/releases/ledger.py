@@ -123,24 +123,7 @@ def rollback(book: Book, model: str, *, who: str, why: str, to: int | None = Non
     """Make an earlier version current again: `to`, or what the current one replaced when it was released."""
     with book.connect() as connection:
         _lock(connection, model)
-        before = _current(connection, model)
-        if before is None:
-            raise ReleaseError(f"model {model!r} in {book.name}", expected="a current release", found="none")
-        wanted = to if to is not None else _predecessor(connection, before)
-        if wanted is None:
-            raise ReleaseError(
-                f"rollback of {model!r} in {book.name}",
-                expected="a release before the current one",
-                found=f"version {before.version} is the first",
-            )
-        target = _newest_entry(connection, model, wanted)
-        if target is None:
-            raise ReleaseError(
-                f"rollback of {model!r} in {book.name}",
-                expected="a version of the ledger",
-                found=str(wanted),
-                todo=f"`penstock releases {model}` lists them.",
-            )
+        before, target = _way_back(connection, book, model, to)
         if target.artifact == before.artifact:
             return before
         return _move(
@@ -154,6 +137,37 @@ def rollback(book: Book, model: str, *, who: str, why: str, to: int | None = Non
                 "replaced": before.version,
             },
         )
+
+
+def rollback_target(book: Book, model: str, *, to: int | None = None) -> LedgerEntry:
+    """The entry of the version that `rollback` would make current now; ReleaseError where it would refuse."""
+    with book.connect() as connection:
+        return _way_back(connection, book, model, to)[1]
+
+
+def _way_back(
+    connection: psycopg.Connection, book: Book, model: str, to: int | None
+) -> tuple[LedgerEntry, LedgerEntry]:
+    """The current entry, and the one to go back to."""
+    before = _current(connection, model)
+    if before is None:
+        raise ReleaseError(f"model {model!r} in {book.name}", expected="a current release", found="none")
+    wanted = to if to is not None else _predecessor(connection, before)
+    if wanted is None:
+        raise ReleaseError(
+            f"rollback of {model!r} in {book.name}",
+            expected="a release before the current one",
+            found=f"version {before.version} is the first",
+        )
+    target = _newest_entry(connection, model, wanted)
+    if target is None:
+        raise ReleaseError(
+            f"rollback of {model!r} in {book.name}",
+            expected="a version of the ledger",
+            found=str(wanted),
+            todo=f"`penstock releases {model}` lists them.",
+        )
+    return before, target
 
 
 def _move(connection: psycopg.Connection, values: Mapping[str, Any]) -> LedgerEntry:

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 
 from penstock.errors import PenstockError
 
-_FIRST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905
-"""4714-11-24 BC and 5874897-12-31 in days since 1970: the bounds of Postgres' date."""
-_FIRST_INSTANT, _LAST_INSTANT = -210_866_803_200_000_000, 2**63 - 2
-"""4714-11-24 BC in microseconds since 1970, and the last before what DuckDB calls infinity."""
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31 in days since 1970: what Python and JSON can hold too, so that every reader can."""
+_FIRST_INSTANT, _LAST_INSTANT = _FIRST_DAY * 86_400_000_000, (_LAST_DAY + 1) * 86_400_000_000 - 1
+"""The same in microseconds. What databases call infinity lies outside."""
 _END_OF_DAY = 86_400_000_000
 
 
@@ -154,7 +154,8 @@ def _check_range(
     if bounds["min"].is_valid and not lowest <= bounds["min"].as_py() <= bounds["max"].as_py() <= highest:
         outside = pc.or_kleene(pc.less(values, lowest), pc.greater(values, highest))
         row = int(np.flatnonzero(outside.fill_null(False).to_numpy(zero_copy_only=False))[0])
-        raise refuse(row, f"a {array.type} within Postgres' range", f"{values[row]} since 1970")
+        expected = "a time within a day" if pa.types.is_time(array.type) else "a year from 1 to 9999"
+        raise refuse(row, expected, f"{values[row]} {array.type} since 1970")
 
 
 def _check_text(array: pa.Array, refuse: Callable[[int, str, str], ColumnValueError]) -> None:

@@ -50,12 +50,13 @@ class ColumnTypeError(PenstockError):
     """A column whose name or type a replicated table cannot have."""
 
 
-def stored_schema(schema: pa.Schema, table: str) -> pa.Schema:
+def stored_schema(schema: pa.Schema, table: str, *, for_book: bool = True) -> pa.Schema:
     """The schema in which a snapshot stores `schema`: each type is one that Postgres holds without loss.
 
-    ColumnTypeError naming table and column where the type, the name or the number of columns cannot be held.
+    ColumnTypeError naming table and column where the type, or `for_book` the name or the number of columns, cannot be
+    held. A training set comes into no book: its names may be longer, and its columns more.
     """
-    if not 1 <= len(schema) <= MOST_COLUMNS:
+    if for_book and not 1 <= len(schema) <= MOST_COLUMNS:
         raise ColumnTypeError(
             f"table {table!r}",
             expected=f"1 to {MOST_COLUMNS} columns",
@@ -64,7 +65,8 @@ def stored_schema(schema: pa.Schema, table: str) -> pa.Schema:
         )
     seen: set[str] = set()
     for name in schema.names:
-        if not name or "\0" in name or len(name.encode()) > LONGEST_NAME or name in SYSTEM_COLUMNS or name in seen:
+        unfit = len(name.encode()) > LONGEST_NAME or name in SYSTEM_COLUMNS
+        if not name or "\0" in name or (for_book and unfit) or name in seen:
             raise ColumnTypeError(
                 f"a column name of table {table!r}",
                 expected=f"a name of 1 to {LONGEST_NAME} bytes, used once, that is no Postgres system column",

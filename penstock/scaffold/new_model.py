@@ -10,8 +10,9 @@ from penstock.scaffold.model_files import files, paths
 from penstock.scaffold.model_plan import ModelPlan
 from penstock.scaffold.names import is_model_name, model_name
 from penstock.scaffold.outcome_plan import AskKind
-from penstock.scaffold.profile import Progress, tables
+from penstock.scaffold.profile import Progress
 from penstock.settings import Settings
+from penstock.warehouse.catalog import tables
 from penstock.warehouse.opening import open_warehouse
 
 

@@ -185,16 +185,6 @@ def repeated(warehouse: Warehouse, query: str, key: list[str]) -> dict[str, Any]
     return found[0] if found else None
 
 
-def tables(warehouse: Warehouse) -> list[tuple[str, str]]:
-    """Schema and name of the tables and views of a warehouse."""
-    rows = ask(
-        warehouse,
-        "SELECT CAST(table_schema AS VARCHAR) AS a, CAST(table_name AS VARCHAR) AS b FROM information_schema.tables"
-        " WHERE table_schema NOT IN ('information_schema', 'pg_catalog')",
-    )
-    return [(row["a"], row["b"]) for row in rows]
-
-
 def _readable(warehouse: Warehouse, query: str) -> tuple[str, dict[str, str]]:
     try:
         warehouse.natural(query)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -52,7 +53,7 @@ class Predictions:
             await asyncio.to_thread(loopback.close_exposed)
         roll = History(self._settings).roll()
         project = self._settings.project
-        if roll and project and str(project.root) == roll.code:
+        if roll and project and project.root == Path(roll.code).resolve():
             await self._app.demand(roll.models, FIRST_READ_SECONDS)
         self._checked = True
 

@@ -37,14 +37,16 @@ class SnapshotStore:
         *,
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
+        for_book: bool = True,
     ) -> Snapshot:
         """Store `batches`, which are sorted by the recipe's key, in one pass and constant memory.
 
         - Equal content is stored once.
         - `check` is called with each batch, its types normalised, and raises to refuse it.
+        - A snapshot that is not `for_book`, a training set, may have names and numbers of columns that no table has.
         - ColumnTypeError, ColumnValueError or RowKeyError for what a replicated table cannot hold; nothing is stored.
         """
-        schema = stored_schema(batches.schema, name)
+        schema = stored_schema(batches.schema, name, for_book=for_book)
         draft = Manifest(
             id="",
             name=name,

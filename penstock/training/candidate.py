@@ -19,6 +19,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import Card, CardStore
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
+from penstock.training.bounds import demand_inside
 from penstock.training.card import make_card
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
@@ -72,6 +73,8 @@ def make_candidate(
         step(
             f"leaving out {trained_on.left_out:,} training and {judged_on.left_out:,} held-out rows without an outcome"
         )
+    beyond = trained_on.outside + judged_on.outside
+    demand_inside(model, beyond, len(trained_on.outcome) + len(judged_on.outcome), step)
     step(f"fitting {type(estimator).__name__}")
     if empty := without_values(trained_on.vectors):
         step(f"fitting {', '.join(empty)} as constant: no training row has a value")
@@ -85,8 +88,8 @@ def make_candidate(
     expected = own_predictions(model, estimator, judged_on, frame)
     evaluation = evaluate(model, trained_on, judged_on, expected.astype(np.float64))
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
-    if trained_on.left_out or judged_on.left_out:
-        metrics["rows_without_outcome"] = trained_on.left_out + judged_on.left_out
+    counts = {"rows_without_outcome": trained_on.left_out + judged_on.left_out, "rows_outside_bounds": beyond.count}
+    metrics |= {name: count for name, count in counts.items() if count}
     if sample:
         metrics["sampled_from_rows"] = training.rows
     if model.trusted_types:
@@ -138,6 +141,7 @@ def make_candidate(
             holdout=held_out.snapshot,
             parity_allowed=allowed_parity(expected),
             start=start,
+            outside=tuple(beyond.fields.items()),
         )
         CardStore(store.url).put(card)
     return Candidate(proposal, len(trained_on.outcome), len(judged_on.outcome), parity, card)

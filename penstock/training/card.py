@@ -45,6 +45,7 @@ def make_card(
     holdout: Snapshot,
     parity_allowed: float,
     start: Start | None = None,
+    outside: tuple[tuple[str, int], ...] = (),
 ) -> Card:
     """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
@@ -90,6 +91,7 @@ def make_card(
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
         task=evaluation.task,
         sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,
+        outside=outside,
         packed=not isinstance(artifact, SkopsArtifact),
         trusted_types=tuple(model.trusted_types),
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),

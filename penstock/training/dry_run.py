@@ -18,6 +18,7 @@ from penstock.extract.extract import column_faults, demand_columns
 from penstock.extract.training_join import training_query
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, SnapshotStore
+from penstock.training.bounds import demand_inside
 from penstock.training.frame import training_rows, without_values
 from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.opening import open_warehouse
@@ -147,6 +148,7 @@ def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
         made = training_rows(model, rows)
         if made.left_out:
             run.said.append(f"{made.left_out:,} of them without an outcome are left out")
+        demand_inside(model, made.outside, rows.num_rows, run.said.append)
         run.said += [f"feature {name!r} has no value in any of them" for name in without_values(made.vectors)]
     for lookup in model.contract.lookups:
         first = rows.column(lookup.column_names()[0])

@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from penstock.contract.contract import Columns, Kind
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Snapshot
+from penstock.training.bounds import OutsideRows
 from penstock.training.outcomes import OutcomeError, encode, numbers
 from penstock.training.sample import Sample
 
@@ -29,6 +30,7 @@ class TrainingRows:
     - `vectors`: feature -> values. `outcome`: float64.
     - `group` of the base rate, `slices` of the gate, and `weights` (float64), where the model declares them.
     - `left_out`: how many rows had no outcome and were left out, as the model declares.
+    - `outside`: how many rows have a value outside the request's bounds.
     """
 
     vectors: dict[str, Array]
@@ -37,6 +39,7 @@ class TrainingRows:
     slices: Array | None = None
     weights: Array | None = None
     left_out: int = 0
+    outside: OutsideRows = field(default_factory=OutsideRows)
 
 
 def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) -> TrainingRows:
@@ -61,6 +64,7 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
         _joined([part.slices for part in parts if part.slices is not None]) if model.gate.slice_by else None,
         _joined([part.weights for part in parts if part.weights is not None]) if model.sample_weight else None,
         sum(part.left_out for part in parts),
+        sum((part.outside for part in parts), OutsideRows()),
     )
 
 
@@ -71,21 +75,22 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
         known = table.column(model.outcome).is_valid()
         left_out = table.num_rows - pc.sum(known).as_py() if table.num_rows else 0
         table = table.filter(known)
-    columns: Columns = {name: _column(table, name, kind) for name, kind in model.contract.input_kinds().items()}
+    columns: Columns = _Columns(table, model.contract.input_kinds())
     return TrainingRows(
-        _vectors(model, columns),
+        _vectors(model, columns, table.num_rows),
         encode(model, table.column(model.outcome)),
         np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
         _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
         _weights(model, table) if model.sample_weight else None,
         left_out,
+        OutsideRows.of(model.contract, table),
     )
 
 
-def _vectors(model: Model, columns: Columns) -> dict[str, Array]:
+def _vectors(model: Model, columns: Columns, rows: int) -> dict[str, Array]:
     """The feature vectors; PenstockError with file and line where the project's function fails."""
     try:
-        return dict(model.contract.vectors(columns))
+        return dict(model.contract.vectors(columns, rows))
     except PenstockError:
         raise
     except Exception as error:
@@ -160,6 +165,28 @@ def _column(table: pa.Table, name: str, kind: Kind) -> Array:
     encoded = values.combine_chunks().dictionary_encode()
     texts = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
     return np.asarray(texts[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], dtype=object)
+
+
+class _Columns(Mapping[str, Array]):
+    """The columns of a table, each made when it is read: a number that no float64 holds is refused where it is used.
+
+    A key such as 9007199254740993 is none of the features' business, and may be what it is.
+    """
+
+    def __init__(self, table: pa.Table, kinds: Mapping[str, Kind]) -> None:
+        self._table, self._kinds = table, kinds
+        self._made: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._made:
+            self._made[name] = _column(self._table, name, self._kinds[name])
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
 
 
 def _as_text(values: Array) -> Array:

@@ -1,8 +1,10 @@
 """Comparing training with serving: held-out rows are sent through the serving lookup, and their features compared."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,11 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from penstock.contract.columns import request_columns
+from penstock.contract.field_words import field_words
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.lookups.look_up import look_up_now
+from penstock.lookups.sql import bound_types
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Snapshot
+from penstock.training.bounds import any_of, outside
 from penstock.training.frame import training_rows
 
 
@@ -51,6 +56,7 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
     table = whole.take(pa.array(places))
     if model.null_outcome == "leave_out":
         table = table.filter(table.column(model.outcome).is_valid())
+    table = table.filter(pa.array(~any_of(outside(model.contract, table).values(), len(table))))
     requests = _requests(model, table)
     looked, snapshots = look_up_now(book.url, model.contract, requests)
     served = model.contract.vectors({**request_columns(model.contract, requests), **looked.columns})
@@ -64,13 +70,40 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
 def _requests(model: Model, table: pa.Table) -> list[msgspec.Struct]:
     """The rows as the requests that a backend would have sent."""
     fields = [field.name for field in msgspec.structs.fields(model.contract.request)]
-    columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in fields}
-    asked_at = model.contract.asked_at
-    columns[asked_at] = [moment.astimezone(UTC) for moment in columns[asked_at]]
-    return [
-        msgspec.convert(dict(zip(fields, values, strict=True)), model.contract.request)
-        for values in zip(*(columns[name] for name in fields), strict=True)
-    ]
+    bound = bound_types(model.contract)
+    columns = [[_as_posted(value, bound[name]) for value in table.column(name).to_pylist()] for name in fields]
+    try:
+        return msgspec.convert(
+            [dict(zip(fields, values, strict=True)) for values in zip(*columns, strict=True)],
+            list[model.contract.request],  # type: ignore[name-defined] # run-time type
+        )
+    except msgspec.ValidationError as error:
+        raise _not_a_request(model, error) from None
+
+
+def _as_posted(value: Any, bound: str) -> Any:
+    """A value of the warehouse as a backend would post it.
+
+    Whole decimals are integers. An instant is in UTC, as is a time without a zone where the field demands one.
+    """
+    if isinstance(value, Decimal):
+        return int(value) if bound == "int8" and value == value.to_integral_value() else float(value)
+    if not isinstance(value, datetime) or bound != "timestamptz":
+        return value
+    return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _not_a_request(model: Model, error: msgspec.ValidationError) -> PenstockError:
+    said, _, path = str(error).partition(" - at `")
+    found = re.match(r"\$\[(\d+)\]\.([^`]*)", path)
+    row, name = found.groups() if found else ("", "")
+    types = {field.name: field.type for field in msgspec.structs.fields(model.contract.request)}
+    return PenstockError(
+        f"column {name!r} of the training set of model {model.contract.model!r}, row {row}",
+        expected=field_words(types[name]) if name in types else "what the request of the contract takes",
+        found=said.replace("`", ""),
+        todo=f"Cast {name!r} in the query, or correct the type of the request's field.",
+    )
 
 
 def _first_difference(trained: np.ndarray[Any, Any], served: np.ndarray[Any, Any]) -> dict[str, str] | None:

@@ -18,7 +18,7 @@ def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
     if kind not in KINDS:
         raise WarehouseError(
             VARIABLE,
-            expected="duckdb:///path/of/file.duckdb or postgresql://user:password@host:5432/database",
+            expected="duckdb:///path/of/file.duckdb, postgresql://user:password@host:5432/database or redshift://…",
             found=f"a URL of the kind {kind!r}" if "://" in settings.warehouse_url else "no URL",
             todo="Load the tables into one of these kinds, for instance by a DuckDB extension that reads yours.",
         )
@@ -40,9 +40,18 @@ def _postgres(settings: Settings, ended: Event) -> Warehouse:
     return PostgresWarehouse(settings.warehouse_url, settings.warehouse_timeout, ended)
 
 
+def _redshift(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.redshift import RedshiftWarehouse
+
+    driver("adbc_driver_postgresql.dbapi", "postgres")
+    WarehouseUrl.parse(settings.warehouse_url).libpq()
+    return RedshiftWarehouse(settings.warehouse_url, settings.warehouse_timeout, ended)
+
+
 KINDS: dict[str, Callable[[Settings, Event], Warehouse]] = {
     "duckdb": _duckdb,
     "postgres": _postgres,
     "postgresql": _postgres,
+    "redshift": _redshift,
 }
 """How a URL begins, before `://` and any `+driver` -> what opens it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
@@ -19,14 +19,12 @@ from penstock.warehouse.reading import Query, reading
 from penstock.warehouse.url import WarehouseUrl, driver
 
 SESSION = {
-    "client_encoding": "UTF8",
     "DateStyle": "ISO",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "extra_float_digits": "1",
     "client_connection_check_interval": "1s",  # a query whose client is gone ends
 }
-HASH_JOINS = {"enable_nestloop": "off"}
 CONNECT_SECONDS = 10
 _BATCH_BYTES = 4 << 20
 
@@ -38,6 +36,8 @@ class PostgresWarehouse:
     `timeout` is in seconds for one query; 0 is none. Once `ended` is set by another thread, queries end too.
     """
 
+    SETTINGS: ClassVar[Sequence[str]] = ()
+    """Statements with which a session begins, for a kind that takes no settings while it connects."""
     url: str
     timeout: float = 0.0
     ended: Event = field(default_factory=Event, compare=False)
@@ -62,7 +62,7 @@ class PostgresWarehouse:
             text = _with_values(connection, query, bound)
             columns = self._described(connection, text)
         statement = _ordered(text, columns, key)
-        with self._running(adbc, statement, columns, query, HASH_JOINS if hash_joins else {}) as rows:
+        with self._running(adbc, statement, columns, query, self.hash_joins() if hash_joins else {}) as rows:
             yield rows
 
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
@@ -89,6 +89,25 @@ class PostgresWarehouse:
             with reading(Query(start, connection.cancel_safe, explain, self.timeout, self.ended, "preparation")):
                 pass
 
+    def columns(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
+        """The columns of a query, as the server describes them."""
+        return columns_of(connection, text)
+
+    def session(self) -> Mapping[str, str]:
+        """The settings with which a session is connected."""
+        return SESSION
+
+    def hash_joins(self) -> Mapping[str, str]:
+        """The settings that keep the planner from joining row by row."""
+        return {"enable_nestloop": "off"}
+
+    def read(self, cursor: Any, statement: str, schema: pa.Schema) -> pa.RecordBatchReader:
+        """The rows of a statement, by a cursor of ADBC whose session has begun."""
+        cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
+        cursor.execute(statement)
+        found = cursor.fetch_record_batch()
+        return pa.RecordBatchReader.from_batches(schema, (as_declared(batch, schema) for batch in found))
+
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[Any]]:
         try:
@@ -96,11 +115,13 @@ class PostgresWarehouse:
         except psycopg.Error as error:
             raise self._unreachable(error) from None
         with connected as connection:
+            for setting in self.SETTINGS:
+                connection.execute(setting.encode())
             yield connection
 
     def _described(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
         try:
-            return columns_of(connection, text)
+            return self.columns(connection, text)
         except psycopg.Error as error:
             raise _refused(error, text) from error
 
@@ -115,12 +136,11 @@ class PostgresWarehouse:
             raise self._unreachable(error) from None
         schema = schema_of(columns)
         with connection, connection.cursor() as cursor:
-            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)})
 
             def start() -> pa.RecordBatchReader:
-                cursor.execute(statement)
-                found = cursor.fetch_record_batch()
-                return pa.RecordBatchReader.from_batches(schema, (as_declared(batch, schema) for batch in found))
+                for setting in self.SETTINGS:
+                    cursor.execute(setting)
+                return self.read(cursor, statement, schema)
 
             def explain(error: Exception) -> Exception:
                 return _refused(error, query) if isinstance(error, adbc.Error | OSError) else error
@@ -135,9 +155,10 @@ class PostgresWarehouse:
     def _conninfo(self, more: Mapping[str, str] | None = None) -> str:
         """What both drivers connect by; what the URL says about the session goes before what Penstock needs."""
         found = self._place.libpq()
-        settings = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **(more or {})}.items())
-        found["options"] = f"{found.get('options', '')} {settings}".strip()
-        return make_conninfo(**{"connect_timeout": str(CONNECT_SECONDS), **found})
+        settings = " ".join(f"-c {name}={value}" for name, value in {**self.session(), **(more or {})}.items())
+        if settings:
+            found["options"] = f"{found.get('options', '')} {settings}".strip()
+        return make_conninfo(**{"connect_timeout": str(CONNECT_SECONDS), "client_encoding": "UTF8", **found})
 
     def _unreachable(self, error: Exception) -> WarehouseError:
         return WarehouseError(

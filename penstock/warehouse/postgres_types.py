@@ -1,8 +1,8 @@
 """What the types of a Postgres query become, by the server's own word before the first row."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
@@ -42,9 +42,13 @@ class PostgresColumn:
     """A column of a query.
 
     - `type`: the Arrow type in which it is read.
-    - `cast`: SQL after the column that makes its type one which books and requests have too; joins compare that one.
+    - `cast`: the SQL type that makes it one which books and requests have too, and which joins compare. Empty where it
+      is so already.
     """
 
+    TEXT: ClassVar[str] = "text"
+    BYTES: ClassVar[str] = ' COLLATE "C"'
+    """The type of a text of any length, and what makes a text sort by its bytes."""
     name: str
     type: pa.DataType
     cast: str = ""
@@ -52,7 +56,9 @@ class PostgresColumn:
     def read(self) -> str:
         """The column as it is sent: a decimal as text, which the driver reads three times faster than a numeric."""
         column = self.compared()
-        return f"{column}::text AS {quoted(self.name)}" if pa.types.is_decimal(self.type) else self._named(column)
+        return (
+            f"{column}::{self.TEXT} AS {quoted(self.name)}" if pa.types.is_decimal(self.type) else self._named(column)
+        )
 
     def joined(self) -> str:
         """The column as joins inside the warehouse see it."""
@@ -60,34 +66,57 @@ class PostgresColumn:
 
     def compared(self) -> str:
         """The column as an expression, for ORDER BY too."""
-        return f"extract.{quoted(self.name)}{self.cast}"
+        return f"extract.{quoted(self.name)}{f'::{self.cast}' if self.cast else ''}"
 
     def ordered(self) -> str:
         """The column in binary order, whatever collation the database sorts text by."""
-        return self.compared() + (' COLLATE "C"' if pa.types.is_string(self.type) else "")
+        return self.compared() + (self.BYTES if pa.types.is_string(self.type) else "")
 
     def _named(self, expression: str) -> str:
         return f"{expression} AS {quoted(self.name)}"
 
 
-def columns_of(connection: psycopg.Connection[Any], query: str) -> list[PostgresColumn]:
-    """The columns of a query without parameters. ColumnTypesError names every one whose type nothing can hold."""
+Kinds = Mapping[int, tuple[str, bool]]
+"""Type code -> its name, and whether it is read as text."""
+
+
+def kinds(connection: psycopg.Connection[Any], oids: Iterable[int]) -> Kinds:
+    """The types of some codes; enumerations and texts of extensions are read as text."""
+    rows = connection.execute(
+        "SELECT oid::bigint, format_type(oid, NULL), typtype = 'e' OR typcategory = 'S' FROM pg_type"
+        " WHERE oid = ANY(%s::bigint[])",
+        (list(oids),),
+    )
+    return {oid: (name, is_text or oid in AS_TEXT) for oid, name, is_text in rows}
+
+
+def columns_of(
+    connection: psycopg.Connection[Any],
+    query: str,
+    named: Callable[[psycopg.Connection[Any], Iterable[int]], Kinds] = kinds,
+    column: type[PostgresColumn] = PostgresColumn,
+) -> list[PostgresColumn]:
+    """The columns of a query without parameters, each a `column`; `named` looks up the types that are not in TYPES.
+
+    ColumnTypesError names every one whose type nothing can hold.
+    """
     described = connection.execute(f"SELECT * FROM (\n{subquery(query)}) AS extract LIMIT 0".encode()).pgresult
     assert described is not None
     found = [
         ((described.fname(place) or b"").decode(), described.ftype(place), described.fmod(place))
         for place in range(described.nfields)
     ]
-    kinds = _kinds(connection, {oid for _, oid, _ in found} - TYPES.keys())
+    unknown = {oid for _, oid, _ in found} - TYPES.keys()
+    known = named(connection, unknown) if unknown else {}
     columns, refused = [], {}
     for name, oid, modifier in found:
-        kind, is_text = kinds.get(oid, ("", False))
+        kind, is_text = known.get(oid, ("", False))
         if oid in TYPES:
-            columns.append(PostgresColumn(name, TYPES[oid]))
+            columns.append(column(name, TYPES[oid]))
         elif oid == NUMERIC:
-            columns.append(_numeric(name, modifier))
+            columns.append(column(name, *_numeric(modifier)))
         elif is_text:
-            columns.append(PostgresColumn(name, pa.string(), "::text"))
+            columns.append(column(name, pa.string(), column.TEXT))
         else:
             refused[name] = kind
     if refused:
@@ -136,25 +165,18 @@ def _decimals(array: pa.Array, field: pa.Field) -> pa.Array:
         ) from None
 
 
-def _numeric(name: str, modifier: int) -> PostgresColumn:
-    """Declared digits are kept exactly. Without them, or with more than Arrow's 38, it is a double: `sum` and `avg` of
-    numerics are of that kind, and their digits differ from row to row."""
+def _numeric(modifier: int) -> tuple[pa.DataType, str]:
+    """Type and cast of a numeric.
+
+    - Declared digits are kept exactly.
+    - Without them, or with more than Arrow's 38, it is a double: `sum` and `avg` of numerics have none, and digits
+      differ from row to row.
+    - The bits of a modifier: https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c
+    """
     precision, scale = (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
-    scale = (scale ^ 1024) - 1024  # https://github.com/postgres/postgres/blob/REL_18_0/src/backend/utils/adt/numeric.c
+    scale = (scale ^ 1024) - 1024
     if scale < 0:
         precision, scale = precision - scale, 0
     if modifier < 4 or max(precision, scale) > MOST_DIGITS:
-        return PostgresColumn(name, pa.float64(), "::double precision")
-    return PostgresColumn(name, pa.decimal128(max(precision, scale), scale))
-
-
-def _kinds(connection: psycopg.Connection[Any], oids: set[int]) -> Mapping[int, tuple[str, bool]]:
-    """Type code -> its name, and whether it is read as text: an enumeration, or a text of an extension."""
-    if not oids:
-        return {}
-    rows = connection.execute(
-        "SELECT oid::bigint, format_type(oid, NULL), typtype = 'e' OR typcategory = 'S' FROM pg_type"
-        " WHERE oid = ANY(%s::bigint[])",
-        (list(oids),),
-    )
-    return {oid: (name, is_text or oid in AS_TEXT) for oid, name, is_text in rows}
+        return pa.float64(), "double precision"
+    return pa.decimal128(max(precision, scale), scale), ""

@@ -12,6 +12,8 @@ from sqlalchemy.exc import ArgumentError
 from penstock.warehouse.interface import WarehouseError
 
 VARIABLE = "PENSTOCK_WAREHOUSE_URL"
+PORTS = {"redshift": 5439}
+"""The port of a kind where the URL names none and libpq's own is another."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,12 @@ class WarehouseUrl:
     def libpq(self) -> dict[str, str]:
         """The parameters of libpq, also from the query. WarehouseError for one that libpq does not have."""
         url = self.parsed
-        given = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+        given = {
+            "host": url.host,
+            "port": url.port or PORTS.get(url.drivername),
+            "user": url.username,
+            "password": url.password,
+        }
         found = {name: str(value) for name, value in {**given, "dbname": url.database}.items() if value is not None}
         known = {option.keyword.decode() for option in Conninfo.get_defaults()}
         for name, value in url.query.items():

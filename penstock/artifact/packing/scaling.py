@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from penstock.artifact import compat
 from penstock.artifact.packing.columns import Transform, transform
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
@@ -78,9 +80,36 @@ def _curve(builder: ProgramBuilder, slot: int, power: float) -> int:
     return builder.with_constant(Op.DIVIDE, raised, power)
 
 
+def _quantiles(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
+    """QuantileTransformer to a uniform distribution: the mean of the lines from below and from above."""
+    if transformer.output_distribution != "uniform":
+        raise unsupported(transformer, "output_distribution='uniform'", repr(transformer.output_distribution))
+    columns = builder.numbers(transformer, block)
+    builder.finite(columns, allow_nan=True)
+    made: list[Column] = []
+    references = transformer.references_
+    for column, quantiles in zip(columns, transformer.quantiles_.T, strict=True):
+        below = _line(builder, column.slot, np.concatenate([quantiles, references]))
+        negated = builder.apply(Function.NEGATIVE, column.slot)
+        above = _line(builder, negated, np.concatenate([-quantiles[::-1], -references[::-1]]))
+        middle = builder.with_constant(Op.MULTIPLY, builder.two(Op.MINUS, below, above), 0.5)
+        # 1 from the last quantile on, 0 up to the first.
+        last = builder.emit(Op.ABOVE, column.slot, builder.new(), builder.constants(quantiles[-1]), 0, 1)
+        rest = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, last), 1.0)
+        capped = builder.two(Op.PLUS, builder.two(Op.TIMES, middle, rest), last)
+        first = builder.emit(Op.ABOVE, column.slot, builder.new(), builder.constants(quantiles[0]), 0, 0)
+        made.append(Number(builder.two(Op.TIMES, capped, first), column.origin))
+    return Block(made, block.sparse)
+
+
+def _line(builder: ProgramBuilder, slot: int, points: Any) -> int:
+    return builder.emit(Op.INTERPOLATE, slot, builder.new(), builder.constants(points), len(points))
+
+
 SCALERS: dict[str, Transform] = {
     "RobustScaler": _robust,
     "MaxAbsScaler": _greatest,
     "Normalizer": _length,
     "PowerTransformer": _power,
+    "QuantileTransformer": _quantiles,
 }

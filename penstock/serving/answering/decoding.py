@@ -10,6 +10,7 @@ import msgspec
 
 from penstock.contract.contract import Contract
 from penstock.digests import digests
+from penstock.lookups.sql import bound_types
 from penstock.serving.answering.faults import (
     FIRST_YEAR,
     LARGEST_INTEGER,
@@ -80,6 +81,7 @@ class Decoder:
         self._numeric_checks = [(check, attrgetter(name)) for check, names in numeric for name in names]
         self._checks = [*((_texts_fit, attrgetter(name)) for name in wanted["text"]), *self._numeric_checks]
         self._entity_of = _fields_of_entity(contract)
+        self._asked_at_bound = bound_types(contract)[contract.asked_at]
         self._asked_at_of = attrgetter(contract.asked_at)
 
     def __call__(self, body: bytes, request_id: str) -> Body:
@@ -100,6 +102,12 @@ class Decoder:
         # Only the escape \\u0000 can put a U+0000 into a text.
         return Body(self.requests(posted, request_id, is_array=is_array, check_texts=b"\\u0000" in body), is_array)
 
+    def _as_field(self, now: datetime) -> datetime | date:
+        """The present as the request's `asked_at` has it: a date, a time without a zone (in UTC), or an instant."""
+        if self._asked_at_bound == "date":
+            return now.astimezone(UTC).date()
+        return now.astimezone(UTC).replace(tzinfo=None) if self._asked_at_bound == "timestamp" else now
+
     def problem(self, body: bytes, error: msgspec.ValidationError, *, is_array: bool) -> Problem:
         """The 422 of a JSON body that `error` refused, with everything that is wrong with it."""
         faults = self._faults.of_body(body, is_array=is_array)
@@ -114,12 +122,15 @@ class Decoder:
         inputs = digests(texts)
         entities = digests(map(_encode, map(self._entity_of, posted))) if self._entity_of else inputs
         times = list(map(self._asked_at_of, posted))
+        if self._asked_at_bound == "date":
+            times = [day and datetime(day.year, day.month, day.day) for day in times]
         decoded, now = list(posted), self._now()
         same = times[0] is not None and times[0].tzinfo is not None and times.count(times[0]) == len(times)
         for place, asked_at in () if same else enumerate(times):
             if asked_at is None:
-                times[place] = now
-                decoded[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: now})
+                filled = self._as_field(now)
+                times[place] = filled if self._asked_at_bound == "timestamptz" else now
+                decoded[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: filled})
                 texts[place] = _encode(decoded[place])
             elif asked_at.tzinfo is None:
                 times[place] = asked_at.replace(tzinfo=UTC)

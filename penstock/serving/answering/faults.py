@@ -26,6 +26,7 @@ class Faults:
         self._request = contract.request
         self._fields = {field.encode_name: field for field in msgspec.structs.fields(contract.request)}
         self._decoders = {name: msgspec.json.Decoder(field.type) for name, field in self._fields.items()}
+        self._words = {name: field_words(field.type) for name, field in self._fields.items()}
         self._whole = msgspec.json.Decoder(contract.request)
         self._limits = {name: _limits(field.type) for name, field in self._fields.items()}
 
@@ -77,12 +78,12 @@ class Faults:
                 try:
                     value = self._decoders[name].decode(values[name])
                 except msgspec.ValidationError:
-                    yield Fault(where, field_words(field.type), shown(values[name]))
+                    yield Fault(where, self._words[name], shown(values[name]))
                 else:
                     if fault := self._limit(where, name, value):
                         yield fault
             elif field.required:
-                yield Fault(where, field_words(field.type), "nothing")
+                yield Fault(where, self._words[name], "nothing")
 
     def _limit(self, where: str, name: str, value: Any) -> Fault | None:
         """The fault of a value that its type allows and no database column holds."""

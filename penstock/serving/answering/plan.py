@@ -1,9 +1,11 @@
-"""What to do with each request of a batch, as a pure function: repeat an answer, or predict."""
+"""What to do with each request of a batch, as pure functions: refuse it, repeat an answer, or predict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from penstock.contract.contract import Contract, Lookup
 from penstock.journal.answers import AnswerForm
+from penstock.lookups.statement import LookupResult
 from penstock.serving.answering.decoding import Requests
 
 
@@ -74,3 +76,14 @@ def plan(
         made.new.append(place)
         made.last.add(place)
     return made
+
+
+def without_row(contract: Contract, result: LookupResult) -> Mapping[int, list[Lookup]]:
+    """The places of the requests to refuse, each with the lookups that had to find a row and did not."""
+    wanted = {lookup.name: lookup for lookup in contract.lookups if lookup.missing == "reject"}
+    if not wanted or not any(result.missing):
+        return {}
+    places = {
+        place: [wanted[name] for name in missing if name in wanted] for place, missing in enumerate(result.missing)
+    }
+    return {place: lookups for place, lookups in places.items() if lookups}

@@ -17,13 +17,12 @@ from penstock.lookups.statement import UNDEFINED_TABLE, Columns, LookupResult
 from penstock.postgres.pointer import Pointers, read_pointers
 from penstock.serving.answering.batching import Batch
 from penstock.serving.answering.decoding import Requests
-from penstock.serving.answering.plan import Plan, StoredAnswer, plan
+from penstock.serving.answering.plan import Plan, StoredAnswer, plan, without_row
 from penstock.serving.answering.refusing import (
     FaultsAt,
     RequestRefusals,
     feature_faults,
     lookup_faults,
-    without_row,
 )
 from penstock.serving.answering.state import ServingState
 

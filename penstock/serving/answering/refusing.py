@@ -8,7 +8,6 @@ import msgspec
 
 from penstock.artifact.native import Refusal
 from penstock.contract.contract import Columns, Contract, Lookup
-from penstock.lookups.statement import LookupResult
 from penstock.serving.http.problems import Fault, shown
 
 FaultsAt = Callable[[str], list[Fault]]
@@ -21,17 +20,6 @@ class RequestRefusals(Exception):
     def __init__(self, faults: Mapping[int, FaultsAt]) -> None:
         super().__init__(f"{len(faults)} requests are refused")
         self.faults = faults
-
-
-def without_row(contract: Contract, result: LookupResult) -> Mapping[int, list[Lookup]]:
-    """The places of the requests to refuse, each with the lookups that had to find a row and did not."""
-    wanted = {lookup.name: lookup for lookup in contract.lookups if lookup.missing == "reject"}
-    if not wanted or not any(result.missing):
-        return {}
-    places = {
-        place: [wanted[name] for name in missing if name in wanted] for place, missing in enumerate(result.missing)
-    }
-    return {place: lookups for place, lookups in places.items() if lookups}
 
 
 def lookup_faults(request: msgspec.Struct, lookups: Sequence[Lookup]) -> FaultsAt:

@@ -19,11 +19,12 @@ class CodeCheck(msgspec.Struct, frozen=True):
     """What the code declares, and what is wrong with it.
 
     - `contracts` are the digests of its contracts, by model.
-    - `broken` are files that do not import: file, line, cause.
+    - `application` says why the application does not import, and `broken` which other files do not: file, line, cause.
     - `unfit` says of each released model why the code can serve no release of it.
     """
 
     contracts: dict[str, str]
+    application: tuple[str, ...]
     broken: tuple[str, ...]
     unfit: dict[str, str]
 
@@ -32,8 +33,8 @@ def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Bo
     """Import the code as a replica will, and compare its contracts with every release of the books."""
     found = read_contracts(project)
     contracts = {name: contract.digest() for name, contract in found.by_model.items()}
-    broken = [str(one) for one in found.broken]
-    broken += [fault for path in import_paths if (fault := _fault(project, path))]
+    application = [fault for path in import_paths if (fault := _fault(project, path))]
+    broken = [fault for one in found.broken if (fault := str(one)) not in application]
     unfit = {}
     for book in books:
         for model, fitting in fitting_contracts(book).items():
@@ -42,7 +43,7 @@ def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Bo
                     f"model {model!r}: no release in {book.name.upper()} has the contract of this code "
                     f"({contracts[model][:12]}). Run `penstock train {model}`: its release waits for the deploy."
                 )
-    return CodeCheck(contracts, tuple(dict.fromkeys(broken)), unfit)
+    return CodeCheck(contracts, tuple(dict.fromkeys(application)), tuple(dict.fromkeys(broken)), unfit)
 
 
 def fitting_contracts(book: Book) -> dict[str, set[str]]:
@@ -53,8 +54,13 @@ def fitting_contracts(book: Book) -> dict[str, set[str]]:
 
 def lost_by(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, Set[str]]) -> list[str]:
     """Why a deploy is refused: what would no longer be served of what the `running` contracts serve."""
-    served = {model for model, digest in running.items() if digest in fitting.get(model, ())}
+    served = served_by(running, fitting)
     return [*check.broken, *(fault for model, fault in check.unfit.items() if model in served)]
+
+
+def served_by(contracts: Mapping[str, str], fitting: Mapping[str, Set[str]]) -> set[str]:
+    """The models that code of these contracts serves."""
+    return {model for model, digest in contracts.items() if digest in fitting.get(model, ())}
 
 
 def _fault(project: Project, import_path: str) -> str:

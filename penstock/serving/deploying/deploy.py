@@ -10,9 +10,9 @@ from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.serving.deploying.code_copy import keep
 from penstock.serving.deploying.history import Deploy, History
-from penstock.serving.deploying.run import Outcome, Target
+from penstock.serving.deploying.target import Outcome, Target
 from penstock.serving.on_ray import cluster
-from penstock.serving.on_ray.environment import code_environment, folder, ray_environment
+from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
 from penstock.settings import Settings
 
 
@@ -37,7 +37,7 @@ def deploy(settings: Settings, config: Path | None = None) -> DeployRecord:
     project, head = settings.demand_project(), _head(settings)
     path = config or project.serve_config
     code = keep(project, History(settings).place, settings.home)
-    wanted = Target(head.address, str(project.root), code, path.read_text(), _name(path, project.root))
+    wanted = Target(head.address, code, path.read_text(), _name(path, project.root))
     return _run(settings, head, wanted)
 
 
@@ -49,18 +49,18 @@ def apply(settings: Settings, config: Path | None = None) -> DeployRecord:
     project, head = settings.demand_project(), _head(settings)
     path = config or project.serve_config
     name = _name(path, project.root)
-    return _run(settings, head, Target(head.address, str(project.root), running.code, path.read_text(), name))
+    return _run(settings, head, Target(head.address, running.code, path.read_text(), name))
 
 
 def go_back(settings: Settings) -> DeployRecord:
     """Serve again what the deploy before the newest served: its code and its configuration. The project's files and
     the releases of the books stay as they are."""
-    project, head, target = settings.demand_project(), _head(settings), History(settings).newest(1)
+    head, target = _head(settings), History(settings).newest(1)
     if target is None:
         todo = "`penstock deploy` brings the project's files."
         raise DeployError("--back", expected="a deploy before the one that serves", found="none", todo=todo)
     name = f"serve_config.yaml of deploy {target.number}"
-    wanted = Target(head.address, str(project.root), target.code, target.config, name, back=True)
+    wanted = Target(head.address, target.code, target.config, name, back=True)
     return _run(settings, head, wanted)
 
 
@@ -70,21 +70,23 @@ def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRec
     before = history.running(head.address)
     log = settings.home / "logs" / "deploy.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    copy, root = Path(wanted.code.folder), Path(wanted.root)
+    environment = ray_environment(settings, head.switches)
+    code = code_environment(settings, Path(wanted.code.folder))
+    code = {name: value.replace(BEFORE, environment["PYTHONPATH"]) for name, value in code.items()}
     with log.open("wb") as said:
-        done = subprocess.run(
+        child = subprocess.Popen(
             [sys.executable, "-m", "penstock.serving.deploying.run"],
-            input=msgspec.json.encode(wanted),
-            env=ray_environment(settings, head.switches) | code_environment(settings, copy, root),
+            env=environment | code,
             cwd=folder(settings),  # Ray lets replicas look here first: it holds no code
-            check=False,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,
         )
-    if done.returncode:
+        answer, _ = child.communicate(msgspec.json.encode(wanted))  # a Ctrl-C ends the waiting, and not the deploy
+    if child.returncode:
         raise DeployError("deploy", expected="to end", found=cause(log.read_text(errors="replace")), todo=f"See {log}.")
-    outcome = msgspec.json.decode(done.stdout, type=Outcome)
+    outcome = msgspec.json.decode(answer, type=Outcome)
     now = history.newest()
     if outcome.refused or outcome.failed or now is None:
         raise DeployError(_refusal(outcome, wanted, before, settings))

@@ -1,6 +1,7 @@
 """What was deployed on the local head: the code and configuration of each deploy, so that the last can be undone."""
 
 import shutil
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from penstock.serving.deploying.code_copy import Code
 from penstock.settings import Settings
 
 KEPT = 10
+FRESH_SECONDS = 3600.0
+"""A copy of code that is not older may be of a deploy that is about to begin."""
 
 
 class Deploy(msgspec.Struct, frozen=True):
@@ -60,12 +63,17 @@ class History:
         newest = self.newest()
         return newest if newest and newest.head == head else None
 
-    def add(self, deploy: Deploy) -> None:
-        """Keep a deploy that serves as the newest. One of the same content stays one deploy."""
+    def add(self, deploy: Deploy) -> int:
+        """Keep a deploy that serves as the newest, with the next number, which is returned. One of the same content
+        stays one deploy."""
         found = self.all()
-        if found and _content(found[-1]) == _content(deploy):
+        newest = found[-1].number if found else 0
+        same = bool(found) and _content(found[-1]) == _content(deploy)
+        if same:
             found.pop()
-        self._write([*found, deploy][-KEPT:])
+        numbered = msgspec.structs.replace(deploy, number=newest + (not same))
+        self._write([*found, numbered][-KEPT:])
+        return numbered.number
 
     def go_back(self, deploy: Deploy) -> None:
         """Forget the newest deploy; the one before it serves again, as `deploy`."""
@@ -93,7 +101,7 @@ class History:
         written.replace(self._file)
         named = {Path(deploy.code.folder).parent for deploy in deploys}
         for folder in self.place.iterdir():
-            if folder.is_dir() and folder not in named:
+            if folder.is_dir() and folder not in named and folder.stat().st_mtime < time.time() - FRESH_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,7 +6,7 @@ It reads a Target from its standard input, and writes an Outcome to its standard
 import contextlib
 import fcntl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,45 +17,17 @@ import psycopg
 from penstock import settings as environment
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
+from penstock.postgres.migrations import check_version
 from penstock.project import containing
 from penstock.serving.deploying import serve_config
-from penstock.serving.deploying.code_check import CodeCheck, away, check_code, fitting_contracts, lost_by
+from penstock.serving.deploying.code_check import CodeCheck, away, check_code, fitting_contracts, lost_by, served_by
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
+from penstock.serving.deploying.target import Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.settings import Settings, book_url
-
-
-class Target(msgspec.Struct, frozen=True):
-    """What is to serve.
-
-    - `config` is the text of a serve_config.yaml, `name` what its faults are told by.
-    - `root` is the project's own folder, `head` the address of Ray's head.
-    - `back`: the newest deploy but one is to serve again.
-    """
-
-    head: str
-    root: str
-    code: Code
-    config: str
-    name: str
-    back: bool = False
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What came of it.
-
-    - `number` is the deploy that serves now, 0 for none.
-    - `refused` says why nothing was changed; `failed` why what was changed is as before again.
-    - `warnings` are faults of models that were not served before either.
-    """
-
-    number: int
-    refused: str = ""
-    failed: str = ""
-    warnings: tuple[str, ...] = ()
 
 
 def run(wanted: Target, settings: Settings) -> Outcome:
@@ -66,10 +38,12 @@ def run(wanted: Target, settings: Settings) -> Outcome:
     try:
         config = serve_config.read(wanted.config, wanted.name, settings, before.config if before else "")
         books = [Book(name, book_url(settings, name)) for name in serve_config.books(config)]
+        for book in books:
+            check_version(f"book {book.name}", book.version())
         check = check_code(containing(Path(wanted.code.folder)), _import_paths(config), books)
         fitting = {model: found for book in books for model, found in fitting_contracts(book).items()}
         running = before.contracts if before else {}
-        if before and (faults := lost_by(check, running, fitting)):
+        if faults := [*check.application, *(lost_by(check, running, fitting) if before else ())]:
             return Outcome(number, refused="\n".join(faults))
         cpus = serve.connect(wanted.head)
         if lacking := _lacking_cpus(config, cpus, spare=before is not None):
@@ -80,21 +54,21 @@ def run(wanted: Target, settings: Settings) -> Outcome:
         return Outcome(number, refused=away(error))
     history.begin(Roll(wanted.code.folder, tuple(sorted(_expected(check, running, fitting)))))
     try:
-        _apply(config, settings, wanted.code, wanted.root)
+        _apply(config, settings, wanted.code)
     except Exception as error:
         if before:
-            _apply(serve_config.read(before.config, "", settings), settings, before.code, wanted.root)
+            _apply(serve_config.read(before.config, "", settings), settings, before.code)
         return Outcome(number, failed=str(error))
     finally:
         history.end()
-    return Outcome(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values()))
+    gone = served_by(running, fitting) - check.contracts.keys()
+    told = [f"model {model!r} is no longer served: nothing of this code declares it." for model in sorted(gone)]
+    return Outcome(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values(), *told))
 
 
-def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, set[str]]) -> Iterator[str]:
+def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, set[str]]) -> set[str]:
     """The models that are served, and that the new code can serve."""
-    for model, digest in running.items():
-        if digest in fitting.get(model, ()) and model in check.contracts and model not in check.unfit:
-            yield model
+    return served_by(running, fitting) & check.contracts.keys() - check.unfit.keys()
 
 
 def _import_paths(config: Mapping[str, Any]) -> list[str]:
@@ -116,20 +90,18 @@ def _lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> st
     return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
 
 
-def _apply(config: dict[str, Any], settings: Settings, code: Code, root: str) -> None:
-    serve_config.add_variables(config, code_environment(settings, Path(code.folder), Path(root)))
+def _apply(config: dict[str, Any], settings: Settings, code: Code) -> None:
+    serve_config.add_variables(config, code_environment(settings, Path(code.folder)))
     serve.apply(config)
 
 
 def _keep(history: History, wanted: Target, check: CodeCheck) -> int:
-    newest = history.newest(1) if wanted.back else history.newest()
-    number = (newest.number if newest else 0) + (not wanted.back)
-    now = datetime.now(UTC)
-    deploy = Deploy(number, now, wanted.code, wanted.config, check.contracts, wanted.head)
-    if wanted.back:
-        history.go_back(deploy)
-    else:
-        history.add(deploy)
+    target = history.newest(1) if wanted.back else None
+    number = target.number if target else 0
+    deploy = Deploy(number, datetime.now(UTC), wanted.code, wanted.config, check.contracts, wanted.head)
+    if target is None:
+        return history.add(deploy)
+    history.go_back(deploy)
     return number
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import (
     DeploymentSchema,
@@ -20,7 +19,7 @@ from ray.serve.schema import (
 from penstock.errors import PenstockError
 from penstock.settings import HTTP_PORT, BookName, Settings
 
-INSIDE: Mapping[type[BaseModel], Mapping[str, type[BaseModel]]] = {
+INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
     ServeDeploySchema: {
         "http_options": HTTPOptionsSchema,
         "grpc_options": gRPCOptionsSchema,
@@ -94,7 +93,7 @@ def _parse(text: str, name: str) -> tuple[dict[str, Any], yaml.Node]:
     return config, root
 
 
-def _unknown(node: yaml.Node, schema: type[BaseModel], owner: str) -> Iterator[tuple[int, str]]:
+def _unknown(node: yaml.Node, schema: type[Any], owner: str) -> Iterator[tuple[int, str]]:
     """Line and fault of each key that nothing reads, or that stands twice, down to the last mapping of INSIDE."""
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
@@ -121,7 +120,7 @@ def _invalid(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]
     """Where and why Ray Serve does not take a value."""
     try:
         ServeDeploySchema.model_validate(config)
-    except ValidationError as error:
+    except ValueError as error:
         yield from _of(error, ())
         return
     for number, application in enumerate(config["applications"]):
@@ -130,12 +129,13 @@ def _invalid(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]
             if isinstance(options, dict):
                 try:
                     AutoscalingConfig.model_validate(options)
-                except ValidationError as error:
+                except ValueError as error:
                     where = ("applications", number, "deployments", place, "autoscaling_config")
                     yield from _of(error, where)
 
 
-def _of(error: ValidationError, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _of(error: Any, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """The faults of pydantic's ValidationError."""
     for one in error.errors():
         words = one["msg"].removeprefix("Value error, ")
         found = "" if isinstance(one["input"], dict | list) else f", found {one['input']!r}"

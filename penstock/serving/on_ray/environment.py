@@ -13,6 +13,7 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
+from penstock.project import Project
 from penstock.serving.on_ray import haproxy
 from penstock.settings import PROJECT, Settings, variables_of
 
@@ -21,6 +22,7 @@ from penstock.settings import PROJECT, Settings, variables_of
 # Tasks of ours get the real ones.
 STUBS = Path(__file__).parent / "import_stubs"
 NICENESS = "0"
+BEFORE = "${PYTHONPATH}"
 REPLICA_PORTS = 50
 FIRST_REPLICA_PORT = 20_000
 REPLICA_PORT_RANGES = 200
@@ -45,7 +47,7 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     resolved = postgres.resolve(settings)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": _python_path(settings, {"project": project.root}),
+        "PYTHONPATH": _python_path(settings, project),
         "PYTHONUNBUFFERED": "1",
         # No process of the service talks to Dagster.
         **variables_of(msgspec.structs.replace(resolved, dagster_url=settings.dagster_url)),
@@ -59,24 +61,31 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     }
 
 
-def code_environment(settings: Settings, copy: Path, root: Path) -> dict[str, str]:
-    """The variables by which a process takes the project's code from a copy of it, and from `root` what it lacks."""
-    return {
-        PROJECT: str(copy),
-        "PYTHONPATH": _python_path(settings, {f"code-{copy.parent.name}": copy, "project": root}),
-    }
+def code_environment(settings: Settings, copy: Path) -> dict[str, str]:
+    """The variables by which a process takes the project's code from a copy of it, and what that lacks from where it
+    did before (`${PYTHONPATH}`, which Ray expands in each replica)."""
+    place = _plain(settings, f"code-{copy.parent.name}", copy)
+    return {PROJECT: place, "PYTHONPATH": os.pathsep.join((_stubs(settings), place, BEFORE))}
 
 
-def _python_path(settings: Settings, code: Mapping[str, Path]) -> str:
-    """Where Ray's processes look for code first. A path that holds the separator is reached through a link."""
-    entries = []
-    for name, path in {STUBS.name: STUBS, **code}.items():
-        link = folder(settings) / name
-        if os.pathsep in str(path):
-            link.unlink(missing_ok=True)
-            link.symlink_to(path)
-        entries.append(str(link if os.pathsep in str(path) else path))
-    return os.pathsep.join([*entries, *filter(None, [os.environ.get("PYTHONPATH")])])
+def _python_path(settings: Settings, project: Project) -> str:
+    """Where Ray's processes look for code first."""
+    entries = (_stubs(settings), _plain(settings, "project", project.root), os.environ.get("PYTHONPATH", ""))
+    return os.pathsep.join(filter(None, entries))
+
+
+def _stubs(settings: Settings) -> str:
+    return _plain(settings, STUBS.name, STUBS)
+
+
+def _plain(settings: Settings, name: str, path: Path) -> str:
+    """A path, or a link to it where it holds what PYTHONPATH or Ray's expansion of variables would take otherwise."""
+    if not {os.pathsep, "$"} & set(str(path)):
+        return str(path)
+    link = folder(settings) / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    return str(link)
 
 
 def ray_switches(settings: Settings) -> dict[str, str]:

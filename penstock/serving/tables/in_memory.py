@@ -63,7 +63,9 @@ class CachedLookup:
         self.lookup = lookup
         self._keys = keys
         self._groups = table.groups
-        self._as_of = AsOfIndex(table.group, table.times, len(table.groups)) if table.times is not None else None
+        self._as_of = None
+        if table.times is not None:
+            self._as_of = AsOfIndex(table.group, table.times, len(table.groups), lookup.oldest)
         numbers = [column.name for column in lookup.columns if column.kind == "number"]
         others = [column.name for column in lookup.columns if column.kind != "number"]
         kept = dict(zip(numbers, table.numbers.T, strict=True)) | dict(zip(others, table.others, strict=True))
@@ -115,11 +117,14 @@ class CachedLookup:
 class AsOfIndex:
     """Finds a group's newest row that is not after an instant, among rows sorted by (group, instant).
 
+    A row that is more than `oldest` microseconds before the instant does not count.
+
     Group and instant are combined to one number, so that a single sorted array is searched. If the combination does not
     fit into 64 bits, the instants of the group are searched instead.
     """
 
-    def __init__(self, group: Array, times: Array, groups: int) -> None:
+    def __init__(self, group: Array, times: Array, groups: int, oldest: int | None = None) -> None:
+        self._times, self._oldest = times, oldest
         edges = np.searchsorted(group, np.arange(groups + 1))
         self._first = edges  # index -1 is the end of all rows, for requests without a group
         self._edges: list[int] = edges.tolist()
@@ -135,10 +140,13 @@ class AsOfIndex:
         if group < 0 or until is None:
             return -1
         first, end = self._edges[group], self._edges[group + 1]
+        sought = until
         if self._one_number:
-            until = group * self._span + min(max(until, self._before), self._after) - self._before
-        place = bisect_right(self._searched, until, first, end) - 1
-        return place if place >= first else -1
+            sought = group * self._span + min(max(until, self._before), self._after) - self._before
+        place = bisect_right(self._searched, sought, first, end) - 1
+        if place < first or (self._oldest is not None and self._times[place] < until - self._oldest):
+            return -1
+        return place
 
     def of_many(self, groups: Array, until: Array) -> Array:
         """The same for n groups; an instant may be NO_INSTANT."""
@@ -148,6 +156,8 @@ class AsOfIndex:
         since = np.minimum(np.maximum(until, self._before), self._after) - self._before
         places = self._numbers.searchsorted(groups * self._span + since, side="right") - 1
         there = (groups >= 0) & (until != NO_INSTANT) & (places >= self._first[groups])
+        if self._oldest is not None and len(self._times):
+            there &= self._times[places] >= until - self._oldest
         return np.where(there, places, -1)
 
 

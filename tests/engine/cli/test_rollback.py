@@ -29,6 +29,7 @@ def test_rollback_moves_both_books_and_tells_the_replicas_without_reading_any_ar
 
     assert result.exit_code == 0, result.output
     assert heard.payload == f"release {MODEL} 2"
+    assert "release 2 was compared with none" in result.output, "no service runs"
     assert "PROD serves release 2 of flight_delay, instead of 3." in result.output
     for book in (books.test, books.prod):
         entry = current(book, MODEL)

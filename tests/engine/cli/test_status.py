@@ -1,6 +1,8 @@
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,6 +11,7 @@ from penstock.cli.main import penstock
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
 from penstock.settings import Settings
+from penstock.warehouse.postgres import PostgresWarehouse
 
 
 @pytest.fixture
@@ -55,6 +58,26 @@ def test_doctor_says_what_to_do_about_each_part_that_does_not_run(home: Path) ->
     assert not findings["postgres"]["ok"]
     assert "penstock up" in findings["postgres"]["todo"]
     assert not (home / "postgres").exists()
+
+
+def test_doctor_asks_the_warehouse_and_shows_no_secret(
+    home: Path, monkeypatch: pytest.MonkeyPatch, new_database: Callable[[], str]
+) -> None:
+    def warehouse(url: str) -> dict[str, Any]:
+        monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", url)
+        (found,) = (one for one in json.loads(run("doctor", "--json").output) if one["name"] == "warehouse")
+        return dict(found)
+
+    url = new_database().replace("postgres@", "postgres:hunter2@", 1)
+    PostgresWarehouse(url).prepare("CREATE TABLE orders (id int)")
+    found = [warehouse(one) for one in (url, "postgresql://me:hunter2@127.0.0.1:1/none", "sqlite:///x", "")]
+
+    assert [one["ok"] for one in found] == [True, False, False, False]
+    assert found[0]["found"].endswith(" s: 1 tables and views")
+    assert "Connection refused" in found[1]["found"]
+    assert "found a URL of the kind 'sqlite'" in found[2]["found"]
+    assert "penstock up" in found[3]["found"]
+    assert "hunter2" not in str(found)
 
 
 def test_doctor_notices_a_package_that_is_not_as_pinned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

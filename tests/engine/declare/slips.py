@@ -102,8 +102,6 @@ SLIPS = (
     # The request and the features.
     Slip("a request that ignores", "forbid_unknown_fields=True, ", "", ("request of model", "forbid_unknown_fields")),
     Slip("a renamed request", "kw_only=True", 'kw_only=True, rename="camel"', ("'asked_at'", "'askedAt' in JSON")),
-    Slip("an Enum field", REQUEST, "    plan: Plan\n", ("request field 'plan'", "Literal['basic', 'pro']")),
-    Slip("a Literal of numbers", REQUEST, "    plan: Literal[1, 2]\n", ("request field 'plan'", "a Literal of texts")),
     Slip("a list in a request", REQUEST, "    plan: list[str]\n", ("request field 'plan'", "a number, text, date")),
     Slip("an entity that is no field", ENTITY, 'entity=("acount",),', ("entity of model", "Did you mean account?")),
     Slip("an entity of nothing", ENTITY, "entity=(),", ("entity of model 'churn'", "found none")),

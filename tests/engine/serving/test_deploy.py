@@ -107,6 +107,7 @@ def project(stack: None, postgres: str, tmp_path_factory: pytest.TempPathFactory
     made.write("first")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "12")  # for half the time that this takes
         try:
             cluster.start(settings)
             assert deploy.deploy(settings).now.number == 1

@@ -1,7 +1,8 @@
 """Journaled predictions are made again to the bit, and what differs is found and named."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
 
 import msgspec
 import psycopg
@@ -14,7 +15,7 @@ from penstock.journal.replay import Replay, Verdict
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Recipe, SnapshotStore
 from tests.engine.serving import toy
-from tests.engine.serving.conftest import Service, wait_for
+from tests.engine.serving.conftest import Service, Start, wait_for
 
 
 def replay(service: Service, contracts: Mapping[str, Contract] | None = None, snapshots: str = "") -> list[Verdict]:
@@ -101,7 +102,9 @@ def test_a_damaged_artifact_and_other_code_are_named(answered: Service) -> None:
         file.write(b"x")
     assert {v.stage for v in replay(answered) if v.release == 2} == {"artifact"}
     other = {"overflow": msgspec.structs.replace(toy.CONTRACT, entity=("tank",))}
-    assert stages(replay(answered, other)) == {"contract"}
+    needing = replay(answered, other)
+    assert stages(needing) == {"contract"}
+    assert {one.needs_code for one in needing} == {f"of an unknown version (contract {toy.CONTRACT.digest()[:12]})"}
 
 
 def test_a_table_that_is_gone_is_read_from_the_snapshot_store(answered: Service, tmp_path: str) -> None:
@@ -151,3 +154,33 @@ def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> Non
                 " outcome, origin, request_id) VALUES (app.first_id('2020-01-01'), '', '', now(), now(), '1', '1', '',"
                 " '1', 1, '')"
             )
+
+
+@pytest.mark.parametrize("kind", [date, Annotated[datetime, msgspec.Meta(tz=False)]], ids=["date", "naive"])
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_dates_and_times_without_a_zone_are_asked_at_journaled_and_replayed(
+    service: Service, start: Start, kind: Any, in_memory: bool
+) -> None:
+    fields = [
+        ("tank", str),
+        ("valve", int),
+        ("inflow", float, 0.0),
+        ("asked_at", kind | None, None),
+    ]
+    request = msgspec.defstruct("Ask", fields, frozen=True, forbid_unknown_fields=True, kw_only=True)
+    contract = msgspec.structs.replace(toy.CONTRACT, request=request)
+    asked = start(contract)
+    asked.release(2)
+    wait_for(lambda: asked.serves() == 2)
+    if in_memory:
+        asked.wait_for_tables()
+    text = "2026-01-02" if kind is date else "2026-01-02T00:00:00"
+    rows = [{"tank": f"t{n}", "valve": n, "asked_at": text} for n in range(5)] + [{"tank": "t9", "valve": 9}]
+    answers = asked.http.post("/models/overflow/predict", json=rows)
+    assert answers.status_code == 200, answers.text
+    assert [answer["missing"] for answer in answers.json()] == [["level"], *[[]] * 5]
+    zoned = asked.http.post("/models/overflow/predict", json=rows[0] | {"asked_at": f"{text}Z"})
+    assert zoned.status_code == 422
+    verdicts = replay(service, {"overflow": contract})
+    assert len(verdicts) == 6
+    assert stages(verdicts) == {""}, verdicts

@@ -1,11 +1,15 @@
 """Publishes and releases reach a replica; no answer mixes two snapshots."""
 
+import asyncio
 import threading
 
 import msgspec
 import pytest
 
+from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
 from penstock.postgres.book import Book
+from penstock.serving.app import App
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
@@ -110,3 +114,22 @@ def test_where_no_release_fits_the_code_a_new_replica_says_so(service: Service, 
     assert answer.status_code == 503
     assert "release 1 cannot be served: contract of release 1" in answer.json()["detail"]
     assert service.ask(inflow=7.0).status_code == 200
+
+
+def test_a_replica_of_a_deploy_that_cannot_serve_what_is_served_does_not_start(service: Service) -> None:
+    """Ray asks before the replica gets a request. A model that it does not know, or without a release, is no reason."""
+    other = msgspec.structs.replace(toy.CONTRACT, entity=("tank",))
+    unreleased = msgspec.structs.replace(toy.CONTRACT, model="unreleased")
+
+    async def demand(contract: Contract, *models: str) -> None:
+        app = App(service.settings, service.book.url, {contract.model: contract})
+        await app.start()
+        try:
+            await app.demand(models, 5)
+        finally:
+            await app.stop()
+
+    asyncio.run(demand(toy.CONTRACT, "overflow", "removed"))
+    asyncio.run(demand(unreleased))
+    with pytest.raises(PenstockError, match="overflow: release 1 cannot be served: contract of release 1"):
+        asyncio.run(demand(other, "overflow"))

@@ -119,8 +119,8 @@ VALUES = {
     "NUL": pa.array(["fine", "a\0b"]),
     "UTF-8": pa.array([b"fine", b"\xff"]).view(pa.string()),
     "int64": pa.array([1, 2**63], pa.uint64()),
-    "range": pa.array([0, 2**31 - 1], pa.int32()).view(pa.date32()),
-    "range of Postgres": pa.array([0, -(2**62)], pa.int64()).view(pa.timestamp("us")),
+    "year from 1 to 9999": pa.array([0, 2**31 - 1], pa.int32()).view(pa.date32()),
+    "year of a time": pa.array([0, -(2**62)], pa.int64()).view(pa.timestamp("us")),
     "lose data": pa.array([0, 1], pa.int64()).view(pa.timestamp("ns")),
 }
 

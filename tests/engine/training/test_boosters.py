@@ -1,12 +1,14 @@
 """Estimators of other libraries, and what teams wrap around them, from the rows to a release."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
@@ -16,8 +18,10 @@ from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Feature
+from penstock.errors import UnsupportedEstimator
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.card_text import markdown
 from penstock.training.frame import TrainingRows, feature_frame
 from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed_parity, demand_parity, own_predictions
 from penstock.training.run import TrainingRun
@@ -25,6 +29,19 @@ from penstock.training.skew import Skew
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
 
 NOTHING_DIFFERS = Skew(0, {}, {})
+
+
+class ShareOfLate(ClassifierMixin, BaseEstimator):
+    """What a team wrote itself."""
+
+    def fit(self, x: Any, y: Any) -> "ShareOfLate":
+        self.classes_, self.share_ = np.unique(y), np.array([1 - np.mean(y), np.mean(y)])
+        return self
+
+    def predict_proba(self, x: Any) -> Any:
+        return np.tile(self.share_, (len(x), 1))
+
+
 ESTIMATORS: dict[str, Callable[[], Any]] = {
     "LightGBM": lambda: LGBMClassifier(n_estimators=20, verbose=-1),
     "XGBoost": lambda: XGBClassifier(n_estimators=20, enable_categorical=True),
@@ -82,3 +99,25 @@ def test_values_far_from_one_are_compared_as_shares(tmp_path: Path) -> None:
     assert demand_parity(artifact, expected + 1e-6, expected) <= PARITY
     with pytest.raises(ParityError, match=r"within 1e-12"):
         demand_parity(artifact, expected + 1.0, expected)
+
+
+def test_what_can_not_be_released_is_refused_before_rows_are_read(book: Book, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    run = TrainingRun(settings, tank_model(ShareOfLate), "2026-03")
+    training, holdout = rows_of(settings, "2026-02"), rows_of(settings, "2026-03")
+    said: list[str] = []
+    with pytest.raises(UnsupportedEstimator, match=r"ShareOfLate is not packed.*trusted_types"):
+        run.train(training, holdout, NOTHING_DIFFERS, book, said.append)
+    assert said == []
+
+
+def test_types_that_a_model_trusts_are_shown_in_card_and_ledger(book: Book, prod_book: Book, tmp_path: Path) -> None:
+    own = f"{__name__}.ShareOfLate"
+    settings = settings_in(tmp_path)
+    run = TrainingRun(settings, replace(tank_model(ShareOfLate, slice_by=""), trusted_types=(own,)), "2026-03")
+    training, holdout = rows_of(settings, "2026-02"), rows_of(settings, "2026-03")
+    made = run.train(training, holdout, NOTHING_DIFFERS, book, lambda _: None)
+    entry = run.release_to_test(made.proposal, book, who="me", why="test")
+    assert entry.metrics["trusted_types"] == own
+    assert (made.card.packed, made.card.trusted_types) == (False, (own,))
+    assert f"whose code runs in every replica: {own}" in markdown(made.card, entry)

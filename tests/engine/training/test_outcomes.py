@@ -116,7 +116,7 @@ def test_a_number_that_a_float_cannot_hold_is_refused_by_name() -> None:
     model = tank_model(lambda: None)
     kinds = {"number": pa.int64(), "text": pa.string(), "time": pa.timestamp("us", "UTC")}
     columns = {name: pa.nulls(1, kinds[kind]) for name, kind in model.contract.input_kinds().items()}
-    name = next(name for name, kind in model.contract.input_kinds().items() if kind == "number")
+    name = next(feature.name for feature in model.contract.features if feature.kind == "number")
     table = pa.table(columns | {name: pa.array([2**53 + 1]), model.outcome: pa.array([1.0])})
     with pytest.raises(PenstockError, match=f"column '{name}' of the training set: expected numbers that a float64"):
         training_rows(model, table)

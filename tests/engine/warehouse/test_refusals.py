@@ -36,7 +36,7 @@ def test_a_url_of_an_unknown_kind_is_refused_with_the_kinds_that_there_are(
     with pytest.raises(WarehouseError) as refused:
         open_warehouse(Settings(home=tmp_path, warehouse_url=url))
     said = str(refused.value)
-    assert said.startswith("PENSTOCK_WAREHOUSE_URL: expected duckdb:///path/of/file.duckdb or postgresql://")
+    assert said.startswith("PENSTOCK_WAREHOUSE_URL: expected duckdb:///path/of/file.duckdb, postgresql://")
     assert found in said
     assert SECRET not in said
 

@@ -116,7 +116,7 @@ def test_every_text_is_ordered_by_its_bytes_whatever_the_collation_of_its_column
 def test_the_order_of_text_is_asked_of_postgres_without_its_collations() -> None:
     from pyarrow import int64, string
 
-    assert PostgresColumn("k", string(), "::text").ordered() == 'extract."k"::text COLLATE "C"'
+    assert PostgresColumn("k", string(), "text").ordered() == 'extract."k"::text COLLATE "C"'
     assert PostgresColumn("n", int64()).ordered() == 'extract."n"'
 
 

@@ -20,7 +20,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Refused:
+class ReleaseRefusal:
     """A type that is refused by name. `example` is an expression of it."""
 
     kind: str
@@ -74,26 +74,28 @@ KEPT = (
 )
 NO_COUNTERPART = "no request has a value of this kind"
 REFUSED = (
-    Refused("DuckDB", "INTERVAL", "INTERVAL 1 DAY", NO_COUNTERPART),
-    Refused("DuckDB", "LIST, ARRAY", "[1, 2]", NO_COUNTERPART),
-    Refused("DuckDB", "STRUCT", "{'a': 1}", NO_COUNTERPART),
-    Refused("DuckDB", "MAP", "MAP {'a': 1}", NO_COUNTERPART),
-    Refused("DuckDB", "UNION", "union_value(a := 1)", NO_COUNTERPART),
-    Refused("DuckDB", "VARIANT", "1::VARIANT", NO_COUNTERPART),
-    Refused("DuckDB", "TIMETZ", "'12:00:00+02'::TIMETZ", "an hour that shifts with its zone"),
-    Refused("DuckDB", "BIT", "'101'::BIT", "its bytes are DuckDB's own"),
-    Refused("DuckDB", "BIGNUM", "1::BIGNUM", "its bytes are DuckDB's own"),
-    Refused("Postgres", "interval", "interval '1 day'", NO_COUNTERPART),
-    Refused("Postgres", "arrays", "ARRAY[1, 2]", NO_COUNTERPART),
-    Refused("Postgres", "composite types", "ROW(1, 2)", NO_COUNTERPART),
-    Refused("Postgres", "ranges", "'[1,2)'::int4range", NO_COUNTERPART),
-    Refused("Postgres", "json, jsonb", "'{}'::jsonb", "its text is not unique; cast it, or take fields out of it"),
-    Refused("Postgres", "time with time zone", "'12:00+02'::timetz", "an hour that shifts with its zone"),
-    Refused("Postgres", "money", "1::money", "its digits depend on the session"),
-    Refused("Postgres", "bit", "B'101'", NO_COUNTERPART),
-    Refused("Postgres", "inet, cidr, macaddr", "'1.2.3.4'::inet", NO_COUNTERPART),
-    Refused("Postgres", "geometric types", "point '(1,2)'", NO_COUNTERPART),
-    Refused("Postgres", "oid", "1::oid", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "INTERVAL", "INTERVAL 1 DAY", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "LIST, ARRAY", "[1, 2]", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "STRUCT", "{'a': 1}", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "MAP", "MAP {'a': 1}", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "UNION", "union_value(a := 1)", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "VARIANT", "1::VARIANT", NO_COUNTERPART),
+    ReleaseRefusal("DuckDB", "TIMETZ", "'12:00:00+02'::TIMETZ", "an hour that shifts with its zone"),
+    ReleaseRefusal("DuckDB", "BIT", "'101'::BIT", "its bytes are DuckDB's own"),
+    ReleaseRefusal("DuckDB", "BIGNUM", "1::BIGNUM", "its bytes are DuckDB's own"),
+    ReleaseRefusal("Postgres", "interval", "interval '1 day'", NO_COUNTERPART),
+    ReleaseRefusal("Postgres", "arrays", "ARRAY[1, 2]", NO_COUNTERPART),
+    ReleaseRefusal("Postgres", "composite types", "ROW(1, 2)", NO_COUNTERPART),
+    ReleaseRefusal("Postgres", "ranges", "'[1,2)'::int4range", NO_COUNTERPART),
+    ReleaseRefusal(
+        "Postgres", "json, jsonb", "'{}'::jsonb", "its text is not unique; cast it, or take fields out of it"
+    ),
+    ReleaseRefusal("Postgres", "time with time zone", "'12:00+02'::timetz", "an hour that shifts with its zone"),
+    ReleaseRefusal("Postgres", "money", "1::money", "its digits depend on the session"),
+    ReleaseRefusal("Postgres", "bit", "B'101'", NO_COUNTERPART),
+    ReleaseRefusal("Postgres", "inet, cidr, macaddr", "'1.2.3.4'::inet", NO_COUNTERPART),
+    ReleaseRefusal("Postgres", "geometric types", "point '(1,2)'", NO_COUNTERPART),
+    ReleaseRefusal("Postgres", "oid", "1::oid", NO_COUNTERPART),
 )
 VALUES = (
     ("NaN in a numeric", "Postgres", "'NaN'::numeric(5,2)"),

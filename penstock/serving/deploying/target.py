@@ -1,0 +1,34 @@
+"""What is asked of a deploy's process, and what it answers."""
+
+import msgspec
+
+from penstock.serving.deploying.code_copy import Code
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What is to serve.
+
+    - `config` is the text of a serve_config.yaml, `name` what its faults are told by.
+    - `head` is the address of Ray's head.
+    - `back`: the newest deploy but one is to serve again.
+    """
+
+    head: str
+    code: Code
+    config: str
+    name: str
+    back: bool = False
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of it.
+
+    - `number` is the deploy that serves now, 0 for none.
+    - `refused` says why nothing was changed; `failed` why what was changed is as before again.
+    - `warnings` are faults of models that were not served before either.
+    """
+
+    number: int
+    refused: str = ""
+    failed: str = ""
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,98 @@
+"""Packed transformers, each before a classifier."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import (
+    RFE,
+    RFECV,
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFromModel,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+    SequentialFeatureSelector,
+    VarianceThreshold,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.tree import DecisionTreeClassifier
+
+from tests.engine.artifact.estimator_entries import Entry
+
+
+def before(*steps: Any) -> Entry:
+    """Steps before a classifier that answers what they make in full."""
+    return Entry(lambda: make_pipeline(*(clone(step) for step in steps), LogisticRegression()), apart=1e-11)
+
+
+CODES = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), [1]), remainder=MinMaxScaler())
+SELECTORS = (
+    GenericUnivariateSelect(mode="k_best", param=2),
+    RFECV(DecisionTreeClassifier(max_depth=3), cv=2),
+    SelectFdr(),
+    SelectFpr(),
+    SelectFwe(alpha=0.5),
+    SelectPercentile(percentile=50),
+    SequentialFeatureSelector(DecisionTreeClassifier(max_depth=2), n_features_to_select=2, cv=2),
+)
+STEPS: dict[str, Entry] = {
+    "RobustScaler": before(RobustScaler()),
+    "MaxAbsScaler": before(MaxAbsScaler()),
+    "Normalizer": before(Normalizer()),
+    "Normalizer, l1": before(Normalizer("l1")),
+    "QuantileTransformer": before(QuantileTransformer(n_quantiles=30)),
+    "PowerTransformer": before(PowerTransformer()),
+    "PowerTransformer without standardizing": before(PowerTransformer(standardize=False)),
+    "KBinsDiscretizer": before(KBinsDiscretizer(4, quantile_method="averaged_inverted_cdf")),
+    "KBinsDiscretizer, ordinal": before(KBinsDiscretizer(3, encode="ordinal", strategy="uniform")),
+    "PolynomialFeatures": before(PolynomialFeatures(3)),
+    "PolynomialFeatures, interactions": before(PolynomialFeatures(2, interaction_only=True, include_bias=False)),
+    "PCA": before(PCA(3)),
+    "PCA, whitened": before(StandardScaler(), PCA(2, whiten=True)),
+    "TruncatedSVD": before(TruncatedSVD(2, random_state=0)),
+    "SelectKBest": before(SelectKBest(k=2)),
+    "SelectFromModel": before(SelectFromModel(DecisionTreeClassifier(max_depth=3))),
+    "RFE": before(RFE(DecisionTreeClassifier(max_depth=3), n_features_to_select=2)),
+    "VarianceThreshold": before(VarianceThreshold(0.5)),
+    "FunctionTransformer of numpy": before(FunctionTransformer(np.abs), FunctionTransformer(np.log1p)),
+    "FeatureUnion": before(
+        FeatureUnion(
+            [
+                ("scaled", RobustScaler()),
+                ("drop", "drop"),
+                ("as is", "passthrough"),
+                ("bins", KBinsDiscretizer(3, encode="onehot-dense", quantile_method="averaged_inverted_cdf")),
+            ],
+            transformer_weights={"scaled": 0.3},
+        )
+    ),
+}
+STEPS |= {
+    "ColumnTransformer of OneHotEncoder and MinMaxScaler": before(CODES),
+    "OrdinalEncoder": before(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)),
+    "TargetEncoder": before(TargetEncoder()),
+    "SimpleImputer": before(SimpleImputer()),
+    **{type(selector).__name__: before(selector) for selector in SELECTORS},
+}
