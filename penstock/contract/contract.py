@@ -172,9 +172,8 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
         """
         made = self.compute(columns)
         if len(made) < len(self.features):
-            names = [feature.name for feature in self.features]
-            taken = {name: made[name] if name in made else columns[name] for name in names if name in {*made, *columns}}
-            made = taken | made
+            every = {**columns, **made}
+            made = {one.name: every[one.name] for one in self.features if one.name in every} | made
         if list(made) != [feature.name for feature in self.features]:
             raise ContractError(
                 f"features of model {self.model!r}",
