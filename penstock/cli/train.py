@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,7 @@ def command(
         run.prepare(found)
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
         training, holdout = run.extract_both()
+    _say_unused(declaration, training.schema.names)
     test, prod = open_books(settings)
     if missing := run.missing_tables((test, prod)):
         with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
@@ -121,6 +122,13 @@ def _checked(found: "Declarations", name: str) -> "Model":
         click.echo(f"Note: {sentence}.", err=True)
     demand_estimator(model)
     return model
+
+
+def _say_unused(model: "Model", names: Sequence[str]) -> None:
+    from penstock.training.dry_run import unused_columns
+
+    for name in unused_columns(model, names):
+        click.echo(f"Note: column {name!r} of the query is used by nothing.", err=True)
 
 
 def _newest(settings: "Settings", model: "Model") -> str:
