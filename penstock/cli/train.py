@@ -71,8 +71,7 @@ def command(
         with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
             run.publish(missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
-        compared = run.compare_with_serving(holdout, test)
-        compared.demand_none(model)
+        (compared := run.compare_with_serving(holdout, test)).demand_none(model)
     with _step(f"trained, judged and packed the candidate{_place(settings)}"):
         candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
