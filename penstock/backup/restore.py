@@ -13,7 +13,7 @@ from penstock.postgres.urls import books
 from penstock.settings import Settings
 
 
-class Restoration(msgspec.Struct, frozen=True):
+class RestoreRecord(msgspec.Struct, frozen=True):
     """What was brought back; `without_roles` names books whose owners and grants the new server does not have."""
 
     backup: Backup
@@ -21,7 +21,7 @@ class Restoration(msgspec.Struct, frozen=True):
     without_roles: tuple[str, ...]
 
 
-def bring_back(settings: Settings, folder: Path, name: str = "") -> Restoration:
+def bring_back(settings: Settings, folder: Path, name: str = "") -> RestoreRecord:
     """Fill the empty books and stores of these settings from a backup, by default the newest of a folder.
 
     BackupError with every fault at once, and nothing changed, where a book or store is not empty, a dump is not what
@@ -39,7 +39,7 @@ def bring_back(settings: Settings, folder: Path, name: str = "") -> Restoration:
         owners = roles_are_there(book, backup.books[book.name].roles)
         restore(book, place / f"{book.name}.dump", owners=owners)
         without += [] if owners else [book.name]
-    return Restoration(backup, sum(files for files, _ in counts), tuple(without))
+    return RestoreRecord(backup, sum(files for files, _ in counts), tuple(without))
 
 
 def find(folder: Path, name: str = "") -> Backup:

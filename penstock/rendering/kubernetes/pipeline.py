@@ -84,7 +84,7 @@ def _launcher(layout: Layout) -> Manifest:
         "class": "K8sRunLauncher",
         "config": {
             "service_account_name": "penstock",
-            "job_namespace": {"env": "PENSTOCK_NAMESPACE"},
+            "job_namespace": {"env": "DAGSTER_NAMESPACE"},
             "instance_config_map": INSTANCE,
             "dagster_home": names.DAGSTER_HOME,
             "load_incluster_config": True,
@@ -134,7 +134,7 @@ def _part(layout: Layout, name: str, command: list[str], ports: dict[str, int], 
         probes={"livenessProbe": probe, **({"readinessProbe": probe} if ports else {})},
     )
     main["env"] = [
-        {"name": "PENSTOCK_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+        {"name": "DAGSTER_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         *([{"name": IMAGE_OF_RUNS, "value": names.PIPELINE_IMAGE}] if name == CODE_SERVER else []),
     ]
     template = pod(

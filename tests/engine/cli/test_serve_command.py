@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from penstock.cli.serve import Logs
 from penstock.postgres.book import Book
 from penstock.processes import free_port
+from penstock.serving.on_ray import cluster
+from penstock.settings import Settings
 from tests.checkout import ROOT
 
 SECONDS = 120
@@ -41,12 +42,12 @@ def test_it_serves_until_term_and_leaves_nothing(
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         # Without a release it says why it is not ready, on standard output.
         wait(lambda: " | " in log.read_text(), log)
-        below = psutil.Process(running.pid).children(recursive=True)
-        assert below
+        parts = cluster.find(Settings(home=tmp_path / "home", http_port=port))
+        assert parts is not None
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
         assert log.read_text().endswith("Stopped.\n")
-        assert not [one for one in below if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        assert [part.process() for part in parts.parts] == [None, None]
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://127.0.0.1:{port}/healthz")
     finally:

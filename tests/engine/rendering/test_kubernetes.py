@@ -94,7 +94,7 @@ def test_the_runs_of_dagster_fit_it_too(manifests: list[Manifest], monkeypatch: 
     """What the launcher of dagster-k8s makes of the instance file by its own code, which asks no cluster for it."""
     instance = yaml.safe_load(named(manifests, "ConfigMap", pipeline.INSTANCE)["data"]["dagster.yaml"])
     written = instance["run_launcher"]
-    monkeypatch.setenv("PENSTOCK_NAMESPACE", "somewhere")
+    monkeypatch.setenv("DAGSTER_NAMESPACE", "somewhere")
     monkeypatch.setattr("dagster_k8s.launcher.load_kubernetes_config", lambda **_: None)
     text = yaml.safe_dump(written["config"])
     launcher = ConfigurableClassData("dagster_k8s", written["class"], text).rehydrate(K8sRunLauncher)
