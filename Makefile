@@ -17,10 +17,15 @@ DURATIONS = --durations=15 --durations-min=0.5
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
 SOURCES := penstock model_tools schemas resources assets serve_app benchmarks tests docs setup.py
+# Images carry the time of the commit, so that two builds of one commit are the same bytes.
+BUILDER := $(shell command -v buildah || command -v docker || command -v podman)
+CODE_VERSION ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+BUILDER_OPTIONS = $(if $(findstring buildah,$(BUILDER)),--isolation chroot --layers --timestamp $(EPOCH))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy pictures
+.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy images pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,7 +80,7 @@ format: $(STAMP) ## Format the code and sort its imports
 lock: ## Pin the requirements again (UPGRADE=1 takes the newest versions)
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@for name in run dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	@for name in run serve dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
 	  requirements/$$name.in -o requirements/$$name.txt >/dev/null || exit 1; done
 	@build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -96,6 +101,12 @@ chaos-serve: $(STAMP) ## Kill the service's parts at random under load and count
 
 chaos-deploy: $(STAMP) ## Deploy under load with 1, 2 and 3 replicas and count what failed
 	@$(BIN)/python -m benchmarks.chaos.deploy
+
+images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)
+	@test -n "$(BUILDER)" || { echo "Install buildah or docker." >&2; exit 1; }
+	@for target in service pipeline; do $(BUILDER) build $(BUILDER_OPTIONS) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	  --build-arg CODE_VERSION=$(CODE_VERSION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) $(IMAGE_OPTIONS) \
+	  --file Containerfile --target $$target --tag penstock-$$target . || exit 1; done
 
 pictures: $(STAMP) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

@@ -139,7 +139,9 @@ class Variable(msgspec.Struct, frozen=True):
 
 
 PROJECT, HTTP_PORT_VARIABLE = "PENSTOCK_PROJECT", "PENSTOCK_HTTP_PORT"
-API_KEY, DEBUG, CODE_PORT = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG", "PENSTOCK_CODE_PORT"
+API_KEY, DEBUG = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG"
+CODE_VERSION = "PENSTOCK_CODE_VERSION"
+CODE_HOST, CODE_PORT, EXECUTOR = "PENSTOCK_CODE_HOST", "PENSTOCK_CODE_PORT", "PENSTOCK_EXECUTOR"
 _WAREHOUSE, _TIMEOUT = "`duckdb:///path`, `postgresql://…` or `redshift://…`", "PENSTOCK_WAREHOUSE_TIMEOUT"
 _QUERY = "seconds from the start of a warehouse query to its last row; 0 is no limit"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
@@ -162,7 +164,10 @@ VARIABLES = (
     Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url"),
     Variable("PENSTOCK_RAY_ADDRESS", _IN_PROCESS, "`host:port` of a Ray cluster that trains them", "ray_address"),
     Variable(DEBUG, "none", "any text: a command that fails unexpectedly shows its traceback"),
-    Variable(CODE_PORT, "chosen by `penstock up`", "where `workspace.yaml` finds Dagster's code server"),
+    Variable(CODE_VERSION, "git describes the project", "which code this is, for the ledger: set in images"),
+    Variable(CODE_HOST, "127.0.0.1 by `penstock up`", "where `workspace.yaml` finds Dagster's code server"),
+    Variable(CODE_PORT, "chosen by `penstock up`", "the port of Dagster's code server"),
+    Variable(EXECUTOR, "in_process", "how a run does its steps: `in_process`, `multiprocess` or `k8s`"),
 )
 """Every variable that Penstock reads, in the order of README's table."""
 

@@ -1,7 +1,7 @@
 """The pins of a new project, from a pylock.toml of them: `python requirements/project_lock.py PYLOCK FOLDER`.
 
-Writes FOLDER/run.txt and FOLDER/dev.txt: the packages with hashes that a project runs with, and what its tests and
-checks need beyond them. Only files for where Penstock runs are listed (CPython on Linux with glibc, and on macOS with
+Writes FOLDER/run.txt, FOLDER/serve.txt and FOLDER/dev.txt: the packages with hashes that a project runs with, those of
+them that a replica needs, and what its tests and checks need beyond them. Only files for where Penstock runs are listed (CPython on Linux with glibc, and on macOS with
 ARM), which makes them a tenth of the engine's own pins: every wheel of Penstock carries them.
 """
 
@@ -44,12 +44,17 @@ def names(pins: Path) -> set[str]:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the three files."""
     packages = tomllib.loads(Path(sys.argv[1]).read_text())["packages"]
     folder = Path(sys.argv[2])
     runs = names(folder.parent / "run.txt")
-    for name, wanted in (("run", True), ("dev", False)):
-        pins = [requirement(package) for package in packages if (package["name"] in runs) is wanted]
+    chosen = {
+        "run": runs,
+        "serve": names(folder.parent / "serve.txt"),
+        "dev": {package["name"] for package in packages} - runs,
+    }
+    for name, wanted in chosen.items():
+        pins = [requirement(package) for package in packages if package["name"] in wanted]
         (folder / f"{name}.txt").write_text(HEADER + "".join(pins))
 
 

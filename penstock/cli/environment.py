@@ -7,15 +7,17 @@ import msgspec
 
 from penstock.postgres import urls as postgres
 from penstock.project import Project
-from penstock.settings import CODE_PORT, Settings, variables_of
+from penstock.settings import CODE_HOST, CODE_PORT, Settings, variables_of
 
 
 def dagster_home(settings: Settings, project: Project) -> Path:
-    """The folder of Dagster's step logs and instance file, made if missing."""
+    """The folder of Dagster's instance file, made if missing. A file of the operator's own stays as it is."""
     instance = project.dagster_instance
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     link = home / "dagster.yaml"
+    if link.is_file() and not link.is_symlink():
+        return home
     if not link.is_symlink() or link.readlink() != instance:
         link.unlink(missing_ok=True)
         link.symlink_to(instance)
@@ -30,6 +32,7 @@ def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, st
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
     return environment | {
         **variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved))),
+        CODE_HOST: "127.0.0.1",
         CODE_PORT: str(code_port),
         "DAGSTER_HOME": str(dagster_home(resolved, project)),
         "DAGSTER_DISABLE_TELEMETRY": "1",

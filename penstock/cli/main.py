@@ -33,6 +33,10 @@ COMMANDS = {
     "advise": "Say what an extract or lookup would cost to serve.",
     "card": "Print the model card of a release.",
     "deploy": "Bring code and configuration onto the running service, or go back.",
+    "serve": "Serve in the foreground, with logs on standard output, as a container does.",
+    "render": "Print what a cluster of others runs the project with: Serve config, environment, Kubernetes.",
+    "backup": "Copy books and stores, at one point in time, into a folder.",
+    "restore": "Bring a backup into an empty place.",
     "apply": "Bring the edited Ray Serve configuration alone onto the running service.",
 }
 

@@ -83,21 +83,19 @@ def command(
     }
     if candidate_only:
         decision = run.judge(proposal, current(test, model))
-        report["gate"] = msgspec.to_builtins(decision)
+        report["gate"], verdict = msgspec.to_builtins(decision), f"The gate would say: {decision.summary}."
     else:
         who = getpass.getuser()
         with _step("released into TEST, then into PROD"):
             run.release_to_test(proposal, test, who=who, why=why, override=override)
             entry = run.release_to_prod(proposal, test, prod, who=who, why=why, override=override)
         report |= {"version": entry.version, "action": entry.action, "replaced": entry.replaced, "gate": entry.gate}
+        verdict = service.current(model, entry.version, f" ({entry.action})")
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
     click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
-    if candidate_only:
-        click.echo(f"The gate would say: {decision.summary}.")
-    else:
-        click.echo(service.current(model, entry.version, f" ({entry.action})"))
+    click.echo(verdict)
 
 
 def _place(settings: "Settings") -> str:

@@ -195,11 +195,15 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
 
         return digest(self)
 
-    def is_of(self, digest: str) -> bool:
-        """Whether a recorded digest is that of this contract, as it is computed now or was computed formerly."""
+    def known_as(self) -> tuple[str, str]:
+        """The digests by which releases of this contract are recorded: as computed now, and as it was formerly."""
         from penstock.contract.digest import former_digest
 
-        return digest == self.digest() or digest == former_digest(self)
+        return self.digest(), former_digest(self)
+
+    def is_of(self, digest: str) -> bool:
+        """Whether a recorded digest is that of this contract."""
+        return digest in self.known_as()
 
 
 def kind_of(annotation: Any) -> Kind:

@@ -2,6 +2,12 @@
 
 from importlib import import_module
 
+# Without these two, dagster.yaml has to name the folder of step logs and files itself.
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+
+__all__ = ["LocalArtifactStorage", "LocalComputeLogManager", "error_without_frames"]
+
 ERRORS, INFO = "dagster._core.errors", "dagster._utils.error"
 """The modules of the error whose frames Dagster does not show, and of what it shows instead. Without them a load error
 has its frames."""

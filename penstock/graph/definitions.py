@@ -10,6 +10,7 @@ from penstock.declare.project import Declarations
 from penstock.graph import model_retention, releasing, replication, retention, standing_checks, warehouse
 from penstock.graph.code_location import one_sentence
 from penstock.graph.environment import Environment
+from penstock.graph.executor import executor
 from penstock.graph.training import TrainingAssets, trained_on
 from penstock.processes import let_waiting_threads_sleep
 from penstock.project import containing
@@ -68,7 +69,7 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
         jobs=jobs,
         schedules=schedules,
         resources={"environment": Environment(project=str(root))},
-        executor=dg.in_process_executor,
+        executor=executor(),
     )
 
 

@@ -64,9 +64,13 @@ def open_books(settings: Settings) -> Books:
 
 def dagster_url(settings: Settings) -> str:
     """The URL of Dagster's storage, with the driver that dagster-postgres needs."""
-    url = resolve(settings).dagster_url
+    return with_dagsters_driver(resolve(settings).dagster_url)
+
+
+def with_dagsters_driver(url: str) -> str:
+    """A Postgres URL of any driver or none, with the one of dagster-postgres; another URL as it is."""
     scheme, _, rest = url.partition("://")
-    return f"postgresql+psycopg2://{rest}" if scheme in {"postgres", "postgresql"} else url
+    return f"postgresql+psycopg2://{rest}" if scheme.partition("+")[0] in {"postgres", "postgresql"} else url
 
 
 def stop(settings: Settings) -> bool:

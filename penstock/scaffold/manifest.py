@@ -9,9 +9,12 @@ PINS = "requirements/project"
 DECLARATION = "pyproject.toml"
 """Where the example's name and seed stand; a new project gets one of its own."""
 EVERY_PROJECT = (
+    ".dockerignore",
     ".gitignore",
+    "Containerfile",
     "assets/__init__.py",
     "assets/definitions.py",
+    "compose.yaml",
     "dagster.yaml",
     "model_tools/__init__.py",
     "model_tools/pyproject.toml",
@@ -25,6 +28,7 @@ EVERY_PROJECT = (
     "workspace.yaml",
     f"{PINS}/dev.txt",
     f"{PINS}/run.txt",
+    f"{PINS}/serve.txt",
     f"{TESTS}/test_project.py",
 )
 ONLY_THE_EXAMPLE = ("tests/example.py",)

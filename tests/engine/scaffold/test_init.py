@@ -22,8 +22,9 @@ from tests.checkout import PROJECT, ROOT
 from tests.engine.projects import run_in
 
 TOP_LEVEL = {
-    ".ci", ".gitignore", "Makefile", "README.md", "assets", "dagster.yaml", "model_tools", "pyproject.toml",
-    "requirements", "resources", "schemas", "serve_app", "tests", "workspace.yaml",
+    ".ci", ".dockerignore", ".gitignore", "Containerfile", "Makefile", "README.md", "assets", "compose.yaml",
+    "dagster.yaml", "model_tools", "pyproject.toml", "requirements", "resources", "schemas", "serve_app", "tests",
+    "workspace.yaml",
 }  # fmt: skip
 
 

@@ -1,0 +1,61 @@
+"""`penstock render`: what operators run the project with elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.settings import Settings
+
+
+@click.command(epilog="Example: penstock render kubernetes --output deploy/kubernetes")
+@click.argument("what", type=click.Choice(["serve", "environment", "kubernetes"]))
+@click.option("--output", type=click.Path(path_type=Path), help="Write there; without it, print.")
+def render(what: str, output: Path | None) -> None:
+    """Print or write what a cluster of others runs this project with. Starts nothing, and holds no secret.
+
+    \b
+    - serve: the Serve config for plain `serve deploy`, checked, with the host and port of the settings
+    - environment: the variables that every node needs before `ray start`, as NAME=text lines
+    - kubernetes: a Kustomize base, written anew each time, and two overlays, written where they are missing
+    """
+    from penstock.errors import PenstockError
+    from penstock.settings import load
+
+    settings = load()
+    if what == "kubernetes":
+        from penstock.rendering.kubernetes.kustomize import kubernetes, write
+
+        files = kubernetes(settings)
+        if output is None:
+            click.echo(
+                "---\n".join(text for name, text in files.items() if not name.endswith("kustomization.yaml")), nl=False
+            )
+            return
+        for path in write(files, output):
+            click.echo(path)
+        return
+    text = _serve(settings) if what == "serve" else _environment(settings)
+    if output is None:
+        click.echo(text, nl=False)
+    elif output.is_dir():
+        raise PenstockError(str(output), expected="a file", found="a folder", todo="Name another --output.")
+    else:
+        output.write_text(text)
+        click.echo(output)
+
+
+def _serve(settings: "Settings") -> str:
+    import yaml
+
+    from penstock.rendering.serve import serve
+
+    return str(yaml.safe_dump(serve(settings), sort_keys=False))
+
+
+def _environment(settings: "Settings") -> str:
+    from penstock.rendering.environment import SECRETS, node_environment
+
+    set_ = "".join(f"{name}={text}\n" for name, text in node_environment(settings).items())
+    return f"{set_}# Secrets, of the role of the service: {', '.join(SECRETS[:2])}. Printed by nothing.\n"

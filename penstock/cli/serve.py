@@ -1,0 +1,72 @@
+"""`penstock serve`: the service alone, in the foreground, as a container runs it."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+SECONDS = 0.5
+LOGS = ("ray/session_latest/logs/worker-*.err", "ray/session_latest/logs/serve/*.log")
+"""Below the folder of Ray: what replicas, the controller and proxies write."""
+
+
+@click.command(epilog="Example: PENSTOCK_HTTP_HOST=0.0.0.0 penstock serve")
+def serve() -> None:
+    """Serve the project in the foreground until TERM or Ctrl-C, with every log on standard output.
+
+    Starts a Ray head of its own and nothing else: no Dagster, no first prediction. The books are those of the settings;
+    until they have a release, predictions are answered 503.
+    """
+    from penstock.cli.deploy import told
+    from penstock.errors import PenstockError
+    from penstock.serving.deploying import deploy as deploying
+    from penstock.serving.on_ray import cluster
+    from penstock.serving.on_ray.environment import folder
+    from penstock.settings import book_url, load
+
+    settings = load()
+    book_url(settings, "prod")  # refuses before anything starts
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        cluster.start(settings)
+        logs = Logs(folder(settings))
+        click.echo(told(deploying.deploy(settings)))
+        click.echo(f"Serving at {settings.service_url}.")
+        while not ended.wait(SECONDS):
+            logs.show()
+            if cluster.find(settings) is None:
+                raise PenstockError(
+                    "Ray head", expected="to run", found="it ended", todo=f"See {settings.home / 'logs'}."
+                )
+    finally:
+        cluster.stop(settings)
+    click.echo("Stopped.")
+
+
+class Logs:
+    """The files of LOGS below a folder, each shown from where it was last read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+
+    def show(self) -> None:
+        """Write what is new to standard output, whole lines only, each with the name of its file."""
+        out = sys.stdout.buffer
+        for path in sorted(path for pattern in LOGS for path in self._folder.glob(pattern)):
+            self._show(path, out)
+        out.flush()
+
+    def _show(self, path: Path, out: BinaryIO) -> None:
+        with path.open("rb") as file:
+            file.seek(self._read.get(path, 0))
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read[path] = self._read.get(path, 0) + len(whole)
+        for line in whole.splitlines(keepends=True):
+            out.write(path.stem[:24].encode() + b" | " + line)

@@ -1,0 +1,1 @@
+"""What operators run a project with elsewhere: the Serve config, the environment, and Kubernetes manifests."""

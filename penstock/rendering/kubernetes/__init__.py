@@ -1,0 +1,1 @@
+"""Plain manifests for Kubernetes: a Kustomize base and two overlays."""
