@@ -107,7 +107,8 @@ def events(project: Project) -> Iterator[Event]:
         return scale
 
     yield Event("nothing", lambda: time.sleep(CALM_SECONDS))
-    yield Event("changed args", lambda: project.set(arguments={}))
+    arguments = {} if project.arguments else {"book": "prod"}  # which say the same
+    yield Event("changed args", lambda: project.set(arguments=arguments))
     yield Event("changed limit", lambda: project.set(max_ongoing_requests=256))
     yield Event("changed resources", lambda: project.set(ray_actor_options={"num_cpus": 0.2}))
     yield Event("one more replica", scaled(many + 1))

@@ -1,6 +1,5 @@
 """Functions of single numbers by libm, with the bits of `_kernel.c`: numpy's own round otherwise."""
 
-import ctypes
 import math
 from collections.abc import Callable
 from functools import cache
@@ -35,6 +34,8 @@ def expit(value: float) -> float:
 @cache
 def single_exp() -> Unary:
     """libm's exp in float32; where it cannot be had, that of float64, rounded: they differ in one of many values."""
+    import ctypes  # only XGBoost's links need it
+
     try:
         function = ctypes.CDLL(None).expf
     except (OSError, AttributeError, TypeError):

@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +65,13 @@ def command(
         run.prepare(found)
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
         training, holdout = run.extract_both()
+    _say_unused(declaration, training.schema.names)
     test, prod = open_books(settings)
     if missing := run.missing_tables((test, prod)):
         with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
             run.publish(missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
-        compared = run.compare_with_serving(holdout, test)
-        compared.demand_none(model)
+        (compared := run.compare_with_serving(holdout, test)).demand_none(model)
     with _step(f"trained, judged and packed the candidate{_place(settings)}"):
         candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
@@ -83,21 +83,19 @@ def command(
     }
     if candidate_only:
         decision = run.judge(proposal, current(test, model))
-        report["gate"] = msgspec.to_builtins(decision)
+        report["gate"], verdict = msgspec.to_builtins(decision), f"The gate would say: {decision.summary}."
     else:
         who = getpass.getuser()
         with _step("released into TEST, then into PROD"):
             run.release_to_test(proposal, test, who=who, why=why, override=override)
             entry = run.release_to_prod(proposal, test, prod, who=who, why=why, override=override)
         report |= {"version": entry.version, "action": entry.action, "replaced": entry.replaced, "gate": entry.gate}
+        verdict = service.current(model, entry.version, f" ({entry.action})")
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
     click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
-    if candidate_only:
-        click.echo(f"The gate would say: {decision.summary}.")
-    else:
-        click.echo(service.current(model, entry.version, f" ({entry.action})"))
+    click.echo(verdict)
 
 
 def _place(settings: "Settings") -> str:
@@ -121,6 +119,13 @@ def _checked(found: "Declarations", name: str) -> "Model":
         click.echo(f"Note: {sentence}.", err=True)
     demand_estimator(model)
     return model
+
+
+def _say_unused(model: "Model", names: Sequence[str]) -> None:
+    from penstock.training.dry_run import unused_columns
+
+    for name in unused_columns(model, names):
+        click.echo(f"Note: column {name!r} of the query is used by nothing.", err=True)
 
 
 def _newest(settings: "Settings", model: "Model") -> str:

@@ -6,13 +6,15 @@ Of packages that are not the project's, the imported name counts.
 """
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from penstock.contract.modules import Module, Modules
+from penstock.contract.modules import ENGINE, Module, Modules
 from penstock.contract.names import Chain, uses
 from penstock.contract.normal_form import normal_form
 
@@ -104,7 +106,7 @@ def code_of(function: Callable[..., Any]) -> dict[str, list[Any]]:
     modules = Modules(function.__module__)
     module = modules.get(function.__module__)
     if module is None:
-        return {"": [function.__module__, getattr(function, "__qualname__", "")]}
+        return _elsewhere(function)
     reached = CodeReach(modules)
     name = getattr(function, "__qualname__", "")
     if name in module.bound and getattr(sys.modules.get(function.__module__), name, None) is function:
@@ -114,6 +116,16 @@ def code_of(function: Callable[..., Any]) -> dict[str, list[Any]]:
     else:  # made by a call: what it was made from can be anything in its module
         reached.take(module, "")
     return reached.forms
+
+
+def _elsewhere(function: Callable[..., Any]) -> dict[str, list[Any]]:
+    """What counts of a function of the engine: its name. Of one whose module cannot be found, as in a script: all of
+    the file that it stands in."""
+    name = f"{function.__module__}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    if function.__module__.partition(".")[0] == ENGINE:
+        return {"": [name]}
+    source = Path(inspect.getsourcefile(function) or "").read_text(encoding="utf-8")
+    return {"": [name, normal_form(ast.parse(source))]}
 
 
 def _lambdas(module: Module, line: int) -> list[ast.Lambda]:

@@ -33,10 +33,10 @@ def request_columns(contract: Contract, requests: Sequence[msgspec.Struct]) -> d
     """n decoded requests as columns, one per request field."""
     kinds, enumerated = _kinds(contract.request), enumerations(contract.request)
     values = zip(*map(msgspec.structs.astuple, requests), strict=True) if requests else [()] * len(kinds)
-    return {
-        name: column(plain(each) if name in enumerated else each, kind)
-        for (name, kind), each in zip(kinds, values, strict=True)
-    }
+    columns = zip(kinds, values, strict=True)
+    if not enumerated:
+        return {name: column(each, kind) for (name, kind), each in columns}
+    return {name: column(plain(each) if name in enumerated else each, kind) for (name, kind), each in columns}
 
 
 def plain(values: Iterable[Any]) -> list[Any]:

@@ -172,9 +172,8 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
         """
         made = self.compute(columns)
         if len(made) < len(self.features):
-            names = [feature.name for feature in self.features]
-            taken = {name: made[name] if name in made else columns[name] for name in names if name in {*made, *columns}}
-            made = taken | made
+            every = {**columns, **made}
+            made = {one.name: every[one.name] for one in self.features if one.name in every} | made
         if list(made) != [feature.name for feature in self.features]:
             raise ContractError(
                 f"features of model {self.model!r}",
@@ -196,11 +195,15 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
 
         return digest(self)
 
-    def is_of(self, digest: str) -> bool:
-        """Whether a recorded digest is that of this contract, as it is computed now or was computed formerly."""
+    def known_as(self) -> tuple[str, str]:
+        """The digests by which releases of this contract are recorded: as computed now, and as it was formerly."""
         from penstock.contract.digest import former_digest
 
-        return digest == self.digest() or digest == former_digest(self)
+        return self.digest(), former_digest(self)
+
+    def is_of(self, digest: str) -> bool:
+        """Whether a recorded digest is that of this contract."""
+        return digest in self.known_as()
 
 
 def kind_of(annotation: Any) -> Kind:

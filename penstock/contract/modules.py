@@ -111,7 +111,9 @@ class Modules:
 
     def _may_be_own(self, name: str) -> bool:
         top = name.partition(".")[0]
-        return top == self._package or (top != ENGINE and top not in sys.stdlib_module_names and self._root is not None)
+        if top == ENGINE:
+            return False
+        return top == self._package or (top not in sys.stdlib_module_names and self._root is not None)
 
     def _is_own(self, spec: ModuleSpec) -> bool:
         if spec.name.partition(".")[0] == self._package:

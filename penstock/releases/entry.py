@@ -13,7 +13,7 @@ COLUMNS = """entry, model, version, action, artifact, contract, period, training
     metrics::text, gate::text, code_version, who, why, replaced, at"""
 ENTRIES = f"SELECT {COLUMNS} FROM app.release"
 FITTING_RELEASES = """SELECT model, entry, version, artifact, contract FROM app.release
-    WHERE model = $1 AND contract = $2 ORDER BY entry DESC LIMIT $3"""
+    WHERE model = $1 AND contract = ANY($2::text[]) ORDER BY entry DESC LIMIT $3"""
 CURRENT_RELEASES = "SELECT model, entry, version, artifact, contract FROM app.current_release"
 
 
@@ -68,9 +68,12 @@ async def read_entry(connection: Any, model: str, entry: int) -> LedgerEntry | N
     return LedgerEntry.of(record) if record else None
 
 
-async def read_fitting_releases(connection: Any, model: str, contract: str, count: int) -> list[CurrentRelease]:
-    """The newest entries of a contract, newest first, through an asyncpg connection: its code can serve them."""
-    records = await connection.fetch(FITTING_RELEASES, model, contract, count)
+async def read_fitting_releases(
+    connection: Any, model: str, contracts: Sequence[str], count: int
+) -> list[CurrentRelease]:
+    """The newest entries of a contract, by any of its digests, newest first, through an asyncpg connection: its code
+    can serve them."""
+    records = await connection.fetch(FITTING_RELEASES, model, list(contracts), count)
     return [CurrentRelease(*record) for record in records]
 
 

@@ -34,7 +34,9 @@ def contract(plan: ModelPlan) -> str:
             f'    """One row of {plain(plan.source.said)}, as it is known when it is asked about."""\n\n',
             *(f"    {_request_field(field)}\n" for field in plan.fields),
             f"    {plan.asked_at.name}: Annotated[datetime, Meta(tz=True)] | None = None  # now, if absent\n\n\n",
-            f"LOOKUPS = {exploded('', lookups, 0)}\n\n\n" if lookups else "",
+            f"LOOKUPS = {sequence(lookups, 0, around=10) if len(lookups) == 1 else exploded('', lookups, 0)}\n\n\n"
+            if lookups
+            else "",
             "def features(columns: Columns) -> Vectors:\n",
             '    """The features that are computed; the others are columns as they are."""\n',
             f"    return {mapping(returned, 4, around=7)}\n\n\n",

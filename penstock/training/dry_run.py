@@ -71,7 +71,7 @@ def _check_training_set(
     base = f"SELECT * FROM (\n{subquery(model.query)}) AS source LIMIT {ROWS}"
     with warehouse.batches(base, window) as batches:
         demand_columns(model, batches.schema.names)
-        unused = _unused(model, batches.schema.names)
+        unused = unused_columns(model, batches.schema.names)
         count = sum(batch.num_rows for batch in batches)
     run.said += [f"column {name!r} of the query is used by nothing" for name in unused]
     if not count:
@@ -156,6 +156,7 @@ def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
         run.said.append(f"lookup {lookup.name}: {share:.0%} of them have {lookup.column_names()[0]}")
 
 
-def _unused(model: Model, names: Sequence[str]) -> list[str]:
-    used = {*model.contract.request_kinds(), model.outcome, model.sample_weight}
+def unused_columns(model: Model, names: Sequence[str]) -> list[str]:
+    """The columns of extracted rows that neither the request, nor a lookup, nor the outcome, nor a weight is."""
+    used = {*model.contract.input_kinds(), model.outcome, model.sample_weight}
     return [name for name in names if name not in used]

@@ -69,7 +69,7 @@ class PostgresWarehouse:
         """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
         with self._connected() as connection:
             columns = self._described(connection, _with_values(connection, query, bound))
-        if not any(column.cast for column in columns):
+        if all(column.natural for column in columns):
             return query
         listed = ", ".join(column.joined() for column in columns)
         return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract"

@@ -61,8 +61,13 @@ class PostgresColumn:
         )
 
     def joined(self) -> str:
-        """The column as joins inside the warehouse see it."""
-        return self._named(self.compared())
+        """The column as joins inside the warehouse see it: texts are equal where their bytes are."""
+        return self._named(self.ordered())
+
+    @property
+    def natural(self) -> bool:
+        """Whether `joined` is the column itself."""
+        return self.ordered() == f"extract.{quoted(self.name)}"
 
     def compared(self) -> str:
         """The column as an expression, for ORDER BY too."""

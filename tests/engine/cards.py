@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from penstock.contract.contract import Lookup, Output
+from penstock.contract.contract import Column, Lookup, Output
 from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField, Rows
 
 JUNE, JULY, AUGUST = (datetime(2026, month, 1, tzinfo=UTC) for month in (6, 7, 8))
@@ -34,7 +34,7 @@ def card(artifact: str, *, purpose: str = "Whether a tank runs over.") -> Card:
         parity=0.0,
         parity_allowed=1e-12,
         request=(RequestField("tank", "string", True, "length ≤ 12", "Name | of the tank."),),
-        lookups=(Lookup("tank", "tanks", {"name": "tank"}, ()),),
+        lookups=(Lookup("tank", "tanks", {"name": "tank"}, (Column("capacity", "number"),)),),
         features=(CardFeature("age", "number", "", 0.01, 0.001), CardFeature("room", "number", "m", 0.2, 0.01)),
         importance_rows=1000,
         plot=b"\x89PNG",

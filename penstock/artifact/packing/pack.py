@@ -47,7 +47,10 @@ def pack(
             header, arrays = dump(estimator, features, trusted_types)
         except UnsupportedEstimator as refused:
             raise UnsupportedEstimator(
-                refused.thing, expected=refused.expected, found=refused.found, todo=f"Not packed because: {unpacked}"
+                unpacked.thing,
+                expected=unpacked.expected,
+                found=unpacked.found,
+                todo=f"Nor can skops store it: {refused}",
             ) from refused
     header = msgspec.structs.replace(header, metadata=dict(metadata))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

@@ -99,7 +99,7 @@ def _base(learner: dict[str, Any], outputs: int) -> Array:
     text = learner["learner_model_param"]["base_score"].strip("[]")
     given = np.array([float(part) for part in text.split(",")], dtype=np.float32)
     objective = learner["objective"]["name"]
-    if objective in ("binary:logistic", "reg:logistic", "binary:logitraw"):
+    if objective in ("binary:logistic", "reg:logistic"):
         given = np.array([-_single_log()(np.float32(1) / one - np.float32(1)) for one in given], dtype=np.float32)
     elif objective in _EXPONENTIAL:
         given = np.array([_single_log()(one) for one in given], dtype=np.float32)

@@ -18,7 +18,7 @@ FITTING = """SELECT model, array_agg(DISTINCT contract) FROM app.release
 class CodeCheck(msgspec.Struct, frozen=True):
     """What the code declares, and what is wrong with it.
 
-    - `contracts` are the digests of its contracts, by model.
+    - `contracts` are the digests of its contracts, by model, as releases of the books are recorded by them.
     - `application` says why the application does not import, and `broken` which other files do not: file, line, cause.
     - `unfit` says of each released model why the code can serve no release of it.
     """
@@ -32,15 +32,20 @@ class CodeCheck(msgspec.Struct, frozen=True):
 def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Book]) -> CodeCheck:
     """Import the code as a replica will, and compare its contracts with every release of the books."""
     found = read_contracts(project)
-    contracts = {name: contract.digest() for name, contract in found.by_model.items()}
+    fitting = {book.name: fitting_contracts(book) for book in books}
+    recorded = {digest for of_book in fitting.values() for digests in of_book.values() for digest in digests}
+    contracts = {
+        name: next((digest for digest in contract.known_as() if digest in recorded), contract.digest())
+        for name, contract in found.by_model.items()
+    }
     application = [fault for path in import_paths if (fault := _fault(project, path))]
     broken = [fault for one in found.broken if (fault := str(one)) not in application]
     unfit = {}
-    for book in books:
-        for model, fitting in fitting_contracts(book).items():
-            if model in contracts and contracts[model] not in fitting:
+    for book_name, of_book in fitting.items():
+        for model, digests in of_book.items():
+            if model in contracts and not any(map(found.by_model[model].is_of, digests)):
                 unfit[model] = (
-                    f"model {model!r}: no release in {book.name.upper()} has the contract of this code "
+                    f"model {model!r}: no release in {book_name.upper()} has the contract of this code "
                     f"({contracts[model][:12]}). Run `penstock train {model}`: its release waits for the deploy."
                 )
     return CodeCheck(contracts, tuple(dict.fromkeys(application)), tuple(dict.fromkeys(broken)), unfit)

@@ -123,7 +123,8 @@ class Watcher:
 
     async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease) -> None:
         """Take up the newest release of the code's own contract, other than the current one, that can be loaded."""
-        for older in await read_fitting_releases(connection, current.model, model.contract_digest, MOST_FALLBACKS):
+        known = model.contract.known_as()
+        for older in await read_fitting_releases(connection, current.model, known, MOST_FALLBACKS):
             if older.entry == current.entry or older.artifact == current.artifact:
                 continue
             try:

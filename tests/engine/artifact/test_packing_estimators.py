@@ -33,18 +33,18 @@ def test_it_answers_what_scikit_learn_does_and_both_kernels_alike(name: str, tmp
         assert same(alone[0], found[0][0])
 
 
+def forest() -> RandomForestClassifier:
+    return RandomForestClassifier(7, max_depth=3, random_state=0)
+
+
 THRESHOLDS = {
-    "fixed": lambda: FixedThresholdClassifier(RandomForestClassifier(7, max_depth=3), threshold=0.3),
-    "fixed, of the first class": lambda: FixedThresholdClassifier(
-        RandomForestClassifier(7, max_depth=3), threshold=0.3, pos_label=0
-    ),
-    "tuned": lambda: TunedThresholdClassifierCV(RandomForestClassifier(7, max_depth=3), cv=2),
+    "fixed": lambda: FixedThresholdClassifier(forest(), threshold=0.3),
+    "fixed, of the first class": lambda: FixedThresholdClassifier(forest(), threshold=0.3, pos_label=0),
+    "tuned": lambda: TunedThresholdClassifierCV(forest(), scoring="recall", cv=2),
     "tuned, of the first class": lambda: TunedThresholdClassifierCV(
-        RandomForestClassifier(7, max_depth=3), scoring=make_scorer(precision_score, pos_label=0), cv=2
+        forest(), scoring=make_scorer(precision_score, pos_label=0), cv=2
     ),
-    "found by a search": lambda: GridSearchCV(
-        FixedThresholdClassifier(RandomForestClassifier(7, max_depth=3)), {"threshold": [0.2]}, cv=2
-    ),
+    "found by a search": lambda: GridSearchCV(FixedThresholdClassifier(forest()), {"threshold": [0.2]}, cv=2),
 }
 
 

@@ -84,7 +84,7 @@ def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, n
 
 
 def test_numbers_with_missing_and_infinite_values_give_the_same_leaves_scores_and_predictions(tmp_path: Path) -> None:
-    for seed in range(120):
+    for seed in range(160):
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(20, 200))
         matrix = numbers(rng, rows, int(rng.integers(1, 6)), missing=0.2 * (rng.random() < 0.5))

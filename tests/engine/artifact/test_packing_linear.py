@@ -66,7 +66,7 @@ def test_linear_models_predict_within_1e_12(model: Any, tmp_path: Path) -> None:
 
 def test_a_classifier_without_probabilities_cannot_be_packed(tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).normal(size=(30, 2))
-    with pytest.raises(UnsupportedEstimator, match="log_loss"):
+    with pytest.raises(UnsupportedEstimator, match="predict_proba"):
         packed(SGDClassifier(loss="hinge").fit(matrix, matrix[:, 0] > 0), tmp_path, matrix_features(matrix))
 
 

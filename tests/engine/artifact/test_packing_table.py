@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.table import markdown, rows
+from penstock.cli.doctor import doctor
 from tests.engine.artifact.estimator_table import PACKED
 
 DOCS = Path(__file__).parents[3] / "docs/models.md"
@@ -28,6 +31,10 @@ def test_every_class_of_the_table_is_tried() -> None:
     listed = {name for row in rows()[:-2] for name in row.classes}
     assert len(listed) > 90
     assert sorted(listed - tried) == []
+
+
+def test_the_command_prints_it() -> None:
+    assert CliRunner().invoke(doctor, ["--estimators"]).output == markdown()
 
 
 def test_the_docs_show_the_table_as_it_is_printed() -> None:

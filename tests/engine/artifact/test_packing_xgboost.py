@@ -83,7 +83,7 @@ def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, n
 
 
 def test_numbers_with_missing_and_infinite_values_give_the_same_leaves_scores_and_predictions(tmp_path: Path) -> None:
-    for seed in range(120):
+    for seed in range(160):
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(20, 200))
         matrix = numbers(rng, rows, int(rng.integers(1, 6)), missing=0.2 * (rng.random() < 0.5))
@@ -225,3 +225,22 @@ def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> N
     target = several if said == "one output" else (matrix[:, 0] > 0).astype(int)
     with pytest.raises(UnsupportedEstimator, match=said):
         packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
+
+
+@pytest.mark.parametrize(
+    "objective", ["binary:logitraw", "reg:squaredlogerror", "binary:hinge", "reg:logistic", "survival:aft", "rank:ndcg"]
+)
+def test_a_booster_starts_from_its_base_score_whatever_the_objective(objective: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    matrix = rng.normal(size=(200, 3))
+    rows = DMatrix(matrix, (matrix[:, 0] > 0).astype(float))
+    if objective == "survival:aft":
+        rows = DMatrix(matrix, label_lower_bound=np.exp(matrix[:, 0]), label_upper_bound=2 * np.exp(matrix[:, 0]))
+    if objective == "rank:ndcg":
+        rows.set_group([100, 100])
+    base = {} if objective == "rank:ndcg" else {"base_score": 0.3}
+    model = train({"objective": objective} | base, rows, num_boost_round=4)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        found = artifact.predict(matrix_columns(matrix))
+        assert same(artifact.raw(matrix_columns(matrix))[:, 0], model.predict(rows, output_margin=True))
+        assert same(found if found.ndim == 1 else found[:, 1], model.predict(rows))

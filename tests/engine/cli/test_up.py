@@ -81,6 +81,18 @@ class TestUpAndDown(Story):
         assert "nothing is missing" in again.stdout
         assert [part["pid"] for part in status(penstock)["parts"]] == before
 
+    def test_a_deploy_of_nothing_new_restarts_nothing_and_there_is_no_way_back_yet(
+        self, first_up: str, penstock: Penstock
+    ) -> None:
+        before = [part["pid"] for part in status(penstock)["parts"]]
+        done = penstock("deploy")
+        assert done.returncode == 0, done.stderr
+        assert "deploy 1 serves the same code and configuration" in done.stdout
+        assert [part["pid"] for part in status(penstock)["parts"]] == before
+        back = penstock("deploy", "--back")
+        assert back.returncode == 1
+        assert "--back: expected a deploy before the one that serves, found none" in back.stderr
+
     def test_doctor_finds_nothing_wrong(self, first_up: str, penstock: Penstock) -> None:
         findings = json.loads(penstock("doctor", "--json").stdout)
         assert len(findings) >= 8

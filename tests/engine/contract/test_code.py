@@ -4,6 +4,8 @@ import ast
 import hashlib
 import importlib
 import json
+import linecache
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -164,6 +166,17 @@ def test_features_made_in_other_ways_count_with_what_they_reach(digest: Callable
     same = digest({"features_of/model.py": text})
     assert digest({"features_of/model.py": text}) == same
     assert digest({"features_of/model.py": text} | edited("features_of/units.py", "METRE = 100", "METRE = 9")) != same
+
+
+def test_of_a_script_all_counts_and_of_the_engine_the_name(tmp_path: Path) -> None:
+    found = []
+    for by in (2, 2, 3):
+        (tmp_path / "script.py").write_text(f"BY = {by}\n\n\ndef features(columns):\n    return BY\n")
+        made = runpy.run_path(str(tmp_path / "script.py"), run_name="nowhere")
+        linecache.checkcache()
+        found.append(code_of(made["features"]))
+    assert found[0] == found[1] != found[2]
+    assert code_of(normal_form) == {"": ["penstock.contract.normal_form.normal_form"]}
 
 
 def test_the_normal_form_is_the_same_in_every_python() -> None:

@@ -56,3 +56,18 @@ def test_a_slip_is_said_in_a_sentence(outputs: Output, slip: Slip) -> None:
     assert slip.said
     for words in slip.said:
         assert words in said, said
+
+
+def test_a_column_that_nothing_uses_is_said(tmp_path: Path) -> None:
+    project = write_churn(tmp_path, ("asked_at, churned FROM", "asked_at, churned, weight FROM"))
+    ((code, said),) = run_in_each([project]).values()
+    assert code == 0, said
+    assert "column 'weight' of the query is used by nothing" in said
+
+
+def test_a_preparation_that_no_table_waits_for_is_said(tmp_path: Path) -> None:
+    made = 'PREPARATIONS = (Preparation("days", "CREATE TABLE prepared.days AS SELECT 1", reads=("orders",)),)'
+    project = write_churn(tmp_path, ("PREPARATIONS = ()", made))
+    ((code, said),) = run_in_each([project]).values()
+    assert code == 0, said
+    assert "preparation 'days' is never run: no table has 'prepared/days' in its `after`" in said

@@ -56,7 +56,7 @@ def test_all_predictions_across_releases_and_publishes_are_the_same_to_the_bit(a
 
 
 def test_a_release_of_before_is_served_and_replayed_by_its_former_digest(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
         before.setattr(Contract, "digest", former_digest)
@@ -65,6 +65,8 @@ def test_a_release_of_before_is_served_and_replayed_by_its_former_digest(
     assert service.ask(valve=44).json()["release"] == 2
     verdicts = replay(service)
     assert (len(verdicts), stages(verdicts)) == (1, {""})
+    service.release(3, contract=msgspec.structs.replace(toy.CONTRACT, entity=("tank",)))
+    assert start().ask(valve=45).json()["release"] == 2, "what a replica falls back to"
 
 
 def test_a_tampered_row_is_found_and_named(answered: Service) -> None:

@@ -78,6 +78,21 @@ def test_enumerations_and_texts_of_extensions_are_texts_and_are_joined_as_such(w
     assert read(warehouse, joined).num_rows == 1
 
 
+def test_texts_are_joined_by_their_bytes_whatever_collations_their_columns_have(warehouse: PostgresWarehouse) -> None:
+    """Postgres refuses to compare two columns whose collations differ, and may take different texts for equal."""
+    queries = [
+        f"""SELECT 'b' COLLATE "{collation}" AS k""" for collation in ("pg_unicode_fast", "POSIX", "C", "default")
+    ]
+    sources = [f"({warehouse.natural(query)}) t{place}" for place, query in enumerate(queries)]
+    joined = f"SELECT t0.k FROM {sources[0]}" + "".join(
+        f" JOIN {source} ON t0.k = t{place}.k" for place, source in enumerate(sources[1:], 1)
+    )
+    assert read(warehouse, joined, key=("k",)).to_pylist() == [{"k": "b"}]
+    with pytest.raises(WarehouseError, match="collation"):
+        read(warehouse, f"SELECT 1 AS x FROM ({queries[0]}) a JOIN ({queries[1]}) b ON a.k = b.k")
+    assert warehouse.natural("SELECT 1 AS n") == "SELECT 1 AS n"
+
+
 def test_all_columns_that_nothing_can_hold_are_named_at_once(warehouse: PostgresWarehouse) -> None:
     with pytest.raises(WarehouseError) as refused:
         read(warehouse, "SELECT 1 AS a, '12:00+02'::timetz AS b, interval '1 day' AS c, point '(1,2)' AS d")

@@ -1,0 +1,1 @@
+"""From a table to the first prediction of a new model."""
