@@ -24,7 +24,9 @@ from penstock.publish.publish import publish
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.verify.verify import verify
 
-TABLE = ReplicatedTable("chaos", "", ("key",), pandera.DataFrameSchema(), indexes=[("part",)], largest_drop=1.0)
+TABLE = ReplicatedTable(
+    "chaos", "SELECT * FROM chaos", ("key",), pandera.DataFrameSchema(), indexes=[("part",)], largest_drop=1.0
+)
 Whole = tuple[int, int, int]
 """Rows, different values, and their sum: no two snapshots, and no part or mixture of them, agree in it."""
 BLOCK = 200

@@ -146,10 +146,13 @@ def _of(error: Any, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], s
 def _elsewhere(config: Mapping[str, Any], settings: Settings) -> Iterator[tuple[tuple[Any, ...], str]]:
     """What the settings say, not the file."""
     options = config.get("http_options")
-    said = {"host": (settings.http_host, "127.0.0.1"), "port": (settings.http_port, HTTP_PORT)}
-    for key, allowed in said.items():
+    said = {
+        "host": ("PENSTOCK_HTTP_HOST", (settings.http_host, "127.0.0.1")),
+        "port": ("PENSTOCK_HTTP_PORT", (settings.http_port, HTTP_PORT)),
+    }
+    for key, (variable, allowed) in said.items():
         if isinstance(options, dict) and options.get(key, allowed[0]) not in allowed:
-            todo = f"Set PENSTOCK_HTTP_{key.upper()}, then `penstock down` and `penstock up`; remove the key here."
+            todo = f"Set {variable}, then `penstock down` and `penstock up`; remove the key here."
             yield ("http_options", key), f"{key} is {allowed[0]} by the settings, found {options[key]!r}. {todo}"
 
 
