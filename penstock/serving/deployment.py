@@ -15,6 +15,7 @@ from penstock.errors import PenstockError
 from penstock.serving.app import App
 from penstock.serving.deploying.history import History
 from penstock.serving.on_ray import bypass, loopback
+from penstock.serving.routes.keys import reached_at
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import BookName, book_url
 
@@ -28,12 +29,13 @@ class Predictions:
 
     async def __init__(self, book: BookName, contracts: Mapping[str, Contract] | None = None) -> None:  # type: ignore[misc]  # Ray awaits it
         log_to_stderr()
-        self._on_loopback = ray.util.get_node_ip_address() == loopback.LOOPBACK  # type: ignore[no-untyped-call]  # Ray's own
+        address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's own
+        self._on_loopback = address == loopback.LOOPBACK
         self._checked = False
         if self._on_loopback:
             loopback.bind_grpc_to_loopback()
         settings.warn_of_unknown_variables()
-        self._settings = settings.load()
+        self._settings = reached_at(settings.load(), address)
         self._app = App(self._settings, book_url(self._settings, book), contracts)
         bypass.serve(self._app)
 

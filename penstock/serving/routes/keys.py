@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from penstock.serving.http.exchange import HttpRequest
 from penstock.serving.http.problems import Problem
 from penstock.settings import SettingError, Settings
@@ -18,6 +20,14 @@ LOOK_SECONDS = 1.0
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 log = logging.getLogger("penstock.serve")
+
+
+def reached_at(settings: Settings, address: str) -> Settings:
+    """The settings of a replica on the node at `address`: beyond loopback that is its host, whatever PENSTOCK_HTTP_HOST
+    says, because whoever runs the cluster opened it."""
+    if address in LOOPBACK or settings.http_host not in LOOPBACK:
+        return settings
+    return msgspec.structs.replace(settings, http_host=address)
 
 
 class Keys:
@@ -48,7 +58,7 @@ class Keys:
         elif settings.http_host not in LOOPBACK:
             raise SettingError(
                 "PENSTOCK_API_KEYS_FILE",
-                expected=f"a file of API keys, since PENSTOCK_HTTP_HOST is {settings.http_host}",
+                expected=f"a file of API keys, since {settings.http_host} can be reached from elsewhere",
                 found="nothing",
                 todo='Write it: printf %s "$KEY" | sha256sum > keys',
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from penstock.serving.routes.keys import Keys
+from penstock.serving.routes.keys import Keys, reached_at
 from penstock.settings import SettingError, Settings
 from penstock.testing import wait_for
 from tests.engine.serving.conftest import Start
@@ -67,3 +67,13 @@ def test_a_line_that_is_no_digest_is_named_and_lets_nobody_in(tmp_path: Path, ca
 def test_a_file_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"PENSTOCK_API_KEYS_FILE=.*expected a file of SHA-256 digests"):
         Keys(Settings(home=tmp_path, api_keys_file=str(tmp_path / "none")))
+
+
+def test_a_replica_on_a_node_that_others_reach_demands_keys_whatever_the_host_says(tmp_path: Path) -> None:
+    at_home = Settings(home=tmp_path)
+    assert reached_at(at_home, "127.0.0.1") == at_home
+    Keys(reached_at(at_home, "127.0.0.1"))
+    with pytest.raises(SettingError, match=r"a file of API keys, since 10\.0\.0\.7 can be reached from elsewhere"):
+        Keys(reached_at(at_home, "10.0.0.7"))
+    with pytest.raises(SettingError, match=r"since 0\.0\.0\.0 can be reached from elsewhere"):
+        Keys(reached_at(Settings(home=tmp_path, http_host="0.0.0.0"), "10.0.0.7"))
