@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from penstock.contract.declaring import shown
+from penstock.declare.faults import names_in_dagster
 from penstock.declare.model import Model
 from penstock.declare.preparation import Preparation
 from penstock.declare.table import ReplicatedTable
@@ -45,6 +46,8 @@ class Collection:
         if not isinstance(values, tuple | list) or not all(isinstance(value, kind) for value in values):
             return self._refuse(file, name, f"a tuple of {kind.__name__}, such as ({kind.__name__}(...),)", values)
         for value in values:
+            if isinstance(value, ReplicatedTable):
+                self.faults += names_in_dagster(f"table {value.name!r}", value.name)
             self._add(file, value.name, value, to)
         return None
 

@@ -59,9 +59,10 @@ def model_faults(model: "Model") -> list[PenstockError]:
 
 
 def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
-    """The faults of a replicated table by itself."""
+    """The faults of a replicated table by itself. Its name counts where a project declares it, for Dagster: a book can
+    hold a table of any name."""
     thing = f"table {table.name!r}"
-    faults = names_in_dagster(thing, table.name) + _query_faults(f"query of {thing}", table.query, ())
+    faults = _query_faults(f"query of {thing}", table.query, ())
     faults += (
         [] if table.key else [PenstockError(f"key of {thing}", expected='columns, such as ("sku",)', found="none")]
     )
