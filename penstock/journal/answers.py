@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from penstock.artifact.threshold import Threshold, chosen_classes
+from penstock.artifact.threshold import Threshold
 
 Predicted = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -105,3 +105,11 @@ def _joined(*parts: bytes | list[bytes]) -> list[bytes]:
 
 
 _encode = msgspec.json.Encoder().encode
+
+
+def chosen_classes(predicted: Predicted, threshold: Threshold | None) -> list[int]:
+    """The place of the answered class for each of n rows of probabilities; the first of equally probable ones wins."""
+    if threshold is None:
+        return list(predicted.argmax(axis=1).tolist())
+    place = threshold.place
+    return list(np.where(predicted[:, place] >= threshold.at, place, 1 - place).tolist())

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from penstock.artifact.native import Artifact
-from penstock.artifact.threshold import Threshold, chosen_classes
+from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Contract
+from penstock.journal.answers import chosen_classes
 
 
 class Outcome(NamedTuple):

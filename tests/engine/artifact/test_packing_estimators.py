@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
 
-from penstock.artifact.threshold import chosen_classes
+from penstock.journal.answers import chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed, same

@@ -73,7 +73,7 @@ def contract(*lookups: Lookup) -> Contract:
         model="m",
         purpose="",
         request=Ask,
-        entity=(),
+        entity=(Ask.__struct_fields__[0],),
         lookups=lookups,
         features=(Feature("x", "number"),),
         compute=lambda columns: {"x": columns["whole"]},
