@@ -1,6 +1,6 @@
 """The Postgres of the books and of Dagster's storage: the URLs of the settings, else the embedded server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import psycopg
@@ -31,9 +31,10 @@ def is_running(settings: Settings) -> bool:
     return server(settings).pid() is not None
 
 
-def resolve(settings: Settings) -> Settings:
-    """The settings with every Postgres URL filled in. Starts the embedded server if one was empty."""
-    missing = {field: name for field, name in DATABASES.items() if not getattr(settings, field)}
+def resolve(settings: Settings, fields: Iterable[str] = ()) -> Settings:
+    """The settings with every Postgres URL, or these, filled in. Starts the embedded server if one was empty."""
+    wanted = set(fields) or set(DATABASES)
+    missing = {field: name for field, name in DATABASES.items() if field in wanted and not getattr(settings, field)}
     if not missing:
         return settings
     embedded = server(settings)
@@ -44,7 +45,7 @@ def resolve(settings: Settings) -> Settings:
 
 def books(settings: Settings) -> Books:
     """TEST and PROD, of any version. Starts the embedded server if it is needed, and leaves it running."""
-    resolved = resolve(settings)
+    resolved = resolve(settings, ("test_url", "prod_url"))
     return Books(Book("test", resolved.test_url), Book("prod", resolved.prod_url))
 
 
@@ -64,7 +65,7 @@ def open_books(settings: Settings) -> Books:
 
 def dagster_url(settings: Settings) -> str:
     """The URL of Dagster's storage, with the driver that dagster-postgres needs."""
-    return with_dagsters_driver(resolve(settings).dagster_url)
+    return with_dagsters_driver(resolve(settings, ("dagster_url",)).dagster_url)
 
 
 def with_dagsters_driver(url: str) -> str:

@@ -37,7 +37,8 @@ def pack(
     features = tuple(features)
     _check_features(estimator, features)
     try:
-        header, arrays = native(estimator, features)
+        with np.errstate(all="ignore"):  # whatever a project has set: the casts mean what they do
+            header, arrays = native(estimator, features)
     except UnsupportedEstimator as unpacked:
         if not fallback:
             raise
