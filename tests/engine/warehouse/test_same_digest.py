@@ -17,7 +17,7 @@ from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.postgres import PostgresWarehouse
 from penstock.warehouse.postgres_types import PostgresColumn
 from tests.checkout import ROOT
-from tests.engine.warehouse.type_table import KEPT, REFUSED, VALUES, Kept, table
+from tests.engine.warehouse.type_table import KEPT, REFUSED, VALUES, TypeCase, table
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MOOD = "CREATE TYPE mood AS ENUM ('sad', 'ok')"
@@ -63,7 +63,7 @@ def literal(value: str | None) -> str:
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda kept: f"{kept.duckdb[0]} {kept.postgres[0]}")
-def test_every_type_makes_the_same_snapshot_from_every_kind(kinds: Kinds, kept: Kept) -> None:
+def test_every_type_makes_the_same_snapshot_from_every_kind(kinds: Kinds, kept: TypeCase) -> None:
     made = [kinds.snapshot("DuckDB", rows(kind, kept.values)) for kind in kept.duckdb]
     made += [kinds.snapshot("Postgres", rows(kind, kept.values)) for kind in kept.postgres]
     assert {one.manifest.columns[1] for one in made} == {("x", kept.book)}

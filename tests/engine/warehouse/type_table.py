@@ -9,7 +9,7 @@ KINDS = ("DuckDB", "Postgres")
 
 
 @dataclass(frozen=True)
-class Kept:
+class TypeCase:
     """Types that become the type `book` of a replicated table, with the same bits. `values` are texts of values."""
 
     book: str
@@ -30,41 +30,43 @@ class ReleaseRefusal:
 
 
 KEPT = (
-    Kept("boolean", ("BOOLEAN",), ("boolean",), ("true", "false")),
-    Kept("smallint", ("TINYINT", "SMALLINT"), ("smallint",), ("-128", "0", "127")),
-    Kept("smallint", ("UTINYINT",), ("smallint",), ("0", "255")),
-    Kept("integer", ("USMALLINT", "INTEGER"), ("integer",), ("0", "65535")),
-    Kept("bigint", ("UINTEGER", "BIGINT", "UBIGINT"), ("bigint",), ("0", "4294967295")),
-    Kept("real", ("FLOAT",), ("real",), ("0.1", "-0.0", "NaN", "Infinity", "1e-40")),
-    Kept(
+    TypeCase("boolean", ("BOOLEAN",), ("boolean",), ("true", "false")),
+    TypeCase("smallint", ("TINYINT", "SMALLINT"), ("smallint",), ("-128", "0", "127")),
+    TypeCase("smallint", ("UTINYINT",), ("smallint",), ("0", "255")),
+    TypeCase("integer", ("USMALLINT", "INTEGER"), ("integer",), ("0", "65535")),
+    TypeCase("bigint", ("UINTEGER", "BIGINT", "UBIGINT"), ("bigint",), ("0", "4294967295")),
+    TypeCase("real", ("FLOAT",), ("real",), ("0.1", "-0.0", "NaN", "Infinity", "1e-40")),
+    TypeCase(
         "double precision", ("DOUBLE",), ("double precision",), ("0.1", "-0.0", "NaN", "-Infinity", "5e-324", "1e300")
     ),
-    Kept(
+    TypeCase(
         "double precision",
         ("DOUBLE",),
         ("numeric", "numeric(40,2)"),
         ("0.25", "-1000000", "123456789.5"),
         "`numeric` without declared digits, as `sum` and `avg` return it, or with more than 38",
     ),
-    Kept("numeric(12,3)", ("DECIMAL(12,3)",), ("numeric(12,3)",), ("0.125", "-999999999.999", "0")),
-    Kept(
+    TypeCase("numeric(12,3)", ("DECIMAL(12,3)",), ("numeric(12,3)",), ("0.125", "-999999999.999", "0")),
+    TypeCase(
         "numeric(38,0)", ("DECIMAL(38,0)", "HUGEINT"), ("numeric(38,0)",), ("12345678901234567890123456789012345678",)
     ),
-    Kept("text", ("VARCHAR",), ("text", "varchar", "varchar(9)"), ("", "a", "é ", "日本", "𝄞")),
-    Kept("text", ("VARCHAR",), ("char(5)", "name"), ("a", "ab", "é"), "without the blanks that pad `char(n)`"),
-    Kept("text", ("UUID",), ("uuid",), ("0e37df36-f698-11e6-8dd4-cb9ced3df976",)),
-    Kept("text", ("mood",), ("mood",), ("sad", "ok"), "`mood` is any enumeration; sorted as text"),
-    Kept("bytea", ("BLOB",), ("bytea",), ("abc", "\\x00", "\\xFF")),
-    Kept("date", ("DATE",), ("date",), ("0001-01-01", "1969-12-31", "9999-12-31")),
-    Kept("time without time zone", ("TIME",), ("time",), ("00:00:00", "23:59:59.999999")),
-    Kept(
+    TypeCase("text", ("VARCHAR",), ("text", "varchar", "varchar(9)"), ("", "a", "é ", "日本", "𝄞")),
+    TypeCase("text", ("VARCHAR",), ("char(5)", "name"), ("a", "ab", "é"), "without the blanks that pad `char(n)`"),
+    TypeCase("text", ("UUID",), ("uuid",), ("0e37df36-f698-11e6-8dd4-cb9ced3df976",)),
+    TypeCase("text", ("mood",), ("mood",), ("sad", "ok"), "`mood` is any enumeration; sorted as text"),
+    TypeCase("bytea", ("BLOB",), ("bytea",), ("abc", "\\x00", "\\xFF")),
+    TypeCase("date", ("DATE",), ("date",), ("0001-01-01", "1969-12-31", "9999-12-31")),
+    TypeCase("time without time zone", ("TIME",), ("time",), ("00:00:00", "23:59:59.999999")),
+    TypeCase(
         "timestamp without time zone",
         ("TIMESTAMP", "TIMESTAMP_NS"),
         ("timestamp",),
         ("1969-12-31 23:59:59.999999", "2026-03-29 02:30:00"),
     ),
-    Kept("timestamp without time zone", ("TIMESTAMP_S", "TIMESTAMP_MS"), ("timestamp(0)",), ("2026-03-29 02:30:00",)),
-    Kept(
+    TypeCase(
+        "timestamp without time zone", ("TIMESTAMP_S", "TIMESTAMP_MS"), ("timestamp(0)",), ("2026-03-29 02:30:00",)
+    ),
+    TypeCase(
         "timestamp with time zone",
         ("TIMESTAMPTZ",),
         ("timestamptz",),
