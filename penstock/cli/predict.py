@@ -11,7 +11,7 @@ from penstock.errors import PenstockError
 from penstock.settings import API_KEY
 
 SECONDS = 30.0
-TODO = {0: "Run `penstock up`.", 401: "Set PENSTOCK_API_KEY."}
+REMEDIES = {0: "Run `penstock up`.", 401: "Set PENSTOCK_API_KEY."}
 
 
 @click.command("predict", epilog="Example: penstock requests flight_delay --count 1 | penstock predict flight_delay -")
@@ -30,7 +30,7 @@ def command(model: str, file: object, key: str, as_json: bool) -> None:
         try:
             answers = client.predict_many(requests) if many else [client.predict(requests[0])]
         except ServiceError as error:
-            thing, todo = f"{url}/models/{model}/predict", TODO.get(error.status, "")
+            thing, todo = f"{url}/models/{model}/predict", REMEDIES.get(error.status, "")
             raise PenstockError(thing, expected=error.expected, found=error.found, todo=todo) from None
     for answer in answers:
         text = msgspec.json.encode(answer)

@@ -9,7 +9,9 @@ from penstock.declare.periods import Cadence
 from penstock.errors import PenstockError
 
 ALIASES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-TODO = "Write minute, hour, day of month, month and day of week, such as `30 6 2 * *`, or one of " + ", ".join(ALIASES)
+HOW_TO_WRITE_IT = (
+    "Write minute, hour, day of month, month and day of week, such as `30 6 2 * *`, or one of " + ", ".join(ALIASES)
+)
 PART = re.compile(r"(?:(\*)|(\w+)(?:-(\w+))?)(?:/(\d+))?")
 MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -84,4 +86,4 @@ def _number(text: str, kind: Field, of: str) -> int:
 
 
 def _refused(of: str, expected: str, found: str) -> PenstockError:
-    return PenstockError(of, expected=expected, found=found, todo=f"{TODO}.")
+    return PenstockError(of, expected=expected, found=found, todo=f"{HOW_TO_WRITE_IT}.")
