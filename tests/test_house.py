@@ -21,6 +21,7 @@ from penstock.cli.main import COMMANDS, penstock
 from tests.checkout import ROOT
 
 PACKAGES = ("penstock", "model_tools", "schemas", "resources", "assets", "serve_app")
+COMMAND_MODULES = ROOT / "penstock" / "cli" / "commands"
 BARE = ("model_tools", "penstock/artifact", "penstock/contract", "penstock/client.py", "penstock/digests.py")
 LONGEST_FILE = 300
 SKOPS_FILE = "penstock/artifact/skops_artifact.py"  # the one estimator format that needs scikit-learn, loaded on demand
@@ -211,7 +212,9 @@ def test_every_module_says_what_lives_there() -> None:
         assert ast.get_docstring(ast.parse((ROOT / path).read_text())), path
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if (ROOT / "penstock" / "cli" / f"{name}.py").exists()])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if (ROOT / "penstock/cli/commands" / f"{name}.py").exists()]
+)
 def test_every_command_has_a_help_with_an_example(name: str) -> None:
     shown = CliRunner().invoke(penstock, [name, "--help"])
     assert shown.exit_code == 0
@@ -219,8 +222,8 @@ def test_every_command_has_a_help_with_an_example(name: str) -> None:
 
 
 def test_every_command_module_is_in_the_table_of_commands() -> None:
-    for path in room_files("penstock/cli"):
-        module = importlib.import_module(f"penstock.cli.{path.stem}")
+    for path in room_files("penstock/cli/commands"):
+        module = importlib.import_module(f"penstock.cli.commands.{path.stem}")
         own = [v for v in vars(module).values() if isinstance(v, click.Command) and not isinstance(v, click.Group)]
         assert len(own) <= 1
         assert not own or path.stem in COMMANDS
@@ -242,7 +245,7 @@ def brought(extra: str) -> set[str]:
         ("serve", "penstock/serving/on_ray/apply.py"),
         ("pipeline", "penstock/graph/code_location.py"),
         ("pipeline", "penstock/graph/definitions.py"),
-        ("pipeline", "penstock/cli/train.py"),
+        ("pipeline", "penstock/cli/commands/train.py"),
     ],
 )
 def test_each_extra_brings_what_its_rooms_import(name: str, entry: str) -> None:

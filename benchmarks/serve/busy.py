@@ -18,7 +18,7 @@ import click
 from benchmarks.service import home as serve_home
 from benchmarks.service.load import Load, measure, middle
 from benchmarks.service.targets import on_ray, write_requests
-from penstock.cli.dagster_system import RUN_NICENESS
+from penstock.cli.system.dagster_system import RUN_NICENESS
 from penstock.processes import give_way
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray import environment as ray_environment

@@ -42,7 +42,7 @@ COMMANDS = {
 
 
 ELSEWHERE = {"init": "penstock.scaffold.command", "new": "penstock.scaffold.new_command"}
-"""Commands that are no modules of this folder: their rooms stand beside it."""
+"""Commands that are no modules of `commands/`: their rooms stand beside this one."""
 
 
 class Commands(click.Group):
@@ -68,7 +68,7 @@ class Commands(click.Group):
 
 
 def _module(name: str) -> str:
-    return ELSEWHERE.get(name, f"penstock.cli.{name}")
+    return ELSEWHERE.get(name, f"penstock.cli.commands.{name}")
 
 
 @click.command(

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.table import markdown, rows
-from penstock.cli.doctor import doctor
+from penstock.cli.commands.doctor import doctor
 from tests.engine.artifact.estimator_table import PACKED
 
 DOCS = Path(__file__).parents[3] / "docs/models.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.cli import dagster_system
+from penstock.cli.system import dagster_system
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
 from penstock.project import containing

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from penstock.cli import compat
+from penstock.cli.system import compat
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ from typing import Any
 import psutil
 import pytest
 
-from penstock.cli import dagster_system
-from penstock.cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
-from penstock.cli.dagster_runs import RunError, follow, materialize, missing_jobs
+from penstock.cli.system import dagster_system
+from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from penstock.cli.system.dagster_runs import RunError, follow, materialize, missing_jobs
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.processes import Processes, free_port

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from penstock.cli import first_prediction
-from penstock.cli.first_prediction import NoPrediction, ask, is_ready
+from penstock.cli.system import first_prediction
+from penstock.cli.system.first_prediction import NoPrediction, ask, is_ready
 from penstock.declare.discovery import declared
 from penstock.settings import Settings
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from model_tools.flight_delay import FlightDelayRequest
-from penstock.cli import releases, requests, rollback, train
+from penstock.cli.commands import releases, requests, rollback, train
 from penstock.errors import PenstockError
 from penstock.releases.ledger import current, ledger
 from penstock.training.gate import GateError

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.cli.ports import PortError, check_ports, choose_ports
+from penstock.cli.system.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
 from penstock.settings import Settings, load
 
@@ -33,7 +33,7 @@ def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_
     for each, name in zip(taken, ("HTTP_PORT", "DAGSTER_PORT"), strict=True):
         each.bind(("127.0.0.1", 0))
         each.listen()
-        monkeypatch.setattr(f"penstock.cli.ports.{name}", each.getsockname()[1])
+        monkeypatch.setattr(f"penstock.cli.system.ports.{name}", each.getsockname()[1])
     chosen = choose_ports(load())
     busy = {each.getsockname()[1] for each in taken}
     assert not busy & {chosen.http_port, chosen.dagster_port}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from penstock.cli.publish import publish
+from penstock.cli.commands.publish import publish
 from penstock.declare import discovery as declarations
 from penstock.declare.project import Declarations
 from penstock.testing import System

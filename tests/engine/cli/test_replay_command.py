@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from penstock.cli.replay import Tally, instant
+from penstock.cli.commands.replay import Tally, instant
 from penstock.errors import PenstockError
 from penstock.journal.replay import Verdict
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from penstock.cli.serve import Logs
+from penstock.cli.commands.serve import Logs
 from penstock.postgres.book import Book
 from penstock.processes import free_port
 from penstock.serving.on_ray import cluster

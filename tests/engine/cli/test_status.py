@@ -81,7 +81,7 @@ def test_doctor_asks_the_warehouse_and_shows_no_secret(
 
 
 def test_doctor_notices_a_package_that_is_not_as_pinned(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penstock.cli.checks.metadata.version", lambda name: "0.0.1")
+    monkeypatch.setattr("penstock.cli.system.checks.metadata.version", lambda name: "0.0.1")
     findings = {finding["name"]: finding for finding in json.loads(run("doctor", "--json").output)}
     assert not findings["packages"]["ok"]
     assert findings["packages"]["todo"] == "Run `make setup`."

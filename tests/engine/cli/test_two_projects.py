@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.cli import dagster_runs, dagster_system
-from penstock.cli.dagster_graphql import GraphQL
-from penstock.cli.environment import child_environment
+from penstock.cli.system import dagster_runs, dagster_system
+from penstock.cli.system.dagster_graphql import GraphQL
+from penstock.cli.system.environment import child_environment
 from penstock.postgres import urls as postgres
 from penstock.processes import Processes, free_port
 from penstock.project import containing

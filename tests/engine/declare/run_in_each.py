@@ -11,7 +11,8 @@ import pandera.pandas  # noqa: F401
 import sklearn.dummy  # noqa: F401
 
 import penstock.training.dry_run  # noqa: F401
-from penstock.cli import main, train
+from penstock.cli import main
+from penstock.cli.commands import train
 
 
 def run(project: Path) -> tuple[int, str]:

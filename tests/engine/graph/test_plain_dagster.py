@@ -12,10 +12,10 @@ import dagster as dg
 import psutil
 import pytest
 
-from penstock.cli.compat import dagster_daemon
-from penstock.cli.dagster_graphql import GraphQL
-from penstock.cli.dagster_runs import follow
-from penstock.cli.environment import dagster_home
+from penstock.cli.system.compat import dagster_daemon
+from penstock.cli.system.dagster_graphql import GraphQL
+from penstock.cli.system.dagster_runs import follow
+from penstock.cli.system.environment import dagster_home
 from penstock.errors import PenstockError
 from penstock.graph.executor import executor
 from penstock.processes import end_tree, free_port

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from penstock.cli import predict
+from penstock.cli.commands import predict
 from penstock.errors import PenstockError
 from penstock.processes import free_port
 from tests.engine.serving.conftest import Service

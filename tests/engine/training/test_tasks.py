@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from penstock.cli.releases import _value
+from penstock.cli.commands.releases import _value
 from penstock.contract.contract import Output
 from penstock.declare.estimators import boosting as boosted
 from penstock.declare.metrics import judged_value

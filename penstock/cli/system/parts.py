@@ -6,8 +6,8 @@ import msgspec
 import psutil
 import psycopg
 
-from penstock.cli import dagster_system
-from penstock.cli.first_prediction import is_ready
+from penstock.cli.system import dagster_system
+from penstock.cli.system.first_prediction import is_ready
 from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres

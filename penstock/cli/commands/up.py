@@ -16,7 +16,7 @@ from penstock.project import NO_MODEL
 from penstock.settings import API_KEY, Settings
 
 if TYPE_CHECKING:
-    from penstock.cli.first_prediction import FirstPrediction
+    from penstock.cli.system.first_prediction import FirstPrediction
     from penstock.runtime import Runtime
 
 
@@ -27,7 +27,7 @@ def up(key: str) -> None:
 
     Run again, it does only what is missing. Everything keeps running until `penstock down`.
     """
-    from penstock.cli.ports import choose_ports
+    from penstock.cli.system.ports import choose_ports
     from penstock.runtime import Runtime
     from penstock.settings import load
 
@@ -99,7 +99,7 @@ def _warehouse(settings: Settings, steps: Steps) -> None:
 
 
 def _dagster(settings: Settings, steps: Steps) -> None:
-    from penstock.cli import dagster_system
+    from penstock.cli.system import dagster_system
 
     with steps.step("Dagster") as step:
         step.show("code server, webserver, daemon")
@@ -108,7 +108,7 @@ def _dagster(settings: Settings, steps: Steps) -> None:
 
 
 def _service(settings: Settings, steps: Steps) -> None:
-    from penstock.cli.first_prediction import is_ready
+    from penstock.cli.system.first_prediction import is_ready
     from penstock.serving.deploying import deploy
     from penstock.serving.on_ray import cluster
 
@@ -126,7 +126,7 @@ def _service(settings: Settings, steps: Steps) -> None:
 
 def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
     """Make what is missing; model or job -> the fault of what could not be made. One model stops no other."""
-    from penstock.cli import dagster_runs, dagster_system
+    from penstock.cli.system import dagster_runs, dagster_system
     from penstock.extract.newest_rows import newest_period
 
     models = runtime.declared.models
@@ -146,7 +146,7 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
 
 
 def _predict(runtime: "Runtime", steps: Steps, key: str, faults: dict[str, PenstockError]) -> "list[FirstPrediction]":
-    from penstock.cli.first_prediction import ask
+    from penstock.cli.system.first_prediction import ask
 
     predictions = []
     for name, model in runtime.declared.models.items():

@@ -20,7 +20,7 @@ def serve() -> None:
     Starts a Ray head of its own and nothing else: no Dagster, no first prediction. The books are those of the settings;
     until they have a release, predictions are answered 503.
     """
-    from penstock.cli.deploy import told
+    from penstock.cli.commands.deploy import told
     from penstock.errors import PenstockError
     from penstock.serving.deploying import deploy as deploying
     from penstock.serving.on_ray import cluster

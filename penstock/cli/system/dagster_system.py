@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.cli.compat import dagster_daemon
-from penstock.cli.dagster_graphql import STILL_LOADING, GraphQL
-from penstock.cli.environment import child_environment
+from penstock.cli.system.compat import dagster_daemon
+from penstock.cli.system.dagster_graphql import STILL_LOADING, GraphQL
+from penstock.cli.system.environment import child_environment
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, free_port

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from penstock.cli.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
 from penstock.log_text import cause
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers

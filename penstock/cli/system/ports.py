@@ -2,7 +2,7 @@
 
 import msgspec
 
-from penstock.cli import dagster_system
+from penstock.cli.system import dagster_system
 from penstock.errors import PenstockError
 from penstock.processes import Processes, free_port, is_free
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports

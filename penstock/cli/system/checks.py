@@ -9,8 +9,8 @@ from importlib import metadata
 import msgspec
 import psycopg
 
-from penstock.cli.parts import parts
-from penstock.cli.ports import check_ports
+from penstock.cli.system.parts import parts
+from penstock.cli.system.ports import check_ports
 from penstock.errors import PenstockError
 from penstock.postgres import data as postgres_data
 from penstock.postgres import roles

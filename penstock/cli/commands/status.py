@@ -20,7 +20,7 @@ def status(as_json: bool) -> None:
     """
     import msgspec
 
-    from penstock.cli.parts import parts
+    from penstock.cli.system.parts import parts
     from penstock.runtime import Runtime
 
     runtime = Runtime.load()

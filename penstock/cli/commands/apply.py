@@ -10,7 +10,7 @@ def apply() -> None:
 
     A change of numbers alone (replicas, limits) restarts nothing. `penstock deploy` brings changed code as well.
     """
-    from penstock.cli.deploy import told
+    from penstock.cli.commands.deploy import told
     from penstock.cli.steps import Steps
     from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load

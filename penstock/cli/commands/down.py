@@ -12,8 +12,8 @@ def down() -> None:
 
     What was written stays in PENSTOCK_HOME, so that the next `penstock up` goes on from there.
     """
-    from penstock.cli import dagster_system
     from penstock.cli.steps import Steps
+    from penstock.cli.system import dagster_system
     from penstock.postgres import urls as postgres
     from penstock.serving.on_ray import cluster
     from penstock.settings import load

@@ -18,7 +18,7 @@ def doctor(as_roles: bool, estimators: bool, as_json: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from penstock.cli.checks import diagnose
+    from penstock.cli.system.checks import diagnose
     from penstock.runtime import Runtime
 
     if as_roles:

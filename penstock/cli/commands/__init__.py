@@ -1,0 +1,1 @@
+"""One module per command; what it declares is what the command line offers."""

@@ -1,0 +1,1 @@
+"""What `penstock up` starts on this machine: ports, Dagster, the first prediction; and the checks of it."""
