@@ -122,8 +122,12 @@ def jobs(tables: Sequence[ReplicatedTable]) -> list["dg.UnresolvedAssetJobDefini
 def selection(tables: Sequence[ReplicatedTable]) -> dg.AssetSelection:
     """All assets that prepare, extract and publish the tables, with the checks of these steps."""
     keys = [dg.AssetKey([step, table.name]) for table in tables for step in ("snapshot", *_BOOKS)]
-    keys += [dg.AssetKey(of.split("/")) for table in tables for of in table.after if of.startswith("prepared/")]
-    return without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
+    selected: dg.AssetSelection = dg.AssetSelection.assets(*keys)
+    prepared = {dg.AssetKey(of.split("/")) for table in tables for of in table.after if of.startswith("prepared/")}
+    if prepared:
+        before = dg.AssetSelection.assets(*sorted(prepared)).upstream()
+        selected |= before & dg.AssetSelection.key_prefixes(["prepared"])
+    return without_standing_checks(selected, [table.name for table in tables])
 
 
 def schedule(tables: Sequence[ReplicatedTable]) -> dg.ScheduleDefinition:
