@@ -15,7 +15,7 @@ PREPARED = "prepared/"
 
 @dataclass(frozen=True)
 class Preparation(metaclass=DeclarationType):
-    """A table `prepared.<name>` in the warehouse, which SQL makes of what it `reads`.
+    """A table `prepared.<name>` (its `name`) in the warehouse, which SQL makes of what it `reads`.
 
     - It runs before what waits for `prepared/<name>`, and after the preparations that it reads.
     - `query`: SQL that selects its rows. The table is replaced as a whole, after its rows have passed all tests.
