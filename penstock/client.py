@@ -22,7 +22,11 @@ Answer = TypeVar("Answer")
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer."""
+    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer.
+
+    `book` is `dev` where the lookups were made in the warehouse and nothing was journaled; `release` is 0 then, because
+    the newest candidate has answered, and `artifact` its digest.
+    """
 
     id: str
     prediction: str | float | None
@@ -31,6 +35,8 @@ class Prediction(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     unchanged: bool
     probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    book: str | msgspec.UnsetType = msgspec.UNSET
+    artifact: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JournaledPrediction(msgspec.Struct, frozen=True):

@@ -31,15 +31,26 @@ log = logging.getLogger("penstock.serve")
 
 
 class App:
-    """One replica's application over one book. `url` is the book's; contracts default to the project's."""
+    """One replica's application over one book. `url` is the book's; contracts default to the project's.
+
+    Without a URL it is over the dev book: the newest candidates, and lookups in the warehouse itself.
+    """
 
     def __init__(self, settings: Settings, url: str, contracts: Mapping[str, Contract] | None = None) -> None:
         found = registry.read_contracts(settings.project) if contracts is None else registry.Contracts(dict(contracts))
-        self.models = {name: ServedModel(contract, url, settings.now) for name, contract in found.by_model.items()}
+        store, cache = ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
+        self.models: dict[str, ServedModel]
+        self.watcher: Watcher
+        if url:
+            self.models = {name: ServedModel(contract, url, settings.now) for name, contract in found.by_model.items()}
+            self.watcher = Watcher(url, self.models, store, cache)
+        else:
+            from penstock.serving.models.candidates import CandidateWatcher
+            from penstock.serving.models.in_warehouse import direct_models
+
+            self.models = direct_models(settings, found.by_model)
+            self.watcher = CandidateWatcher(self.models, store, cache)
         absent = AbsentModels(self.models, found.broken)
-        self.watcher = Watcher(
-            url, self.models, ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
-        )
         self._routes = Routes(self.models, absent, self.watcher, url, settings)
         self._tasks: list[asyncio.Task[None]] = []
 

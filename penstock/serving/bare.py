@@ -1,4 +1,4 @@
-"""The application under bare uvicorn, without Ray: for tests, and as the limit that benchmarks compare with."""
+"""The application under bare uvicorn, without Ray: the dev book, tests, and the limit that benchmarks compare with."""
 
 import argparse
 
@@ -7,21 +7,31 @@ import uvicorn
 from penstock import settings
 from penstock.serving.app import App
 from penstock.serving.routes.telemetry import log_to_stderr
-from penstock.settings import book_url
+from penstock.settings import Settings, book_url
 
 
 def main() -> None:
     """Serve on loopback until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--book", choices=("test", "prod"), default="prod")
+    parser.add_argument("--book", choices=("test", "prod", "dev"), default="prod")
     options = parser.parse_args()
     found = settings.load()
+    run(App(found, "" if options.book == "dev" else book_url(found, options.book)), "127.0.0.1", options.port)
+
+
+def run_dev(found: Settings) -> None:
+    """Serve the dev book where the settings say, in the foreground, until TERM or Ctrl-C."""
+    run(App(found, ""), found.http_host, found.http_port)
+
+
+def run(app: App, host: str, port: int) -> None:
+    """Serve until interrupted."""
     log_to_stderr()
     uvicorn.run(
-        App(found, book_url(found, options.book)),
-        host="127.0.0.1",
-        port=options.port,
+        app,
+        host=host,
+        port=port,
         loop="uvloop",
         http="httptools",
         log_level="warning",

@@ -62,6 +62,11 @@ class ServedModel:
         self._lanes: list[asyncio.Task[None]] = []
         self._loading: asyncio.Task[None] | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be answered."""
+        return self.state is not None
+
     def start(self) -> None:
         """Start the lanes; each connects when it is needed for the first time."""
         self._lanes = [asyncio.create_task(self._run_lane(queue)) for queue in self._batcher.queues()]

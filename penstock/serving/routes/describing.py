@@ -50,6 +50,7 @@ class Readiness(msgspec.Struct, frozen=True):
     - `refused`: model -> the book's current release where it cannot be served, why, and what is served instead.
     - `broken`: model -> the file of the project, line and cause for which it is not served. The others are.
     - `todo`: what to do where there is no model at all.
+    - `serves`: what is served, where it is not the releases of a book.
     """
 
     ready: bool
@@ -59,6 +60,7 @@ class Readiness(msgspec.Struct, frozen=True):
     refused: Mapping[str, ReleaseRefusal]
     broken: Mapping[str, str] = {}
     todo: str = ""
+    serves: str = ""
 
 
 def model_state(model: ServedModel, settings: Settings) -> ModelState:
@@ -67,7 +69,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
     return ModelState(
         model=model.contract.model,
         purpose=model.contract.purpose,
-        ready=model.state is not None,
+        ready=model.ready,
         trouble=model.trouble,
         release=model.release.version if model.release else None,
         artifact=model.release.digest if model.release else None,
@@ -106,8 +108,8 @@ def contract_document(model: ServedModel) -> dict[str, Any]:
 
 def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: Watcher) -> Readiness:
     """The state behind /readyz."""
-    served = [model for model in models.values() if model.state is not None]
-    waiting = [model for model in models.values() if model.state is None and (model.release or model.refused)]
+    served = [model for model in models.values() if model.ready]
+    waiting = [model for model in models.values() if not model.ready and (model.release or model.refused)]
     return Readiness(
         ready=watcher.connected and bool(served) and not waiting,
         book=watcher.connected,
@@ -116,4 +118,5 @@ def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: 
         refused={name: model.refused for name, model in models.items() if model.refused},
         broken=absent.broken,
         todo=absent.todo,
+        serves=watcher.serves,
     )
