@@ -119,6 +119,7 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
         found = version(connection)
         if found is not None and found >= newest():
             check_version(f"book {name!r}", found)
+            _prepare_journal(name, connection, say)
             return ()
         with _explained(name, connection), _alone(name, connection, say, patience):
             _become_owner(connection)
@@ -131,7 +132,19 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
                 say(f"book {name.upper()}: {migration}")
                 _apply_patiently(name, url, connection, migration, patience)
             roles.grant_missing(connection)
-            return wanted
+        _prepare_journal(name, connection, say)
+        return wanted
+
+
+def _prepare_journal(name: str, connection: psycopg.Connection, say: Say) -> None:
+    """Make the coming days of the journal, as Dagster does daily, where the connected role may; nobody waits for it."""
+    row = connection.execute("SELECT has_function_privilege('app.prepare_journal(integer)', 'EXECUTE')").fetchone()
+    if row != (True,):
+        return
+    try:
+        connection.execute("SELECT app.prepare_journal()")
+    except psycopg.errors.LockNotAvailable as error:
+        say(f"book {name.upper()}: the journal's coming days are not made now: {error.diag.message_primary}")
 
 
 def _apply_patiently(

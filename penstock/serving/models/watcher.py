@@ -12,7 +12,7 @@ import asyncpg
 from penstock.artifact import load as artifact
 from penstock.errors import PenstockError
 from penstock.journal.outcomes import class_names
-from penstock.journal.reading import KEEP_DAYS
+from penstock.journal.reading import DAYS_AHEAD, FEW_DAYS
 from penstock.lookups.connection import connect
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
@@ -85,7 +85,8 @@ class Watcher:
         releases = await read_current_releases(connection)
         now = asyncio.get_running_loop().time()
         if now >= self._journal_at:
-            self._journal_at = now + await _keep_journal(connection)
+            await _warn_of_journals_end(connection)
+            self._journal_at = now + JOURNAL_SECONDS
         for model in self._models.values():
             model.use_pointers(pointers)
         for current in releases:
@@ -165,15 +166,12 @@ async def read_version(connection: Any) -> int | None:
     return BEFORE_VERSIONS if there else None
 
 
-async def _keep_journal(connection: Any) -> float:
-    """Make the coming partitions of the journal and drop the oldest; returns in how many seconds to do it again.
-
-    There are partitions for two weeks to come, so that nothing is lost where somebody stands in the way for a moment.
-    """
-    try:
-        await connection.execute("SELECT app.prepare_journal()")
-        await connection.execute("SELECT app.retire_journal($1)", KEEP_DAYS)
-    except asyncpg.PostgresError as error:
-        log.warning("the journal's partitions are kept as they are: %s", error)
-        return RETRY_SECONDS
-    return JOURNAL_SECONDS
+async def _warn_of_journals_end(connection: Any) -> None:
+    """Log a warning while the journal has few days ahead: the service makes none, Dagster does."""
+    days = await connection.fetchval(DAYS_AHEAD)
+    if days < FEW_DAYS:
+        log.warning(
+            "the journal has partitions for %d more days, and nothing is answered after them: look at Dagster's "
+            "retention_schedule, or run `penstock migrate`",
+            days,
+        )
