@@ -9,6 +9,7 @@ from psycopg import sql
 
 from penstock.postgres import roles
 from penstock.postgres.blocking import advisory_lock_holder, blocking_sessions
+from penstock.postgres.connecting import connect
 from penstock.postgres.migrations import (
     BEFORE_VERSIONS,
     VERSION_QUERY,
@@ -115,7 +116,7 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
     - A migration waits half a second for a lock, so that readers behind it wait no longer, and tries again for
       `patience` seconds. BookError then names who holds the lock; nothing of that migration was changed.
     """
-    with psycopg.connect(url, autocommit=True, application_name="penstock migrate") as connection:
+    with connect(name, url, autocommit=True, application_name="penstock migrate") as connection:
         found = version(connection)
         if found is not None and found >= newest():
             check_version(f"book {name!r}", found)

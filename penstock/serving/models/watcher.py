@@ -13,7 +13,9 @@ from penstock.artifact import load as artifact
 from penstock.errors import PenstockError
 from penstock.journal.outcomes import class_names
 from penstock.journal.reading import DAYS_AHEAD, FEW_DAYS
-from penstock.lookups.connection import connect
+from penstock.lookups.connection import open_session, set_up
+from penstock.lookups.pooling import demand_own_session
+from penstock.postgres.hosts import shown_hosts
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
 from penstock.releases.artifacts import ArtifactStore
@@ -22,6 +24,8 @@ from penstock.serving.answering.state import Release
 from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
+APPLICATION = "penstock watcher"
+CONNECT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 0.25
 RETRY_SECONDS = 10.0
@@ -54,7 +58,7 @@ class Watcher:
         while True:
             connection = None
             try:
-                connection = await connect(self._url, application_name="penstock watcher")
+                connection = await self._connect()
                 check_version("the book of this service", await read_version(connection))
                 await connection.add_listener(CHANNEL, lambda *_: self._moved.set())
                 while True:
@@ -72,13 +76,26 @@ class Watcher:
                 self.connected, self.trouble = False, trouble
                 await asyncio.sleep(POLL_SECONDS)
             except Exception as error:
-                if self.connected:
-                    log.warning("the book went away: %r", error)
-                self.connected, self.trouble = False, ""
+                trouble = f"the book at {shown_hosts(self._url)} cannot be reached: {str(error) or repr(error)}"
+                if self.trouble != trouble:
+                    log.warning("%s", trouble)
+                self.connected, self.trouble = False, trouble
                 await asyncio.sleep(AWAY_SECONDS)
             finally:
                 if connection is not None:
                     connection.terminate()
+
+    async def _connect(self) -> Any:
+        """A session of its own; BookError where a pooler shares it with others."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await open_session(self._url, application_name=APPLICATION)
+            try:
+                await demand_own_session("the book of this service", connection, self._url)
+                await set_up(connection, application_name=APPLICATION)
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
 
     async def _read(self, connection: Any) -> None:
         pointers = await read_pointers(connection)
