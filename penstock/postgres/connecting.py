@@ -2,9 +2,9 @@
 
 import psycopg
 
-from penstock.postgres.hosts import shown_hosts
 from penstock.postgres.migrations import BookError
 from penstock.postgres.pooling import demand_own_session
+from penstock.postgres_url import shown_hosts
 
 
 class BookUnreachable(BookError, psycopg.OperationalError):

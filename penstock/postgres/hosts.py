@@ -6,8 +6,8 @@ from itertools import repeat
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-SYSTEM = "system"
-"""The value of `sslrootcert` that means the certificates of the system, with verify-full."""
+from penstock.postgres_url import SYSTEM
+
 _LIBPQ_ALONE = {
     "channel_binding", "client_encoding", "connect_timeout", "fallback_application_name", "gssdelegation", "gssencmode",
     "hostaddr", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "load_balance_hosts",
@@ -33,13 +33,6 @@ def asyncpg_arguments(url: str) -> list[dict[str, Any]]:
         {"dsn": urlunsplit(parts._replace(netloc=netloc, query=urlencode(query | place, quote_via=quote))), **more}
         for netloc, place in _places(parts.netloc, query)
     ]
-
-
-def shown_hosts(url: str) -> str:
-    """The hosts of a URL, and nothing else of it: it may hold a password."""
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    return query.get("host") or parts.netloc.rpartition("@")[2] or "the socket of this machine"
 
 
 def _places(netloc: str, query: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:

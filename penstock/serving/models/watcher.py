@@ -15,9 +15,9 @@ from penstock.journal.outcomes import class_names
 from penstock.journal.reading import DAYS_AHEAD, FEW_DAYS
 from penstock.lookups.connection import open_session, set_up
 from penstock.lookups.pooling import demand_own_session
-from penstock.postgres.hosts import shown_hosts
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
+from penstock.postgres_url import shown_hosts
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease, read_current_releases, read_fitting_releases
 from penstock.serving.answering.state import Release
