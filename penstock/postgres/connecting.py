@@ -6,6 +6,9 @@ from penstock.postgres.migrations import BookError
 from penstock.postgres.pooling import demand_own_session
 from penstock.postgres_url import shown_hosts
 
+CONNECT_SECONDS = 10
+"""For each host of the URL, where it does not say another `connect_timeout`."""
+
 
 class BookUnreachable(BookError, psycopg.OperationalError):
     """The Postgres of a book cannot be reached: absent, refusing, or not the one that its certificate should name."""
@@ -14,8 +17,9 @@ class BookUnreachable(BookError, psycopg.OperationalError):
 def connect(name: str, url: str, *, autocommit: bool, application_name: str) -> psycopg.Connection:
     """A new connection to the book `name`. BookUnreachable where there is none; BookError where a pooler shares its
     session with others."""
+    limit = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
     try:
-        connection = psycopg.connect(url, autocommit=True, application_name=application_name)
+        connection = psycopg.connect(url, autocommit=True, application_name=application_name, **limit)
     except psycopg.OperationalError as error:
         raise unreachable(f"book {name!r}", url, error) from error
     try:
