@@ -1,6 +1,7 @@
 """A connection of psycopg to a book: its own session, and one sentence where there is none."""
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from penstock.postgres.migrations import BookError
 from penstock.postgres.pooling import demand_own_session
@@ -17,9 +18,9 @@ class BookUnreachable(BookError, psycopg.OperationalError):
 def connect(name: str, url: str, *, autocommit: bool, application_name: str) -> psycopg.Connection:
     """A new connection to the book `name`. BookUnreachable where there is none; BookError where a pooler shares its
     session with others."""
-    limit = {} if "connect_timeout=" in url else {"connect_timeout": CONNECT_SECONDS}
+    limited = url if "connect_timeout=" in url else make_conninfo(url, connect_timeout=CONNECT_SECONDS)
     try:
-        connection = psycopg.connect(url, autocommit=True, application_name=application_name, **limit)
+        connection = psycopg.connect(limited, autocommit=True, application_name=application_name)
     except psycopg.OperationalError as error:
         raise unreachable(f"book {name!r}", url, error) from error
     try:
