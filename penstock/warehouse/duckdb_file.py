@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb
 from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, quoted
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
@@ -86,6 +87,19 @@ class DuckDBWarehouse:
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002
         """See `Warehouse.natural`; DuckDB's types are so already."""
         return query
+
+    def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
+        """See `Planner.estimate`."""
+        values = dict(bound or {})
+        statement = subquery(bind(query, values, "${}".format))
+        with self.connect(read_only=True) as connection:
+            try:
+                types = [row[1] for row in connection.execute(f"DESCRIBE {statement}", values).fetchall()]
+                plan = _plan(connection, statement, values)
+                stored = _scans_one_table(connection, statement, values)
+            except duckdb.Error as error:
+                return Estimate(unknown=str(error).partition("\n")[0])
+        return from_duckdb(plan, types, (PERHAPS_STORED if stored else SORTS) if key else "")
 
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""
@@ -179,13 +193,19 @@ def comes_in_order(
 
 
 def _scans_one_table(connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any]) -> bool:
-    explained = connection.execute(f"EXPLAIN (FORMAT json) {query}", dict(bound)).fetchall()
-    node = {"children": json.loads(explained[0][1])}
+    node: Mapping[str, Any] = {"children": [_plan(connection, query, bound)]}
     while children := node["children"]:
         if len(children) != 1 or children[0]["name"] not in _KEEPS_ORDER:
             return False
         node = children[0]
     return True
+
+
+def _plan(connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The topmost operator of the physical plan."""
+    explained = connection.execute(f"EXPLAIN (FORMAT json) {query}", dict(bound)).fetchall()
+    top: Mapping[str, Any] = json.loads(explained[0][1])[0]
+    return top
 
 
 def _ascends(place: int, length: int) -> str:
