@@ -16,10 +16,11 @@ STARTUP = ("application_name", "timezone")
 _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 
 
-async def connect(url: str, *, seconds: float = SECONDS, **session: str) -> Any:
-    """A connection for the serving side, given up after so long; it prepares each statement once and keeps it."""
+async def connect(url: str, *, seconds: float = SECONDS, statements: int = 100, **session: str) -> Any:
+    """A connection for the serving side, given up after so long. It prepares a statement when it is first used, and
+    keeps the last `statements` that were used."""
     async with asyncio.timeout(seconds):
-        connection = await open_session(url, seconds=seconds, **session)
+        connection = await open_session(url, seconds=seconds, statements=statements, **session)
         try:
             await set_up(connection, **session)
         except BaseException:
@@ -28,7 +29,7 @@ async def connect(url: str, *, seconds: float = SECONDS, **session: str) -> Any:
     return connection
 
 
-async def open_session(url: str, *, seconds: float = SECONDS, **session: str) -> Any:
+async def open_session(url: str, *, seconds: float = SECONDS, statements: int = 100, **session: str) -> Any:
     """A session on the first host of the URL that is as its `target_session_attrs` says, before `set_up`.
 
     Each host has its share of `seconds`."""
@@ -39,6 +40,7 @@ async def open_session(url: str, *, seconds: float = SECONDS, **session: str) ->
             return await asyncpg.connect(
                 **arguments,
                 timeout=seconds / len(found),
+                statement_cache_size=statements,
                 max_cached_statement_lifetime=0,
                 server_settings=started,
             )
