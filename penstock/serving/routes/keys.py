@@ -64,7 +64,13 @@ class Keys:
       removed no longer. Where it cannot be read, the keys that were read last stay valid, and the log says so.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = log.error,
+    ) -> None:
+        self._say = say
         self._keys: list[Key] = []
         self._buckets: dict[str, Bucket] = {}
         self._clock, self._look_at = clock, 0.0
@@ -88,6 +94,13 @@ class Keys:
                 found="nothing",
                 todo='Write it: printf %s "$KEY" | sha256sum > keys',
             )
+
+    def described(self) -> str:
+        """Which keys there are, without any of them."""
+        if self._file is None:
+            return "none are demanded: the service listens on loopback alone"
+        kinds = [f"{key} ({', '.join(sorted(key.scopes))})" for key in self._keys]
+        return f"{len(kinds)} in {self._file}: {', '.join(kinds)}" if kinds else f"none in {self._file}: nobody gets in"
 
     def check(self, request: HttpRequest) -> None:
         """Problem where a key is needed: 401 if it is not given, 403 if its scopes lack it, 429 if it asks too much."""
@@ -146,7 +159,7 @@ class Keys:
                 keys.append(found)
             else:
                 number, error = found
-                log.error("%s, line %d: %s; nobody gets in by this line", file, number, error)
+                self._say(f"{file}, line {number}: {error}; nobody gets in by this line")
         before = {key.digest: key for key in self._keys}
         now = self._clock()
         self._buckets = {
