@@ -16,8 +16,8 @@ class BookUnreachable(BookError, psycopg.OperationalError):
 
 
 def connect(thing: str, url: str, *, autocommit: bool, application_name: str) -> psycopg.Connection:
-    """A new connection to `thing`, as messages call it. BookUnreachable where there is none; BookError where a pooler shares its
-    session with others."""
+    """A new connection to `thing`, as messages call it. BookUnreachable where there is none; BookError where a pooler
+    shares its session with others."""
     limited = url if "connect_timeout=" in url else make_conninfo(url, connect_timeout=CONNECT_SECONDS)
     try:
         connection = psycopg.connect(limited, autocommit=True, application_name=application_name)

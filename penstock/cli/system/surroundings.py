@@ -9,6 +9,7 @@ import psycopg
 from penstock.cli.system.finding import Finding
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
+from penstock.postgres.clock import seconds_ahead
 from penstock.postgres.connecting import connect
 from penstock.postgres_url import shown_hosts
 from penstock.serving.routes.keys import Keys
@@ -59,12 +60,9 @@ def clock(book: Book) -> Finding:
     """Whether the clock of this machine is that of the book's server."""
     try:
         with book.connect(autocommit=True) as connection:
-            began = time.time()
-            row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
-            passed = time.time() - began
+            off = seconds_ahead(connection)
     except (PenstockError, psycopg.Error) as error:
         return Finding("clock", False, str(error).strip().splitlines()[0])
-    off = (float(row[0]) if row else 0.0) - began - passed / 2
     text = f"{abs(off):.1f} s {'behind' if off > 0 else 'before'} that of {shown_hosts(book.url)}"
     return Finding("clock", abs(off) <= MOST_CLOCK_SECONDS, text, "Let both machines follow NTP.")
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from penstock.cli.main import penstock
 from penstock.cli.system import surroundings
+from penstock.postgres import clock
 from penstock.postgres.book import Book
 from penstock.processes import free_port
 from penstock.testing import System
@@ -74,8 +75,8 @@ def test_a_wrong_line_of_the_key_file_is_named(system: System, monkeypatch: pyte
 
 
 def test_a_clock_that_is_off_is_said(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    late = surroundings.time.time() - 60
-    monkeypatch.setattr(surroundings.time, "time", lambda: late)
+    late = clock.time.time() - 60
+    monkeypatch.setattr(clock.time, "time", lambda: late)
     found = surroundings.clock(book)
     assert not found.ok
     assert "60.0 s behind that of" in found.found
