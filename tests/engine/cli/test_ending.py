@@ -17,7 +17,8 @@ from penstock.cli import ending
 from penstock.errors import PenstockError
 from penstock.file_lock import file_lock, holder_of
 from penstock.postgres.book import Book
-from penstock.testing import create_database, drop_databases, wait_for
+from penstock.testing import create_database, wait_for
+from penstock.testing.books import drop_databases
 from tests.engine.projects import CONTRACT, write_project
 
 DECLARED = """
