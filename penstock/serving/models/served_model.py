@@ -173,7 +173,8 @@ class ServedModel:
                 if not call.answers.done():
                     await self._answer([call])
         else:
-            log.exception("a prediction failed", exc_info=error)
+            if not isinstance(error, Problem):
+                log.exception("a prediction failed", exc_info=error)
             refuse(calls, _problem(error))
 
     def _not_ready(self) -> Problem:
