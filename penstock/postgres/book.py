@@ -1,12 +1,13 @@
 """The books: one Postgres database per environment, with its URL, its connections and its schemas."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 from penstock.postgres import migrate
+from penstock.postgres.connecting import connect
 from penstock.postgres.migrations import Migration
 from penstock.settings import BookName
 
@@ -20,12 +21,10 @@ class Book:
 
     @contextmanager
     def connect(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-        """A new connection, one transaction unless `autocommit`: committed at the end, rolled back by an error."""
-        with psycopg.connect(self.url, autocommit=True, application_name="penstock") as connection:
-            # A query whose client is gone ends. Not every server and platform can watch the socket.
-            with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
-                connection.execute("SET client_connection_check_interval = '1s'")
-            connection.autocommit = autocommit
+        """A new connection, one transaction unless `autocommit`: committed at the end, rolled back by an error.
+
+        See `penstock.postgres.connecting.connect` for what is refused."""
+        with connect(self.name, self.url, autocommit=autocommit, application_name="penstock") as connection:
             yield connection
 
     def version(self) -> int | None:

@@ -28,6 +28,8 @@ SECONDS_PER_ROW = 0.001
 _LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _AWAY = ("08", "53", "57")
 """Classes of SQLSTATE with which Postgres ends or refuses connections, or runs out of resources."""
+_NO_PRIMARY = "25006"
+"""The SQLSTATE of a write on a server that only reads: it is not the primary any more."""
 
 log = logging.getLogger("penstock.serve")
 
@@ -205,7 +207,8 @@ def _is_lost(error: Exception) -> bool:
     """Whether the connection is of no more use."""
     if isinstance(error, asyncpg.DataError):
         return False
-    return isinstance(error, _LOST) or str(getattr(error, "sqlstate", None) or "")[:2] in _AWAY
+    state = str(getattr(error, "sqlstate", None) or "")
+    return isinstance(error, _LOST) or state[:2] in _AWAY or state == _NO_PRIMARY
 
 
 def _problem(error: Exception) -> Problem:
