@@ -4,7 +4,7 @@
 - A query is known in the server by a comment that it begins with, and killed by that from a second connection.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time

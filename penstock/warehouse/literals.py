@@ -1,7 +1,7 @@
 """Values as literals of standard SQL, for drivers that bind none where a query is described."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -25,7 +25,7 @@ def escaped(value: str) -> str:
 def instant(value: datetime) -> str:
     """`2026-11-25 22:00:00.000000` of an instant, in UTC where it has a zone."""
     return (
-        (value if value.tzinfo is None else value.astimezone(UTC)).strftime("%Y-%m-%d %H:%M:%S.%f").zfill(26)
+        (value if value.tzinfo is None else value.astimezone(timezone.utc)).strftime("%Y-%m-%d %H:%M:%S.%f").zfill(26)
     )
 
 
