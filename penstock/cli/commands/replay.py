@@ -12,7 +12,7 @@ from penstock.errors import PenstockError
 from penstock.settings import BookName
 
 if TYPE_CHECKING:
-    from penstock.journal.replay import Verdict
+    from penstock.journal.verdict import Verdict
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 

@@ -8,7 +8,8 @@ import pytest
 
 from penstock.contract.contract import Columns
 from penstock.errors import PenstockError
-from penstock.journal.replay import Replay, Verdict
+from penstock.journal.replay import Replay
+from penstock.journal.verdict import Verdict
 from penstock.project import containing
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive

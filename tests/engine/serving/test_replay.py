@@ -11,7 +11,8 @@ import pytest
 
 from penstock.contract.contract import Contract
 from penstock.contract.digest import former_digest
-from penstock.journal.replay import Replay, Verdict
+from penstock.journal.replay import Replay
+from penstock.journal.verdict import Verdict
 from penstock.journal.upkeep import keep_up
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Recipe, SnapshotStore
