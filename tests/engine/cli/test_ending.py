@@ -23,7 +23,7 @@ from tests.engine.projects import CONTRACT, write_project
 
 DECLARED = """
 from model_tools.late import CONTRACT
-from penstock.declare.model import Model
+from penstock.declare.model import GateRule, Model
 from penstock.declare.table import ReplicatedTable
 
 def estimator():
@@ -33,7 +33,7 @@ def estimator():
 TABLES = (ReplicatedTable("levels", "SELECT key, n FROM slow", ("key",)),)
 MODEL = Model(
     CONTRACT, "SELECT n, asked_at, outcome FROM slow WHERE asked_at >= :from AND asked_at < :until", estimator,
-    outcome="outcome", first_period="2026-01",
+    outcome="outcome", first_period="2026-01", gate=GateRule("rmse", 100.0),
 )
 """
 SLOW = """CREATE VIEW slow AS
