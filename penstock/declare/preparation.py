@@ -8,7 +8,7 @@ import pandera.pandas as pa
 
 from penstock.contract.declaring import DeclarationType, nearest
 from penstock.declare.faults import preparation_faults
-from penstock.errors import PenstockError, demand_none
+from penstock.errors import PenstockError, demand_declared
 
 PREPARED = "prepared/"
 
@@ -41,7 +41,7 @@ class Preparation(metaclass=DeclarationType):
     shape: pa.DataFrameSchema | None = None
 
     def __post_init__(self) -> None:
-        demand_none(preparation_faults(self))
+        demand_declared(preparation_faults(self))
 
     @property
     def prepared_before(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.http.exchange import ClientDisconnect, HttpRequest, HttpResponse, Receive, Send
 from penstock.serving.http.problems import Problem
 from penstock.serving.models.absent import AbsentModels
+from penstock.serving.models.connections import DEFAULT, Connections
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes import open_inference
@@ -24,6 +25,8 @@ from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
+FIRST_FETCH_SECONDS = 60.0
+"""A replica that starts gets requests only with its releases, as long as the store brings them in this time."""
 GC_THRESHOLD = 50_000
 """gc generation-0 threshold, above what one batch allocates, so a batch's objects die by refcount."""
 
@@ -31,31 +34,50 @@ log = logging.getLogger("penstock.serve")
 
 
 class App:
-    """One replica's application over one book. `url` is the book's; contracts default to the project's.
+    """One replica's application over one book.
 
     Without a URL it is over the dev book: the newest candidates, and lookups in the warehouse itself.
+
+    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's. `models`
+    are those that are served, where not all are; PenstockError where there is none of a name.
     """
 
-    def __init__(self, settings: Settings, url: str, contracts: Mapping[str, Contract] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        contracts: Mapping[str, Contract] | None = None,
+        connections: int = DEFAULT,
+        models: Sequence[str] = (),
+    ) -> None:
         found = registry.read_contracts(settings.project) if contracts is None else registry.Contracts(dict(contracts))
+        if models:
+            for name in models:
+                found.demand(name)
+            found = registry.Contracts(
+                {name: one for name, one in found.by_model.items() if name in models}, found.broken
+            )
         store, cache = ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
+        self._connections = Connections(url, connections)
         self.models: dict[str, ServedModel]
         self.watcher: Watcher
         if url:
-            self.models = {name: ServedModel(contract, url, settings.now) for name, contract in found.by_model.items()}
+            self.models = {
+                name: ServedModel(one, self._connections, settings.now) for name, one in found.by_model.items()
+            }
             self.watcher = Watcher(url, self.models, store, cache)
         else:
             from penstock.serving.models.candidates import CandidateWatcher
             from penstock.serving.models.in_warehouse import direct_models
 
-            self.models = direct_models(settings, found.by_model)
+            self.models = direct_models(settings, found.by_model, self._connections)
             self.watcher = CandidateWatcher(self.models, store, cache)
         absent = AbsentModels(self.models, found.broken)
         self._routes = Routes(self.models, absent, self.watcher, url, settings)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start watching, and wait a little for the first look at the book."""
+        """Start watching, and wait a little for the first look at the book, and longer for a slow store."""
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         self._tasks = [asyncio.create_task(self.watcher.run())]
@@ -63,6 +85,9 @@ class App:
             model.start()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
+        if self.watcher.fetching:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.watcher.ready.wait(), FIRST_FETCH_SECONDS)
 
     async def demand(self, models: Iterable[str], seconds: float) -> None:
         """Wait until the book was read; PenstockError where one of these models cannot be served."""
@@ -80,6 +105,7 @@ class App:
         await self._routes.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(model.stop() for model in self.models.values()), return_exceptions=True)
+        self._connections.stop()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""

@@ -6,6 +6,7 @@ import uvicorn
 
 from penstock import settings
 from penstock.serving.app import App
+from penstock.serving.models.connections import DEFAULT
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import Settings, book_url
 
@@ -15,9 +16,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--book", choices=("test", "prod", "dev"), default="prod")
+    parser.add_argument("--connections", type=int, default=DEFAULT, help="to the book, at most")
     options = parser.parse_args()
     found = settings.load()
-    run(App(found, "" if options.book == "dev" else book_url(found, options.book)), "127.0.0.1", options.port)
+    url = "" if options.book == "dev" else book_url(found, options.book)
+    run(App(found, url, connections=options.connections), "127.0.0.1", options.port)
 
 
 def run_dev(found: Settings) -> None:

@@ -20,6 +20,10 @@ from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
 
 log = logging.getLogger("penstock.warehouse")
+ABSENT = (
+    "`penstock up` makes it where the project has a seed. Else load the tables into it, or name another warehouse by "
+    "PENSTOCK_WAREHOUSE_URL."
+)
 _NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE"})
 """Types that Arrow gets as DuckDB's own bytes, or without the zone."""
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
@@ -129,9 +133,7 @@ class DuckDBWarehouse:
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         if read_only and not Path(self.path).exists():
-            raise WarehouseError(
-                "warehouse", expected=f"a DuckDB file at {self.path}", found="none", todo="Run `penstock up` first."
-            )
+            raise WarehouseError("warehouse", expected=f"a DuckDB file at {self.path}", found="none", todo=ABSENT)
         deadline = time.monotonic() + self.patience
         waited = False
         while True:

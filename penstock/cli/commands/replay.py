@@ -12,7 +12,7 @@ from penstock.errors import PenstockError
 from penstock.settings import BookName
 
 if TYPE_CHECKING:
-    from penstock.journal.replay import Verdict
+    from penstock.journal.verdict import Verdict
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -28,10 +28,12 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
     """Make predictions again from their stored request, release and snapshots, and compare every bit.
 
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
-    features or output. Predictions made by code that is not here are counted by that code. Exits with status 1 if any
-    differs, or was not replayed.
+    features or output. What another contract predicted is made again by the code that is kept beside its artifact, in
+    a process of its own; predictions whose code is not kept are counted by it. Exits with status 1 if any differs, or
+    was not replayed.
     """
     from penstock.journal.replay import Replay
+    from penstock.releases.code_archive import CodeArchive
     from penstock.runtime import Runtime
 
     if not ids and not since:
@@ -48,6 +50,7 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
         artifacts=runtime.artifacts,
         cache=runtime.settings.artifact_cache,
         snapshots=runtime.settings.snapshots,
+        archive=CodeArchive(runtime.settings.artifacts),
     )
     tally = Tally()
     for verdict in replay.run(ids=ids, since=instant(since, runtime.settings.now()), model=model, limit=limit):

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,11 @@ STILL_LOADING = "still loading"
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
     locationOrLoadError { __typename ... on PythonError { message causes { message } } } } }
     ... on PythonError { message } } }"""
+UNDER_WAY = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+    ... on Runs { results { runId } } } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+RELOAD = """mutation($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) { __typename
+    ... on Error { message } } }"""
 PARTITIONS = """query($selector: PipelineSelector!) { pipelineOrError(params: $selector) { __typename
     ... on Pipeline { partitionKeysOrError { partitionKeys } } ... on Error { message } } }"""
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
@@ -88,6 +93,16 @@ class GraphQL:
             return f"workspace.yaml has no code location {self.location!r}, which is the project's name"
         return str(workspace.get("message") or STILL_LOADING)
 
+    def reload(self) -> None:
+        """Let the code server read the project's files again; `load_error` says what it found."""
+        found = self.ask(RELOAD, location=self.location)["reloadRepositoryLocation"]
+        if "message" in found:
+            raise DagsterError(f"code location {self.location!r}", expected="to be read again", found=found["message"])
+
+    def under_way(self) -> int:
+        """How many runs have not ended, of every code location of this instance."""
+        return len(self.ask(UNDER_WAY)["runsOrError"].get("results") or [])
+
     def daemon_healthy(self) -> bool:
         """Whether every daemon that this instance needs has beaten lately."""
         statuses = self.ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
@@ -101,11 +116,23 @@ class GraphQL:
             raise DagsterError(f"Dagster job {job!r}", found=found["message"])
         return list(found["partitionKeysOrError"]["partitionKeys"])
 
-    def launch(self, job: str, partition: str = "") -> str:
-        """Launch a run as a click in the UI does, and return its id."""
+    def launch(
+        self, job: str, partition: str = "", assets: Sequence[str] = (), checks: Sequence[tuple[str, str]] = ()
+    ) -> str:
+        """Launch a run as a click in the UI does, and return its id. `assets` and `checks`: only these of the job."""
         tags = {"penstock/started_by": "penstock up"} | ({"dagster/partition": partition} if partition else {})
+        selector: dict[str, Any] = {
+            "repositoryLocationName": self.location,
+            "repositoryName": REPOSITORY,
+            "jobName": job,
+        }
+        if assets:
+            selector["assetSelection"] = [{"path": asset.split("/")} for asset in assets]
+            selector["assetCheckSelection"] = [
+                {"assetKey": {"path": asset.split("/")}, "name": name} for asset, name in checks
+            ]
         params = {
-            "selector": {"repositoryLocationName": self.location, "repositoryName": REPOSITORY, "jobName": job},
+            "selector": selector,
             "runConfigData": {},
             "mode": "default",
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},

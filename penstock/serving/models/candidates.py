@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,11 @@ class CandidateWatcher(Watcher):
             except OSError as error:
                 log.warning("the artifact store does not answer: %r", error)
                 self.connected = False
-            self.ready.set()
-            await asyncio.sleep(POLL_SECONDS)
+            if not self.fetching:
+                self.ready.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), POLL_SECONDS)
+            self._moved.clear()
 
     async def _look(self) -> None:
         seen: set[str] = set()
@@ -58,7 +62,7 @@ class CandidateWatcher(Watcher):
             candidate = CurrentRelease(model, entry, NO_RELEASE, artifact, contract)
             await self._release(None, self._models[model], candidate, asyncio.get_running_loop().time())
 
-    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease) -> None:
+    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
         """An older candidate is not served instead."""
 
     def _read_card(self, artifact: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from penstock.serving.answering.predictor import faults_of
 from penstock.serving.answering.refusing import RequestRefusals
 from penstock.serving.answering.state import Release
 from penstock.serving.http.problems import unavailable
+from penstock.serving.models.connections import Connections
 from penstock.serving.models.served_model import ServedModel
 
 NO_RELEASE = 0
@@ -30,8 +31,10 @@ log = logging.getLogger("penstock.serve")
 class DirectModel(ServedModel):
     """`look_up` finds the rows of requests in the warehouse; it may wait for long, and is called in a thread."""
 
-    def __init__(self, contract: Contract, look_up: LookUp, now: Callable[[], datetime]) -> None:
-        super().__init__(contract, "", now)
+    def __init__(
+        self, contract: Contract, connections: Connections, look_up: LookUp, now: Callable[[], datetime]
+    ) -> None:
+        super().__init__(contract, connections, now)
         self._look_up = look_up
         self._ids = Ids()
         self.trouble = f"no candidate yet: `penstock train {contract.model}`"

@@ -11,6 +11,7 @@ from penstock.lookups.in_warehouse import WarehouseLookups
 from penstock.lookups.sql import tables_of
 from penstock.lookups.statement import LookupResult
 from penstock.serving.answering.decoding import Requests
+from penstock.serving.models.connections import Connections
 from penstock.serving.models.direct_model import DirectModel, LookUp
 from penstock.serving.models.served_model import ServedModel
 from penstock.settings import Settings
@@ -21,11 +22,14 @@ QUERY_SECONDS = 30.0
 """A request waits no longer for the warehouse."""
 
 
-def direct_models(settings: Settings, contracts: Mapping[str, Contract]) -> dict[str, ServedModel]:
-    """A model for each contract. The project's declarations are read when a model is first asked."""
+def direct_models(
+    settings: Settings, contracts: Mapping[str, Contract], connections: Connections
+) -> dict[str, ServedModel]:
+    """A model for each contract; `connections` are to no book. Declarations are read when a model is first asked."""
     limited = msgspec.structs.replace(settings, warehouse_timeout=QUERY_SECONDS)
     return {
-        name: DirectModel(contract, _look_up(limited, contract), settings.now) for name, contract in contracts.items()
+        name: DirectModel(contract, connections, _look_up(limited, contract), settings.now)
+        for name, contract in contracts.items()
     }
 
 

@@ -9,22 +9,23 @@ from typing import Any
 
 import asyncpg
 
-from penstock.artifact import load as artifact
-from penstock.errors import PenstockError
-from penstock.journal.outcomes import class_names
-from penstock.journal.reading import KEEP_DAYS
-from penstock.lookups.connection import connect
+from penstock.journal.reading import DAYS_AHEAD, FEW_DAYS
+from penstock.lookups.connection import open_session, set_up
+from penstock.lookups.pooling import demand_own_session
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
+from penstock.postgres_url import shown_hosts
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease, read_current_releases, read_fitting_releases
 from penstock.serving.answering.state import Release
+from penstock.serving.models.fetching import Fetcher
 from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
+APPLICATION = "penstock watcher"
+CONNECT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 0.25
-RETRY_SECONDS = 10.0
 JOURNAL_SECONDS = 3600.0
 MOST_FALLBACKS = 5
 """Entries of the ledger, newest first, that are tried where the current release cannot be served."""
@@ -42,13 +43,12 @@ class Watcher:
         self.trouble = ""
         """Why this code does not work with the book, with what to do."""
         self.ready = asyncio.Event()
-        """Set once the pointers were read for the first time."""
+        """Set once the pointers were read for the first time, and what they name was fetched, or failed to be."""
         self._url = url
         self._models = models
-        self._store = store
-        self._cache = cache
         self._moved = asyncio.Event()
-        self._failed: dict[str, tuple[int, float]] = {}
+        self._fetcher = Fetcher(store, cache, len(models), self._moved.set)
+        self._told: set[tuple[str, int]] = set()
         self._journal_at = 0.0
 
     async def run(self) -> None:
@@ -56,7 +56,7 @@ class Watcher:
         while True:
             connection = None
             try:
-                connection = await connect(self._url, application_name="penstock watcher")
+                connection = await self._connect()
                 check_version("the book of this service", await read_version(connection))
                 await connection.add_listener(CHANNEL, lambda *_: self._moved.set())
                 while True:
@@ -66,6 +66,7 @@ class Watcher:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._moved.wait(), POLL_SECONDS)
             except asyncio.CancelledError:
+                self._fetcher.stop()
                 raise
             except (BookError, asyncpg.InsufficientPrivilegeError) as error:
                 trouble = f"{error}" if isinstance(error, BookError) else f"{error}: see `penstock doctor --roles`."
@@ -74,86 +75,80 @@ class Watcher:
                 self.connected, self.trouble = False, trouble
                 await asyncio.sleep(POLL_SECONDS)
             except Exception as error:
-                if self.connected:
-                    log.warning("the book went away: %r", error)
-                self.connected, self.trouble = False, ""
+                trouble = f"the book at {shown_hosts(self._url)} cannot be reached: {str(error) or repr(error)}"
+                if self.trouble != trouble:
+                    log.warning("%s", trouble)
+                self.connected, self.trouble = False, trouble
                 await asyncio.sleep(AWAY_SECONDS)
             finally:
                 if connection is not None:
                     connection.terminate()
+
+    async def _connect(self) -> Any:
+        """A session of its own; BookError where a pooler shares it with others."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await open_session(self._url, application_name=APPLICATION)
+            try:
+                await demand_own_session("the book of this service", connection, self._url)
+                await set_up(connection, application_name=APPLICATION)
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
 
     async def _read(self, connection: Any) -> None:
         pointers = await read_pointers(connection)
         releases = await read_current_releases(connection)
         now = asyncio.get_running_loop().time()
         if now >= self._journal_at:
-            self._journal_at = now + await _keep_journal(connection)
+            await _warn_of_journals_end(connection)
+            self._journal_at = now + JOURNAL_SECONDS
         for model in self._models.values():
             model.use_pointers(pointers)
         for current in releases:
             if current.model in self._models:
                 await self._release(connection, self._models[current.model], current, now)
         self.connected, self.trouble = True, ""
-        self.ready.set()
+        if not self.fetching:
+            self.ready.set()
+
+    @property
+    def fetching(self) -> bool:
+        """Whether a release is being fetched from the store."""
+        return self._fetcher.busy
 
     async def _release(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
-        """Take up a release; or keep the old one, or the newest that this code can serve, and say why.
+        """Take up a release once it is there; or keep the old one, or the newest that this code can serve, and say why.
 
         A refused release is tried again after RETRY_SECONDS.
         """
-        name, entry, version = current.model, current.entry, current.version
-        if model.release is not None and model.release.entry == entry:
+        if model.release is not None and model.release.entry == current.entry:
             model.refused = None
             return
-        failed, at = self._failed.get(name, (0, 0.0))
-        if failed == entry and now < at + RETRY_SECONDS:
-            return
-        try:
-            if not model.contract.is_of(current.contract):
-                raise PenstockError(
-                    f"contract of release {version}",
-                    expected=f"{model.contract_digest[:12]}… as this service runs",
-                    found=f"{current.contract[:12]}…",
-                    todo="`penstock deploy` the code that it was trained with, or train with this code.",
-                )
-            model.use_release(await asyncio.to_thread(self._load, model, current))
-        except Exception as error:
-            self._failed[name] = (entry, now)
+        found = self._fetcher.get(model, current, now)
+        if isinstance(found, Release):
+            model.use_release(found)
+        elif found is not None:
             if model.release is None:
-                await self._fall_back(connection, model, current)
-            model.refuse_release(version, str(error))
+                await self._fall_back(connection, model, current, now)
+            model.refuse_release(current.version, str(found))
+        elif model.state is None:
+            model.trouble = f"release {current.version} is being fetched from the store"
 
-    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease) -> None:
+    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
         """Take up the newest release of the code's own contract, other than the current one, that can be loaded."""
         known = model.contract.known_as()
         for older in await read_fitting_releases(connection, current.model, known, MOST_FALLBACKS):
             if older.entry == current.entry or older.artifact == current.artifact:
                 continue
-            try:
-                loaded = await asyncio.to_thread(self._load, model, older)
-            except Exception as error:
-                log.error("release %s of %s is not served either: %s", older.version, older.model, error)
-            else:
-                model.use_release(loaded)
+            found = self._fetcher.get(model, older, now)
+            if isinstance(found, Release):
+                model.use_release(found)
+            if not isinstance(found, Exception):
                 return
-
-    def _load(self, model: ServedModel, current: CurrentRelease) -> Release:
-        loaded = artifact.load(self._store.fetch(current.artifact, self._cache))
-        wanted, found = model.contract.features, loaded.features
-        if [(f.name, f.kind) for f in wanted] != [(f.name, f.kind) for f in found]:
-            raise PenstockError(
-                f"features of artifact {current.artifact[:12]}…",
-                expected=", ".join(feature.name for feature in wanted),
-                found=", ".join(feature.name for feature in found),
-            )
-        names = class_names(model.contract, loaded)
-        if loaded.kind != model.contract.output.kind or (names and len(names) != len(loaded.classes)):
-            raise PenstockError(
-                f"output of artifact {current.artifact[:12]}…",
-                expected=f"a {model.contract.output.kind} of {len(names)} classes",
-                found=f"a {loaded.kind} of {len(loaded.classes)}",
-            )
-        return Release(current.model, current.entry, current.version, current.artifact, loaded)
+            if (told := (older.model, older.entry)) not in self._told:
+                self._told.add(told)
+                log.error("release %s of %s is not served either: %s", older.version, older.model, found)
 
 
 async def read_version(connection: Any) -> int | None:
@@ -167,15 +162,12 @@ async def read_version(connection: Any) -> int | None:
     return BEFORE_VERSIONS if there else None
 
 
-async def _keep_journal(connection: Any) -> float:
-    """Make the coming partitions of the journal and drop the oldest; returns in how many seconds to do it again.
-
-    There are partitions for two weeks to come, so that nothing is lost where somebody stands in the way for a moment.
-    """
-    try:
-        await connection.execute("SELECT app.prepare_journal()")
-        await connection.execute("SELECT app.retire_journal($1)", KEEP_DAYS)
-    except asyncpg.PostgresError as error:
-        log.warning("the journal's partitions are kept as they are: %s", error)
-        return RETRY_SECONDS
-    return JOURNAL_SECONDS
+async def _warn_of_journals_end(connection: Any) -> None:
+    """Log a warning while the journal has few days ahead: the service makes none, Dagster does."""
+    days = await connection.fetchval(DAYS_AHEAD)
+    if days < FEW_DAYS:
+        log.warning(
+            "the journal has partitions for %d more days, and nothing is answered after them: look at Dagster's "
+            "retention_schedule, or run `penstock migrate`",
+            days,
+        )
