@@ -4,6 +4,7 @@
 |---|---|
 | `EqualJoin` | a lookup without `as_of` |
 | `AsOfJoin` | a point-in-time lookup, where the warehouse has ASOF JOIN |
+| `MatchJoin` | the same, as Snowflake spells it |
 | `WindowJoin` | a point-in-time lookup everywhere else: no index is needed, and no subquery runs per row |
 
 A point-in-time lookup joins the newest row that is not later than the asking time, and not older than its `max_age`.
@@ -17,14 +18,23 @@ from penstock.warehouse.interface import quoted
 
 ASKED = "penstock_asked"
 """The alias of the rows that ask, in every query that joins."""
+EARLIER = {
+    "clickhouse": "CAST({instant} AS DateTime64(6)) - toIntervalMicrosecond({microseconds})",
+    "snowflake": "DATEADD(microsecond, -{microseconds}, {instant})",
+    "bigquery": "{instant} - INTERVAL {microseconds} MICROSECOND",
+    "databricks": "{instant} - INTERVAL '{microseconds}' MICROSECOND",
+    "trino": "{instant} - INTERVAL '{seconds}' SECOND",
+}
+"""An instant or day some microseconds before another, in dialects without `INTERVAL '… microseconds'`."""
 
 
 @dataclass(frozen=True)
 class EqualJoin:
-    """One lookup as a join by its key. `query` extracts its table."""
+    """One lookup as a join by its key. `query` extracts its table, in the dialect of the warehouse."""
 
     lookup: Lookup
     query: str
+    dialect: str = "duckdb"
 
     @property
     def alias(self) -> str:
@@ -57,7 +67,10 @@ class EqualJoin:
             return []
         known_at, asked_at = self._instants()
         microseconds = self.lookup.max_age // timedelta(microseconds=1)
-        return [f"{self.alias}.{known_at} >= {ASKED}.{asked_at} - INTERVAL '{microseconds} microseconds'"]
+        earlier = EARLIER.get(self.dialect, "{instant} - INTERVAL '{microseconds} microseconds'").format(
+            instant=f"{ASKED}.{asked_at}", microseconds=microseconds, seconds=f"{microseconds / 1e6:.3f}"
+        )
+        return [f"{self.alias}.{known_at} >= {earlier}"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,17 @@ class AsOfJoin(EqualJoin):
         column = f"{self.alias}.{quoted(name)}"
         age = self._young_enough()
         return f"CASE WHEN {age[0]} THEN {column} END" if age else column
+
+
+@dataclass(frozen=True)
+class MatchJoin(AsOfJoin):
+    """One lookup as an ASOF join with MATCH_CONDITION, which keeps the rows that ask: there is no LEFT."""
+
+    def joins(self) -> list[str]:
+        """See `EqualJoin.joins`."""
+        known_at, asked_at = self._instants()
+        newest = f"MATCH_CONDITION ({ASKED}.{asked_at} >= {self.alias}.{known_at})"
+        return [f"ASOF JOIN (\n{self.query}) AS {self.alias}\n    {newest}\n    ON {' AND '.join(self._same_key())}"]
 
 
 @dataclass(frozen=True)
