@@ -18,6 +18,8 @@ from penstock.warehouse.interface import quoted
 
 ASKED = "penstock_asked"
 """The alias of the rows that ask, in every query that joins."""
+QUALIFIES = frozenset({"clickhouse"})
+"""Dialects in which `asked.*` names a column `asked.x` where the joined rows have an `x` too."""
 EARLIER = {
     "clickhouse": "CAST({instant} AS DateTime64(6)) - toIntervalMicrosecond({microseconds})",
     "snowflake": "DATEADD(microsecond, -{microseconds}, {instant})",
@@ -41,25 +43,40 @@ class EqualJoin:
         """The quoted name of the joined rows."""
         return quoted(f"lookup_{self.lookup.name}")
 
+    @property
+    def source(self) -> str:
+        """The query as it is joined: under names that no row that asks has, where `*` would qualify those that both have."""
+        if self.dialect not in QUALIFIES:
+            return self.query
+        names = [*self.lookup.key, *(self.lookup.as_of or ())[:1], *(one.name for one in self.lookup.columns)]
+        listed = ", ".join(f"{quoted(name)} AS {self.theirs(name)}" for name in dict.fromkeys(names))
+        return f"SELECT {listed} FROM (\n{self.query}) AS source\n"
+
+    def theirs(self, name: str) -> str:
+        """The quoted name of a column of `source`."""
+        return quoted(f"penstock {self.lookup.name} {name}" if self.dialect in QUALIFIES else name)
+
     def common_tables(self) -> list[str]:
         """The common table expressions that `joins` reads; they may read that of the asking rows."""
         return []
 
     def joins(self) -> list[str]:
         """What follows the asking rows in the FROM clause."""
-        return [f"LEFT JOIN (\n{self.query}) AS {self.alias}\n    ON {' AND '.join(self._same_key())}"]
+        return [f"LEFT JOIN (\n{self.source}) AS {self.alias}\n    ON {' AND '.join(self._same_key())}"]
 
     def column(self, name: str) -> str:
         """SQL of a column of the joined row, null where there is none."""
-        return f"{self.alias}.{quoted(name)}"
+        return f"{self.alias}.{self.theirs(name)}"
 
     def _same_key(self) -> list[str]:
-        return [f"{self.alias}.{quoted(ours)} = {ASKED}.{quoted(theirs)}" for ours, theirs in self.lookup.key.items()]
+        return [
+            f"{self.alias}.{self.theirs(ours)} = {ASKED}.{quoted(theirs)}" for ours, theirs in self.lookup.key.items()
+        ]
 
     def _instants(self) -> tuple[str, str]:
         """The quoted time column of the table, and the quoted request field that it must not be later than."""
         known_at, asked_at = self.lookup.as_of or ("", "")
-        return quoted(known_at), quoted(asked_at)
+        return self.theirs(known_at), quoted(asked_at)
 
     def _young_enough(self) -> list[str]:
         """The condition that a joined row is at most `max_age` older than the asking time; none without a `max_age`."""
@@ -81,12 +98,12 @@ class AsOfJoin(EqualJoin):
         """See `EqualJoin.joins`."""
         known_at, asked_at = self._instants()
         conditions = [*self._same_key(), f"{ASKED}.{asked_at} >= {self.alias}.{known_at}"]
-        return [f"ASOF LEFT JOIN (\n{self.query}) AS {self.alias}\n    ON {' AND '.join(conditions)}"]
+        return [f"ASOF LEFT JOIN (\n{self.source}) AS {self.alias}\n    ON {' AND '.join(conditions)}"]
 
     def column(self, name: str) -> str:
         """See `EqualJoin.column`. The only inequality that an ASOF join takes is that of the instants, so the age is
         asked here."""
-        column = f"{self.alias}.{quoted(name)}"
+        column = super().column(name)
         age = self._young_enough()
         return f"CASE WHEN {age[0]} THEN {column} END" if age else column
 
@@ -99,7 +116,7 @@ class MatchJoin(AsOfJoin):
         """See `EqualJoin.joins`."""
         known_at, asked_at = self._instants()
         newest = f"MATCH_CONDITION ({ASKED}.{asked_at} >= {self.alias}.{known_at})"
-        return [f"ASOF JOIN (\n{self.query}) AS {self.alias}\n    {newest}\n    ON {' AND '.join(self._same_key())}"]
+        return [f"ASOF JOIN (\n{self.source}) AS {self.alias}\n    {newest}\n    ON {' AND '.join(self._same_key())}"]
 
 
 @dataclass(frozen=True)
@@ -115,11 +132,11 @@ class WindowJoin(EqualJoin):
         """`known`, the rows of the table, and `newest`, the newest known instant per key and asking time."""
         known_at, asked_at = self._instants()
         keys = self._places()
-        ours = ", ".join(f"{quoted(name)} AS {key}" for name, key in zip(self.lookup.key, keys, strict=True))
+        ours = ", ".join(f"{self.theirs(name)} AS {key}" for name, key in zip(self.lookup.key, keys, strict=True))
         theirs = ", ".join(f"{quoted(name)} AS {key}" for name, key in zip(self.lookup.key.values(), keys, strict=True))
         listed = ", ".join(keys)
         return [
-            f"{self._known} AS (\n{self.query})",
+            f"{self._known} AS (\n{self.source})",
             f"""{self._newest} AS (
 SELECT {listed}, instant, asks,
     max(known_at) OVER (PARTITION BY {listed} ORDER BY instant, asks ROWS UNBOUNDED PRECEDING) AS known_at
