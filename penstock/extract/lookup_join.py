@@ -45,7 +45,7 @@ class EqualJoin:
 
     @property
     def source(self) -> str:
-        """The query as it is joined: under names that no row that asks has, where `*` would qualify those that both have."""
+        """The query as it is joined; where `*` qualifies names that both sides have, under names that are its own."""
         if self.dialect not in QUALIFIES:
             return self.query
         names = [*self.lookup.key, *(self.lookup.as_of or ())[:1], *(one.name for one in self.lookup.columns)]
