@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from penstock.contract.contract import Lookup
+from penstock.errors import ContractError
 from penstock.warehouse.interface import quoted
 
 ASKED = "penstock_asked"
@@ -25,7 +26,7 @@ EARLIER = {
     "snowflake": "DATEADD(microsecond, -{microseconds}, {instant})",
     "bigquery": "{instant} - INTERVAL {microseconds} MICROSECOND",
     "databricks": "{instant} - INTERVAL '{microseconds}' MICROSECOND",
-    "trino": "{instant} - INTERVAL '{seconds}' SECOND",
+    "trino": "CAST({instant} AS timestamp(6)) - INTERVAL '{seconds}' SECOND",
 }
 """An instant or day some microseconds before another, in dialects without `INTERVAL '… microseconds'`."""
 
@@ -84,6 +85,12 @@ class EqualJoin:
             return []
         known_at, asked_at = self._instants()
         microseconds = self.lookup.max_age // timedelta(microseconds=1)
+        if self.dialect == "trino" and microseconds % 1000:
+            raise ContractError(
+                f"max_age of lookup {self.lookup.name!r}",
+                expected="whole milliseconds, the least interval of a warehouse of the kind 'trino'",
+                found=f"{microseconds} microseconds",
+            )
         earlier = EARLIER.get(self.dialect, "{instant} - INTERVAL '{microseconds} microseconds'").format(
             instant=f"{ASKED}.{asked_at}", microseconds=microseconds, seconds=f"{microseconds / 1e6:.3f}"
         )

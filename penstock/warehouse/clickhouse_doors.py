@@ -34,7 +34,7 @@ SETTINGS = {
 goes without it. https://clickhouse.com/docs/operations/settings/settings"""
 _CONNECT_SECONDS = 10
 _SLACK_SECONDS = 60
-"""The driver waits longer than the timeout of a query, so that the query is killed before the connection is given up."""
+"""The driver waits longer than the timeout of a query, so that the query is killed before the connection is left."""
 _DAY = 86_400
 
 

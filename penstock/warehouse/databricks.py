@@ -1,4 +1,4 @@
-"""The warehouse in Databricks, through the vendor's SQL connector and its Arrow batches. Never tried on a Databricks."""
+"""The warehouse in Databricks, through the vendor's connector and its Arrow batches. Never tried on a Databricks."""
 
 import re
 from collections.abc import Iterator

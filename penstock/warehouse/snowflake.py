@@ -1,8 +1,8 @@
 """The warehouse in Snowflake, through the vendor's connector and its Arrow batches. Never tried on a Snowflake.
 
 - Quoted names ignore case, as names without quotes do: every column has its name in small letters.
-- Whole numbers have no width there: those of at most 4, 9 and 18 digits are as wide as a book's, and so is INT, which is
-  NUMBER(38, 0).
+- Whole numbers have no width there. NUMBER(p, 0) of at most 4, 9 or 18 digits is as wide as a book's types, and INT,
+  which is NUMBER(38, 0), is a bigint.
 """
 
 from collections.abc import Iterable, Iterator
@@ -108,7 +108,7 @@ class SnowflakeSession:
 
 @dataclass(frozen=True)
 class SnowflakeWarehouse(DescribedWarehouse):
-    """`snowflake://user:password@account/database/schema?warehouse=…&role=…`; further options are the connector's own."""
+    """`snowflake://user:password@account/database/schema?warehouse=…&role=…`; other options are the connector's own."""
 
     DIALECT: ClassVar[str] = "snowflake"
 
