@@ -1,5 +1,6 @@
 """Kinds that cannot run here: what they are sent is parsed in their dialect, and its transpiled form runs in DuckDB."""
 
+import re
 import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,16 +14,20 @@ import pyarrow as pa
 import pytest
 
 from penstock.errors import ContractError
+from penstock.rows.types import postgres_columns, stored_schema
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse import bigquery, databricks, snowflake, trino
 from penstock.warehouse.backticks import backticked
+from penstock.warehouse.column import Column
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import ColumnTypesError, Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
+from tests.checkout import ROOT
 from tests.engine.extract.test_as_of_forms import random_pair
 from tests.engine.warehouse.test_warehouse import read
 from tests.engine.warehouse.transpiled import Engine, modules, transpiled
+from tests.engine.warehouse.type_table import FURTHER, FURTHER_KINDS, further_table
 
 SECRET = "hunter2"
 URLS = {
@@ -129,6 +134,37 @@ def _tables(pair: Any) -> list[str]:
 
     pair.query("duckdb", note)
     return made
+
+
+def described(kind: str, name: str) -> Column | None:
+    """The column of a type of a kind, as its driver describes it."""
+    if kind == "Trino":
+        return trino.column("x", name)
+    if kind == "Databricks":
+        return databricks.column("x", name)
+    if kind == "BigQuery":
+        return bigquery.column("x", name, "NULLABLE")
+    if number := re.fullmatch(r"NUMBER\((\d+),(\d+)\)", name):
+        return snowflake.column("x", snowflake.NUMBER, int(number[1]), int(number[2]))
+    code = next(code for code, (known, _, _) in snowflake.CODES.items() if known == name)
+    return snowflake.column("x", code, None, None)
+
+
+@pytest.mark.parametrize(("book", "kinds"), FURTHER, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_type_of_the_docs_becomes_that_of_the_book(book: str, kinds: tuple[str, ...]) -> None:
+    tried = 0
+    for kind, names in zip(FURTHER_KINDS, kinds, strict=True):
+        for name in re.split(r", (?!\d)", names) if names else ():
+            column = described(kind, name)
+            assert column is not None, name
+            stored = stored_schema(pa.schema([pa.field("x", column.type)]), "t")
+            assert postgres_columns(stored) == (("x", book),), name
+            tried += 1
+    assert tried > 1
+
+
+def test_the_second_table_of_the_docs_is_that_of_the_tests() -> None:
+    assert further_table() in (ROOT / "docs" / "warehouses.md").read_text()
 
 
 def test_types_are_those_that_the_server_describes() -> None:
