@@ -44,8 +44,9 @@ DRIVERS = {
 }
 NAMES = ("k", "n", "x", "seen", "local", "day", "even")
 ROWS = """CREATE TABLE numbers AS SELECT 'a''' || n AS k, CAST(n AS BIGINT) AS n, n / 7.0e0 AS x,
-    TIMESTAMPTZ '2026-03-29 02:30:00+01' + to_hours(CAST(n AS BIGINT)) AS seen, TIMESTAMP '2026-03-29 02:30:00' AS local,
-    DATE '2026-03-29' AS day, CASE WHEN n % 3 <> 0 THEN n % 2 = 0 END AS even FROM range(1000) AS r(n)"""
+    TIMESTAMPTZ '2026-03-29 02:30:00+01' + to_hours(CAST(n AS BIGINT)) AS seen,
+    TIMESTAMP '2026-03-29 02:30:00' AS local, DATE '2026-03-29' AS day,
+    CASE WHEN n % 3 <> 0 THEN n % 2 = 0 END AS even FROM range(1000) AS r(n)"""
 
 
 @pytest.fixture(params=sorted(URLS))
@@ -81,8 +82,8 @@ def test_the_same_rows_make_the_snapshot_that_duckdb_makes(
 
 def test_values_are_literals_of_the_dialect(warehouse: Warehouse) -> None:
     at = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
-    query = """SELECT n, ':k' AS "a.b" FROM numbers WHERE k = :k AND seen = :at AND local = :local AND day = :day AND x < :x
-        AND n < :n AND even IS NULL"""
+    query = """SELECT n, ':k' AS "a.b" FROM numbers WHERE k = :k AND seen = :at AND local = :local AND day = :day
+        AND x < :x AND n < :n AND even IS NULL"""
     bound = {"k": "a'0", "at": at, "local": datetime(2026, 3, 29, 2, 30), "day": date(2026, 3, 29), "x": 0.5, "n": 5}
     assert read(warehouse, query, bound).to_pylist() == [{"n": 0, "a.b": ":k"}]
     assert read(warehouse, query, bound | {"at": at + timedelta(microseconds=1)}).num_rows == 0
@@ -198,7 +199,7 @@ def test_types_are_those_that_the_server_describes() -> None:
 
 def test_a_type_that_nothing_holds_is_refused_by_its_column(warehouse: Warehouse, monkeypatch: Any) -> None:
     monkeypatch.setattr(Engine, "described", lambda self, relation: [("a", "map"), ("b", "map")])
-    with pytest.raises(ColumnTypesError, match="columns 'a', 'b'.* a: .*map"):
+    with pytest.raises(ColumnTypesError, match=r"columns 'a', 'b'.* a: .*map"):
         read(warehouse, "SELECT 1 AS a, 2 AS b")
 
 

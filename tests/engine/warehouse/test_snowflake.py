@@ -1,4 +1,4 @@
-"""Snowflake as fakesnow has it: the vendor's connector over a DuckDB. It has no Arrow batches: these come from its rows."""
+"""Snowflake as fakesnow has it: the vendor's connector over a DuckDB. Its Arrow batches are made here."""
 
 import traceback
 from collections.abc import Iterator
@@ -26,9 +26,11 @@ ROWS = """CREATE TABLE numbers AS SELECT CAST(v AS INT) AS n, 'a' || v AS k, CAS
     CAST(v / 7 AS DOUBLE) AS share, '2026-03-29 01:30:00 +0000'::TIMESTAMP_TZ AS seen,
     '2026-03-29 02:30:00'::TIMESTAMP_NTZ AS local, '2026-03-29'::DATE AS day, v > 3 AS late
     FROM (SELECT column1 AS v FROM (VALUES (1), (2), (3), (4), (5)))"""
-LOCAL = """CREATE TABLE numbers AS SELECT CAST(v AS BIGINT) AS n, 'a' || v AS k, CAST(v / 8 AS DECIMAL(12, 3)) AS amount,
-    CAST(v / 7 AS DOUBLE) AS share, TIMESTAMPTZ '2026-03-29 01:30:00+00' AS seen,
-    TIMESTAMP '2026-03-29 02:30:00' AS local, DATE '2026-03-29' AS day, v > 3 AS late FROM (VALUES (1), (2), (3), (4), (5)) AS t (v)"""
+LOCAL = """CREATE TABLE numbers AS SELECT CAST(v AS BIGINT) AS n, 'a' || v AS k,
+    CAST(v / 8 AS DECIMAL(12, 3)) AS amount, CAST(v / 7 AS DOUBLE) AS share,
+    TIMESTAMPTZ '2026-03-29 01:30:00+00' AS seen, TIMESTAMP '2026-03-29 02:30:00' AS local,
+    DATE '2026-03-29' AS day, v > 3 AS late
+    FROM (VALUES (1), (2), (3), (4), (5)) AS t (v)"""
 QUERY = "SELECT n, k, amount, share, seen, local, day, late FROM numbers"
 
 
