@@ -136,10 +136,8 @@ class HttpDoor:
 
     def refusals(self) -> tuple[type[Exception], ...]:
         """See `Door.refusals`."""
-        from urllib3.exceptions import HTTPError
-
-        module = driver("clickhouse_connect.driver.exceptions", "clickhouse")
-        return (module.ClickHouseError, HTTPError, pa.ArrowException, OSError)
+        own = driver("clickhouse_connect.driver.exceptions", "clickhouse").ClickHouseError
+        return (own, driver("urllib3.exceptions", "clickhouse").HTTPError, pa.ArrowException, OSError)
 
 
 OPTIONS = frozenset(

@@ -6,15 +6,10 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.interface import WarehouseError, quoted_text
 
 Literals = Mapping[type, Callable[[Any], str]]
 """Type of a value -> its literal, where a kind differs from the standard."""
-
-
-def text(value: str) -> str:
-    """A text in single quotes, which are doubled in it."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def escaped(value: str) -> str:
@@ -44,7 +39,7 @@ STANDARD: Literals = {
     datetime: lambda value: f"TIMESTAMP '{instant(value)}{'' if value.tzinfo is None else ' UTC'}'",
     date: lambda value: f"DATE '{value.isoformat()}'",
     time: lambda value: f"TIME '{value.isoformat('microseconds')}'",
-    str: text,
+    str: quoted_text,
 }
 """A subclass stands before its base: a bool is an int, a datetime a date."""
 
