@@ -60,3 +60,23 @@ def test_snapshots_model_and_predictions_are_the_same_to_the_bit(
     assert {name: (shop.root / name).read_bytes() for name in written} == written
     asked = shop.run("-c", ANSWER, "coming_back", shop.served_book, stdin=first.requests)
     assert len(asked.stdout.splitlines()) == 50
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_new_model_is_written_and_advised_alike_from_clickhouse(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.write_tables(tables())
+    write_clickhouse(f"chdb://{tmp_path / 'chdb'}", tmp_path)
+    shops = {}
+    for url in ("", f"chdb://{tmp_path / 'chdb'}"):
+        monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", url)
+        shop = shops[url] = Shop(tmp_path / f"shop {len(shops)}", system)
+        assert shop.new("coming_back", *NAMES, *LOOKUPS).returncode == 0
+        advised = json.loads(shop.run("-m", "penstock", "advise", "products", "--json").stdout)
+        assert (advised["rows"], advised["candidates"][0]["columns"]) == (40, ["sku"])
+    local, there = shops.values()
+    written = [name for name in sorted(local.files()) if "coming_back" in name]
+    assert len(written) == 6
+    for name in written:
+        assert (there.root / name).read_text() == (local.root / name).read_text(), name

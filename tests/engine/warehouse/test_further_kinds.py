@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 
 import duckdb
@@ -26,7 +27,7 @@ from penstock.warehouse.opening import open_warehouse
 from tests.checkout import ROOT
 from tests.engine.extract.test_as_of_forms import random_pair
 from tests.engine.warehouse.test_warehouse import read
-from tests.engine.warehouse.transpiled import Engine, modules, transpiled
+from tests.engine.warehouse.transpiled import Cursor, Engine, Job, modules, transpiled
 from tests.engine.warehouse.type_table import FURTHER, FURTHER_KINDS, further_table
 
 SECRET = "hunter2"
@@ -96,6 +97,27 @@ def test_preparations_run_and_faults_are_the_servers_own_words(warehouse: Wareho
     warehouse.prepare("CREATE TABLE made AS SELECT 1 AS x; CREATE TABLE made_again AS SELECT x + 1 AS x FROM made;")
     with pytest.raises(WarehouseError, match="nowhere"):
         read(warehouse, "SELECT * FROM nowhere")
+
+
+def test_a_query_is_cancelled_in_the_server_after_its_time(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled, run = Event(), Engine.run
+
+    def slow(self: Engine, statement: str) -> Any:
+        found = run(self, statement)
+        if "ORDER BY" in statement:
+            assert cancelled.wait(20)
+            raise duckdb.InterruptException("cancelled")
+        return found
+
+    monkeypatch.setattr(Engine, "run", slow)
+    for owner in (Cursor, Job):
+        monkeypatch.setattr(owner, "cancel", lambda self: cancelled.set())
+    brief = open_warehouse(Settings(home=tmp_path, warehouse_url=URLS[engine.dialect], warehouse_timeout=1))
+    with pytest.raises(WarehouseError, match="expected to end within 1 s"):
+        read(brief, "SELECT n FROM numbers", key=("n",))
+    assert cancelled.is_set()
 
 
 @pytest.mark.parametrize("dialect", ["trino", "databricks", "bigquery", "snowflake"])

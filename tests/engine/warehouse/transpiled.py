@@ -125,21 +125,30 @@ class Connection:
     def __exit__(self, *_: object) -> None: ...
 
 
+class Job:
+    """A query of BigQuery's: it runs where its result is waited for."""
+
+    def __init__(self, engine: Engine, statement: str, *, dry_run: bool) -> None:
+        self.engine, self.statement = engine, statement
+        relation = engine.run(statement) if dry_run else None
+        fields = engine.described(relation) if relation is not None else []
+        self.schema = [SimpleNamespace(name=name, field_type=kind, mode="NULLABLE") for name, kind in fields]
+
+    def result(self) -> Any:
+        relation = self.engine.run(self.statement)
+        return SimpleNamespace(to_arrow_iterable=lambda: relation.to_arrow_table().to_batches() if relation else [])
+
+    def cancel(self) -> None: ...
+
+
 class Client:
     """Of BigQuery."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def query(self, statement: str, job_config: Any) -> Any:
-        relation = self.engine.run(statement)
-        if relation is None:
-            return SimpleNamespace(result=lambda: None)
-        fields = [SimpleNamespace(name=n, field_type=t, mode="NULLABLE") for n, t in self.engine.described(relation)]
-        if job_config.dry_run:
-            return SimpleNamespace(schema=fields)
-        result = SimpleNamespace(to_arrow_iterable=lambda: relation.to_arrow_table().to_batches())
-        return SimpleNamespace(schema=fields, result=lambda: result)
+    def query(self, statement: str, job_config: Any) -> "Job":
+        return Job(self.engine, statement, dry_run=job_config.dry_run)
 
     def __enter__(self) -> "Client":
         return self
