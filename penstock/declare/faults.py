@@ -40,6 +40,9 @@ def model_faults(model: "Model") -> list[PenstockError]:
                 PenstockError(f"{of} of {thing}", expected="a column that is not asked", found=found, todo=todo)
             )
     faults += _gate_faults(model, fields)
+    if model.explain and "explain" in fields:
+        of, expected = f"explain of {thing}", "a request without a field `explain`, by which explanations are asked for"
+        faults.append(PenstockError(of, expected=expected, found="one with it", todo="Rename the field."))
     if model.rows_outside is not None and not 0 <= model.rows_outside <= 1:
         of, found = f"rows_outside of {thing}", str(model.rows_outside)
         faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))

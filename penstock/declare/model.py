@@ -90,6 +90,9 @@ class Model(metaclass=DeclarationType):
       period becomes trainable; for months, a day later.
     - `requests_query`: SQL for requests that a backend would send next.
     - `ray_options`: the resources of the training task where it runs on Ray, such as `{"num_cpus": 8}`.
+    - `explain`: whether predictions can be explained: a request with `"explain": true` is answered with what each
+      feature contributed, and `penstock explain` says it of a journaled one. The artifact then holds a sample of
+      training rows.
     - `trusted_types`: types, by dotted name, that an estimator which is not packed may bring into its skops file. Every
       replica that loads the artifact runs their code.
     """
@@ -117,6 +120,7 @@ class Model(metaclass=DeclarationType):
     reads: Sequence[str] = ()
     ray_options: Mapping[str, Any] = field(default_factory=dict)
     trusted_types: Sequence[str] = ()
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if not self.outcome:

@@ -30,6 +30,9 @@ from penstock.training.outcomes import OutcomeError, class_names, demand_outcome
 from penstock.training.parity import allowed_parity, demand_parity, own_predictions
 from penstock.training.sample import sample_of
 
+BACKGROUND_ROWS = 10_000
+"""Training rows over which the columns of an explained model are averaged, at most."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -115,6 +118,7 @@ def make_candidate(
             features=model.contract.features,
             metadata=metadata,
             trusted_types=model.trusted_types,
+            background=_background(trained_on) if model.explain else None,
         )
         artifact = artifacts.load(path)
         predictions = artifact.predict(judged_on.vectors)
@@ -162,6 +166,13 @@ def _fit(model: Model, estimator: Any, frame: pd.DataFrame, rows: TrainingRows) 
             found=str(error).strip().partition("\n")[0],
             todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
         ) from error
+
+
+def _background(rows: TrainingRows) -> dict[str, Any]:
+    """At most BACKGROUND_ROWS training rows, evenly spaced."""
+    count = len(rows.outcome)
+    places = np.unique(np.linspace(0, count - 1, min(BACKGROUND_ROWS, count)).astype(np.int64))
+    return {name: values[places] for name, values in rows.vectors.items()}
 
 
 def _demand_classes(model: Model, estimator: Any) -> None:
