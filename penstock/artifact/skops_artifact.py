@@ -13,7 +13,7 @@ from penstock.artifact.columns import canonical
 from penstock.artifact.compat import TRUSTED_TYPES
 from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine, Refusal
-from penstock.artifact.packing.model import model_classes
+from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.program import Link
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
@@ -29,7 +29,7 @@ MOST_COMPARED = 2_000
 def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] = ()) -> tuple[Header, dict[str, Array]]:
     """The header and the one array of a skops model file; UnsupportedEstimator for what it cannot hold safely."""
     name = type(estimator).__name__
-    kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
+    kind = "classifier" if classifies(estimator) else "regressor"
     if kind == "classifier" and not hasattr(estimator, "predict_proba"):
         raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
     if kind == "regressor" and (outputs := _outputs(estimator, features)) != 1:

@@ -13,7 +13,7 @@ from penstock.artifact.checks import EXPLAINING
 from penstock.artifact.explaining.background import with_background
 from penstock.artifact.file import Explaining, Header, Part
 from penstock.artifact.packing.estimators import final_of, pack_estimator
-from penstock.artifact.packing.model import Model, fitted_names, model_classes
+from penstock.artifact.packing.model import Model, classifies, fitted_names, model_classes
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
@@ -77,7 +77,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
     builder = ProgramBuilder(features)
     final = final_of(estimator)
     model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
-    if hasattr(final, "classes_") and not hasattr(final, "predict_proba"):
+    if classifies(final) and not hasattr(final, "predict_proba"):
         raise UnsupportedEstimator(
             f"estimator {type(final).__name__}", expected="a classifier with predict_proba", found="one without"
         )
