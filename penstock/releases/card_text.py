@@ -55,6 +55,7 @@ def html(card: Card, entry: LedgerEntry | None = None) -> str:
     return templates.get_template(PAGE.name).render(
         card=card,
         plot=base64.b64encode(card.plot).decode(),
+        contributions=base64.b64encode(card.contributions_plot).decode(),
         alt=PLOT_ALT[card.task],
         sections=sections(card, entry),
     )
@@ -118,16 +119,7 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
                 else ""
             ),
         )
-    ranked = sorted(card.features, key=lambda feature: -feature.importance)
-    yield Section(
-        "Features, by importance",
-        f"By how much {card.metric} gets worse when the feature's values are shuffled among"
-        f" {card.importance_rows:,} held-out rows: mean and standard deviation of the shuffles.",
-        (
-            ("feature", "importance", "±", "kind", "meaning"),
-            *((f.name, f"{f.importance:+.4f}", f"{f.deviation:.4f}", f.kind, f.meaning) for f in ranked),
-        ),
-    )
+    yield _features(card)
     yield Section(
         "Request",
         "",
@@ -137,6 +129,30 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         ),
     )
     yield Section("Lookups", "", (("lookup", "table", "joined by", "as of", "gives", "no row means"), *_lookups(card)))
+
+
+def _features(card: Card) -> Section:
+    ranked = sorted(card.features, key=lambda feature: -feature.importance)
+    said = (
+        f"By how much {card.metric} gets worse when the feature's values are shuffled among"
+        f" {card.importance_rows:,} held-out rows: mean and standard deviation of the shuffles."
+    )
+    explains = any(feature.contribution is not None for feature in ranked)
+    if explains:
+        said += " Contribution: the mean absolute one to the raw scores of held-out rows."
+    rows = [
+        (
+            f.name,
+            f"{f.importance:+.4f}",
+            f"{f.deviation:.4f}",
+            *((f"{f.contribution or 0.0:.4f}",) if explains else ()),
+            f.kind,
+            f.meaning,
+        )
+        for f in ranked
+    ]
+    header = ("feature", "importance", "±", *(("contribution",) if explains else ()), "kind", "meaning")
+    return Section("Features, by importance", said, (header, *rows))
 
 
 def _release(entry: LedgerEntry) -> Section:

@@ -17,6 +17,7 @@ from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.continuing import Start
+from penstock.training.contributions import contributions_plot, held_out_contributions
 from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
 from penstock.training.frame import TrainingRows
 from penstock.training.metrics import METRICS
@@ -59,6 +60,8 @@ def make_card(
             METRICS[rule.metric],
             higher_is_better=MEASURES[rule.metric].higher_is_better,
         )
+    contributed = held_out_contributions(artifact, held_out.vectors) if model.explain else None
+    amounts = contributed.mean_amounts() if contributed else {}
     return Card(
         model=contract.model,
         purpose=contract.purpose,
@@ -85,7 +88,9 @@ def make_card(
         parity_allowed=parity_allowed,
         request=tuple(request_fields(contract)),
         lookups=contract.lookups,
-        features=tuple(CardFeature(f.name, f.kind, f.meaning, *importance[f.name]) for f in contract.features),
+        features=tuple(
+            CardFeature(f.name, f.kind, f.meaning, *importance[f.name], amounts.get(f.name)) for f in contract.features
+        ),
         importance_rows=min(SAMPLE, len(evaluation.outcome)),
         plot=plot.result(),
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
@@ -94,6 +99,7 @@ def make_card(
         outside=outside,
         packed=not isinstance(artifact, SkopsArtifact),
         trusted_types=tuple(model.trusted_types),
+        contributions_plot=contributions_plot(contributed, importance, rule.metric) if contributed else b"",
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )
 

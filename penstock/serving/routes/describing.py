@@ -30,7 +30,11 @@ class TableState(msgspec.Struct, frozen=True):
 
 
 class ModelState(msgspec.Struct, frozen=True):
-    """A model as this replica serves it. `refused` is the book's current release if it cannot be served."""
+    """A model as this replica serves it.
+
+    - `refused`: the book's current release if it cannot be served.
+    - `explains`: whether its predictions can be explained.
+    """
 
     model: str
     purpose: str
@@ -41,6 +45,7 @@ class ModelState(msgspec.Struct, frozen=True):
     contract: str
     tables: tuple[TableState, ...]
     refused: ReleaseRefusal | None
+    explains: bool = False
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -87,6 +92,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
             for why in [model.tables.why_in_postgres(pointer.table)]
         ),
         refused=model.refused,
+        explains=model.release is not None and model.release.artifact.explains,
     )
 
 
