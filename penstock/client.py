@@ -24,6 +24,8 @@ Answer = TypeVar("Answer")
 class Prediction(msgspec.Struct, frozen=True):
     """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer.
 
+    A model that says how sure it is adds the `interval` around a value, or the `prediction_set` of classes.
+
     With `explain` the answer of a model that explains has what each feature contributed: `base_value` and the sum of
     `contributions` is `raw_score`, that of the class `explained`, or of the output of a regressor. `contributions` is
     null where an earlier release has given the answer and cannot say. `explained_by`: exact or interventional.
@@ -36,6 +38,8 @@ class Prediction(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     unchanged: bool
     probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    interval: tuple[float | None, float | None] | msgspec.UnsetType = msgspec.UNSET
+    prediction_set: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     contributions: dict[str, float | None] | msgspec.UnsetType | None = msgspec.UNSET
     base_value: float | msgspec.UnsetType | None = msgspec.UNSET
     raw_score: float | msgspec.UnsetType | None = msgspec.UNSET

@@ -93,6 +93,8 @@ class Model(metaclass=DeclarationType):
     - `explain`: whether predictions can be explained: a request with `"explain": true` is answered with what each
       feature contributed, and `penstock explain` says it of a journaled one. The artifact then holds a sample of
       training rows.
+    - `interval`: the share of outcomes that a regressor's interval around each prediction has to hold, such as 0.9.
+      `sets`: likewise of a classifier's set of classes. Both are made on half of the held-out rows (split-conformal).
     - `trusted_types`: types, by dotted name, that an estimator which is not packed may bring into its skops file. Every
       replica that loads the artifact runs their code.
     """
@@ -121,6 +123,8 @@ class Model(metaclass=DeclarationType):
     ray_options: Mapping[str, Any] = field(default_factory=dict)
     trusted_types: Sequence[str] = ()
     explain: bool = False
+    interval: float = 0.0
+    sets: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.outcome:

@@ -131,7 +131,7 @@ class Replay:
             requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold)
+            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold, model.conformal)
         except _ReplayStop as stopped:
             for one in batch:
                 said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
@@ -212,8 +212,9 @@ def _artifact(one: JournalEntry) -> tuple[str, str]:
 
 
 def _text(answer: Mapping[str, Any]) -> str:
-    """Prediction and probabilities as JSON, which keeps every bit of a float."""
-    return msgspec.json.encode([answer["prediction"], answer.get("probabilities")]).decode()
+    """What was predicted, and how sure it is, as JSON, which keeps every bit of a float."""
+    sure = [answer[name] for name in ("interval", "prediction_set") if answer.get(name) is not None]
+    return msgspec.json.encode([answer["prediction"], answer.get("probabilities"), *sure]).decode()
 
 
 def _difference(expected: str, found: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.artifact.conformal import Conformal
 from penstock.declare.metrics import MEASURES, Task
 from penstock.releases.cards import Card, MetricValue, Rows
 from penstock.releases.entry import LedgerEntry
@@ -99,6 +100,8 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         "A candidate must be as good as the bound, and not worse than the current release by more than the margin.",
         (("metric", "better", "bound", "margin"), *(_bound(*one) for one in bounds)),
     )
+    if card.conformal is not None:
+        yield _sureness(card, card.conformal)
     if card.slices:
         floor = "" if card.slice_floor is None else f" The gate demands {card.slice_floor} on each."
         header = (card.slice_by, card.metric, "95% interval", "rows")
@@ -129,6 +132,19 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         ),
     )
     yield Section("Lookups", "", (("lookup", "table", "joined by", "as of", "gives", "no row means"), *_lookups(card)))
+
+
+def _sureness(card: Card, conformal: Conformal) -> Section:
+    made = (
+        f"An interval is the prediction, {conformal.quantile:.6g} {card.output.unit}".rstrip() + " less and more."
+        if card.task == "regression"
+        else f"A set holds each class with a probability of at least {1 - conformal.quantile:.6g}."
+    )
+    said = (
+        f"{made} Made on {conformal.rows:,} of the held-out rows so that {conformal.level:.0%} of outcomes are held"
+        f" (split-conformal). Of the {card.coverage_rows:,} others {card.coverage or 0.0:.2%} are."
+    )
+    return Section("How sure it is", said)
 
 
 def _features(card: Card) -> Section:

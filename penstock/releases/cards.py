@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.artifact.conformal import Conformal
 from penstock.contract.contract import Lookup, Output
 from penstock.declare.metrics import Task
 from penstock.errors import ArtifactError
@@ -64,6 +65,7 @@ class Card(msgspec.Struct, frozen=True):
 
     - `plot`: a PNG. Two classes: ROC, precision and recall, calibration; more: confusion. Regression: residuals.
     - `contributions_plot`: a PNG of importances and contributions, of a model that explains.
+    - `conformal`: how intervals or sets are made; they hold the share `coverage` of `coverage_rows` other outcomes.
     - `outcome_rate`: the mean of the outcomes.
     - `continues`: the artifact from whose estimator the training went on, empty if it began anew.
     - `outside`: request field -> how many training and held-out rows are outside its bounds.
@@ -107,6 +109,9 @@ class Card(msgspec.Struct, frozen=True):
     packed: bool = True
     trusted_types: tuple[str, ...] = ()
     contributions_plot: bytes = b""
+    conformal: Conformal | None = None
+    coverage: float | None = None
+    coverage_rows: int = 0
 
 
 class CardStore:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from penstock.artifact import load as artifacts
+from penstock.artifact.file import rewrite
+from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
 from penstock.declare.model import Model
@@ -21,6 +23,7 @@ from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import demand_inside
 from penstock.training.card import make_card
+from penstock.training.conformal import calibrate, coverage
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
 from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
@@ -123,6 +126,7 @@ def make_candidate(
         artifact = artifacts.load(path)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected)
+        artifact = _calibrated(model, artifact, metadata, predictions, judged_on)
         proposal = Proposal(
             model=model.contract.model,
             artifact=store.put(path),
@@ -130,7 +134,7 @@ def make_candidate(
             period=period,
             training_snapshot=training.id,
             holdout_snapshot=held_out.snapshot.id,
-            metrics={**metrics, "parity": parity, "artifact_bytes": os.path.getsize(path)},
+            metrics={**artifact.metadata["metrics"], "parity": parity, "artifact_bytes": os.path.getsize(path)},
             code_version=code_version,
         )
         held_out.keep_scores(proposal.artifact, score_of(predictions))
@@ -166,6 +170,24 @@ def _fit(model: Model, estimator: Any, frame: pd.DataFrame, rows: TrainingRows) 
             found=str(error).strip().partition("\n")[0],
             todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
         ) from error
+
+
+def _calibrated(
+    model: Model,
+    artifact: Artifact,
+    metadata: dict[str, Any],
+    predictions: np.ndarray[Any, Any],
+    judged_on: TrainingRows,
+) -> Artifact:
+    """The artifact with what its intervals or sets are made of, and their coverage among its metrics; unchanged where
+    the model declares none."""
+    if not (model.interval or model.sets):
+        return artifact
+    conformal = calibrate(model, predictions, judged_on.outcome)
+    found = coverage(conformal, predictions, judged_on.outcome)
+    metrics = metadata["metrics"] | {"coverage": found.share, "coverage_rows": found.rows}
+    rewrite(artifact.path, conformal=conformal, metadata=metadata | {"metrics": metrics})
+    return artifacts.load(artifact.path)
 
 
 def _background(rows: TrainingRows) -> dict[str, Any]:

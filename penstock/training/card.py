@@ -99,6 +99,9 @@ def make_card(
         outside=outside,
         packed=not isinstance(artifact, SkopsArtifact),
         trusted_types=tuple(model.trusted_types),
+        conformal=artifact.conformal,
+        coverage=metrics.get("coverage"),
+        coverage_rows=int(metrics.get("coverage_rows", 0)),
         contributions_plot=contributions_plot(contributed, importance, rule.metric) if contributed else b"",
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )

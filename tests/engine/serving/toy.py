@@ -11,6 +11,8 @@ import numpy as np
 from psycopg import sql
 from sklearn.ensemble import RandomForestClassifier
 
+from penstock.artifact.conformal import Conformal
+from penstock.artifact.file import rewrite
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
 from penstock.postgres.book import Book
@@ -162,6 +164,7 @@ def release(
     contract: Contract = CONTRACT,
     digest: str = "",
     explain: bool = False,
+    conformal: Conformal | None = None,
 ) -> str:
     """Pack a model, store it and make it current; gives the artifact's digest."""
     if not digest:
@@ -173,6 +176,8 @@ def release(
             metadata={"version": version},
             background=training_rows(version) if explain else None,
         )
+        if conformal is not None:
+            rewrite(path, conformal=conformal)
         digest = ArtifactStore(store).put(path)
     with book.connect() as connection:
         entry = connection.execute(
