@@ -115,7 +115,7 @@ def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: 
     served = [model for model in models.values() if model.state is not None]
     waiting = [model for model in models.values() if model.state is None and (model.release or model.refused)]
     return Readiness(
-        ready=watcher.connected and bool(served) and not waiting,
+        ready=watcher.connected and watcher.ready.is_set() and bool(served) and not waiting,
         book=watcher.connected,
         trouble=watcher.trouble,
         models={name: model.trouble or "ready" for name, model in models.items()},

@@ -20,9 +20,15 @@ EXPLAIN = {
     "default": False,
     "description": "Whether the answer says what each feature contributed; at most 100 requests of an array.",
 }
-TITLES = {400: "The body is no JSON", 401: "No API key", 404: "No such thing", 405: "No such method"}
+TITLES = {
+    400: "The body is no JSON",
+    401: "No API key",
+    403: "The API key lacks the scope",
+    404: "No such thing",
+    405: "No such method",
+}
 TITLES |= {408: "The body did not come to its end", 413: "The body is over 8 MiB", 415: "Not JSON"}
-TITLES |= {422: "A field cannot be accepted", 500: "The service failed"}
+TITLES |= {422: "A field cannot be accepted", 429: "The API key asks too often", 500: "The service failed"}
 TITLES |= {503: "Postgres is away, or nothing is released yet; come again after Retry-After"}
 
 
@@ -104,7 +110,7 @@ def _paths(contract: Contract, name: str) -> dict[str, Any]:
                     },
                 },
                 "responses": {"200": _json("The answer, or the answers in the order of the requests", answers)}
-                | _problems(400, 401, 408, 413, 415, 422, 500, 503),
+                | _problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
             }
         },
         f"/models/{model}/predictions": {
@@ -129,7 +135,7 @@ def _paths(contract: Contract, name: str) -> dict[str, Any]:
 def _read(
     summary: str, operation: str, schema: dict[str, Any], *, busy: bool = False, kind: str = "application/json"
 ) -> dict[str, Any]:
-    responses = {"200": _body("Found", schema, kind)} | _problems(401, 404, *([503] if busy else []))
+    responses = {"200": _body("Found", schema, kind)} | _problems(401, 403, 404, 429, *([503] if busy else []))
     if operation == "ready":
         responses["503"] = _json("Not now", schema)
     return {"operationId": operation, "summary": summary, "responses": responses}

@@ -1,4 +1,4 @@
-"""A model that says how sure it is answers the set of classes that may be; the journal keeps it, replay makes it again."""
+"""A model that says how sure it is answers the classes that may be; the journal keeps them, replay makes them again."""
 
 from datetime import UTC, datetime, timedelta
 
