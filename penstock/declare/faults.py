@@ -68,6 +68,11 @@ def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[
             faults.append(PenstockError(of, expected="a share below 1, such as 0.9", found=str(level)))
         elif level and model.contract.output.kind != kind:
             faults.append(PenstockError(of, expected=f"a {kind}", found=f"a {model.contract.output.kind}"))
+    if model.fit is not None and model.continues:
+        todo = "Leave one of them out."
+        faults.append(
+            PenstockError(f"fit of {thing}", expected="no `continues` beside it", found=model.continues, todo=todo)
+        )
     if model.explain and "explain" in fields:
         of, expected = f"explain of {thing}", "a request without a field `explain`, by which explanations are asked for"
         faults.append(PenstockError(of, expected=expected, found="one with it", todo="Rename the field."))

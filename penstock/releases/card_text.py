@@ -57,6 +57,7 @@ def html(card: Card, entry: LedgerEntry | None = None) -> str:
         card=card,
         plot=base64.b64encode(card.plot).decode(),
         contributions=base64.b64encode(card.contributions_plot).decode(),
+        curves=base64.b64encode(card.curves_plot).decode(),
         alt=PLOT_ALT[card.task],
         sections=sections(card, entry),
     )
@@ -100,6 +101,8 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         "A candidate must be as good as the bound, and not worse than the current release by more than the margin.",
         (("metric", "better", "bound", "margin"), *(_bound(*one) for one in bounds)),
     )
+    if card.chosen or card.curves:
+        yield _fit(card)
     if card.conformal is not None:
         yield _sureness(card, card.conformal)
     if card.slices:
@@ -145,6 +148,17 @@ def _sureness(card: Card, conformal: Conformal) -> Section:
         f" (split-conformal). Of the {card.coverage_rows:,} others {card.coverage or 0.0:.2%} are."
     )
     return Section("How sure it is", said)
+
+
+def _fit(card: Card) -> Section:
+    rows = [("chosen", name, value) for name, value in card.chosen]
+    rows += [
+        ("curve", name, f"{values[0]:.6g} to {values[-1]:.6g} in {len(values):,} iterations")
+        for name, values in card.curves.items()
+        if values
+    ]
+    said = "By the model's own fit function, on training rows alone."
+    return Section("Fit", said, (("", "name", "value"), *rows))
 
 
 def _features(card: Card) -> Section:

@@ -66,6 +66,7 @@ class Card(msgspec.Struct, frozen=True):
     - `plot`: a PNG. Two classes: ROC, precision and recall, calibration; more: confusion. Regression: residuals.
     - `contributions_plot`: a PNG of importances and contributions, of a model that explains.
     - `conformal`: how intervals or sets are made; they hold the share `coverage` of `coverage_rows` other outcomes.
+    - `chosen`, `curves`, `curves_plot`: what the model's fit function chose, its curves by iteration, and their PNG.
     - `outcome_rate`: the mean of the outcomes.
     - `continues`: the artifact from whose estimator the training went on, empty if it began anew.
     - `outside`: request field -> how many training and held-out rows are outside its bounds.
@@ -109,6 +110,9 @@ class Card(msgspec.Struct, frozen=True):
     packed: bool = True
     trusted_types: tuple[str, ...] = ()
     contributions_plot: bytes = b""
+    chosen: tuple[tuple[str, str], ...] = ()
+    curves: dict[str, tuple[float, ...]] = {}
+    curves_plot: bytes = b""
     conformal: Conformal | None = None
     coverage: float | None = None
     coverage_rows: int = 0

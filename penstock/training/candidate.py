@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from penstock.artifact import load as artifacts
 from penstock.artifact.file import rewrite
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
+from penstock.declare.fitting import FitResult
 from penstock.declare.model import Model
-from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import Card, CardStore
 from penstock.releases.ledger import Proposal
@@ -26,6 +25,7 @@ from penstock.training.card import make_card
 from penstock.training.conformal import calibrate, coverage
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
+from penstock.training.fitting import fit
 from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
@@ -85,10 +85,9 @@ def make_candidate(
     if empty := without_values(trained_on.vectors):
         step(f"fitting {', '.join(empty)} as constant: no training row has a value")
     frame = fitting_frame(trained_on.vectors)
-    if start:
-        estimator = go_on(model, estimator, frame, trained_on.outcome)
-    else:
-        estimator = _fit(model, estimator, frame, trained_on)
+    on = FitResult(go_on(model, estimator, frame, trained_on.outcome)) if start else None
+    fitted = on or fit(model, estimator, frame, trained_on)
+    estimator = fitted.estimator
     _demand_classes(model, estimator)
     step("scoring the held-out rows")
     expected = own_predictions(model, estimator, judged_on, frame)
@@ -150,26 +149,10 @@ def make_candidate(
             parity_allowed=allowed_parity(expected),
             start=start,
             outside=tuple(beyond.fields.items()),
+            fitted=fitted,
         )
         CardStore(store.url).put(card)
     return Candidate(proposal, len(trained_on.outcome), len(judged_on.outcome), parity, card)
-
-
-def _fit(model: Model, estimator: Any, frame: pd.DataFrame, rows: TrainingRows) -> Any:
-    """The fitted estimator; PenstockError with scikit-learn's own words where it takes the rows not as they are."""
-    weights: dict[str, Any] = {}
-    if rows.weights is not None:
-        last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
-        weights = {f"{last}sample_weight": rows.weights}
-    try:
-        return estimator.fit(frame, rows.outcome, **weights)
-    except (ValueError, TypeError) as error:
-        raise PenstockError(
-            f"estimator {type(estimator).__name__} of model {model.contract.model!r}",
-            expected="one that can be fitted to the features as they are",
-            found=str(error).strip().partition("\n")[0],
-            todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
-        ) from error
 
 
 def _calibrated(

@@ -10,6 +10,7 @@ import numpy as np
 from penstock.artifact.native import Artifact
 from penstock.artifact.skops_artifact import SkopsArtifact
 from penstock.contract.contract import Contract
+from penstock.declare.fitting import FitResult
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -19,6 +20,7 @@ from penstock.snapshots.store import Snapshot
 from penstock.training.continuing import Start
 from penstock.training.contributions import contributions_plot, held_out_contributions
 from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
+from penstock.training.fitting import curves_plot
 from penstock.training.frame import TrainingRows
 from penstock.training.metrics import METRICS
 from penstock.training.plots import plot_of
@@ -47,6 +49,7 @@ def make_card(
     parity_allowed: float,
     start: Start | None = None,
     outside: tuple[tuple[str, int], ...] = (),
+    fitted: FitResult | None = None,
 ) -> Card:
     """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
@@ -99,6 +102,9 @@ def make_card(
         outside=outside,
         packed=not isinstance(artifact, SkopsArtifact),
         trusted_types=tuple(model.trusted_types),
+        chosen=tuple((name, _said(value)) for name, value in fitted.parameters.items()) if fitted else (),
+        curves={name: tuple(map(float, values)) for name, values in fitted.curves.items()} if fitted else {},
+        curves_plot=curves_plot(fitted.curves) if fitted else b"",
         conformal=artifact.conformal,
         coverage=metrics.get("coverage"),
         coverage_rows=int(metrics.get("coverage_rows", 0)),
@@ -119,6 +125,10 @@ def request_fields(contract: Contract) -> Iterator[RequestField]:
             kind = "time with zone" if first.get("format") == "date-time" else "time without zone"
         bounds = ", ".join(f"{sign} {first[key]}" for key, sign in BOUNDS.items() if key in first)
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
+
+
+def _said(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _measured(name: str, found: Estimate) -> MetricValue:
