@@ -15,7 +15,7 @@ from penstock.declare.faults import gate_rule_faults, model_faults
 from penstock.declare.fitting import FitRows
 from penstock.declare.metrics import MetricName, Task, task_of
 from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
-from penstock.errors import demand_none
+from penstock.errors import demand_declared
 
 FIRST: dict[Cadence, Period] = {name: Period.containing(datetime(2025, 7, 1, tzinfo=UTC), name) for name in SPELLINGS}
 """The first period of a model that declares none."""
@@ -53,7 +53,7 @@ class GateRule(metaclass=DeclarationType):
     also: tuple[Bound, ...] = ()
 
     def __post_init__(self) -> None:
-        demand_none(gate_rule_faults(self))
+        demand_declared(gate_rule_faults(self))
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -133,7 +133,7 @@ class Model(metaclass=DeclarationType):
     def __post_init__(self) -> None:
         if not self.outcome:
             object.__setattr__(self, "outcome", self.contract.output.name)
-        demand_none(model_faults(self))
+        demand_declared(model_faults(self))
 
     @property
     def rows_shape(self) -> pa.DataFrameSchema:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -15,8 +15,10 @@ from penstock.artifact.native import Artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
+from penstock.journal.apart import Order, replay_apart
 from penstock.journal.outcomes import class_names, outcomes
 from penstock.journal.reading import READ, JournalEntry, journal_entry
+from penstock.journal.verdict import Stage, Verdict
 from penstock.journal.writing import feature_digests
 from penstock.lookups.look_up import look_up_now
 from penstock.lookups.sql import bound_types
@@ -24,41 +26,26 @@ from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.code_archive import CodeArchive
 
-Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
 BATCH = 2000
 SHOWN = 300
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """One replayed prediction. `stage` is the first that differs, empty where every bit is the same.
-
-    `needs_code`, at the stage "contract", is the code that made the prediction and is not here.
-    """
-
-    id: str
-    model: str
-    release: int
-    stage: Stage = ""
-    expected: str = ""
-    found: str = ""
-    needs_code: str = ""
-
-    @property
-    def same(self) -> bool:
-        """Whether the prediction was made again to the bit."""
-        return not self.stage
-
-
 @dataclass(frozen=True)
 class Replay:
-    """Replays the journal of one book. `snapshots` is the URL of the snapshot store, for tables that are gone."""
+    """Replays the journal of one book.
+
+    - `snapshots` is the URL of the snapshot store, for tables that are gone.
+    - `archive` has the code of earlier contracts. Their predictions are made again by it, in a process of its own.
+    """
 
     book: Book
     contracts: Mapping[str, Contract]
     artifacts: ArtifactStore
     cache: Path
     snapshots: str = ""
+    archive: CodeArchive | None = None
 
     def run(
         self, *, ids: Sequence[str] = (), since: datetime | None = None, model: str = "", limit: int = 0
@@ -125,6 +112,9 @@ class Replay:
     def _replay(self, batch: list[JournalEntry]) -> Iterator[Verdict]:
         """Replay predictions of one model, release and set of snapshots."""
         first = batch[0]
+        if (folder := self._archived(first)) is not None:
+            yield from replay_apart(self._order(folder, batch))
+            return
         try:
             contract = self._contract(first)
             model = _step("artifact", lambda: self.artifact(first.artifact))
@@ -149,6 +139,18 @@ class Replay:
             if stage == "looked_up":
                 expected, found = _difference(expected, found)
             yield Verdict(one.id, one.model, one.release, stage, expected[:SHOWN], found[:SHOWN])
+
+    def _archived(self, one: JournalEntry) -> Path | None:
+        """The code that made a prediction, where it is another than this, and kept."""
+        contract, (digest, _) = self.contracts.get(one.model), self._made_by.get((one.model, one.release), ("", ""))
+        if self.archive is None or (contract is not None and contract.is_of(digest)):
+            return None
+        return self.archive.fetch(digest, self.cache.parent / "code")
+
+    def _order(self, folder: Path, batch: Sequence[JournalEntry]) -> Order:
+        ids = [one.id for one in batch]
+        cache, book = str(self.cache), self.book
+        return Order(str(folder), book.name, book.url, self.artifacts.url, cache, self.snapshots, ids)
 
     def _contract(self, one: JournalEntry) -> Contract:
         contract = self.contracts.get(one.model)

@@ -20,6 +20,7 @@ from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.publish.publish import publish
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.code_archive import CodeArchive
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, release
 from penstock.settings import Settings
@@ -159,6 +160,9 @@ class TrainingRun:
         SkewError if training and serving were found to differ.
         """
         compared.demand_none(self.name)
+        if (project := self.settings.project) is not None:
+            contract = self.model.contract.digest()
+            CodeArchive(self.settings.artifacts).put(contract, project, self.settings.home)
         job = Job(
             declared_in=self._declared_in,
             model=self.name,

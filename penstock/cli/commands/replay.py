@@ -14,7 +14,8 @@ from penstock.settings import BookName
 if TYPE_CHECKING:
     from penstock.contract.contract import Contract
     from penstock.journal.reading import JournalEntry
-    from penstock.journal.replay import Replay, Verdict
+    from penstock.journal.replay import Replay
+    from penstock.journal.verdict import Verdict
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -39,13 +40,15 @@ def command(
     """Make predictions again from their stored request, release and snapshots, and compare every bit.
 
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
-    features or output. Predictions made by code that is not here are counted by that code. Exits with status 1 if any
-    differs, or was not replayed.
+    features or output. What another contract predicted is made again by the code that is kept beside its artifact, in
+    a process of its own; predictions whose code is not kept are counted by it. Exits with status 1 if any differs, or
+    was not replayed.
 
     With --against VERSION nothing is compared: the predictions are explained by the release that made them and by that
     one, and what moved most is shown. Both must have been trained with Model(explain=True).
     """
     from penstock.journal.replay import Replay
+    from penstock.releases.code_archive import CodeArchive
     from penstock.runtime import Runtime
 
     if not ids and not since:
@@ -62,6 +65,7 @@ def command(
         artifacts=runtime.artifacts,
         cache=runtime.settings.artifact_cache,
         snapshots=runtime.settings.snapshots,
+        archive=CodeArchive(runtime.settings.artifacts),
     )
     since_when = instant(since, runtime.settings.now())
     if against is not None:

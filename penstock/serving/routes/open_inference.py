@@ -92,7 +92,7 @@ class OpenInference:
 
     async def _all_ready(self, _: HttpRequest) -> HttpResponse:
         if not readiness(self._models, self._absent, self._watcher).ready:
-            raise unavailable("not-ready", "Not every model can be answered now; /readyz says why.")
+            raise unavailable("not-ready", "No model can be answered now; /readyz says why.")
         return _json({"ready": True})
 
     async def _metadata(self, _: HttpRequest, name: str, version: str | None) -> HttpResponse:

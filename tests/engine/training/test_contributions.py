@@ -15,7 +15,10 @@ from penstock.training.contributions import contributions_plot, held_out_contrib
 NAMES = ("much", "less", "nothing")
 
 
-@pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=20), KNeighborsClassifier(9, algorithm="brute")])
+ESTIMATORS = (HistGradientBoostingClassifier(max_iter=20), KNeighborsClassifier(9, algorithm="brute"))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_mean_amounts_order_the_features_and_are_drawn(estimator: object, classes: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
