@@ -82,7 +82,8 @@ class DirectModel(ServedModel):
             if not refusals:
                 raise
             raise RequestRefusals(refusals) from None
-        outcomes = OutcomeEncoder(class_names(contract, artifact), artifact.threshold)(predicted, found.missing)
+        encode = OutcomeEncoder(class_names(contract, artifact), artifact.threshold, artifact.conformal)
+        outcomes = encode(predicted, found.missing)
         answers = AnswerForm(NO_RELEASE, b"{}").new(self._ids(requests.size), outcomes)
         said = b',"book":"dev","artifact":"%b"}' % release.digest.encode()
         return [answer[:-1] + said for answer in answers]
