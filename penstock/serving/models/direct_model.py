@@ -40,6 +40,11 @@ class DirectModel(ServedModel):
         self.trouble = f"no candidate yet: `penstock train {contract.model}`"
 
     @property
+    def journals(self) -> bool:
+        """See `ServedModel.journals`."""
+        return False
+
+    @property
     def ready(self) -> bool:
         """See `ServedModel.ready`."""
         return self.release is not None

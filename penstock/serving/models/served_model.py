@@ -68,6 +68,11 @@ class ServedModel:
         self._loading: asyncio.Task[None] | None = None
 
     @property
+    def journals(self) -> bool:
+        """Whether answers are kept, and can be explained from what was kept."""
+        return True
+
+    @property
     def ready(self) -> bool:
         """Whether requests can be answered."""
         return self.state is not None

@@ -182,6 +182,9 @@ def test_nothing_is_journaled_and_the_pages_say_what_is_served(both: Both) -> No
         assert http.get("/models/sale").json()["state"]["artifact"] == answer.artifact
         assert http.get("/models/sale/card").status_code == 200
         assert http.get("/metrics").status_code == 200
+        explained = http.post("/models/sale/predict", json=REQUESTS[0] | {"explain": True})
+        assert explained.status_code == 422
+        assert "the dev book has none" in explained.text
         inputs = [
             {"name": name, "shape": [1], "datatype": kind, "data": [REQUESTS[0][name]]}
             for name, kind in (("id", "INT64"), ("shop", "BYTES"), ("sku", "INT64"), ("asked_at", "BYTES"))
