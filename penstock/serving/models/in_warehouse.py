@@ -1,13 +1,12 @@
-"""The models of the dev book over the project's warehouse. Loaded only there: it brings what reads a warehouse."""
+"""The models of the dev book over the project's warehouse. What reads a warehouse is loaded when one is asked."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from penstock.contract.contract import Contract
-from penstock.declare.discovery import declared
-from penstock.lookups.in_warehouse import WarehouseLookups
 from penstock.lookups.sql import tables_of
 from penstock.lookups.statement import LookupResult
 from penstock.serving.answering.decoding import Requests
@@ -15,8 +14,9 @@ from penstock.serving.models.connections import Connections
 from penstock.serving.models.direct_model import DirectModel, LookUp
 from penstock.serving.models.served_model import ServedModel
 from penstock.settings import Settings
-from penstock.warehouse.duckdb_file import DuckDBWarehouse
-from penstock.warehouse.opening import open_warehouse
+
+if TYPE_CHECKING:
+    from penstock.lookups.in_warehouse import WarehouseLookups
 
 QUERY_SECONDS = 30.0
 """A request waits no longer for the warehouse."""
@@ -38,6 +38,11 @@ def _look_up(settings: Settings, contract: Contract) -> LookUp:
 
     def look_up(requests: Requests) -> LookupResult:
         if not made:
+            from penstock.declare.discovery import declared
+            from penstock.lookups.in_warehouse import WarehouseLookups
+            from penstock.warehouse.duckdb_file import DuckDBWarehouse
+            from penstock.warehouse.opening import open_warehouse
+
             warehouse = open_warehouse(settings)
             if isinstance(warehouse, DuckDBWarehouse):
                 warehouse = replace(warehouse, patience=QUERY_SECONDS)

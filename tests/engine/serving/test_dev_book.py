@@ -15,6 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from penstock.client import Client, ServiceError
 from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
+from penstock.declare import discovery
 from penstock.declare.project import Declarations
 from penstock.declare.table import ReplicatedTable
 from penstock.extract.extract import extract
@@ -22,7 +23,6 @@ from penstock.postgres import roles
 from penstock.publish.publish import publish
 from penstock.releases.cards import CardStore
 from penstock.serving.app import App
-from penstock.serving.models import in_warehouse
 from penstock.settings import Settings
 from penstock.testing import System, as_member, release_model, uvicorn_thread, wait_for
 from penstock.warehouse.opening import open_warehouse
@@ -117,7 +117,7 @@ def both(
 ) -> Iterator[Both]:
     if request.param == "postgresql":
         monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", new_database())
-    monkeypatch.setattr(in_warehouse, "declared", lambda _: Declarations(tables=TABLES))
+    monkeypatch.setattr(discovery, "declared", lambda _: Declarations(tables=TABLES))
     settings, random = system.settings, np.random.default_rng(0)
     fill(settings)
     for table in TABLES.values():
@@ -194,7 +194,7 @@ def test_nothing_is_journaled_and_the_pages_say_what_is_served(both: Both) -> No
 
 def test_a_warehouse_that_refuses_is_503_and_no_prediction(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = {name: replace(table, query="SELECT * FROM nowhere") for name, table in TABLES.items()}
-    monkeypatch.setattr(in_warehouse, "declared", lambda _: Declarations(tables=tables))
+    monkeypatch.setattr(discovery, "declared", lambda _: Declarations(tables=tables))
     with Client(both.dev_url, "sale", repeat=False) as client, pytest.raises(ServiceError, match="nowhere") as refused:
         client.predict(REQUESTS[0])
 
