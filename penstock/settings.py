@@ -14,6 +14,8 @@ from penstock.errors import PenstockError
 from penstock.project import Project, find, find_or_none, no_project
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
+EVERYWHERE = "0.0.0.0"  # noqa: S104
+"""What a node of a cluster listens on; a replica there demands keys."""
 WAREHOUSE_TIMEOUT = 6 * 3600
 PREFIX = "PENSTOCK_"
 BookName = Literal["test", "prod"]
