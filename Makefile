@@ -33,7 +33,7 @@ help: ## Explain every target
 
 setup: $(STAMP) ## Create .venv/ from the pinned requirements
 
-$(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c)
+$(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c penstock/*/*/*.c)
 	@$(PYTHON) requirements/check_machine.py $(VENV)
 	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
 	@rm -f $@

@@ -5,7 +5,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,18 +13,23 @@ from penstock.artifact.columns import canonical
 from penstock.artifact.compat import TRUSTED_TYPES
 from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine, Refusal
-from penstock.artifact.packing.model import model_classes
+from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.program import Link
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 
+if TYPE_CHECKING:
+    from penstock.artifact.explaining.explainer import Source
+
 Array = np.ndarray[Any, Any]
+MOST_COMPARED = 2_000
+"""About so many rows are predicted to explain one row."""
 
 
 def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] = ()) -> tuple[Header, dict[str, Array]]:
     """The header and the one array of a skops model file; UnsupportedEstimator for what it cannot hold safely."""
     name = type(estimator).__name__
-    kind = "classifier" if hasattr(estimator, "classes_") else "regressor"
+    kind = "classifier" if classifies(estimator) else "regressor"
     if kind == "classifier" and not hasattr(estimator, "predict_proba"):
         raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
     if kind == "regressor" and (outputs := _outputs(estimator, features)) != 1:
@@ -159,6 +164,21 @@ class SkopsArtifact(Artifact):
         raise UnsupportedEstimator(f"artifact {self.path}", expected="a natively packed model", found="a skops model")
 
     leaves = inputs = raw
+
+    def _source(self) -> "Source":
+        from penstock.artifact.explaining.explainer import Source, missing_explanations
+
+        if self._explaining is None:
+            raise missing_explanations(self.path)
+        width = max(len(self.classes), 1)
+        return Source(
+            name=str(self.path),
+            features=self.features,
+            explaining=self._explaining,
+            score=lambda columns: self.predict(columns).reshape(-1, width),
+            most_rows=MOST_COMPARED,
+            arrays={},
+        )
 
     def _table(self, columns: dict[str, Array]) -> Any:
         """A matrix, or a frame where text columns are known by name."""

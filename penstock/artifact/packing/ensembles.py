@@ -7,7 +7,7 @@ import numpy as np
 
 from penstock.artifact.packing.estimators import answers, of_slots, pack_estimator, scores
 from penstock.artifact.packing.inverse import inverse
-from penstock.artifact.packing.model import Model, sklearn_name
+from penstock.artifact.packing.model import Model, classifies, sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
 from penstock.artifact.program import Link, Op
 
@@ -60,7 +60,7 @@ def _stack(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     for member, method in zip(kept, estimator.stack_method_, strict=True):
         if method == "decision_function":
             slots, _ = scores(builder, member, block)
-        elif method == "predict" and hasattr(member, "classes_"):
+        elif method == "predict" and classifies(member):
             raise unsupported(estimator, "members with predict_proba or decision_function", type(member).__name__)
         else:
             slots, _ = answers(builder, member, block)

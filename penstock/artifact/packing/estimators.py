@@ -30,6 +30,7 @@ INSIDE = {
 def packers() -> dict[str, Packer]:
     """The class names of estimators, and what packs each."""
     from penstock.artifact.packing.calibration import pack_calibrated
+    from penstock.artifact.packing.catboost import CATBOOST, pack_catboost
     from penstock.artifact.packing.ensembles import ENSEMBLES
     from penstock.artifact.packing.networks import NETWORKS
 
@@ -40,6 +41,7 @@ def packers() -> dict[str, Packer]:
         (LINEAR, pack_linear),
         (LIGHTGBM, pack_lightgbm),
         (XGBOOST, pack_xgboost),
+        (CATBOOST, pack_catboost),
         (("CalibratedClassifierCV",), pack_calibrated),
     ]
     return {name: packer for names, packer in families for name in names} | ENSEMBLES | NETWORKS

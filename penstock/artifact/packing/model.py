@@ -14,7 +14,8 @@ from penstock.errors import UnsupportedEstimator
 class Model:
     """A packed estimator: its engine, its link, and the arrays that `program` describes.
 
-    `single`: its library computes and answers in float32.
+    - `single`: its library computes and answers in float32.
+    - `explains`: the models that it asks whose mean raw score is explained instead of its own, as in a calibration.
     """
 
     engine: Literal["trees", "linear", "slots"]
@@ -25,6 +26,7 @@ class Model:
     mean_of: float = 1.0
     factor: float = 1.0
     single: bool = False
+    explains: tuple[int, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -48,6 +50,7 @@ _PUBLIC = {
     "lightgbm.basic": "lightgbm.",
     "xgboost.sklearn": "xgboost.",
     "xgboost.core": "xgboost.",
+    "catboost.core": "catboost.",
 }
 
 
@@ -58,6 +61,11 @@ def public_name(thing: Any) -> str:
     return f"{prefix}{kind.__name__}" if prefix else sklearn_name(thing)
 
 
+def classifies(estimator: Any) -> bool:
+    """Whether a fitted estimator has classes. CatBoost's regressors have none of them."""
+    return len(getattr(estimator, "classes_", ())) > 0
+
+
 def fitted_names(estimator: Any) -> list[str] | None:
     """The names of the columns that an estimator was fitted to; None where these had none."""
     found = getattr(estimator, "feature_names_in_", None)
@@ -65,9 +73,12 @@ def fitted_names(estimator: Any) -> list[str] | None:
         found = estimator.feature_name()
     if found is None and public_name(estimator) == "xgboost.Booster":
         found = estimator.feature_names
+    if found is None and public_name(estimator).startswith("catboost."):
+        found = estimator.feature_names_
     names = None if found is None else [str(name) for name in found]
-    # What LightGBM calls the columns of a matrix.
-    return None if names == [f"Column_{at}" for at in range(len(names or ()))] else names
+    # What LightGBM and CatBoost call the columns of a matrix.
+    numbered = [[f"{prefix}{at}" for at in range(len(names or ()))] for prefix in ("Column_", "")]
+    return None if names in numbered else names
 
 
 def model_classes(estimator: Any, model: Model | None = None) -> tuple[Scalar, ...]:

@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 
 from penstock.artifact import file as artifact_file
-from penstock.artifact.file import Header, Part
+from penstock.artifact.checks import EXPLAINING
+from penstock.artifact.explaining.background import with_background
+from penstock.artifact.file import Explaining, Header, Part
 from penstock.artifact.packing.estimators import final_of, pack_estimator
-from penstock.artifact.packing.model import Model, fitted_names, model_classes
+from penstock.artifact.packing.model import Model, classifies, fitted_names, model_classes
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
@@ -26,12 +28,15 @@ def pack(
     metadata: Mapping[str, Any],
     fallback: bool = True,
     trusted_types: Sequence[str] = (),
+    background: Mapping[str, np.ndarray[Any, Any]] | None = None,
 ) -> None:
     """Write the fitted estimator to `path`, whole or not at all; the same model always gives the same bytes.
 
     `features` are the columns of the training frame, in order; `metadata` is anything that JSON can hold.
     What cannot be packed natively becomes a skops file behind the same API, unless `fallback` is off:
     then UnsupportedEstimator says which part is not supported. `trusted_types` are further types for the skops file.
+
+    With `background`, training rows as feature columns, the file also holds what explanations of predictions need.
     """
     path = Path(path)
     features = tuple(features)
@@ -54,6 +59,11 @@ def pack(
                 todo=f"Nor can skops store it: {refused}",
             ) from refused
     header = msgspec.structs.replace(header, metadata=dict(metadata))
+    if background is not None:
+        header, arrays = with_background(header, arrays, background)
+    else:
+        arrays = {name: array for name, array in arrays.items() if name.rpartition(".")[2] not in EXPLAINING}
+        header = msgspec.structs.replace(header, explaining=None)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         artifact_file.write(part, header, arrays)
@@ -67,7 +77,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
     builder = ProgramBuilder(features)
     final = final_of(estimator)
     model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
-    if hasattr(final, "classes_") and not hasattr(final, "predict_proba"):
+    if classifies(final) and not hasattr(final, "predict_proba"):
         raise UnsupportedEstimator(
             f"estimator {type(final).__name__}", expected="a classifier with predict_proba", found="one without"
         )
@@ -88,6 +98,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
         single=model.single,
         threshold=threshold_of(estimator),
         parts=tuple(_part(part) for part in builder.parts),
+        explaining=Explaining({}, model.explains),
     )
     return header, builder.arrays() | model.arrays
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.ensembles import ENSEMBLES
 from penstock.artifact.packing.estimators import INSIDE
@@ -35,6 +36,7 @@ def rows() -> list[Row]:
         Row(("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), "nodes and sets of categories", _ULPS),
         Row(LIGHTGBM, "nodes and sets of categories; not linear_tree", _BITS),
         Row(XGBOOST, "nodes and sets of categories, sums in float32; not gblinear, not multi_output_tree", _BITS),
+        Row(CATBOOST, "nodes; categories, texts and embeddings a file of CatBoost's own", _ULPS),
         Row(LINEAR, "coefficients; classifiers without probabilities inside a CalibratedClassifierCV", _SUMS),
         Row(tuple(NETWORKS), "a model per layer; instructions", _SUMS),
         Row(("CalibratedClassifierCV",), "its classifiers, and a curve for each (sigmoid, isotonic)", _ULPS),

@@ -20,6 +20,7 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     - The files are copied, and checked against the releases of the book: what does not import, or could serve no
       release of a model that is served now, is refused before anything changes.
     - Replicas are replaced one by one, each after its successor can serve. What only changes a number restarts nothing.
+    - Dagster, where `penstock up` started it, reads the files again: its next runs are of this code.
     - What does not come to serve is taken back; the service goes on with what it had.
     - --back serves the code and configuration of the deploy before this one; once more, of the one before that. It
       changes no file of the project and no release: `penstock rollback` does that.
@@ -27,15 +28,20 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
       `penstock render node`. See docs/production.md.
     """
     from penstock.cli.steps import Steps
+    from penstock.cli.system import dagster_system
     from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load
 
+    settings = load()
     elsewhere = deploying.Elsewhere(url, upload=not code_on_nodes) if url else None
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
-            done = deploying.go_back(load(), elsewhere) if back else deploying.deploy(load(), elsewhere=elsewhere)
+            done = deploying.go_back(settings, elsewhere) if back else deploying.deploy(settings, elsewhere=elsewhere)
             step.done = told(done)
+        if not back and dagster_system.read_again(settings):
+            with steps.step("Dagster") as step:
+                step.done = "read the project's changed files again"
     except KeyboardInterrupt:
         click.echo("Interrupted. The deploy goes on and ends by itself: `penstock status` shows the service.", err=True)
         raise

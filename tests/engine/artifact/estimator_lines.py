@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from catboost import CatBoostClassifier, CatBoostRegressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -49,4 +50,9 @@ TREES |= {
         XGBRFClassifier,
         XGBRFRegressor,
     )
+}
+QUIET = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
+TREES |= {
+    kind.__name__: Entry(partial(kind, iterations=4, **QUIET), "value" if "Regressor" in kind.__name__ else "classes")
+    for kind in (CatBoostClassifier, CatBoostRegressor)
 }

@@ -23,7 +23,7 @@ def test_it_answers_what_scikit_learn_does_and_both_kernels_alike(name: str, tmp
         rng = np.random.default_rng([seed, len(name)])
         model, matrix = fitted(entry, rng)
         asked = near(rng, matrix, matrix.ravel(), ROWS)
-        expected = model.predict_proba(asked) if hasattr(model, "classes_") else model.predict(asked)
+        expected = model.predict_proba(asked) if hasattr(model, "predict_proba") else model.predict(asked)
         found = [
             artifact.predict(matrix_columns(asked)) for artifact in packed(model, tmp_path, matrix_features(matrix))
         ]

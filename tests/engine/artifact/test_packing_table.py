@@ -12,7 +12,8 @@ from tests.engine.artifact.estimator_table import PACKED
 
 DOCS = Path(__file__).parents[3] / "docs/models.md"
 OF_THEIR_OWN = {"lightgbm.LGBMRanker", "lightgbm.Booster", "xgboost.XGBRanker", "xgboost.Booster"}
-"""Not among PACKED, because they are fitted otherwise: test_packing_lightgbm.py, test_packing_xgboost.py."""
+OF_THEIR_OWN |= {"catboost.CatBoostRanker", "catboost.CatBoost"}
+"""Not among PACKED, because they are fitted otherwise: test_packing_lightgbm.py, _xgboost.py, _catboost.py."""
 
 
 def names(part: Any) -> set[str]:

@@ -1,0 +1,148 @@
+"""CatBoost: its JSON, which holds every number exactly, as nodes. Packing does not import it."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from penstock.artifact.packing.boosters import BoosterTree, booster_arrays
+from penstock.artifact.packing.estimators import of_slots
+from penstock.artifact.packing.model import Model
+from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
+from penstock.artifact.program import Link, Op
+
+Array = np.ndarray[Any, Any]
+CATBOOST = (*(f"catboost.CatBoost{kind}" for kind in ("Classifier", "Regressor", "Ranker")), "catboost.CatBoost")
+_CLASSES = {
+    "Logloss": Link.LOGIT,
+    "CrossEntropy": Link.LOGIT,
+    "MultiClass": Link.SOFTMAX,
+    "MultiClassOneVsAll": Link.EXPIT,
+}
+_EXPONENTIAL = ("Poisson", "Tweedie")
+"""Losses for which CatBoostRegressor.predict returns the exponential of the raw score."""
+
+
+def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """The sum of one leaf value per tree, from zero on; then the scale and the bias."""
+    told = _json(estimator)
+    info = told["features_info"]
+    others = [name for name in info if name != "float_features" and info[name]]
+    if others or "ctr_data" in told:
+        raise unsupported(estimator, "features that are numbers", ", ".join(others) or "categories")
+    inputs = _Inputs(builder, estimator, block, info.get("float_features", []))
+    scale, bias = told["scale_and_bias"]
+    outputs = len(bias)
+    trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
+    trees += [inputs.tree(tree) for tree in told.get("trees", [])]
+    kind, link = _link(estimator, told["model_info"]["params"]["loss_function"]["type"])
+    if kind == "regressor" and outputs != 1:
+        raise unsupported(estimator, "one output", str(outputs))
+    if scale == 1 and any(bias):
+        trees.append((_leaf(), np.array([bias], dtype=np.float64)))
+    model = Model("trees", kind, link, _arrays(estimator, trees, outputs))
+    if scale == 1:
+        return model
+    slots = [builder.with_constant(Op.MULTIPLY, slot, scale) for slot in builder.ask(model, raw=True)]
+    slots = [builder.with_constant(Op.ADD, slot, one) for slot, one in zip(slots, bias, strict=True)]
+    return of_slots(slots, kind, link=link)
+
+
+def _json(estimator: Any) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        estimator.save_model(str(path), format="json")
+        made: dict[str, Any] = json.loads(path.read_text())
+    return made
+
+
+def _link(estimator: Any, loss: str) -> tuple[Literal["classifier", "regressor"], Link]:
+    own = type(estimator).__name__
+    if own == "CatBoostClassifier" or (own == "CatBoost" and loss in _CLASSES):
+        if loss not in _CLASSES:
+            raise unsupported(estimator, f"a loss of {', '.join(_CLASSES)}", loss)
+        return "classifier", _CLASSES[loss]
+    return "regressor", Link.LOG if own == "CatBoostRegressor" and loss in _EXPONENTIAL else Link.IDENTITY
+
+
+def _arrays(estimator: Any, trees: list[tuple[BoosterTree, Array]], outputs: int) -> dict[str, Array]:
+    """Nodes of all trees. With several outputs a leaf's value is its row among the leaf values."""
+    values = [leaves for _, leaves in trees]
+    first = np.cumsum([0, *map(len, values)])
+    for (tree, leaves), start in zip(trees, first.tolist(), strict=False):
+        rows = np.arange(start, start + len(leaves), dtype=np.uint64).view(np.float64)
+        tree.value[tree.left < 0] = leaves[:, 0] if outputs == 1 else rows
+    arrays = booster_arrays(estimator, [tree for tree, _ in trees], {}, unknown_left=False)
+    arrays["base"] = np.zeros(outputs)
+    if outputs > 1:
+        arrays["leaf_values"] = np.concatenate(values)
+    return arrays
+
+
+def _leaf() -> BoosterTree:
+    """The tree of one leaf: what is added last."""
+    none = np.zeros(1, dtype=np.int64)
+    return BoosterTree(none - 1, none - 1, np.zeros(1), none, none != 0, none)
+
+
+class _Inputs:
+    """The slots that nodes ask: numbers in float32. What is above a border goes right, NaN where it was told to go."""
+
+    def __init__(self, builder: ProgramBuilder, estimator: Any, block: Block, told: list[dict[str, Any]]) -> None:
+        columns = builder.numbers(estimator, block)
+        self._slots: dict[int, int] = {}
+        self._missing_left: dict[int, bool] = {}
+        for feature in told:
+            slot = columns[feature["flat_feature_index"]].slot
+            self._slots[feature["feature_index"]] = builder.emit(Op.FLOAT32, slot, slot)
+            right = feature["has_nans"] and feature["nan_value_treatment"] == "AsTrue"
+            self._missing_left[feature["feature_index"]] = not right
+
+    def symmetric(self, told: dict[str, Any], outputs: int) -> tuple[BoosterTree, Array]:
+        """A tree that asks the same of all nodes of a level; bit d of a leaf's number is the answer to split d."""
+        splits = (told["splits"] or [])[::-1]
+        inner = 2 ** len(splits) - 1
+        asked = [split for level, split in enumerate(splits) for _ in range(2**level)]
+        left = np.concatenate([2 * np.arange(inner) + 1, np.full(inner + 1, -1)])
+        right = np.where(left < 0, -1, left + 1)
+        leaves = np.arange(len(left)) - inner
+        values = np.array(told["leaf_values"], dtype=np.float64).reshape(-1, outputs)
+        return self._made(left, right, [*asked, *[None] * (inner + 1)], np.maximum(leaves, 0)), values
+
+    def tree(self, told: dict[str, Any]) -> tuple[BoosterTree, Array]:
+        """Any other tree. Its leaves are numbered from left to right."""
+        nodes = list(_nodes(told))
+        left, right = (np.array([node[at] for node in nodes], dtype=np.int64) for at in (1, 2))
+        leaves = np.where(left < 0, np.cumsum(left < 0) - 1, 0)
+        values = [node["value"] for node, *_ in nodes if "value" in node]
+        asked = [node.get("split") for node, *_ in nodes]
+        return self._made(left, right, asked, leaves), np.array(values, dtype=np.float64).reshape(len(values), -1)
+
+    def _made(self, left: Array, right: Array, asked: list[dict[str, Any] | None], leaf_number: Array) -> BoosterTree:
+        features = [-1 if split is None else split["float_feature_index"] for split in asked]
+        return BoosterTree(
+            left=left,
+            right=right,
+            value=np.array([0.0 if split is None else np.float32(split["border"]) for split in asked]),
+            slot=np.array([self._slots.get(feature, 0) for feature in features], dtype=np.int64),
+            missing_left=np.array([self._missing_left.get(feature, False) for feature in features]),
+            leaf_number=leaf_number,
+        )
+
+
+def _nodes(told: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """Each node in preorder, with the numbers of its children."""
+    stack: list[tuple[dict[str, Any], int]] = [(told, -1)]
+    made: list[list[Any]] = []
+    while stack:
+        node, parent = stack.pop()
+        if parent >= 0:
+            made[parent][2] = len(made)
+        inner = "left" in node
+        made.append([node, len(made) + 1 if inner else -1, -1])
+        if inner:
+            stack += [(node["right"], len(made) - 1), (node["left"], -1)]
+    yield from ((node, left, right) for node, left, right in made)

@@ -1,0 +1,144 @@
+"""CatBoost: raw scores bit for bit, with missing values, every border, policy and loss."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from penstock.artifact.native import Artifact
+from penstock.errors import UnsupportedEstimator
+from tests.engine.artifact.random_models import (
+    frame_columns,
+    frame_features,
+    matrix_columns,
+    matrix_features,
+    near,
+    numbers,
+    packed,
+    same,
+    ulps,
+)
+from tests.engine.artifact.test_packing_xgboost import mixed_frame
+
+QUIET: dict[str, Any] = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
+VALUES = ("RMSE", "MAE", "Quantile:alpha=0.7", "Expectile:alpha=0.3", "MAPE", "Huber:delta=1", "LogCosh", "Lq:q=3")
+POSITIVE = ("Poisson", "Tweedie:variance_power=1.5", "LogLinQuantile", "RMSPE")
+
+
+def options(rng: np.random.Generator) -> dict[str, Any]:
+    policy = str(rng.choice(["SymmetricTree", "SymmetricTree", "Depthwise", "Lossguide"]))
+    return QUIET | {
+        "grow_policy": policy,
+        "iterations": int(rng.integers(1, 30)),
+        "depth": int(rng.integers(1, 10 if policy == "SymmetricTree" else 7)),
+        "learning_rate": float(rng.uniform(0.05, 0.9)),
+        "border_count": int(rng.choice([2, 32, 254])),
+        "nan_mode": str(rng.choice(["Min", "Max"])),
+        "random_seed": int(rng.integers(1000)),
+    }
+
+
+def fitted(rng: np.random.Generator, inputs: Any, score: np.ndarray, told: dict[str, Any]) -> Any:
+    """A classifier of two to four classes, or a regressor with one of the losses."""
+    if rng.random() < 0.5:
+        classes = int(rng.integers(2, 5))
+        target = np.digitize(score, np.quantile(score, np.linspace(0, 1, classes + 1)[1:-1]))
+        losses = ["Logloss", "CrossEntropy"] if classes == 2 else ["MultiClass", "MultiClassOneVsAll"]
+        return CatBoostClassifier(**told, loss_function=str(rng.choice(losses))).fit(inputs, target)
+    loss = str(rng.choice([*VALUES, *POSITIVE]))
+    if loss in ("LogLinQuantile", "Lq:q=3", "LogCosh"):
+        told |= {"boost_from_average": False}
+    target = np.exp(np.clip(score, -3, 3)) if loss in POSITIVE else score
+    return CatBoostRegressor(**told, loss_function=loss).fit(inputs, target)
+
+
+def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, np.ndarray]) -> None:
+    ranks = isinstance(model, CatBoostRanker)
+    raw = model.predict(asked) if ranks else model.predict(asked, prediction_type="RawFormulaVal")
+    assert same(artifact.raw(columns).reshape(raw.shape), raw)
+    expected = model.predict_proba(asked) if hasattr(model, "predict_proba") else model.predict(asked)
+    exponential = artifact.kind == "classifier" or not same(expected, raw)
+    # CatBoost has an exponential of its own, except where there are two classes.
+    apart = 0 if not exponential or (artifact.kind == "classifier" and raw.ndim == 1) else 20
+    assert ulps(artifact.predict(columns), expected) <= apart
+
+
+def test_numbers_with_missing_and_infinite_values_give_the_same_scores_and_predictions(tmp_path: Path) -> None:
+    seen = set()
+    for seed in range(170):
+        rng = np.random.default_rng(seed)
+        rows = int(rng.integers(20, 200))
+        matrix = numbers(rng, rows, int(rng.integers(1, 6)), missing=0.2 * (rng.random() < 0.5))
+        model = fitted(
+            rng, matrix, np.nan_to_num(matrix[:, 0]).clip(-10, 10) + 0.3 * rng.normal(size=rows), options(rng)
+        )
+        borders = np.concatenate([[0.0], *model.get_borders().values()])
+        seen.add(model.get_all_params()["grow_policy"])
+        asked = near(rng, matrix, borders, 60)
+        asked[rng.random(asked.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf, 1e300, -0.0, 1e-46])
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert_same(model, artifact, asked, matrix_columns(asked))
+            assert_same(model, artifact, asked[:1], matrix_columns(asked[:1]))
+            assert artifact.raw(matrix_columns(asked[:0])).shape[0] == 0
+    assert seen == {"SymmetricTree", "Depthwise", "Lossguide"}
+
+
+def test_ranking_early_stopping_and_a_model_without_a_wrapper_answer_as_the_library_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(200, 3))
+    classes = np.digitize(matrix[:, 0], [-0.5, 0.5])
+    pool = Pool(matrix, classes, group_id=np.repeat(np.arange(4), 50))
+    ranker = CatBoostRanker(**QUIET, iterations=5, loss_function="YetiRank").fit(pool)
+    stopped = CatBoostClassifier(**QUIET, iterations=80, learning_rate=0.7, early_stopping_rounds=2)
+    stopped.fit(matrix[:100], classes[:100], eval_set=(matrix[100:], rng.integers(3, size=100)))
+    assert 0 < stopped.tree_count_ < 80
+    plain = CatBoost(QUIET | {"iterations": 5, "loss_function": "RMSE"}).fit(matrix, matrix[:, 1])
+    for model in (ranker, stopped, plain):
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert_same(model, artifact, matrix, matrix_columns(matrix))
+
+
+def test_a_scale_and_a_bias_of_ones_own_are_applied_last(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(200, 3))
+    for classes in (2, 3):
+        model = CatBoostClassifier(**QUIET, iterations=5).fit(matrix, np.arange(200) % classes)
+        model.set_scale_and_bias(1 / 3, 0.7 if classes == 2 else [0.1, 0.2, -0.3])
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert_same(model, artifact, matrix, matrix_columns(matrix))
+
+
+def test_in_a_pipeline_and_calibrated_it_takes_what_the_steps_before_make(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    frame = mixed_frame(rng, 200, 5)
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    steps = make_column_transformer((encoder, ["text"]), (SimpleImputer(), ["n0", "n1"]))
+    target = (frame["code"] == 3).astype(int)
+    for last in (
+        CatBoostClassifier(**QUIET, iterations=5),
+        CalibratedClassifierCV(CatBoostClassifier(**QUIET, iterations=5), method="isotonic", cv=2),
+    ):
+        model = make_pipeline(steps, last).fit(frame, target)
+        for artifact in packed(model, tmp_path, frame_features(frame)):
+            assert same(artifact.predict(frame_columns(frame)), model.predict_proba(frame))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (CatBoostRegressor(**QUIET, iterations=2, loss_function="MultiRMSE"), "one output"),
+        (CatBoostClassifier(**QUIET, iterations=2, loss_function="MultiLogloss"), "loss of"),
+    ],
+)
+def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(100, 2))
+    target = matrix if said == "one output" else (matrix > 0).astype(int)
+    with pytest.raises(UnsupportedEstimator, match=said):
+        packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
