@@ -95,7 +95,7 @@ class TestNodes(Story):
         for node in made.nodes:
             assert made.ask(node, "/state").status_code == 401, "a replica that is reached from elsewhere demands a key"
             assert wait_for(lambda node=node: made.ask(node, "/state", **{"x-api-key": KEY}).status_code == 200, 20)  # type: ignore[misc]
-            assert node.named("haproxy_keeper.py"), "HAProxy is started by ours"
+            assert node.named("entry_keeper.py"), "HAProxy is started by ours"
         replicas = [process for node in made.nodes for process in node.named("ServeReplica")]
         assert len(replicas) == 2
         for replica in replicas:

@@ -59,7 +59,7 @@ def test_a_node_gets_its_variables_and_the_starter_of_its_haproxy(tmp_path: Path
     assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in file.read_text()
     starter = Path(found["RAY_SERVE_HAPROXY_BINARY_PATH"])
     assert os.access(starter, os.X_OK)
-    assert "haproxy_keeper.py" in starter.read_text()
+    assert "entry_keeper.py" in starter.read_text()
     assert "not-to-be-seen" not in file.read_text()
     shutil.rmtree(file.parent)
 
