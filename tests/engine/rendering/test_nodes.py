@@ -6,18 +6,25 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from benchmarks.chaos.nodes import Node, hindrance, nodes
 from benchmarks.chaos.open_postgres import opened
+from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
+from penstock.postgres.book import Book
 from penstock.settings import Settings
 from penstock.testing import Story, wait_for
+from penstock.training.run import TrainingRun
+from penstock.training.skew import Skew
 from tests.checkout import PROJECT, ROOT
+from tests.engine.training.tank_declarations import declared
+from tests.engine.training.tanks import rows_of
 
 SECTION = (
     (ROOT / "docs" / "production.md").read_text().split("## A Ray cluster without Kubernetes")[1].split("\n## ")[0]
@@ -36,6 +43,7 @@ class Made:
 
     nodes: tuple[Node, ...]
     variables: dict[str, str]
+    settings: Settings
 
     def run(self, node: Node, block: str) -> None:
         """A block of the page on a node."""
@@ -78,7 +86,7 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made
                 "PENSTOCK_ARTIFACTS_URL": str(folder / "artifacts"),
                 "PENSTOCK_API_KEYS_FILE": str(keys),
             }
-            yield Made(cluster.nodes, variables)
+            yield Made(cluster.nodes, variables, reached)
     finally:
         postgres.stop(settings)
 
@@ -114,3 +122,18 @@ class TestNodes(Story):
         assert len(made.nodes) == 2
         for node in made.nodes:
             assert made.ask(node, "/state", **{"x-api-key": KEY}).status_code == 200
+
+    def test_a_machine_that_is_no_node_trains_by_a_job_of_the_cluster(self, made: Made) -> None:
+        dashboard = f"http://{made.nodes[0].address}:8265"
+        settings = msgspec.structs.replace(made.settings, ray_address=dashboard)
+        module = "tests.engine.training.tank_declarations"
+        run = TrainingRun(settings, declared().model("overflow"), "2026-03", declared_in=module)
+        test, said = Book("test", settings.test_url), list[str]()
+        february, march = (rows_of(settings, month) for month in ("2026-02", "2026-03"))
+        candidate = run.train(february, march, Skew(0, {}, {}), test, said.append)
+        assert candidate.period == "2026-03"
+        assert said[0].startswith("in a Ray task, process ")
+        assert any("fitting" in step for step in said)
+        gone = replace(march, manifest=msgspec.structs.replace(march.manifest, id="f" * 64))
+        with pytest.raises(PenstockError, match=f"snapshot {'f' * 12}: expected one in"):
+            run.train(february, gone, Skew(0, {}, {}), test, said.append)

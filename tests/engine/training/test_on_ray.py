@@ -1,5 +1,6 @@
 """The candidate in a task of a real Ray head: the same artifact, its progress, and its errors in their own words."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -29,6 +30,14 @@ def test_a_cluster_that_is_not_there_is_named_with_its_setting() -> None:
     expected = "PENSTOCK_RAY_ADDRESS: expected a Ray cluster that answers"
     with pytest.raises(PenstockError, match=expected), connected(f"127.0.0.1:{free_port()}"):
         pass
+
+
+def test_a_machine_that_is_no_node_of_the_cluster_is_told_so_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(PenstockError, match="no node of it; name its dashboard") as refused, connected(address):
+            pass
+    assert address in str(refused.value)
 
 
 @pytest.fixture(scope="module")
