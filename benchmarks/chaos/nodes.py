@@ -37,13 +37,13 @@ class Node:
         return ["ip", "netns", "exec", self.name, "sh", "-c", inside, "sh", *command]
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], seconds: float = COMMAND_SECONDS) -> str:
-        """Run a command to its end; returns what it printed. CalledProcessError with that where it fails."""
+        """Run a command to its end; returns what it printed. RuntimeError with that where it fails."""
         log = self.folder / "commands.log"
         with log.open("ab") as output:
             began = output.tell()
-            subprocess.run(
+            done = subprocess.run(
                 self.command(command),
-                check=True,
+                check=False,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -53,7 +53,10 @@ class Node:
             )
         with log.open("rb") as written:
             written.seek(began)
-            return written.read().decode(errors="replace")
+            said = written.read().decode(errors="replace")
+        if done.returncode:
+            raise RuntimeError(f"{command[-1]} ended with {done.returncode}:\n{said[-3000:]}")
+        return said
 
     def processes(self) -> list[psutil.Process]:
         """What runs in this node."""

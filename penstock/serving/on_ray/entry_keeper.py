@@ -102,8 +102,13 @@ def _is(pid: int, program: str) -> bool:
     return False
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Leave the caller, and watch."""
+    pids, actor, program = Path(sys.argv[1]), int(sys.argv[2]), os.environ["STAND_IN"]
     if os.fork() == 0:
         os.setsid()
-        beside = Path(sys.argv[1])
-        keep(beside, int(sys.argv[2]), [os.environ["STAND_IN"], "-db", "-f", str(beside.with_name("stand-in.cfg"))])
+        keep(pids, actor, [program, "-db", "-f", str(pids.with_name("stand-in.cfg"))])
+
+
+if __name__ == "__main__":
+    main()
