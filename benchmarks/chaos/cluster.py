@@ -138,6 +138,7 @@ def _longest_pause(answers: Answers) -> float:
 @click.command(epilog='Example: python -m benchmarks.chaos.cluster --event "worker killed" --times 3')
 @click.option("--nodes", "count", default=3, show_default=True, help="How many nodes.")
 @click.option("--replicas", default=3, show_default=True, help="How many replicas on them.")
+@click.option("--per-node", default=1, show_default=True, help="Most replicas of a node; 2 where nodes are drained.")
 @click.option("--rate", default=150.0, show_default=True, help="Requests a second, all clients together; 0: no limit.")
 @click.option("--away", default=60.0, show_default=True, help="Seconds that the head is away.")
 @click.option("--event", "only", multiple=True, help="Only events whose name begins so.")
@@ -149,6 +150,7 @@ def main(
     *,
     count: int,
     replicas: int,
+    per_node: int,
     rate: float,
     away: float,
     only: tuple[str, ...],
@@ -167,7 +169,7 @@ def main(
     with serve_home.home(home) as settings, ExitStack() as stack:
         requests = serve_home.requests(settings, REQUESTS)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cluster-", dir=settings.home)))
-        stood = stack.enter_context(cluster_stand(settings, folder, count=count, replicas=replicas))
+        stood = stack.enter_context(cluster_stand(settings, folder, count=count, replicas=replicas, per_node=per_node))
         book, end = Book("prod", stood.settings.prod_url), time.monotonic() + minutes * 60
         questions = Questions(requests, clients=count * CLIENTS, hour=8)
         asking = {}

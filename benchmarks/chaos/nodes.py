@@ -1,4 +1,8 @@
-"""Nodes of a cluster on one Linux machine, as root: network namespaces on a bridge, each with a folder of its own."""
+"""Nodes of a cluster on one Linux machine, as root: network namespaces on a bridge, each with a folder of its own.
+
+A node has a namespace of processes too: `ray start --head` refuses where it sees a raylet of its own address, and those
+of the other nodes are such while a head is away.
+"""
 
 import os
 import signal
@@ -24,17 +28,18 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Node:
-    """A namespace with one address. `folder` is what only this node has."""
+    """A namespace with one address. `folder` is what only this node has; `holders` are the pids of what keeps its
+    namespaces, the last of which is the first process inside."""
 
     name: str
     cable: str
     address: str
     folder: Path
+    holders: tuple[int, ...]
 
     def command(self, command: Sequence[str]) -> list[str]:
         """A command as this node runs it: in its network, with Ray's folder of its own."""
-        inside = f'mount --bind {self.folder / "ray"} {RAYS_FOLDER} && exec "$@"'
-        return ["ip", "netns", "exec", self.name, "sh", "-c", inside, "sh", *command]
+        return ["nsenter", f"--target={self.holders[-1]}", "--net", "--pid", "--mount", *command]
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], seconds: float = COMMAND_SECONDS) -> str:
         """Run a command to its end; returns what it printed. RuntimeError with that where it fails."""
@@ -63,7 +68,7 @@ class Node:
         found = []
         for pid in _ip("netns", "pids", self.name).split():
             with suppress(psutil.NoSuchProcess):
-                found.append(psutil.Process(int(pid)))
+                found += [] if int(pid) in self.holders else [psutil.Process(int(pid))]
         return found
 
     def named(self, part: str) -> list[psutil.Process]:
@@ -121,17 +126,18 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
     bridge, network = f"pskbr{tag}", f"10.219.{os.getpid() % 250 + 1}"
     RAYS_FOLDER.mkdir(exist_ok=True, mode=0o1777)
     made: list[Node] = []
+    names: list[str] = []
     try:
         _ip("link", "add", bridge, "type", "bridge")
         _ip("address", "add", f"{network}.1/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
         for number in range(count):
-            node = Node(
-                f"psk{tag}n{number}", f"psk{tag}c{number}", f"{network}.{FIRST + number}", folder / f"n{number}"
-            )
+            name, own = f"psk{tag}n{number}", folder / f"n{number}"
+            (own / "ray").mkdir(parents=True)
+            _ip("netns", "add", name)
+            names.append(name)
+            node = Node(name, f"psk{tag}c{number}", f"{network}.{FIRST + number}", own, _hold(name, own))
             made.append(node)
-            (node.folder / "ray").mkdir(parents=True)
-            _ip("netns", "add", node.name)
             _ip("link", "add", node.cable, "type", "veth", "peer", "name", "eth0", "netns", node.name)
             _ip("link", "set", node.cable, "master", bridge, "up")
             _ip("-n", node.name, "address", "add", f"{node.address}/24", "dev", "eth0")
@@ -144,12 +150,35 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
         for node in made:
             with suppress(subprocess.CalledProcessError):
                 node.kill()
-                for process in node.processes():
-                    end_tree(process, grace=1)
-                _ip("netns", "delete", node.name)
+            for holder in reversed(node.holders):
+                with suppress(psutil.NoSuchProcess):
+                    end_tree(psutil.Process(holder), grace=0)
+        for name in names:
+            with suppress(subprocess.CalledProcessError):
+                _ip("netns", "delete", name)
         with suppress(subprocess.CalledProcessError):
             _ip("link", "delete", bridge)
 
 
 def _ip(*arguments: str) -> str:
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def _hold(name: str, own: Path) -> tuple[int, ...]:
+    """Start what keeps a node's namespaces of processes and mounts; returns its pids, the last one inside."""
+    inside = f"trap '' CHLD; mount --bind {own / 'ray'} {RAYS_FOLDER} && exec sleep infinity"  # it leaves no zombies
+    holder = subprocess.Popen(
+        ["ip", "netns", "exec", name, "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", inside],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    end = time.monotonic() + END_SECONDS
+    while time.monotonic() < end:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(holder.pid).children():
+                if child.name() == "sleep":
+                    return holder.pid, child.pid
+        time.sleep(0.02)
+    holder.kill()
+    raise RuntimeError(f"{name}: no namespaces after {END_SECONDS:.0f} s")
