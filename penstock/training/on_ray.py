@@ -112,7 +112,7 @@ def messages_of(job: bytes, threads: int) -> Iterator[bytes]:
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     said: SimpleQueue[Progress | Failure | Result | None] = SimpleQueue()
     Thread(target=_work, args=(msgspec.json.decode(job, type=Job), said), daemon=True).start()
-    yield msgspec.json.encode(Progress(f"in a Ray task, process {os.getpid()}"))
+    yield msgspec.json.encode(Progress(f"on Ray, process {os.getpid()}"))
     while (message := said.get()) is not None:
         yield msgspec.json.encode(message)
 

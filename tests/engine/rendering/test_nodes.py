@@ -19,7 +19,9 @@ from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot
 from penstock.testing import Story, wait_for
+from penstock.training.candidate import Candidate
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew
 from tests.checkout import PROJECT, ROOT
@@ -124,16 +126,21 @@ class TestNodes(Story):
             assert made.ask(node, "/state", **{"x-api-key": KEY}).status_code == 200
 
     def test_a_machine_that_is_no_node_trains_by_a_job_of_the_cluster(self, made: Made) -> None:
-        dashboard = f"http://{made.nodes[0].address}:8265"
-        settings = msgspec.structs.replace(made.settings, ray_address=dashboard)
-        module = "tests.engine.training.tank_declarations"
-        run = TrainingRun(settings, declared().model("overflow"), "2026-03", declared_in=module)
-        test, said = Book("test", settings.test_url), list[str]()
-        february, march = (rows_of(settings, month) for month in ("2026-02", "2026-03"))
-        candidate = run.train(february, march, Skew(0, {}, {}), test, said.append)
-        assert candidate.period == "2026-03"
-        assert said[0].startswith("in a Ray task, process ")
+        here = made.settings
+        there = msgspec.structs.replace(here, ray_address=f"http://{made.nodes[0].address}:8265")
+        february, march = (rows_of(here, month) for month in ("2026-02", "2026-03"))
+        test, said = Book("test", here.test_url), list[str]()
+
+        def train(settings: Settings, holdout: Snapshot) -> Candidate:
+            module = "tests.engine.training.tank_declarations"
+            run = TrainingRun(settings, declared().model("overflow"), "2026-03", declared_in=module)
+            return run.train(february, holdout, Skew(0, {}, {}), test, said.append)
+
+        expected = train(here, march)
+        said.clear()
+        assert train(there, march) == expected
+        assert said[0].startswith("on Ray, process ")
         assert any("fitting" in step for step in said)
         gone = replace(march, manifest=msgspec.structs.replace(march.manifest, id="f" * 64))
         with pytest.raises(PenstockError, match=f"snapshot {'f' * 12}: expected one in"):
-            run.train(february, gone, Skew(0, {}, {}), test, said.append)
+            train(there, gone)

@@ -66,7 +66,7 @@ def test_a_task_makes_the_candidate_that_this_process_makes_and_tells_its_steps(
     found = made(settings, MODEL, book, there)
 
     assert found == expected
-    assert there[0].startswith("in a Ray task, process ")
+    assert there[0].startswith("on Ray, process ")
     assert there[1:] == here
     assert any("fitting" in step for step in there)
 
