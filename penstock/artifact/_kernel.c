@@ -9,10 +9,13 @@
 #include <string.h>
 
 enum { NUMBER, TEXT, CODE, TABLE, ONE_HOT, SUBTRACT, DIVIDE, MULTIPLY, ADD, CLIP, FILL, MISSING, FINITE, FLOAT32,
-       KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE };
+       KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE,
+       GREATER, MEDIAN, POWER };
 enum { IDENTITY, LOG, LOGIT, HALF_LOGIT, SOFTMAX, ONE_VS_REST, CLIPPED, CLIPPED_ONE_VS_REST, EXPIT, SOFTPLUS,
        SIGNED_SQUARE, SINGLE_LOGIT, SINGLE_SOFTMAX, SINGLE_LOG, SINGLE_EXPIT, HINGE };
-enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE };
+enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE,
+       CUBE_ROOT, SINE, COSINE, TANGENT, ARCSINE, ARCCOSINE, ARCTANGENT, SINH, COSH, ARCSINH, ARCCOSH, ARCTANH, EXP2, SIGN,
+       CEILING, ROUND, NORMAL_QUANTILE };
 enum { TREES, LINEAR, SLOTS };
 enum { PREDICTION, RAW, LEAVES, INPUTS };
 /* What `run` answers below zero; zero is success, above it is the number of the refusing instruction + 1. */
@@ -150,6 +153,65 @@ static int is_missing(double value, double missing) {
     return value == missing || (missing != missing && value != value);
 }
 
+static double polynomial(double x, const double *coefficients, int count) {
+    double total = coefficients[0];
+    for (int at = 1; at < count; at++) total = total * x + coefficients[at];
+    return total;
+}
+
+/* Where the normal distribution reaches a share: Cephes' ndtri, as scipy has it. */
+static double normal_quantile(double share) {
+    static const double p0[] = {-59.9633501014107895267, 98.0010754185999661536, -56.6762857469070293439,
+        13.9312609387279679503, -1.23916583867381258016};
+    static const double q0[] = {1.0, 1.95448858338141759834, 4.67627912898881538453, 86.3602421390890590575,
+        -225.462687854119370527, 200.260212380060660359, -82.0372256168333339912, 15.9056225126211695515,
+        -1.18331621121330003142};
+    static const double p1[] = {4.05544892305962419923, 31.5251094599893866154, 57.1628192246421288162,
+        44.0805073893200834700, 14.6849561928858024014, 2.18663306850790267539, -0.140256079171354495875,
+        -0.0350424626827848203418, -8.57456785154685413611e-4};
+    static const double q1[] = {1.0, 15.7799883256466749731, 45.3907635128879210584, 41.3172038254672030440,
+        15.0425385692907503408, 2.50464946208309415979, -0.142182922854787788574, -0.0380806407691578277194,
+        -9.33259480895457427372e-4};
+    static const double p2[] = {3.23774891776946035970, 6.91522889068984211695, 3.93881025292474443415,
+        1.33303460815807542389, 0.201485389549179081538, 0.0123716634817820021358, 3.01581553508235416007e-4,
+        2.65806974686737550832e-6, 6.23974539184983293730e-9};
+    static const double q2[] = {1.0, 6.02427039364742014255, 3.67983563856160859403, 1.37702099489081330271,
+        0.216236993594496635890, 0.0134204006088543189037, 3.28014464682127739104e-4, 2.89247864745380683936e-6,
+        6.79019408009981274425e-9};
+    const double limit = 0.13533528323661269189;  /* exp(-2) */
+    if (!(share > 0.0 && share < 1.0)) return share == 0.0 ? -INFINITY : share == 1.0 ? INFINITY : NAN;
+    int low = share <= 1.0 - limit;
+    double y = low ? share : 1.0 - share;
+    if (y > limit) {
+        y -= 0.5;
+        double square = y * y;
+        return (y + y * (square * polynomial(square, p0, 5) / polynomial(square, q0, 9))) * 2.50662827463100050242;
+    }
+    double x = sqrt(-2.0 * log(y)), z = 1.0 / x;
+    double part = x < 8.0 ? z * polynomial(z, p1, 9) / polynomial(z, q1, 9)
+                          : z * polynomial(z, p2, 9) / polynomial(z, q2, 9);
+    x = x - log(x) / x - part;
+    return low ? -x : x;
+}
+
+/* The first of n values in order up to which lies half of the weight. `sorted` has room for 2 n numbers. */
+static double median(const double *values, Py_ssize_t stride, const double *weights, int64_t n, double *sorted) {
+    double total = 0.0, sum = 0.0, *carried = sorted + n;
+    for (int64_t at = 0; at < n; at++) {
+        double value = values[at * stride];
+        int64_t place = at;
+        for (; place && sorted[place - 1] > value; place--) {
+            sorted[place] = sorted[place - 1];
+            carried[place] = carried[place - 1];
+        }
+        sorted[place] = value;
+        carried[place] = weights[at];
+    }
+    for (int64_t at = 0; at < n; at++) total += carried[at];
+    for (int64_t at = 0; at < n; at++) if ((sum += carried[at]) >= 0.5 * total) return sorted[at];
+    return sorted[0];
+}
+
 static double apply(int64_t function, double x) {
     switch (function) {
     case EXP: return exp(x);
@@ -165,6 +227,23 @@ static double apply(int64_t function, double x) {
     case TANH: return tanh(x);
     case RELU: return x > 0.0 ? x : x != x ? x : 0.0;
     case RECIPROCAL: return 1.0 / x;
+    case CUBE_ROOT: return cbrt(x);
+    case SINE: return sin(x);
+    case COSINE: return cos(x);
+    case TANGENT: return tan(x);
+    case ARCSINE: return asin(x);
+    case ARCCOSINE: return acos(x);
+    case ARCTANGENT: return atan(x);
+    case SINH: return sinh(x);
+    case COSH: return cosh(x);
+    case ARCSINH: return asinh(x);
+    case ARCCOSH: return acosh(x);
+    case ARCTANH: return atanh(x);
+    case EXP2: return exp2(x);
+    case SIGN: return x != x ? x : (double)((x > 0.0) - (x < 0.0));
+    case CEILING: return ceil(x);
+    case ROUND: return rint(x);
+    case NORMAL_QUANTILE: return normal_quantile(x);
     default: return -x;
     }
 }
@@ -245,7 +324,7 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
         case MISSING: for (Py_ssize_t r = 0; r < n; r++) y[r] = is_missing(x[r], c[0]) ? 1.0 : 0.0; break;
         case FINITE:
             for (Py_ssize_t r = 0; r < n; r++)
-                if (isinf(x[r]) || (x[r] != x[r] && i.start != 1)) return at + 1;
+                if (isinf(x[r]) || (x[r] != x[r] && !i.start) || (x[r] <= 0.0 && i.start == 2)) return at + 1;
             break;
         case FLOAT32: for (Py_ssize_t r = 0; r < n; r++) y[r] = (double)(float)x[r]; break;
         case COPY: memmove(y, x, (size_t)n * sizeof *y); break;
@@ -273,6 +352,20 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
                 y[r] = i.extra ? interpolate_single(c, i.count / 2, x[r]) : interpolate(c, i.count / 2, x[r]);
             break;
         case ABOVE: for (Py_ssize_t r = 0; r < n; r++) y[r] = i.extra ? x[r] >= c[0] : x[r] > c[0]; break;
+        case GREATER:
+            for (Py_ssize_t r = 0; r < n; r++) {
+                double other = slots[i.extra * stride + r];
+                y[r] = x[r] > other ? x[r] : other;
+            }
+            break;
+        case MEDIAN: {
+            double *sorted = malloc(2 * (size_t)i.count * sizeof *sorted);
+            if (!sorted) return NO_MEMORY;
+            for (Py_ssize_t r = 0; r < n; r++) y[r] = median(x + r, stride, c, i.count, sorted);
+            free(sorted);
+            break;
+        }
+        case POWER: for (Py_ssize_t r = 0; r < n; r++) y[r] = pow(x[r], c[0]); break;
         default: return OUT_OF_BOUNDS;
         }
     }

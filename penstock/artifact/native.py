@@ -135,7 +135,7 @@ class Artifact:
         found: dict[tuple[int, int], Refusal] = {}
         for at, rows in refused.items():
             op, _, _, start, _, feature = self._program[at].tolist()
-            finite = "a finite number" if start != 1 else "a finite number or no value"
+            finite = ("a finite number", "a finite number or no value", "a number above 0, or no value")[min(start, 2)]
             expected = "a category seen in training" if op == Op.KNOWN else finite
             for row, value in zip(rows.tolist(), values[feature][rows].tolist(), strict=True):
                 found.setdefault((row, feature), Refusal(row, self.features[feature].name, expected, value))

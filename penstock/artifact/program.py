@@ -35,7 +35,9 @@ class Op(IntEnum):
     CLIP = 9  # between constants[start] and constants[start + 1]
     FILL = 10  # where source is the missing value constants[start]: constants[start + 1]
     MISSING = 11  # 1 where source is the missing value constants[start], else 0
-    FINITE = 12  # refuse infinity, and NaN unless start is 1 (extra: the feature to name)
+    FINITE = (
+        12  # refuse infinity, NaN unless start is 1 or 2, what is not above 0 if it is 2 (extra: the feature to name)
+    )
     FLOAT32 = 13  # round to float32
     KNOWN = 14  # refuse where constants[start + code] is 0 (extra: the feature to name)
     COPY = 15
@@ -50,6 +52,9 @@ class Op(IntEnum):
     FUNCTION = 24  # Function[extra] of source
     INTERPOLATE = 25  # on the line through count / 2 points of the constants, xs before ys (extra 1: in float32)
     ABOVE = 26  # 1 where source > constants[start] (extra 1: or equal), else 0
+    GREATER = 27  # the greater of source and slot[extra]
+    MEDIAN = 28  # the weighted median of slots source .. source + count, of constants[start ..] as their weights
+    POWER = 29  # source raised to constants[start]
 
 
 class Function(IntEnum):
@@ -69,6 +74,23 @@ class Function(IntEnum):
     RELU = 11
     RECIPROCAL = 12
     NEGATIVE = 13
+    CUBE_ROOT = 14
+    SINE = 15
+    COSINE = 16
+    TANGENT = 17
+    ARCSINE = 18
+    ARCCOSINE = 19
+    ARCTANGENT = 20
+    SINH = 21
+    COSH = 22
+    ARCSINH = 23
+    ARCCOSH = 24
+    ARCTANH = 25
+    EXP2 = 26
+    SIGN = 27
+    CEILING = 28
+    ROUND = 29
+    NORMAL_QUANTILE = 30
 
 
 class Engine(IntEnum):
@@ -112,9 +134,9 @@ vector trees, the bits of the row of `leaf_values`. Another node's left child is
 
 _FEATURE_OPS = (Op.NUMBER, Op.TEXT)
 _CONSTANTS = {Op.SUBTRACT: 1, Op.DIVIDE: 1, Op.MULTIPLY: 1, Op.ADD: 1, Op.CLIP: 2, Op.FILL: 2, Op.MISSING: 1}
-_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1}
-_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE)
-_OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER)
+_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1, Op.POWER: 1}
+_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE, Op.MEDIAN)
+_OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER)
 _WIDE = (Op.ONE_HOT, Op.MODEL)
 _NAMING = (Op.FINITE, Op.KNOWN)
 
@@ -147,6 +169,8 @@ def check(
     loads = np.isin(op, _FEATURE_OPS)
     demand(source[loads] < len(kinds), "sources among the features")
     demand(source[~loads] < slots, "sources among the slots")
+    medians = op == Op.MEDIAN
+    demand(source[medians] + count[medians] <= slots, "medians of slots")
     width = np.where(np.isin(op, _WIDE), extra, 1)
     demand(target + width <= slots, "targets among the slots")
     demand([kinds[feature] == "number" for feature in source[op == Op.NUMBER]], "numbers of number features")

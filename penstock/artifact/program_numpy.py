@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one
+from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one, power
 from penstock.artifact.program import Op
 
 Array = np.ndarray[Any, Any]
@@ -48,11 +48,14 @@ def run_program(
             else:
                 _refuse(at, entries == 0, refused)
         elif op == Op.FINITE:
-            _refuse(at, np.isinf(slots[source]) | (np.isnan(slots[source]) & (start != 1)), refused)
+            x = slots[source]
+            _refuse(at, np.isinf(x) | (np.isnan(x) & (start == 0)) | ((x <= 0) & (start == 2)), refused)
         elif op == Op.MODEL:
             slots[target : target + extra] = ask(start, count == 1).T
         elif op in _OF_TWO:
             slots[target] = _OF_TWO[op](slots[source], slots[extra])
+        elif op == Op.MEDIAN:
+            slots[target] = _median(slots[source : source + count], constants[start : start + count])
         else:
             slots[target] = _of_one(op, slots[source], constants[start:], count, extra)
 
@@ -85,6 +88,14 @@ def _interpolated_single(x: Array, xs: Array, ys: Array) -> Array:
     at = np.searchsorted(xs, x).clip(1, len(xs) - 1)
     slope = (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
     return np.where(np.isnan(x), np.nan, slope * (x - xs[at - 1]) + ys[at - 1])
+
+
+def _median(values: Array, weights: Array) -> Array:
+    """The weighted median of each column: the first value in order up to which lies half of the weight."""
+    order = np.argsort(values, axis=0, kind="stable")
+    sums = np.cumsum(weights[order], axis=0)
+    at = (sums >= 0.5 * sums[-1]).argmax(axis=0)
+    return np.asarray(np.take_along_axis(np.take_along_axis(values, order, axis=0), at[None], axis=0)[0])
 
 
 def codes(dictionary: dict[str, int], values: Array) -> list[int]:
@@ -131,6 +142,7 @@ _OF_TWO: dict[int, Callable[[Array, Array], Array]] = {
     Op.MINUS: np.subtract,
     Op.TIMES: np.multiply,
     Op.OVER: np.divide,
+    Op.GREATER: lambda x, y: np.where(x > y, x, y),
 }
 _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.SUBTRACT: lambda x, c: x - c[0],
@@ -145,4 +157,5 @@ _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.NEAR_ZERO: lambda x, c: np.where(np.abs(x) <= c[0], c[1], x),
     Op.TRUNCATE: lambda x, _: np.trunc(x),
     Op.FLOOR: lambda x, _: np.floor(x),
+    Op.POWER: lambda x, c: one_by_one(lambda value: power(value, float(c[0])), x),
 }

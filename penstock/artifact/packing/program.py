@@ -114,11 +114,11 @@ class ProgramBuilder:
         self._texts.append(known)
         return self.emit(Op.TEXT, origin, self.new(), len(self._texts) - 1)
 
-    def finite(self, columns: Sequence[Column], *, allow_nan: bool) -> None:
-        """Refuse what scikit-learn's input checks refuse."""
+    def finite(self, columns: Sequence[Column], *, allow_nan: bool, positive: bool = False) -> None:
+        """Refuse what scikit-learn's input checks refuse. What has to be positive may be NaN."""
         for column in columns:
             if isinstance(column, Number):
-                self.emit(Op.FINITE, column.slot, column.slot, int(allow_nan), 0, column.origin)
+                self.emit(Op.FINITE, column.slot, column.slot, 2 if positive else int(allow_nan), 0, column.origin)
 
     def numbers(self, estimator: Any, block: Block) -> list[Number]:
         """The block's columns if all are numbers, else UnsupportedEstimator naming the text feature."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from penstock.artifact.packing.bayes import BAYES
 from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.ensembles import ENSEMBLES
@@ -38,8 +39,10 @@ def rows() -> list[Row]:
         Row(XGBOOST, "nodes and sets of categories, sums in float32; not gblinear, not multi_output_tree", _BITS),
         Row(CATBOOST, "nodes; categories, texts and embeddings a file of CatBoost's own", _ULPS),
         Row(LINEAR, "coefficients; classifiers without probabilities inside a CalibratedClassifierCV", _SUMS),
-        Row(tuple(NETWORKS), "a model per layer; instructions", _SUMS),
-        Row(("CalibratedClassifierCV",), "its classifiers, and a curve for each (sigmoid, isotonic)", _ULPS),
+        Row((*BAYES, *NETWORKS), "a model per layer; instructions", _SUMS),
+        Row(
+            ("CalibratedClassifierCV",), "its classifiers, and a curve for each (sigmoid, isotonic, temperature)", _ULPS
+        ),
         Row(tuple(ENSEMBLES), "their members, and instructions that join them", _ULPS),
         Row(
             tuple(INSIDE), "the estimator in them; a threshold decides the prediction, not the probabilities", "as that"
