@@ -38,7 +38,7 @@ def test_a_curve_is_that_of_scikit_learn_at_its_knots_beyond_its_ends_and_where_
         asked = np.abs(np.where(rng.random(asked.shape) < 0.2, asked * 7 + 0.1, asked))
         asked[rng.random(asked.shape) < 0.1] = np.nan
         expected = model[0].transform(asked)
-        assert expected.shape[1] >= 2
+        assert len(expected.T) >= 2
         for artifact in packed(model, tmp_path, matrix_features(matrix)):
             slots = artifact.inputs(matrix_columns(asked))
             for column in expected.T:
