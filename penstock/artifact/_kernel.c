@@ -10,7 +10,7 @@
 
 enum { NUMBER, TEXT, CODE, TABLE, ONE_HOT, SUBTRACT, DIVIDE, MULTIPLY, ADD, CLIP, FILL, MISSING, FINITE, FLOAT32,
        KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE,
-       GREATER, MEDIAN, POWER };
+       GREATER, MEDIAN, POWER, TERMS };
 enum { IDENTITY, LOG, LOGIT, HALF_LOGIT, SOFTMAX, ONE_VS_REST, CLIPPED, CLIPPED_ONE_VS_REST, EXPIT, SOFTPLUS,
        SIGNED_SQUARE, SINGLE_LOGIT, SINGLE_SOFTMAX, SINGLE_LOG, SINGLE_EXPIT, HINGE };
 enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE,
@@ -41,6 +41,7 @@ enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
 typedef struct { double value; uint32_t link, feature; } Node;
 typedef struct { int64_t op, source, target, start, count, extra; } Instruction;
 typedef struct { const char *data; Py_ssize_t stride; } Column;
+typedef struct { Py_buffer ends, places, values; } Terms;  /* sparse rows, see `terms.py` */
 typedef struct { double value; uint64_t right; uint32_t feature; } Split;
 typedef struct { uint16_t *of; char *made; } Codes;  /* the slots as categories, each where it is `made` */
 typedef struct { int splits; Split split[MOST_LEAVES]; const Node *leaf[MOST_LEAVES]; } Sieve;
@@ -56,7 +57,7 @@ typedef struct {
 /* The last of the models answers; instructions ask the others. */
 typedef struct {
     PyObject_HEAD
-    PyObject *names, *dictionaries;
+    PyObject *names, *dictionaries, *vectorizers;
     Py_buffer program, constants;
     Py_ssize_t features, slots, count, trees, widest;
     Model *models;
@@ -282,8 +283,8 @@ static double interpolate_single(const double *xs, int64_t count, double value) 
 
 static Py_ssize_t score(const Model *m, const Workspace *w, Py_ssize_t stride, Py_ssize_t n, int64_t *leaves);
 
-static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t first,
-                          Py_ssize_t n, const Workspace *w, Py_ssize_t stride) {
+static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const *codes, const Terms *terms,
+                          Py_ssize_t first, Py_ssize_t n, const Workspace *w, Py_ssize_t stride) {
     double *slots = w->slots;
     const Instruction *program = k->program.buf;
     const double *constants = k->constants.buf;
@@ -366,6 +367,14 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
             break;
         }
         case POWER: for (Py_ssize_t r = 0; r < n; r++) y[r] = pow(x[r], c[0]); break;
+        case TERMS: {
+            const int64_t *ends = terms[i.start].ends.buf, *places = terms[i.start].places.buf;
+            const double *values = terms[i.start].values.buf;
+            for (int64_t t = 0; t < i.extra; t++) memset(y + t * stride, 0, (size_t)n * sizeof *y);
+            for (Py_ssize_t r = 0; r < n; r++)
+                for (int64_t t = ends[first + r]; t < ends[first + r + 1]; t++) y[places[t] * stride + r] = values[t];
+            break;
+        }
         default: return OUT_OF_BOUNDS;
         }
     }
@@ -527,8 +536,8 @@ static Py_ssize_t score(const Model *m, const Workspace *w, Py_ssize_t stride, P
     return 0;
 }
 
-static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t rows, int mode,
-                          void *out) {
+static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const *codes, const Terms *terms,
+                          Py_ssize_t rows, int mode, void *out) {
     const Model *last = k->models + k->count - 1;
     Py_ssize_t wide = k->slots > k->widest ? k->slots : k->widest, status = 0, sets = 0;
     Py_ssize_t block = WORKSPACE / wide < BLOCK ? WORKSPACE / wide : BLOCK;
@@ -546,7 +555,7 @@ static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const
         (sets && block >= MANY && (!w.categories.of || !w.categories.made))) status = NO_MEMORY;
     for (Py_ssize_t first = 0; first < rows && !status; first += block) {
         Py_ssize_t n = rows - first < block ? rows - first : block;
-        status = prepare(k, columns, codes, first, n, &w, block);
+        status = prepare(k, columns, codes, terms, first, n, &w, block);
         if (status) break;
         if (mode == INPUTS) {
             for (Py_ssize_t r = 0; r < n; r++)
@@ -605,15 +614,54 @@ static Py_ssize_t hold(const Kernel *k, PyObject *mapping, Py_ssize_t rows, Py_b
     return 0;
 }
 
+/* Has a vectorizer make sparse rows of an array of texts, and checks that they are inside of `width`. A missing text that
+ * it does not fill is refused as the instruction `at`. */
+static Py_ssize_t vectorize(const Kernel *k, PyObject *mapping, const Instruction *i, Py_ssize_t at, Py_ssize_t rows,
+                            const Column *column, Terms *made) {
+    PyObject *terms = PyTuple_GetItem(k->vectorizers, i->start), *array, *answer;
+    PyObject *told = PyObject_GetAttrString(terms, "told"), *fill = told ? PyObject_GetAttrString(told, "fill") : NULL;
+    int fills = fill && fill != Py_None;
+    Py_XDECREF(told);
+    if (!fill) return RAISED;
+    Py_DECREF(fill);
+    for (Py_ssize_t r = 0; r < rows; r++) {
+        PyObject *value;
+        memcpy(&value, column->data + r * column->stride, sizeof value);
+        int missing = value == NULL || value == Py_None || (PyFloat_Check(value) && isnan(PyFloat_AsDouble(value)));
+        if (missing && !fills) return at + 1;
+        if (!missing && !PyUnicode_Check(value)) return NOT_CANONICAL;
+    }
+    array = PyObject_GetItem(mapping, PyTuple_GetItem(k->names, i->source));
+    answer = array ? PyObject_CallFunctionObjArgs(terms, array, NULL) : NULL;
+    Py_XDECREF(array);
+    if (!answer) return RAISED;
+    int read = PyArg_ParseTuple(answer, "y*y*y*", &made->ends, &made->places, &made->values);
+    Py_DECREF(answer);
+    if (!read) { memset(made, 0, sizeof *made); return RAISED; }
+    const int64_t *ends = made->ends.buf, *places = made->places.buf;
+    Py_ssize_t count = items(&made->places, sizeof *places);
+    if (items(&made->ends, sizeof *ends) != rows + 1 || items(&made->values, sizeof(double)) != count) return OUT_OF_BOUNDS;
+    for (Py_ssize_t r = 0; r < rows; r++) if (ends[r] < 0 || ends[r] > ends[r + 1]) return OUT_OF_BOUNDS;
+    if (ends[rows] > count) return OUT_OF_BOUNDS;
+    for (Py_ssize_t t = 0; t < count; t++) if (places[t] < 0 || places[t] >= i->extra) return OUT_OF_BOUNDS;
+    return 0;
+}
+
 /* Checks the dtypes of the features that the program reads, and codes its texts while the GIL is held. */
-static Py_ssize_t read_texts(const Kernel *k, Py_ssize_t rows, const Py_buffer *views, const Column *columns,
-                             int64_t **codes) {
+static Py_ssize_t read_texts(const Kernel *k, PyObject *mapping, Py_ssize_t rows, const Py_buffer *views,
+                             const Column *columns, int64_t **codes, Terms *terms) {
     const Instruction *program = k->program.buf;
     for (Py_ssize_t at = 0, length = items(&k->program, sizeof *program); at < length; at++) {
         const Instruction i = program[at];
-        if (i.op > TEXT) continue;
-        if (strcmp(views[i.source].format, i.op == TEXT ? "O" : "d")) return NOT_CANONICAL;
+        if (i.op > TEXT && i.op != TERMS) continue;
+        if (strcmp(views[i.source].format, i.op == NUMBER ? "d" : "O")) return NOT_CANONICAL;
         if (i.op == NUMBER) continue;
+        if (i.op == TERMS) {
+            Py_ssize_t refused = terms[i.start].ends.obj
+                               ? 0 : vectorize(k, mapping, &i, at, rows, columns + i.source, terms + i.start);
+            if (refused) return refused;
+            continue;
+        }
         if (!codes[i.start]) codes[i.start] = malloc((size_t)(rows ? rows : 1) * sizeof **codes);
         if (!codes[i.start]) return NO_MEMORY;
         int status = code_texts(PyTuple_GetItem(k->dictionaries, i.start), columns[i.source].data,
@@ -637,21 +685,29 @@ static PyObject *Kernel_run(PyObject *object, PyObject *const *arguments, Py_ssi
     Py_buffer *views = calloc((size_t)k->features + 1, sizeof *views);
     Column *columns = calloc((size_t)k->features + 1, sizeof *columns);
     int64_t **codes = calloc((size_t)texts + 1, sizeof *codes);
-    if (!views || !columns || !codes) status = NO_MEMORY;
+    Py_ssize_t vectorizers = PyTuple_Size(k->vectorizers);
+    Terms *terms = calloc((size_t)vectorizers + 1, sizeof *terms);
+    if (!views || !columns || !codes || !terms) status = NO_MEMORY;
     else if (rows < 0 || out.len != rows * wide * 8 || PyMapping_Size(arguments[0]) != k->features) {
         PyErr_Clear();
         status = NOT_CANONICAL;
     } else status = hold(k, arguments[0], rows, views, columns, &held);
-    if (!status) status = read_texts(k, rows, views, columns, codes);
+    if (!status) status = read_texts(k, arguments[0], rows, views, columns, codes, terms);
     if (!status && rows * (k->trees + k->slots) < RELEASE)
-        status = compute(k, columns, codes, rows, (int)mode, out.buf);
+        status = compute(k, columns, codes, terms, rows, (int)mode, out.buf);
     else if (!status) {
         Py_BEGIN_ALLOW_THREADS
-        status = compute(k, columns, codes, rows, (int)mode, out.buf);
+        status = compute(k, columns, codes, terms, rows, (int)mode, out.buf);
         Py_END_ALLOW_THREADS
     }
     for (Py_ssize_t f = 0; f < held; f++) PyBuffer_Release(views + f);
     for (Py_ssize_t d = 0; codes && d < texts; d++) free(codes[d]);
+    for (Py_ssize_t v = 0; terms && v < vectorizers; v++) if (terms[v].ends.obj) {
+        PyBuffer_Release(&terms[v].ends);
+        PyBuffer_Release(&terms[v].places);
+        PyBuffer_Release(&terms[v].values);
+    }
+    free(terms);
     free(views);
     free(columns);
     free(codes);
@@ -674,19 +730,21 @@ static int read_model(PyObject *given, Py_ssize_t slots, Model *m) {
 }
 
 static PyObject *Kernel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *known[] = {"names", "dictionaries", "program", "constants", "slots", "models", NULL};
+    static char *known[] = {"names", "dictionaries", "program", "constants", "vectorizers", "slots", "models", NULL};
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyObject *models;
     Kernel *k = (Kernel *)allocate(type, 0);
     if (!k) return NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!y*y*nO!", known, &PyTuple_Type, &k->names, &PyTuple_Type,
-                                     &k->dictionaries, &k->program, &k->constants, &k->slots, &PyTuple_Type, &models)) {
-        k->names = k->dictionaries = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!y*y*O!nO!", known, &PyTuple_Type, &k->names, &PyTuple_Type,
+                                     &k->dictionaries, &k->program, &k->constants, &PyTuple_Type, &k->vectorizers,
+                                     &k->slots, &PyTuple_Type, &models)) {
+        k->names = k->dictionaries = k->vectorizers = NULL;
         Py_DECREF(k);
         return NULL;
     }
     Py_INCREF(k->names);
     Py_INCREF(k->dictionaries);
+    Py_INCREF(k->vectorizers);
     k->features = PyTuple_Size(k->names);
     Py_ssize_t count = PyTuple_Size(models);
     k->models = calloc((size_t)count + 1, sizeof *k->models);
@@ -715,6 +773,7 @@ static void Kernel_dealloc(PyObject *object) {
     free(k->models);
     Py_XDECREF(k->names);
     Py_XDECREF(k->dictionaries);
+    Py_XDECREF(k->vectorizers);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.terms import Vectorizer
 from penstock.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
@@ -55,6 +56,7 @@ class Op(IntEnum):
     GREATER = 27  # the greater of source and slot[extra]
     MEDIAN = 28  # the weighted median of slots source .. source + count, of constants[start ..] as their weights
     POWER = 29  # source raised to constants[start]
+    TERMS = 30  # targets .. target + extra = what vectorizer[start] makes of feature[source]; refuse a missing one
 
 
 class Function(IntEnum):
@@ -132,12 +134,12 @@ LEAF, MISSING_LEFT, CATEGORY, FEATURE = 1 << 31, 1 << 30, 1 << 29, (1 << 24) - 1
 vector trees, the bits of the row of `leaf_values`. Another node's left child is the next node, its right child
 `link`; the `value` is the threshold or the bits of the row of `bitsets`."""
 
-_FEATURE_OPS = (Op.NUMBER, Op.TEXT)
+_FEATURE_OPS = (Op.NUMBER, Op.TEXT, Op.TERMS)
 _CONSTANTS = {Op.SUBTRACT: 1, Op.DIVIDE: 1, Op.MULTIPLY: 1, Op.ADD: 1, Op.CLIP: 2, Op.FILL: 2, Op.MISSING: 1}
 _CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1, Op.POWER: 1}
 _CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE, Op.MEDIAN)
 _OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER)
-_WIDE = (Op.ONE_HOT, Op.MODEL)
+_WIDE = (Op.ONE_HOT, Op.MODEL, Op.TERMS)
 _NAMING = (Op.FINITE, Op.KNOWN)
 
 
@@ -147,6 +149,7 @@ def check(
     slots: int,
     kinds: tuple[str, ...],
     widths: Sequence[tuple[int, int]] = (),
+    vectorizers: Sequence[Vectorizer] = (),
 ) -> None:
     """ArtifactError unless every instruction stays within its features, slots, dictionaries, constants and models.
 
@@ -174,7 +177,8 @@ def check(
     width = np.where(np.isin(op, _WIDE), extra, 1)
     demand(target + width <= slots, "targets among the slots")
     demand([kinds[feature] == "number" for feature in source[op == Op.NUMBER]], "numbers of number features")
-    demand([kinds[feature] == "text" for feature in source[op == Op.TEXT]], "texts of text features")
+    texts = source[(op == Op.TEXT) | (op == Op.TERMS)]
+    demand([kinds[feature] == "text" for feature in texts], "texts of text features")
     demand(start[op == Op.TEXT] < len(arrays["text_sizes"]), "texts of its dictionaries")
     needed = np.zeros(len(program), dtype=np.int64)
     for known, constant_count in _CONSTANTS.items():
@@ -189,6 +193,14 @@ def check(
     demand(extra[op == Op.FUNCTION] <= max(Function), "known functions")
     pairs = count[op == Op.INTERPOLATE]
     demand((pairs > 0) & (pairs % 2 == 0), "points of two numbers")
+    for vectorizer, _, wide in program[op == Op.TERMS][:, 3:].tolist():
+        demand(vectorizer < len(vectorizers) and wide == vectorizers[vectorizer].width, "vectorizers of the file")
+    sizes = arrays["text_sizes"].tolist()
+    for told in vectorizers:
+        demand(-1 <= told.dictionary < len(sizes), "terms of its dictionaries")
+        demand(told.idf == -1 or 0 <= told.idf <= len(constants) - told.width, "weights of the file")
+        demand(told.width > 0 and 0 < told.shortest <= told.longest, "terms of some length")
+        demand(told.dictionary < 0 or sizes[told.dictionary] == told.width, "a place for each term")
     for model, raw, wide in program[op == Op.MODEL][:, 3:].tolist():
         demand(model < len(widths) and raw < 2 and wide == widths[model][raw], "models of the file")
 

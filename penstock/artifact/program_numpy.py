@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one, power
 from penstock.artifact.program import Op
+from penstock.artifact.terms import Terms
 
 Array = np.ndarray[Any, Any]
 NOT_CANONICAL, OUT_OF_BOUNDS = -1, -2
@@ -24,6 +25,7 @@ def run_program(
     program: Array,
     constants: Array,
     dictionaries: Sequence[dict[str, int]],
+    vectorizers: Sequence[Terms],
     columns: Sequence[Array],
     slots: Array,
     ask: Callable[[int, bool], Array],
@@ -35,10 +37,14 @@ def run_program(
     go on after a refusal, and put there which rows each refusing instruction refuses.
     """
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
-        if op in (Op.NUMBER, Op.TEXT):
-            if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
+        if op in (Op.NUMBER, Op.TEXT, Op.TERMS):
+            column = columns[source]
+            if column.dtype != (np.float64 if op == Op.NUMBER else object):
                 raise KernelRefusal(NOT_CANONICAL)
-            slots[target] = columns[source] if op == Op.NUMBER else codes(dictionaries[start], columns[source])
+            if op == Op.TERMS:
+                _refuse(at, vectorizers[start].missing(column), refused)
+            known: Any = vectorizers if op == Op.TERMS else dictionaries
+            slots[target : target + max(extra, 1)] = column if op == Op.NUMBER else _READ[op](known[start], column)
         elif op in (Op.TABLE, Op.ONE_HOT, Op.KNOWN):
             entries = look_up(constants[start : start + count], slots[source])
             if op == Op.ONE_HOT:
@@ -54,10 +60,9 @@ def run_program(
             slots[target : target + extra] = ask(start, count == 1).T
         elif op in _OF_TWO:
             slots[target] = _OF_TWO[op](slots[source], slots[extra])
-        elif op == Op.MEDIAN:
-            slots[target] = _median(slots[source : source + count], constants[start : start + count])
         else:
-            slots[target] = _of_one(op, slots[source], constants[start:], count, extra)
+            x = slots[source : source + count] if op == Op.MEDIAN else slots[source]
+            slots[target] = _of_one(op, x, constants[start:], count, extra)
 
 
 def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
@@ -66,6 +71,8 @@ def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
     if op == Op.INTERPOLATE:
         xs, ys = np.split(c[:count], 2)
         return _interpolated_single(x, xs, ys) if extra else np.asarray(np.interp(x, xs, ys))
+    if op == Op.MEDIAN:
+        return _median(x, c[:count])
     if op == Op.CODE:
         return places(c[:count], x)
     if op == Op.ABOVE:
@@ -88,6 +95,13 @@ def _interpolated_single(x: Array, xs: Array, ys: Array) -> Array:
     at = np.searchsorted(xs, x).clip(1, len(xs) - 1)
     slope = (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
     return np.where(np.isnan(x), np.nan, slope * (x - xs[at - 1]) + ys[at - 1])
+
+
+def _dense(terms: Terms, texts: Array) -> Array:
+    rows = terms(texts)
+    made = np.zeros((terms.told.width, len(texts)))
+    made[rows.places, np.repeat(np.arange(made.shape[1]), np.diff(rows.ends))] = rows.values
+    return made
 
 
 def _median(values: Array, weights: Array) -> Array:
@@ -137,6 +151,7 @@ def _clip(x: Array, c: Array) -> Array:
     return np.where(x < c[0], c[0], np.where(x > c[1], c[1], x))
 
 
+_READ: dict[int, Callable[[Any, Array], Any]] = {Op.TEXT: codes, Op.TERMS: _dense}
 _OF_TWO: dict[int, Callable[[Array, Array], Array]] = {
     Op.PLUS: np.add,
     Op.MINUS: np.subtract,

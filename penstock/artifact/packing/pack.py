@@ -88,6 +88,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
         single=model.single,
         threshold=threshold_of(estimator),
         parts=tuple(_part(part) for part in builder.parts),
+        vectorizers=tuple(builder.vectorizers),
     )
     return header, builder.arrays() | model.arrays
 

@@ -12,6 +12,7 @@ from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.linear import LINEAR
 from penstock.artifact.packing.networks import NETWORKS
 from penstock.artifact.packing.scaling import SCALERS
+from penstock.artifact.packing.texts import TEXTS
 from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES
 from penstock.artifact.packing.xgboost import XGBOOST
 
@@ -30,7 +31,7 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """The families that are packed, then what becomes of anything else."""
-    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *FEATURES, *SCALERS})
+    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *FEATURES, *SCALERS, *TEXTS})
     return [
         Row((*TREES, *FORESTS), "nodes", _BITS),
         Row(BOOSTED, "nodes", _ULPS),
@@ -49,6 +50,7 @@ def rows() -> list[Row]:
         ),
         Row(("Pipeline", *encoders), "instructions on columns", _BITS),
         Row((*SCALERS, *FEATURES), "instructions on columns; FunctionTransformer of numpy's functions", _SUMS),
+        Row(tuple(TEXTS), "terms of a text feature; not a function of one's own, nor 2**16 hashed places", _BITS),
         Row(("any other of scikit-learn",), "a skops file: the library itself predicts, in 0.1 to 40 ms a row", _BITS),
         Row(
             ("any other class",),

@@ -8,11 +8,13 @@ from penstock.artifact.packing.estimators import INSIDE, packers
 from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
+from penstock.artifact.packing.texts import TEXTS
 from penstock.artifact.packing.xgboost import XGBOOST
 from penstock.errors import UnsupportedEstimator
 
 _MEMBERS = ("estimator", "regressor", "final_estimator")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
+_FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
@@ -58,6 +60,9 @@ def _obstacles(part: Any) -> Iterator[str]:
         known = functions == (None, None) or (in_numpy(functions[0]) and not functions[1])
         if not known:
             yield f"FunctionTransformer is packed with a function of numpy, not with {functions[0]!r}"
+    functions_of_texts = [one for one in _FUNCTIONS_OF_TEXTS if callable(getattr(part, one, None))]
+    if name in TEXTS and functions_of_texts:
+        yield f"{name} is packed without a function of one's own ({', '.join(functions_of_texts)})"
     if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
         yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
     if getattr(part, "voting", "soft") != "soft":
