@@ -5,6 +5,7 @@ PYTHON ?= python3
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONSAFEPATH PYTHONNOUSERSITE VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 VENV := $(shell sh requirements/venv.sh)
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
@@ -31,18 +32,16 @@ help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "The measurements: $(addprefix bench-,$(MEASUREMENTS))"
 
-setup: $(STAMP) ## Create .venv/ from the pinned requirements
+setup: $(DEV) ## Create .venv/ from the pinned requirements, those of the tests included
 
-$(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c)
+$(STAMP): requirements/run.txt pyproject.toml setup.py $(wildcard penstock/*.c penstock/*/*.c penstock/*/*/*.c)
 	@$(PYTHON) requirements/check_machine.py $(VENV)
-	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/dev.txt) pinned packages. The first time, this downloads them."
+	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/run.txt) pinned packages. The first time, this downloads them."
 	@rm -f $@
 	@# What an interrupted installation has left may be half a package that pip takes for whole.
 	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear $(VENV); fi
 	@touch $(VENV)/.installing
-	@{ $(PIP) install --require-hashes --no-deps -r requirements/dev.txt && touch $@.part; } | $(PROGRESS)
-	@test -e $@.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
-	@rm $@.part
+	$(call install,run)
 	@if test -w .; then $(INSTALL_OWN) -e .; \
 	else rm -rf $(VENV)/source && mkdir $(VENV)/source && tar -c --exclude=./.git . | tar -x -C $(VENV)/source && \
 	  $(INSTALL_OWN) $(VENV)/source; fi
@@ -50,6 +49,21 @@ $(STAMP): requirements/dev.txt pyproject.toml setup.py $(wildcard penstock/*.c p
 	@test -e .venv || ! test -w . || ln -s $(VENV) .venv
 	@touch $@
 	@echo "$(VENV)/ is ready."
+
+$(DEV): $(STAMP) requirements/dev.txt
+	@! test -e $(VENV)/.installing || { rm -f $(STAMP) && $(MAKE) --no-print-directory $(STAMP); }
+	@echo "Adding what the tests need."
+	@touch $(VENV)/.installing
+	$(call install,dev)
+	@rm $(VENV)/.installing
+	@touch $@
+
+# pip's own progress is a line per package; what a recipe pipes loses its exit status, so a file says that it ended well.
+define install
+	@{ $(PIP) install --require-hashes --no-deps -r requirements/$(1).txt && touch $(VENV)/.part; } | $(PROGRESS)
+	@test -e $(VENV)/.part || { echo "Installing the packages failed, see above." >&2; exit 1; }
+	@rm $(VENV)/.part
+endef
 
 up: $(STAMP) ## Start everything, up to the first answered prediction
 	@$(BIN)/python -m penstock up
@@ -60,20 +74,20 @@ down: ## Stop exactly what `make up` started
 status: $(STAMP) ## Show what runs: pid, port, memory, health
 	@$(BIN)/python -m penstock status
 
-test: $(STAMP) ## Run the tests (TESTS=tests/engine/publish runs a part)
+test: $(DEV) ## Run the tests (TESTS=tests/engine/publish runs a part)
 	@$(BIN)/python -m pytest $(DURATIONS) $(TESTS)
 
-test-fast: $(STAMP) ## Run the tests that take no Ray, no Dagster process, no browser and little time
+test-fast: $(DEV) ## Run the tests that take no Ray, no Dagster process, no browser and little time
 	@$(BIN)/python -m pytest $(DURATIONS) -n auto --maxprocesses 4 --dist loadfile -m "not slow" $(TESTS)
 
-check: $(STAMP) ## Formatting, lint, types and the rules of the house
+check: $(DEV) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo >/dev/null || { $(BIN)/lint-imports; exit 1; }
 	@$(BIN)/python -m pytest -q --no-header -p no:cacheprovider tests/test_house.py tests/test_assertions.py
 
-format: $(STAMP) ## Format the code and sort its imports
+format: $(DEV) ## Format the code and sort its imports
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
@@ -87,19 +101,19 @@ lock: ## Pin the requirements again (UPGRADE=1 takes the newest versions)
 	  requirements/project/dev.in -o build/lock/pylock.toml >/dev/null
 	@$(PYTHON) requirements/project_lock.py build/lock/pylock.toml requirements/project
 
-bench-%: $(STAMP) ## One measurement of benchmarks/, for instance bench-publish
+bench-%: $(DEV) ## One measurement of benchmarks/, for instance bench-publish
 	@$(BIN)/python -m benchmarks.$*
 
-bench: $(STAMP) ## Every measurement behind the figures in the docs
+bench: $(DEV) ## Every measurement behind the figures in the docs
 	@for name in $(MEASUREMENTS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-chaos-publish: $(STAMP) ## Kill publishers at random and count what readers see
+chaos-publish: $(DEV) ## Kill publishers at random and count what readers see
 	@$(BIN)/python -m benchmarks.chaos.publish
 
-chaos-serve: $(STAMP) ## Kill the service's parts at random under load and count what was lost
+chaos-serve: $(DEV) ## Kill the service's parts at random under load and count what was lost
 	@$(BIN)/python -m benchmarks.chaos.serve
 
-chaos-deploy: $(STAMP) ## Deploy under load with 1, 2 and 3 replicas and count what failed
+chaos-deploy: $(DEV) ## Deploy under load with 1, 2 and 3 replicas and count what failed
 	@$(BIN)/python -m benchmarks.chaos.deploy
 
 images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)
@@ -108,5 +122,5 @@ images: ## Build the images of service and pipeline, by buildah or docker (BASE=
 	  --build-arg CODE_VERSION=$(CODE_VERSION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) $(IMAGE_OPTIONS) \
 	  --file Containerfile --target $$target --tag penstock-$$target . || exit 1; done
 
-pictures: $(STAMP) ## Take the README's pictures in a real browser
+pictures: $(DEV) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

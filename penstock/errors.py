@@ -23,7 +23,7 @@ class PenstockError(Exception):
             text += f": expected {self.expected}"
         if self.found:
             text += f"{', ' if self.expected else ': '}found {self.found}"
-        return f"{text}. {self.todo}" if self.todo else text
+        return f"{text.removesuffix('.')}. {self.todo}" if self.todo else text
 
 
 class Faults(PenstockError):

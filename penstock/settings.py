@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from penstock.errors import PenstockError
+from penstock.postgres_url import libpq_url, use_system_certificates
 from penstock.project import Project, find, find_or_none, no_project
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
@@ -157,9 +158,9 @@ VARIABLES = (
     Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
     Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),
     Variable(_TIMEOUT, str(WAREHOUSE_TIMEOUT), _QUERY, "warehouse_timeout", _seconds),
-    Variable("PENSTOCK_TEST_URL", "embedded Postgres", f"the TEST {_BOOK}", "test_url"),
-    Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url"),
-    Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url"),
+    Variable("PENSTOCK_TEST_URL", "embedded Postgres", f"the TEST {_BOOK}", "test_url", libpq_url),
+    Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url", libpq_url),
+    Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url", libpq_url),
     Variable("PENSTOCK_SNAPSHOTS_URL", "`$PENSTOCK_HOME/snapshots`", _FILES, "snapshots_url"),
     Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url"),
     Variable("PENSTOCK_RAY_ADDRESS", _IN_PROCESS, "`host:port` of a Ray cluster that trains them", "ray_address"),
@@ -186,6 +187,7 @@ def load(project: Project | None = None) -> Settings:
             raise no_project()
         values["home"] = project.state.resolve()
     ports = remembered_ports(values["home"])
+    use_system_certificates(*(text for one, text in texts.items() if one.name.endswith("_URL")))
     return Settings(**{"http_port": ports.http, "dagster_port": ports.dagster, "project": project} | values)
 
 

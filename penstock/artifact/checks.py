@@ -28,6 +28,12 @@ _MODEL: dict[str, Array] = {
     "inputs": np.empty(0, np.int64),
     "targets": np.empty(0, np.int64),
 }
+EXPLAINING: dict[str, Array] = {
+    "covers": np.empty(0),
+    "players": np.empty(0, np.int64),
+    "means": np.empty(0),
+}
+"""What only explanations read, of a file that holds it: see `explaining`."""
 _OWNED = ("program", "roots", "base", "inputs", "targets")
 """Arrays that decide where the kernel reads: copied before they are checked, so that they stay as checked."""
 
@@ -62,10 +68,14 @@ def checked(name: str, header: Header, given: Mapping[str, Array]) -> tuple[dict
     empty = _PROGRAM | {f"{at}.{key}": value for at in range(len(header.parts)) for key, value in _MODEL.items()}
     empty |= _MODEL
     for key, array in given.items():
-        _demand(name, key in empty, "only known arrays")
-        fits = array.dtype == empty[key].dtype and array.ndim == empty[key].ndim
+        known = EXPLAINING.get(key.rpartition(".")[2]) if header.explaining else None
+        known = empty.get(key) if known is None else known
+        if known is None:
+            _demand(name, False, "only known arrays")
+            continue
+        fits = array.dtype == known.dtype and array.ndim == known.ndim
         _demand(name, fits, f"array {key!r} of its type")
-    arrays = empty | dict(given)
+    arrays = empty | {key: array for key, array in given.items() if key in empty}
     arrays |= {key: np.array(array) for key, array in arrays.items() if key.rpartition(".")[2] in _OWNED}
     _demand(name, header.kind == "classifier" or Link.__members__.get(header.link) in OF_VALUES, "a regressor's link")
     parts = [

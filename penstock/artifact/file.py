@@ -54,6 +54,17 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     single: bool = False
 
 
+class Explaining(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What explanations of predictions need besides arrays.
+
+    - `background`: training rows, feature -> values, null where missing. Infinities are texts that `float` reads.
+    - `parts`: the models whose mean raw score is explained instead of that of the answering one.
+    """
+
+    background: dict[str, list[float | str | None]]
+    parts: tuple[int, ...] = ()
+
+
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All that a file says about itself. `size` is the length of the array part in bytes.
 
@@ -64,7 +75,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     - What was added after the first release is left out where it has its default, so that older replicas read the file.
     """
 
-    engine: Literal["trees", "linear", "slots", "skops"]
+    engine: Literal["trees", "linear", "slots", "skops", "catboost"]
     kind: Literal["classifier", "regressor"]
     estimator: str
     features: tuple[Feature, ...]
@@ -83,6 +94,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     threshold: Threshold | None = None
     trusted_types: tuple[str, ...] = ()
     vectorizers: tuple[Vectorizer, ...] = ()
+    explaining: Explaining | None = None
 
 
 _Told = TypeVar("_Told", Header, Part)

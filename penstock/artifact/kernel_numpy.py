@@ -122,14 +122,15 @@ def _reach(model: KernelModel, nodes: Array, slots: Array) -> Array:
         slot = here["feature"] & FEATURE
         if np.any(slot >= len(slots)):
             raise KernelRefusal(OUT_OF_BOUNDS)
-        left = _goes_left(model, here, slots[slot, going])
+        left = goes_left(model, here, slots[slot, going])
         following = np.where(left, at[going] + 1, here["link"])
         if np.any((following <= at[going]) | (following >= len(nodes))):
             raise KernelRefusal(OUT_OF_BOUNDS)
         at[going] = following
 
 
-def _goes_left(model: KernelModel, nodes: Array, x: Array) -> Array:
+def goes_left(model: KernelModel, nodes: Array, x: Array) -> Array:
+    """Whether each of n nodes sends the value of its row left."""
     missing_left = (nodes["feature"] & MISSING_LEFT) != 0
     left = (x <= nodes["value"]) | (np.isnan(x) & missing_left)
     split = np.flatnonzero((nodes["feature"] & CATEGORY) != 0)

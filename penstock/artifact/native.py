@@ -3,13 +3,14 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from penstock.artifact import kernel_numpy, program
-from penstock.artifact.checks import checked
+from penstock.artifact.checks import EXPLAINING, checked
 from penstock.artifact.columns import canonical
 from penstock.artifact.file import Header, Scalar
 from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
@@ -19,11 +20,17 @@ from penstock.artifact.terms import Terms
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError
 
+if TYPE_CHECKING:
+    from penstock.artifact.explaining.explainer import Explainer, Explanation, Source
+
 try:
     from penstock.artifact import _kernel
 except ImportError:
     _kernel = None  # type: ignore[assignment]  # no compiler was there
 
+
+MOST_COMPARED = 10_000
+"""About so many rows are scored to explain one row that cannot be explained exactly: 10 to 50 ms."""
 
 Array = np.ndarray[Any, Any]
 Engine = Literal["auto", "c", "numpy"]
@@ -54,6 +61,8 @@ class Artifact:
         self.classes: tuple[Scalar, ...] = header.classes
         self.estimator = header.estimator
         self.threshold = header.threshold
+        self._explaining = header.explaining
+        self._of_explaining = {key: arrays[key] for key in arrays if key.rpartition(".")[2] in EXPLAINING}
         names = tuple(feature.name for feature in header.features)
         if not names or len(set(names)) != len(names):
             raise ArtifactError(f"artifact {path}", expected="features with different names", found=str(names))
@@ -69,7 +78,7 @@ class Artifact:
         self._columns, self._outputs = models[-1].columns, models[-1].outputs
         self._trees, self._slots = max(len(models[-1].roots) - 1, 0), header.slots
         self._first = header.features[0].name
-        in_numpy = engine == "numpy" or (engine == "auto" and not compiled())
+        self._in_numpy = in_numpy = engine == "numpy" or (engine == "auto" and not compiled())
         kernel: Any = kernel_numpy.Kernel if in_numpy else _kernel.Kernel
         self._kernel = kernel(
             names=tuple(feature.name for feature in header.features),
@@ -106,6 +115,40 @@ class Artifact:
         """All slots (n, slots) after the column program: what the estimator reads, and what led to it."""
         rows = self._rows(columns)
         return self._run(columns, np.empty((rows, self._slots)), INPUTS, rows)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the file holds what explanations need."""
+        return self._explaining is not None
+
+    def explain(self, columns: Columns) -> "Explanation":
+        """What each feature contributes to the raw scores; ArtifactError for a file that was packed without that."""
+        return self._explainer(columns)
+
+    @cached_property
+    def _explainer(self) -> "Explainer":
+        from penstock.artifact.explaining.explainer import Explainer
+
+        return Explainer(self._source())
+
+    def _source(self) -> "Source":
+        from penstock.artifact.explaining.explainer import Source, missing_explanations
+
+        if self._explaining is None or len(self._of_explaining.get("means", ())) != self._slots:
+            raise missing_explanations(self.path)
+        return Source(
+            name=str(self.path),
+            features=self.features,
+            explaining=self._explaining,
+            score=self.raw,
+            most_rows=MOST_COMPARED,
+            arrays=self._of_explaining,
+            inputs=self.inputs,
+            models=self._models,
+            program=self._program,
+            constants=self._constants,
+            in_numpy=self._in_numpy,
+        )
 
     def _rows(self, columns: Columns) -> int:
         try:

@@ -5,7 +5,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,12 @@ from penstock.artifact.program import Link
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 
+if TYPE_CHECKING:
+    from penstock.artifact.explaining.explainer import Source
+
 Array = np.ndarray[Any, Any]
+MOST_COMPARED = 2_000
+"""About so many rows are predicted to explain one row."""
 
 
 def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] = ()) -> tuple[Header, dict[str, Array]]:
@@ -104,6 +109,9 @@ def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
 class SkopsArtifact(Artifact):
     """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
 
+    errors: tuple[type[Exception], ...] = (ValueError, TypeError)
+    """What its library raises for values that it does not take."""
+
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
         if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
             raise ArtifactError(f"artifact {self.path}", expected="one skops file inside", found=", ".join(arrays))
@@ -116,15 +124,17 @@ class SkopsArtifact(Artifact):
         width = () if self.kind == "regressor" else (len(self.classes),)
         if not rows:
             return np.empty((0, *width))
-        call = self._model.predict if self.kind == "regressor" else self._model.predict_proba
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             try:
-                return np.asarray(call(self._table(made)), dtype=np.float64).reshape(rows, *width)
-            except (ValueError, TypeError) as error:
+                return np.asarray(self._call(self._table(made)), dtype=np.float64).reshape(rows, *width)
+            except self.errors as error:
                 raise ContractError(
                     f"columns of {self.estimator}", expected="what it can predict", found=str(error)
                 ) from error
+
+    def _call(self, table: Any) -> Any:
+        return self._model.predict(table) if self.kind == "regressor" else self._model.predict_proba(table)
 
     def refusals(self, columns: Columns) -> list[Refusal]:
         """As `Artifact.refusals`: the refused rows are found by halves, the values by what scikit-learn says."""
@@ -155,10 +165,29 @@ class SkopsArtifact(Artifact):
             yield Refusal(row, name, kind, values[name])
 
     def raw(self, columns: Columns) -> Array:  # noqa: ARG002
-        """Not there: scikit-learn predicts."""
-        raise UnsupportedEstimator(f"artifact {self.path}", expected="a natively packed model", found="a skops model")
+        """Not there: the library predicts."""
+        raise UnsupportedEstimator(
+            f"artifact {self.path}",
+            expected="a natively packed model",
+            found=f"one that {type(self._model).__module__.partition('.')[0]} predicts",
+        )
 
     leaves = inputs = raw
+
+    def _source(self) -> "Source":
+        from penstock.artifact.explaining.explainer import Source, missing_explanations
+
+        if self._explaining is None:
+            raise missing_explanations(self.path)
+        width = max(len(self.classes), 1)
+        return Source(
+            name=str(self.path),
+            features=self.features,
+            explaining=self._explaining,
+            score=lambda columns: self.predict(columns).reshape(-1, width),
+            most_rows=MOST_COMPARED,
+            arrays={},
+        )
 
     def _table(self, columns: dict[str, Array]) -> Any:
         """A matrix, or a frame where text columns are known by name."""

@@ -3,6 +3,7 @@
 import msgspec
 
 from penstock.client import Client, ModelState, ServiceError
+from penstock.project import NO_MODEL
 from penstock.serving.deploying.history import History
 from penstock.settings import API_KEY, Settings, api_key
 
@@ -30,6 +31,8 @@ def compare(settings: Settings, model: str, contract: str, what: str = "the rele
     except ServiceError as error:
         if error.status == 0:
             return Comparison(None, f"No service answers at {settings.service_url}: {what} was compared with none.")
+        if error.status == 404 or NO_MODEL in error.found:
+            return Comparison(False, f"The running service has no code of {model} yet: `penstock deploy` brings it.")
         todo = f" Set {API_KEY}." if error.status == 401 else ""
         return Comparison(None, f"The running service does not say what it serves of {model} ({error.found}).{todo}")
     if state.contract == contract:

@@ -1,5 +1,6 @@
 """Extracts: queries that run inside the warehouse, and the snapshots of their results."""
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from threading import Event
@@ -48,9 +49,10 @@ def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:
                 return store.write_changes(
                     last, changes, lambda rows: base.rows + rows - changes.replaced, recipe, as_of=now, check=check
                 )
+    began = time.monotonic()
     with warehouse.batches(table.query, key=table.key) as batches:
         check_watermark(batches.schema, table)
-        return store.write(table.name, batches, recipe, as_of=now, check=check)
+        return store.write(table.name, batches, recipe, as_of=now, check=check, began=began)
 
 
 def extract_training_rows(

@@ -38,25 +38,13 @@ def unchanged(table: ReplicatedTable, recipe: Recipe, last: Snapshot, now: datet
 
 
 def extendable(table: ReplicatedTable, recipe: Recipe, last: Snapshot | None, now: datetime) -> Snapshot | None:
-    """The snapshot to extend, or None if a full extract is needed, because
-
-    - the table declares no watermark, or has no snapshot with rows yet,
-    - the last snapshot has another recipe (its version may differ),
-    - a full extract is due, or the changes since the last one are too many,
-    - the snapshot's manifest is too old to have the digest of its file.
+    """The snapshot to extend, or None if a full extract is needed, see `full_because`.
 
     SnapshotError where a stored file of the snapshot was changed.
     """
-    if not table.watermark or last is None or not last.rows:
+    if last is None or full_because(table, recipe, last, now):
         return None
-    if last.manifest.recipe.at(recipe.version) != recipe or _full_extract_due(table, last, now):
-        return None
-    base = last.base or last
-    if last.manifest.delta_rows > table.largest_delta * base.rows:
-        return None
-    for one in (base,) if last.base is None else (base, last.own):
-        if not one.manifest.file_sha256:
-            return None
+    for one in (last,) if last.base is None else (last.base, last.own):
         if not check_file(one):
             raise SnapshotError(
                 f"snapshot {one.id[:12]} of table {one.name!r}",
@@ -65,6 +53,26 @@ def extendable(table: ReplicatedTable, recipe: Recipe, last: Snapshot | None, no
                 todo="The stored file was changed. Remove it from the store, so that the next extract is a full one.",
             )
     return last
+
+
+def full_because(table: ReplicatedTable, recipe: Recipe, last: Snapshot | None, now: datetime) -> str:
+    """Why a full extract is needed; empty where only the changes since `last` are."""
+    if last is None or not last.rows:
+        return "no snapshot with rows yet"
+    if not table.watermark:
+        return "the table declares no watermark"
+    base = last.base or last
+    reasons = {
+        "the query, the key or the shape was changed": last.manifest.recipe.at(recipe.version) != recipe,
+        f"the last full extract is older than {table.full_every}": _full_extract_due(table, last, now),
+        f"more than {table.largest_delta:.0%} of the rows have changed since the last full extract": (
+            last.manifest.delta_rows > table.largest_delta * base.rows
+        ),
+        "the last snapshot is too old to have the digest of its file": not (
+            base.manifest.file_sha256 and last.manifest.file_sha256
+        ),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def changes_query(table: ReplicatedTable) -> str:

@@ -8,7 +8,7 @@ from penstock.extract.lookup_join import ASKED, AsOfJoin, EqualJoin, WindowJoin
 from penstock.warehouse.interface import quoted
 from penstock.warehouse.query_text import subquery
 
-HAS_AS_OF = frozenset({"duckdb"})
+HAS_AS_OF = frozenset({"duckdb", "clickhouse"})
 """The dialects with an ASOF JOIN."""
 
 

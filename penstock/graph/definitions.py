@@ -7,7 +7,15 @@ import dagster as dg
 
 from penstock.declare.discovery import declared
 from penstock.declare.project import Declarations
-from penstock.graph import model_retention, releasing, replication, retention, standing_checks, warehouse
+from penstock.graph import (
+    journal_upkeep,
+    model_retention,
+    releasing,
+    replication,
+    retention,
+    standing_checks,
+    warehouse,
+)
 from penstock.graph.code_location import one_sentence
 from penstock.graph.environment import Environment
 from penstock.graph.executor import executor
@@ -55,7 +63,11 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
         jobs.append(job)
         schedules.append(schedule)
         jobs.append(_everything_for(training, found))
-    assets += [retention.retention(RetentionPolicy()), model_retention.model_retention(ModelRetention())]
+    assets += [
+        retention.retention(RetentionPolicy()),
+        model_retention.model_retention(ModelRetention()),
+        journal_upkeep.journal_upkeep(),
+    ]
     job, schedule = retention.job_and_schedule()
     jobs.append(job)
     schedules.append(schedule)

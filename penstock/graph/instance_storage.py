@@ -8,6 +8,7 @@ from dagster_postgres.utils import pg_url_from_config
 
 from penstock.graph.compat import LocalArtifactStorage, LocalComputeLogManager
 from penstock.postgres.urls import with_dagsters_driver
+from penstock.postgres_url import libpq_url, use_system_certificates
 from penstock.settings import load
 
 
@@ -17,7 +18,9 @@ class PostgresStorage(DagsterPostgresStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> "PostgresStorage":
         """The storage of an instance; called by Dagster with what dagster.yaml says."""
-        url = with_dagsters_driver(pg_url_from_config(config_value))
+        url = libpq_url("Dagster's storage", pg_url_from_config(config_value))
+        use_system_certificates(url)
+        url = with_dagsters_driver(url)
         return cls(url, config_value.get("should_autocreate_tables", True), inst_data)
 
 

@@ -59,7 +59,11 @@ def retention(policy: RetentionPolicy) -> dg.AssetsDefinition:
 
 def job_and_schedule() -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDefinition]:
     """The job of retention and its daily schedule, switched on."""
-    job = dg.define_asset_job("retention", selection=dg.AssetSelection.groups(GROUP), description="Drops what is old.")
+    job = dg.define_asset_job(
+        "retention",
+        selection=dg.AssetSelection.groups(GROUP),
+        description="Drops what is old, and makes the journal's coming days.",
+    )
     schedule = dg.ScheduleDefinition(
         name="retention_schedule", job=job, cron_schedule=CRON, default_status=dg.DefaultScheduleStatus.RUNNING
     )

@@ -8,6 +8,11 @@ import msgspec
 from penstock.journal.answers import AnswerForm
 
 KEEP_DAYS = 400
+FEW_DAYS = 7
+"""With fewer days ahead than this, nobody has kept up the journal for weeks."""
+DAYS_AHEAD = """SELECT coalesce(max(to_date(substr(c.relname, 12), 'YYYYMMDD')) - (now() AT TIME ZONE 'UTC')::date, -1)
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'app.prediction'::regclass"""
+"""For how many days after today the journal has partitions; -1 where not even for today."""
 READ = """
 SELECT p.id::text, p.model, asked_at, answered_at, request, looked_up, features, outcome, o.release, o.artifact,
        o.snapshots, request_id

@@ -8,11 +8,11 @@ import msgspec
 
 from penstock.contract.contract import Contract
 from penstock.lookups.fit import demand_fit
-from penstock.lookups.sql import SESSION
 from penstock.lookups.statement import UNDEFINED_TABLE, LookupFailure, LookupResult, LookupStatement
 from penstock.postgres.pointer import PinnedTables, read_pointers
 
 MOST_SWITCHES = 20
+PATIENCE_SECONDS = 30.0
 
 
 async def look_up(
@@ -47,10 +47,10 @@ def look_up_now(
     url: str, contract: Contract, requests: Sequence[msgspec.Struct], pointers: PinnedTables | None = None
 ) -> tuple[LookupResult, dict[str, str]]:
     """`look_up` for synchronous callers: connects to the book's URL, looks up, and hangs up."""
-    import asyncpg
+    from penstock.lookups.connection import connect
 
     async def run() -> tuple[LookupResult, dict[str, str]]:
-        connection = await asyncpg.connect(url, server_settings=SESSION)
+        connection = await connect(url, seconds=PATIENCE_SECONDS)
         try:
             return await look_up(connection, contract, requests, pointers)
         finally:

@@ -1,7 +1,8 @@
 """Which sessions keep another one waiting, in words."""
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -14,11 +15,31 @@ _HOLDING = f"""SELECT {_SESSION} FROM pg_locks l JOIN pg_stat_activity a USING (
     WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database
         WHERE datname = current_database()) AND (l.classid::bigint, l.objid::bigint, l.objsubid) = (%s, %s, 2)"""
 _POLL_SECONDS = 0.1
+_LASTING_SECONDS = 0.3
+_HOLDERS = """SELECT DISTINCT virtualtransaction FROM pg_locks
+    WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid()
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND relation = ANY (SELECT to_regclass(name)::oid FROM unnest(%s::text[]) AS r (name))"""
+_SESSIONS_OF = f"""SELECT DISTINCT {_SESSION} FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.virtualtransaction = ANY(%s)"""
 
 
 def advisory_lock_holder(connection: psycopg.Connection, key: tuple[int, int]) -> str:
     """Who holds the advisory lock of this key of two numbers; empty where nobody does."""
     return _told(connection.execute(_HOLDING, key))
+
+
+def lasting_holders(connection: psycopg.Connection, relations: Sequence[str]) -> str:
+    """Who holds a lock on one of these relations for longer than a short transaction does; empty where nobody does.
+
+    Waits for none of them. `connection` is in autocommit."""
+    names = list(relations)
+    before = {name for (name,) in connection.execute(_HOLDERS, (names,))}
+    if not before:
+        return ""
+    time.sleep(_LASTING_SECONDS)
+    lasting = sorted(before & {name for (name,) in connection.execute(_HOLDERS, (names,))})
+    return _told(connection.execute(_SESSIONS_OF, (lasting,))) or "a prepared transaction" if lasting else ""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 from penstock.postgres import migrate
+from penstock.postgres.connecting import connect
 from penstock.postgres.migrations import Migration
 from penstock.settings import BookName
 
@@ -20,8 +21,10 @@ class Book:
 
     @contextmanager
     def connect(self, *, autocommit: bool = False) -> Iterator[psycopg.Connection]:
-        """A new connection, one transaction unless `autocommit`: committed at the end, rolled back by an error."""
-        with psycopg.connect(self.url, autocommit=autocommit, application_name="penstock") as connection:
+        """A new connection, one transaction unless `autocommit`: committed at the end, rolled back by an error.
+
+        See `penstock.postgres.connecting.connect` for what is refused."""
+        with connect(self.name, self.url, autocommit=autocommit, application_name="penstock") as connection:
             yield connection
 
     def version(self) -> int | None:

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from penstock.postgres import roles
 from penstock.postgres.blocking import advisory_lock_holder, blocking_sessions
+from penstock.postgres.connecting import connect
 from penstock.postgres.migrations import (
     BEFORE_VERSIONS,
     VERSION_QUERY,
@@ -115,10 +116,11 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
     - A migration waits half a second for a lock, so that readers behind it wait no longer, and tries again for
       `patience` seconds. BookError then names who holds the lock; nothing of that migration was changed.
     """
-    with psycopg.connect(url, autocommit=True, application_name="penstock migrate") as connection:
+    with connect(name, url, autocommit=True, application_name="penstock migrate") as connection:
         found = version(connection)
         if found is not None and found >= newest():
             check_version(f"book {name!r}", found)
+            _prepare_journal(name, connection, say)
             return ()
         with _explained(name, connection), _alone(name, connection, say, patience):
             _become_owner(connection)
@@ -131,7 +133,19 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
                 say(f"book {name.upper()}: {migration}")
                 _apply_patiently(name, url, connection, migration, patience)
             roles.grant_missing(connection)
-            return wanted
+        _prepare_journal(name, connection, say)
+        return wanted
+
+
+def _prepare_journal(name: str, connection: psycopg.Connection, say: Say) -> None:
+    """Make the coming days of the journal, as Dagster does daily, where the connected role may; nobody waits for it."""
+    row = connection.execute("SELECT has_function_privilege('app.prepare_journal(integer)', 'EXECUTE')").fetchone()
+    if row != (True,):
+        return
+    try:
+        connection.execute("SELECT app.prepare_journal()")
+    except psycopg.errors.LockNotAvailable as error:
+        say(f"book {name.upper()}: the journal's coming days are not made now: {error.diag.message_primary}")
 
 
 def _apply_patiently(

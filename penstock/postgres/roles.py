@@ -12,7 +12,7 @@ from psycopg import sql
 MIGRATE = "penstock_migrate"
 """Owns the schemas and all that migrations create."""
 PIPELINE = "penstock_pipeline"
-"""Publishes, releases, rolls back and retires."""
+"""Publishes, releases, rolls back, retires, and keeps up the journal."""
 SERVICE = "penstock_service"
 """Looks up, and journals."""
 READER = "penstock_reader"
@@ -42,7 +42,11 @@ _TABLES = {
     "replicated.publication": {PIPELINE: "SELECT INSERT", READER: "SELECT", REPLICATED_READER: "SELECT"},
     "replicated.physical_table": {PIPELINE: "SELECT INSERT DELETE", READER: "SELECT", REPLICATED_READER: "SELECT"},
 }
-_FUNCTIONS = {"app.prepare_journal(integer)": (SERVICE,), "app.retire_journal(integer)": (SERVICE,)}
+_FUNCTIONS = {
+    "app.prepare_journal(integer)": (PIPELINE,),
+    "app.drop_oldest_journal_day(integer)": (PIPELINE,),
+    "app.delete_old_answers(integer, integer)": (PIPELINE,),
+}
 
 Kind = Literal["SCHEMA", "TABLE", "FUNCTION"]
 

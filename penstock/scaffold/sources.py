@@ -59,7 +59,7 @@ def _table(named: str, tables: list[tuple[str, str]]) -> tuple[str, ...] | None:
 
 
 def _spelt(schema: str, name: str) -> tuple[str, ...]:
-    return (name,) if schema in ("main", "public") else (schema, name)
+    return (name,) if schema in ("main", "public", "default") else (schema, name)
 
 
 def _query(path: Path, option: str) -> Source:

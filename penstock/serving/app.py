@@ -15,6 +15,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.http.exchange import ClientDisconnect, HttpRequest, HttpResponse, Receive, Send
 from penstock.serving.http.problems import Problem
 from penstock.serving.models.absent import AbsentModels
+from penstock.serving.models.connections import DEFAULT, Connections
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes import open_inference
@@ -31,11 +32,23 @@ log = logging.getLogger("penstock.serve")
 
 
 class App:
-    """One replica's application over one book. `url` is the book's; contracts default to the project's."""
+    """One replica's application over one book.
 
-    def __init__(self, settings: Settings, url: str, contracts: Mapping[str, Contract] | None = None) -> None:
+    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        contracts: Mapping[str, Contract] | None = None,
+        connections: int = DEFAULT,
+    ) -> None:
         found = registry.read_contracts(settings.project) if contracts is None else registry.Contracts(dict(contracts))
-        self.models = {name: ServedModel(contract, url, settings.now) for name, contract in found.by_model.items()}
+        self._connections = Connections(url, connections)
+        self.models = {
+            name: ServedModel(contract, self._connections, settings.now) for name, contract in found.by_model.items()
+        }
         absent = AbsentModels(self.models, found.broken)
         self.watcher = Watcher(
             url, self.models, ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
@@ -69,6 +82,7 @@ class App:
         await self._routes.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(model.stop() for model in self.models.values()), return_exceptions=True)
+        self._connections.stop()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""

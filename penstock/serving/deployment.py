@@ -14,12 +14,14 @@ from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.serving.app import App
 from penstock.serving.deploying.history import History
+from penstock.serving.models.connections import DEFAULT, LEAST
 from penstock.serving.on_ray import bypass, loopback
 from penstock.serving.routes.keys import reached_at
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import BookName, book_url
 
 FIRST_READ_SECONDS = 60.0
+CORRECT = "Correct serve_config.yaml."
 
 
 @serve.deployment
@@ -27,7 +29,9 @@ FIRST_READ_SECONDS = 60.0
 class Predictions:
     """The HTTP ingress. Replicas, limits and autoscaling stand in serve_config.yaml."""
 
-    async def __init__(self, book: BookName, contracts: Mapping[str, Contract] | None = None) -> None:  # type: ignore[misc]  # Ray awaits it
+    async def __init__(  # type: ignore[misc]  # Ray awaits it
+        self, book: BookName, contracts: Mapping[str, Contract] | None = None, connections: int = DEFAULT
+    ) -> None:
         log_to_stderr()
         address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's own
         self._on_loopback = address == loopback.LOOPBACK
@@ -36,7 +40,7 @@ class Predictions:
             loopback.bind_grpc_to_loopback()
         settings.warn_of_unknown_variables()
         self._settings = reached_at(settings.load(), address)
-        self._app = App(self._settings, book_url(self._settings, book), contracts)
+        self._app = App(self._settings, book_url(self._settings, book), contracts, connections)
         bypass.serve(self._app)
 
     def __serve_build_asgi_app__(self) -> App:
@@ -61,10 +65,15 @@ class Predictions:
 
 
 def build(args: dict[str, Any]) -> Application:
-    """The application that serve_config.yaml names; `args` are its `args`: `book` is the one that it reads."""
-    if args.keys() - {"book"} or args.get("book", "prod") not in ("test", "prod"):
-        raise PenstockError(
-            "args", expected="book: test or book: prod", found=str(args), todo="Correct serve_config.yaml."
-        )
-    application: Application = Predictions.bind(args.get("book", "prod"))  # type: ignore[attr-defined]  # a Deployment
+    """The application that serve_config.yaml names, by its `args`.
+
+    - `book`: the book that its replicas read, `prod` by default.
+    - `connections`: the Postgres connections that a replica has at most, whatever the number of models.
+    """
+    book, connections = args.get("book", "prod"), args.get("connections", DEFAULT)
+    if args.keys() - {"book", "connections"} or book not in ("test", "prod"):
+        raise PenstockError("args", expected="book: test or book: prod, and connections", found=str(args), todo=CORRECT)
+    if type(connections) is not int or connections < LEAST:
+        raise PenstockError("args", expected=f"connections: {LEAST} or more", found=repr(connections), todo=CORRECT)
+    application: Application = Predictions.bind(book, None, connections)  # type: ignore[attr-defined]  # a Deployment
     return application

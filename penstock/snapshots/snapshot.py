@@ -48,6 +48,7 @@ class Manifest(msgspec.Struct, frozen=True):
       the rows in that file.
     - `query`, `key`, `shape` and `version` are the recipe, see `Recipe`.
     - `full_as_of` is the time of the last full extract, where only changes since then were extracted.
+    - `seconds` from the start of the query to the last row stored; 0 where it was not measured.
     - `base` is the id of the snapshot that this one extends. Its own file then has only the `delta_rows` rows that are
       new or changed since; `rows` counts all rows.
     """
@@ -71,6 +72,7 @@ class Manifest(msgspec.Struct, frozen=True):
     shape: str = ""
     version: str = ""
     how: str = EXTRACTED
+    seconds: float = 0.0
 
     @property
     def recipe(self) -> Recipe:

@@ -1,6 +1,7 @@
 """The snapshot store: immutable, content-addressed results of extracts, in a folder or any fsspec URL."""
 
 import posixpath
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
@@ -38,11 +39,13 @@ class SnapshotStore:
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
         for_book: bool = True,
+        began: float | None = None,
     ) -> Snapshot:
         """Store `batches`, which are sorted by the recipe's key, in one pass and constant memory.
 
         - Equal content is stored once.
         - `check` is called with each batch, its types normalised, and raises to refuse it.
+        - `began`, of `time.monotonic`: when the query was started. The manifest then tells how long all took.
         - A snapshot that is not `for_book`, a training set, may have names and numbers of columns that no table has.
         - ColumnTypeError, ColumnValueError or RowKeyError for what a replicated table cannot hold; nothing is stored.
         """
@@ -62,7 +65,7 @@ class SnapshotStore:
             as_of=as_of.astimezone(UTC),
             created=datetime.now(UTC),
         )
-        return self._store(draft, schema, batches, check, lambda rows: rows)
+        return self._store(draft, schema, batches, check, lambda rows: rows, began=began)
 
     def write_changes(
         self,
@@ -90,6 +93,7 @@ class SnapshotStore:
             base=base.id,
             version=recipe.version,
             how=CHANGES,
+            seconds=0.0,
         )
         return self._store(draft, base.schema, changes, check, rows, base)
 
@@ -103,6 +107,7 @@ class SnapshotStore:
                 created=datetime.now(UTC),
                 full_as_of=last.full_as_of,
                 how=SKIPPED,
+                seconds=0.0,
             ),
         )
 
@@ -114,6 +119,8 @@ class SnapshotStore:
         check: Callable[[pa.RecordBatch], None] | None,
         rows: Callable[[int], int],
         base: Snapshot | None = None,
+        *,
+        began: float | None = None,
     ) -> Snapshot:
         remove_leftovers(self._fs, self._root)
         with SnapshotFile(self._fs, self._root, draft.name, schema=schema, key=draft.key, check=check) as file:
@@ -131,6 +138,7 @@ class SnapshotStore:
                 file_sha256=file.sha256,
                 stream_bytes=file.digest.bytes,
                 stream_sha256=file.digest.stream,
+                seconds=time.monotonic() - began if began is not None else 0.0,
             )
             if self.exists(manifest.id):
                 there = self._get(self._manifest_path(manifest.id))

@@ -14,11 +14,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb
 from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, quoted
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
 
 log = logging.getLogger("penstock.warehouse")
+ABSENT = (
+    "`penstock up` makes it where the project has a seed. Else load the tables into it, or name another warehouse by "
+    "PENSTOCK_WAREHOUSE_URL."
+)
 _NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE"})
 """Types that Arrow gets as DuckDB's own bytes, or without the zone."""
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
@@ -83,6 +88,19 @@ class DuckDBWarehouse:
         """See `Warehouse.natural`; DuckDB's types are so already."""
         return query
 
+    def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
+        """See `Planner.estimate`."""
+        values = dict(bound or {})
+        statement = subquery(bind(query, values, "${}".format))
+        with self.connect(read_only=True) as connection:
+            try:
+                types = [row[1] for row in connection.execute(f"DESCRIBE {statement}", values).fetchall()]
+                plan = _plan(connection, statement, values)
+                stored = _scans_one_table(connection, statement, values)
+            except duckdb.Error as error:
+                return Estimate(unknown=str(error).partition("\n")[0])
+        return from_duckdb(plan, types, (PERHAPS_STORED if stored else SORTS) if key else "")
+
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""
         with self.connect() as connection:
@@ -115,9 +133,7 @@ class DuckDBWarehouse:
 
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
         if read_only and not Path(self.path).exists():
-            raise WarehouseError(
-                "warehouse", expected=f"a DuckDB file at {self.path}", found="none", todo="Run `penstock up` first."
-            )
+            raise WarehouseError("warehouse", expected=f"a DuckDB file at {self.path}", found="none", todo=ABSENT)
         deadline = time.monotonic() + self.patience
         waited = False
         while True:
@@ -177,13 +193,19 @@ def comes_in_order(
 
 
 def _scans_one_table(connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any]) -> bool:
-    explained = connection.execute(f"EXPLAIN (FORMAT json) {query}", dict(bound)).fetchall()
-    node = {"children": json.loads(explained[0][1])}
+    node: Mapping[str, Any] = {"children": [_plan(connection, query, bound)]}
     while children := node["children"]:
         if len(children) != 1 or children[0]["name"] not in _KEEPS_ORDER:
             return False
         node = children[0]
     return True
+
+
+def _plan(connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The topmost operator of the physical plan."""
+    explained = connection.execute(f"EXPLAIN (FORMAT json) {query}", dict(bound)).fetchall()
+    top: Mapping[str, Any] = json.loads(explained[0][1])[0]
+    return top
 
 
 def _ascends(place: int, length: int) -> str:

@@ -33,7 +33,7 @@ class Warehouse(Protocol):
 
     @property
     def dialect(self) -> str:
-        """The name of its SQL: `duckdb` or `postgresql`."""
+        """The name of its SQL, such as `duckdb`, `postgresql` or `clickhouse`."""
 
     def batches(
         self,

@@ -16,9 +16,10 @@ def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
     """
     kind = kind_of(settings.warehouse_url) if settings.warehouse_url else "duckdb"
     if kind not in KINDS:
+        others = ", ".join(f"{name}://…" for name in KINDS if name not in ("duckdb", "postgres", "postgresql"))
         raise WarehouseError(
             VARIABLE,
-            expected="duckdb:///path/of/file.duckdb, postgresql://user:password@host:5432/database or redshift://…",
+            expected=f"duckdb:///path/of/file.duckdb, postgresql://user:password@host:5432/database or one of {others}",
             found=f"a URL of the kind {kind!r}" if "://" in settings.warehouse_url else "no URL",
             todo="Load the tables into one of these kinds, for instance by a DuckDB extension that reads yours.",
         )
@@ -48,10 +49,21 @@ def _redshift(settings: Settings, ended: Event) -> Warehouse:
     return RedshiftWarehouse(settings.warehouse_url, settings.warehouse_timeout, ended)
 
 
+def _clickhouse(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.clickhouse import ClickHouseWarehouse
+
+    opened = ClickHouseWarehouse(settings.warehouse_url, settings.warehouse_timeout, ended)
+    opened.demand_door()
+    return opened
+
+
 KINDS: dict[str, Callable[[Settings, Event], Warehouse]] = {
     "duckdb": _duckdb,
     "postgres": _postgres,
     "postgresql": _postgres,
     "redshift": _redshift,
+    "clickhouse": _clickhouse,
+    "clickhouses": _clickhouse,
+    "chdb": _clickhouse,
 }
 """How a URL begins, before `://` and any `+driver` -> what opens it."""

@@ -12,6 +12,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
+from penstock.warehouse.estimate import Estimate, from_postgres
 from penstock.warehouse.interface import WarehouseError, quoted
 from penstock.warehouse.postgres_types import PostgresColumn, as_declared, columns_of, schema_of
 from penstock.warehouse.query_text import bind, subquery
@@ -73,6 +74,17 @@ class PostgresWarehouse:
             return query
         listed = ", ".join(column.joined() for column in columns)
         return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract"
+
+    def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
+        """See `Planner.estimate`."""
+        with self._connected() as connection:
+            text = _with_values(connection, query, bound)
+            try:
+                statement = f"EXPLAIN {_ordered(text, self.columns(connection, text), key)}"
+                lines = [line for (line,) in connection.execute(statement.encode())]
+            except (psycopg.Error, WarehouseError) as error:
+                return Estimate(unknown=_said(error).partition("\n")[0])
+        return from_postgres(lines, key)
 
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""

@@ -72,7 +72,7 @@ def kind_of(url: str) -> str:
 
 def shown(url: str) -> str:
     """What may be shown of any warehouse's URL."""
-    if kind_of(url) == "duckdb":
+    if kind_of(url) in ("duckdb", "chdb"):
         return url.partition("?")[0]
     return str(WarehouseUrl.parse(url))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.file import NODE
-from penstock.artifact.packing.preorder import preordered
+from penstock.artifact.packing.preorder import in_preorder, preordered
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
 from penstock.artifact.program import CATEGORY, FEATURE, LEAF, MISSING_LEFT, Op
 
@@ -23,6 +23,7 @@ class BoosterTree:
     - `left`, `right`: numbers of the children, -1 at a leaf. `leaf_number`: what the library calls the leaf.
     - `value`: a leaf's value, or the greatest number that goes left. `slot`: of the number or code that is asked.
     - `missing_left`: whether NaN goes left. `sets`: node -> the categories that go left, where it asks for those.
+    - `cover`: the training rows, or their weights, that reached each node; none where the library does not say.
     """
 
     left: Array
@@ -32,6 +33,7 @@ class BoosterTree:
     missing_left: Array
     leaf_number: Array
     sets: dict[int, frozenset[int]] = field(default_factory=dict)
+    cover: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def booster_arrays(
 ) -> dict[str, Array]:
     """The nodes, roots and sets of the trees. `codes` are those of the slots that sets are asked about."""
     parts: list[Array] = []
+    covers: list[Array] = []
     sets: list[tuple[Codes, frozenset[int], bool, bool]] = []
     for tree in trees:
         leaf = tree.left < 0
@@ -97,12 +100,16 @@ def booster_arrays(
             nodes["value"][at] = np.array([len(sets)], dtype=np.uint64).view(np.float64)[0]
             sets.append((one, left, bool(tree.missing_left[at]), unknown_left))
         parts.append(preordered(nodes, tree.left, tree.right))
+        if tree.cover is not None:
+            covers.append(in_preorder(tree.cover, tree.left, tree.right))
     if not parts:
         raise unsupported(estimator, "at least one tree", "none")
     if max((int(tree.slot.max()) for tree in trees), default=0) > FEATURE:
         raise unsupported(estimator, f"at most {FEATURE} columns")
     roots = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     arrays = {"nodes": np.concatenate(parts), "roots": roots}
+    if len(covers) == len(parts):
+        arrays["covers"] = np.concatenate(covers)
     return arrays | ({"bitsets": bitsets(sets)} if sets else {})
 
 
@@ -115,3 +122,11 @@ def input_numbers(
         for at, column in enumerate(block.columns)
     ]
     return builder.numbers(estimator, Block(columns, block.sparse))
+
+
+def players_of(builder: ProgramBuilder, columns: Sequence[Number], slots: Mapping[int, int]) -> Array:
+    """For each slot the column that a node of the library asks about. `slots`: further slots -> place of the column."""
+    players = np.arange(builder.slots, dtype=np.int64)
+    for slot, place in slots.items():
+        players[slot] = columns[place].slot
+    return players

@@ -1,5 +1,6 @@
 """Calibrated classifiers: each score through its sigmoid or its steps, then the mean of the folds."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,24 @@ from penstock.artifact.program import Function, Link, Op
 
 def pack_calibrated(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """The mean of the calibrated probabilities of one classifier per fold, or of one in all."""
-    members = [_calibrated(builder, one, block) for one in estimator.calibrated_classifiers_]
+    members: list[list[int]] = []
+    bases: list[int] = []
+    for one in estimator.calibrated_classifiers_:
+        members.append(_calibrated(builder, one, block, bases))
     made = []
     for column in zip(*members, strict=True):
         total = builder.with_constant(Op.ADD, column[0], 0.0)
         for slot in column[1:]:
             total = builder.two(Op.PLUS, total, slot)
         made.append(builder.with_constant(Op.DIVIDE, total, len(members)))
-    return of_slots(made, "classifier")
+    return replace(of_slots(made, "classifier"), explains=tuple(bases) if len(bases) == len(members) else ())
 
 
-def _calibrated(builder: ProgramBuilder, calibrated: Any, block: Block) -> list[int]:
-    """The slots of the probabilities, as `_CalibratedClassifier.predict_proba` computes them."""
+def _calibrated(builder: ProgramBuilder, calibrated: Any, block: Block, bases: list[int]) -> list[int]:
+    """The slots of the probabilities, as `_CalibratedClassifier.predict_proba` computes them.
+
+    `bases` gets the model that is calibrated, unless its answer is made of slots.
+    """
     if calibrated.method not in ("sigmoid", "isotonic", "temperature"):
         raise unsupported(calibrated, "method 'sigmoid', 'isotonic' or 'temperature'", repr(calibrated.method))
     classes, inner = calibrated.classes, calibrated.estimator
@@ -31,7 +38,9 @@ def _calibrated(builder: ProgramBuilder, calibrated: Any, block: Block) -> list[
         given, single = scores(builder, inner, block)
     else:
         given, single = answers(builder, inner, block)
-        given = given[1:] if len(inner.classes_) == 2 and calibrated.method != "temperature" else given
+    bases += builder.asked(given)
+    if not hasattr(inner, "decision_function") and calibrated.method != "temperature":
+        given = given[1:] if len(inner.classes_) == 2 else given
     if calibrated.method == "temperature":
         return _tempered(builder, calibrated, given, single=single)
     if len(classes) == 2:

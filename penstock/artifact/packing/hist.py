@@ -32,7 +32,8 @@ def pack_hist(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
         _fill(nodes[first:end], estimator, predictor, slots, sum(map(len, bitsets)))
         bitsets.append(predictor.raw_left_cat_bitsets)
     base = np.zeros(estimator.n_trees_per_iteration_) + compat.BASELINE.of(estimator).ravel()
-    arrays = {"nodes": nodes, "roots": roots, "base": base.astype(np.float64)}
+    covers = np.concatenate([predictor.nodes["count"] for predictor in predictors]).astype(np.float64)
+    arrays = {"nodes": nodes, "roots": roots, "base": base.astype(np.float64), "covers": covers}
     if any(map(len, bitsets)):
         arrays["bitsets"] = np.ascontiguousarray(np.concatenate([b for b in bitsets if len(b)]), dtype=np.uint32)
     name = type(compat.HIST_LINK.of(estimator)).__name__

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from penstock.artifact.packing.boosters import BoosterTree, Codes, booster_arrays, encode, input_numbers
+from penstock.artifact.packing.boosters import BoosterTree, Codes, booster_arrays, encode, input_numbers, players_of
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Text, unsupported
 from penstock.artifact.program import Link, Op
@@ -37,6 +37,7 @@ def pack_lightgbm(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     inputs = _Inputs(builder, columns, sections)
     trees = [inputs.tree(section) for section in sections]
     arrays = booster_arrays(estimator, trees, inputs.codes, unknown_left=False) | {"base": np.zeros(outputs)}
+    arrays["players"] = players_of(builder, columns, inputs.places())
     mean_of = float(len(trees) // outputs) if "average_output" in header else 1.0
     return Model("trees", kind, link, arrays, mean_of=mean_of, factor=factor)
 
@@ -104,6 +105,10 @@ class _Inputs:
             self.codes[codes.slot] = codes
             self._slots[feature, _CATEGORICAL] = codes.slot
 
+    def places(self) -> dict[int, int]:
+        """The slots that were made of columns -> the place of the column."""
+        return {slot: feature for (feature, _), slot in self._slots.items()}
+
     def _slot(self, feature: int, decision: int) -> int:
         way = decision & (_CATEGORICAL | _MISSING_ZERO)
         slot = self._columns[feature].slot
@@ -118,7 +123,7 @@ class _Inputs:
         splits, leaves = len(values) - 1, np.arange(len(values))
         if not splits:
             nothing = np.zeros(1, dtype=np.int64)
-            return BoosterTree(nothing - 1, nothing - 1, values, nothing, nothing, nothing)
+            return BoosterTree(nothing - 1, nothing - 1, values, nothing, nothing, nothing, cover=np.ones(1))
         left, right, features, decision = (
             _integers(section, name) for name in ("left_child", "right_child", "split_feature", "decision_type")
         )
@@ -140,6 +145,7 @@ class _Inputs:
             missing_left=np.concatenate([missing_left, np.zeros(len(leaves), dtype=bool)]),
             leaf_number=np.concatenate([np.zeros(splits, dtype=np.int64), leaves]),
             sets={at: frozenset(categories) for at, categories in _sets(section)},
+            cover=np.concatenate([_integers(section, "internal_count"), _integers(section, "leaf_count")]),
         )
 
 

@@ -14,7 +14,8 @@ from penstock.errors import UnsupportedEstimator
 class Model:
     """A packed estimator: its engine, its link, and the arrays that `program` describes.
 
-    `single`: its library computes and answers in float32.
+    - `single`: its library computes and answers in float32.
+    - `explains`: the models that it asks whose mean raw score is explained instead of its own, as in a calibration.
     """
 
     engine: Literal["trees", "linear", "slots"]
@@ -25,6 +26,7 @@ class Model:
     mean_of: float = 1.0
     factor: float = 1.0
     single: bool = False
+    explains: tuple[int, ...] = ()
 
     @property
     def outputs(self) -> int:

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.file import NODE
+
 Array = np.ndarray[Any, Any]
 
 
@@ -31,3 +33,10 @@ def preordered(nodes: Array, left: Array, right: Array) -> Array:
     inner = reached[left[reached] >= 0]
     made["link"][place[inner]] = place[right[inner]]
     return made
+
+
+def in_preorder(values: Array, left: Array, right: Array) -> Array:
+    """One number per node, in the order of `preordered`."""
+    nodes = np.zeros(len(values), dtype=NODE)
+    nodes["value"] = values
+    return np.array(preordered(nodes, left, right)["value"])

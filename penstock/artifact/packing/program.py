@@ -104,6 +104,11 @@ class ProgramBuilder:
         first = self.emit(Op.MODEL, 0, self.new(width), len(self.parts) - 1, int(raw), width)
         return list(range(first, first + width))
 
+    def asked(self, slots: list[int]) -> list[int]:
+        """The model whose answer is in the slots, if the last instruction has asked it."""
+        op, _, target, model, *_ = self._program[-1]
+        return [model] if op == Op.MODEL and target == slots[0] else []
+
     def fork(self, block: Block) -> Block:
         """The columns in slots of their own, for one of several that take them."""
         return Block([self.copy(one) if isinstance(one, Number) else one for one in block.columns], block.sparse)

@@ -38,7 +38,11 @@ def rows() -> list[Row]:
         Row(("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), "nodes and sets of categories", _ULPS),
         Row(LIGHTGBM, "nodes and sets of categories; not linear_tree", _BITS),
         Row(XGBOOST, "nodes and sets of categories, sums in float32; not gblinear, not multi_output_tree", _BITS),
-        Row(CATBOOST, "nodes; categories, texts and embeddings a file of CatBoost's own", _ULPS),
+        Row(
+            CATBOOST,
+            "nodes; with categories, texts or embeddings its own file, from which CatBoost itself predicts",
+            _ULPS,
+        ),
         Row(LINEAR, "coefficients; classifiers without probabilities inside a CalibratedClassifierCV", _SUMS),
         Row((*BAYES, *NETWORKS), "a model per layer; instructions", _SUMS),
         Row(

@@ -7,7 +7,7 @@ import numpy as np
 from penstock.artifact import compat
 from penstock.artifact.file import NODE
 from penstock.artifact.packing.model import Model, sklearn_name
-from penstock.artifact.packing.preorder import preordered
+from penstock.artifact.packing.preorder import in_preorder, preordered
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
 from penstock.artifact.program import FEATURE, LEAF, MISSING_LEFT, Link, Op
 
@@ -27,10 +27,10 @@ def pack_forest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     allow_nan = bool(compat.ALLOWS_NAN.of(members[0])(np.zeros((1, 1))))
     slots = _as_float32(builder, estimator, block, allow_nan=allow_nan)
     outputs = int(estimator.n_classes_) if classifier else 1
-    nodes, roots = _nodes(trees, slots)
+    nodes, roots, covers = _nodes(trees, slots)
     # Zero plus a leaf of -0.0 is 0.0, so a single tree starts from -0.0 where a forest's sum starts from zero.
     base = np.full(outputs, -0.0 if len(trees) == 1 and sklearn_name(estimator) in TREES else 0.0)
-    arrays = {"nodes": nodes, "roots": roots, "base": base}
+    arrays = {"nodes": nodes, "roots": roots, "base": base, "covers": covers}
     if classifier:
         rows = np.concatenate([tree.value[tree.children_left < 0, 0, :outputs] for tree in trees])
         arrays["leaf_values"] = np.ascontiguousarray(rows, dtype=np.float64)
@@ -52,10 +52,10 @@ def pack_boosted(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
     base = compat.START.of(estimator)(np.zeros((1, estimator.n_features_in_), dtype=np.float32))[0]
     slots = _as_float32(builder, estimator, block, allow_nan=False)
     trees = [member.tree_ for member in estimator.estimators_.ravel()]
-    nodes, roots = _nodes(trees, slots)
+    nodes, roots, covers = _nodes(trees, slots)
     for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
         _set_leaves(nodes[first:end], estimator.learning_rate * tree.value[:, 0, 0])
-    arrays = {"nodes": nodes, "roots": roots, "base": np.array(base, dtype=np.float64)}
+    arrays = {"nodes": nodes, "roots": roots, "base": np.array(base, dtype=np.float64), "covers": covers}
     if not hasattr(estimator, "classes_"):
         return Model("trees", "regressor", Link.IDENTITY, arrays)
     link = Link.SOFTMAX if len(base) > 1 else Link.HALF_LOGIT if estimator.loss == "exponential" else Link.LOGIT
@@ -71,10 +71,11 @@ def _as_float32(builder: ProgramBuilder, estimator: Any, block: Block, *, allow_
     return np.array([column.slot for column in columns], dtype=np.uint32)
 
 
-def _nodes(trees: list[Any], slots: Array) -> tuple[Array, Array]:
-    """All nodes in preorder, without leaf values, and where each tree begins."""
+def _nodes(trees: list[Any], slots: Array) -> tuple[Array, Array, Array]:
+    """All nodes in preorder, without leaf values, where each tree begins, and the weight of rows that reached each."""
     roots = np.cumsum([0, *(tree.node_count for tree in trees)], dtype=np.int64)
     nodes = np.empty(roots[-1], dtype=NODE)
+    covers = np.empty(roots[-1])
     if len(slots) and slots.max() > FEATURE:
         raise unsupported(trees[0], f"at most {FEATURE} columns", str(len(slots)))
     for tree, first, end in zip(trees, roots[:-1], roots[1:], strict=True):
@@ -85,9 +86,11 @@ def _nodes(trees: list[Any], slots: Array) -> tuple[Array, Array]:
         part["link"] = np.where(leaf, np.arange(len(left)), right)
         inner = slots[np.where(leaf, 0, tree.feature)] | (tree.missing_go_to_left != 0) * np.uint32(MISSING_LEFT)
         part["feature"] = np.where(leaf, np.uint32(LEAF), inner)
+        covers[first:end] = tree.weighted_n_node_samples
         if not np.all(leaf | (left == np.arange(1, len(left) + 1))):
+            covers[first:end] = in_preorder(covers[first:end], left, right)
             part[:] = preordered(part, left, right)
-    return nodes, roots
+    return nodes, roots, covers
 
 
 def _set_leaves(nodes: Array, values: Array) -> None:

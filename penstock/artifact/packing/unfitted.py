@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.estimators import INSIDE, packers
 from penstock.artifact.packing.inverse import in_numpy
@@ -15,6 +16,7 @@ from penstock.errors import UnsupportedEstimator
 _MEMBERS = ("estimator", "regressor", "final_estimator")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
 _FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
+_NOT_NUMBERS = ("cat_features", "text_features", "embedding_features")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
@@ -32,6 +34,9 @@ def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, k
             todo="Put it into CalibratedClassifierCV.",
         )
     obstacles = list(dict.fromkeys(_obstacles(estimator)))
+    inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
+    if any(part.get_params().get(name) for part in inner for name in _NOT_NUMBERS):
+        obstacles.append("CatBoost is packed on numbers, and keeps a file of its own only where nothing is around it")
     if kept:
         obstacles.append("an estimator that goes on learning is kept by skops")
     if not obstacles:

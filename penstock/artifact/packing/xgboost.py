@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from penstock.artifact.packing.boosters import BoosterTree, Codes, booster_arrays, encode, input_numbers
+from penstock.artifact.packing.boosters import BoosterTree, Codes, booster_arrays, encode, input_numbers, players_of
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
 from penstock.artifact.program import Link, Op
@@ -69,6 +69,7 @@ def pack_xgboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
     arrays = booster_arrays(estimator, trees, inputs.codes, unknown_left=True) | {"base": base.astype(np.float64)}
     if not np.array_equal(targets, np.arange(count) % outputs):
         arrays["targets"] = targets
+    arrays["players"] = players_of(builder, inputs.columns, inputs.places())
     return Model("trees", kind, link, arrays, single=True)
 
 
@@ -134,7 +135,7 @@ class _Inputs:
         model: dict[str, Any],
         count: int,
     ) -> None:
-        columns = input_numbers(builder, estimator, block, _categories(estimator, model))
+        self.columns = columns = input_numbers(builder, estimator, block, _categories(estimator, model))
         missing = getattr(estimator, "missing", None)
         for column in columns:
             builder.emit(Op.FLOAT32, column.slot, column.slot)
@@ -154,6 +155,10 @@ class _Inputs:
             self.codes[codes.slot] = codes
             self._coded[feature] = codes.slot
 
+    def places(self) -> dict[int, int]:
+        """The slots of codes -> the place of their column."""
+        return {int(slot): place for place, slot in enumerate(self._coded)}
+
     def tree(self, tree: dict[str, Any]) -> BoosterTree:
         """A tree of the JSON. What is below the threshold goes left; a set's categories go right."""
         left, right = (np.array(tree[name], dtype=np.int64) for name in ("left_children", "right_children"))
@@ -171,6 +176,7 @@ class _Inputs:
             missing_left=np.array(tree["default_left"]) != 0,
             leaf_number=np.arange(len(left)),
             sets={at: self._known[features[at]] - categories for at, categories in sets.items()},
+            cover=np.array(tree["sum_hessian"], dtype=np.float32).astype(np.float64),
         )
 
 

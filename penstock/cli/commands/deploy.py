@@ -18,19 +18,25 @@ def deploy(back: bool) -> None:
     - The files are copied, and checked against the releases of the book: what does not import, or could serve no
       release of a model that is served now, is refused before anything changes.
     - Replicas are replaced one by one, each after its successor can serve. What only changes a number restarts nothing.
+    - Dagster, where `penstock up` started it, reads the files again: its next runs are of this code.
     - What does not come to serve is taken back; the service goes on with what it had.
     - --back serves the code and configuration of the deploy before this one; once more, of the one before that. It
       changes no file of the project and no release: `penstock rollback` does that.
     """
     from penstock.cli.steps import Steps
+    from penstock.cli.system import dagster_system
     from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load
 
+    settings = load()
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
-            done = deploying.go_back(load()) if back else deploying.deploy(load())
+            done = deploying.go_back(settings) if back else deploying.deploy(settings)
             step.done = told(done)
+        if not back and dagster_system.read_again(settings):
+            with steps.step("Dagster") as step:
+                step.done = "read the project's changed files again"
     except KeyboardInterrupt:
         click.echo("Interrupted. The deploy goes on and ends by itself: `penstock status` shows the service.", err=True)
         raise

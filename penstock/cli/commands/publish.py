@@ -10,6 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from penstock.publish.plan import TablePlan
     from penstock.publish.publication import Publication
 
 
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 @click.argument("tables", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Publish every declared table.")
 @click.option("--test-only", is_flag=True, help="Stop after the TEST book.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done to TABLES, by default all; do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead of a table.")
-def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json: bool) -> None:
+def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_plan: bool, as_json: bool) -> None:
     """Extract TABLES from the warehouse, and those of their groups, and publish them: load, index, verify, check
     lookups, switch.
 
     TEST comes before PROD, content that is current already is skipped, and whatever fails leaves the books as they
     were.
+
+    With --plan nothing runs: the warehouse is asked how many rows the queries would return, and where it would sort.
     """
     from rich.console import Console
 
@@ -31,6 +35,7 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
     from penstock.publish import publish as publishing
     from penstock.runtime import Runtime
 
+    everything = everything or (only_plan and not tables)
     if bool(tables) == everything:
         raise click.UsageError("name the tables to publish, or give --all")
     runtime = Runtime.load()
@@ -39,7 +44,27 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, as_json:
         known.whole()
     names = {known.table(name).name for name in (known.tables if everything else tables)}
     wanted = [group for group in known.groups() if any(table.name in names for table in group)]
-    books = [runtime.books.test] if test_only else runtime.books
+    books = [runtime.books.test] if test_only else list(runtime.books)
+    if only_plan:
+        from penstock.publish.plan import plan
+
+        plans = [
+            plan(
+                table,
+                runtime.warehouse,
+                runtime.snapshots,
+                books,
+                now=runtime.settings.now(),
+                prepares=tuple(preparation.name for preparation in known.preparations_for(table)),
+            )
+            for group in wanted
+            for table in group
+        ]
+        if as_json:
+            click.echo(msgspec.json.encode(plans))
+        else:
+            Console().print(_plan_table(plans))
+        return
     done = []
     with Console(stderr=True).status("starting") as status:
         for group in wanted:
@@ -78,5 +103,27 @@ def _table(publications: Sequence["Publication"]) -> "Table":
             "-" if one.skipped else f"{one.seconds.load:.2f} s",
             "-" if one.skipped else f"{one.seconds.verify:.2f} s",
             ", ".join(f"{name} {p99:.2f} ms" for name, p99 in one.lookup_p99_ms.items()) or "-",
+        )
+    return shown
+
+
+def _plan_table(plans: Sequence["TablePlan"]) -> "Table":
+    """One row per table: what would be extracted, how much, where it is sorted and how long it takes."""
+    from rich.table import Table
+
+    shown = Table("table", "would extract", "rows", "size", "parts", "sorts", "takes", "books", "notes")
+    for one in plans:
+        prepares = f"prepares {', '.join(one.prepares)} first" if one.prepares else ""
+        least = "" if one.seconds_from.startswith("the full extract") else "at least "
+        shown.add_row(
+            one.table,
+            f"{one.action}: {one.why}",
+            "unknown" if one.rows is None else f"{one.rows:,}",
+            "unknown" if one.bytes is None else f"{one.bytes / 1e6:,.1f} MB",
+            str(one.parts),
+            one.sorts or ("-" if one.action == "unchanged" else "unknown"),
+            "unknown" if one.seconds is None else f"{least}{one.seconds:,.1f} s",
+            ", ".join(f"{book}: {action}" for book, action in one.books.items()),
+            "; ".join(note for note in (prepares, one.unknown, one.cost and f"costs {one.cost}") if note),
         )
     return shown

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from penstock.cli.steps import Steps
+from penstock.cli.steps import Step, Steps
 from penstock.errors import PenstockError, demand_none
 from penstock.project import NO_MODEL
 from penstock.settings import API_KEY, Settings
@@ -104,7 +104,8 @@ def _dagster(settings: Settings, steps: Steps) -> None:
     with steps.step("Dagster") as step:
         step.show("code server, webserver, daemon")
         started = dagster_system.start(settings)
-        step.done = dagster_system.url(settings) if started else "already running"
+        said = {"started": dagster_system.url(settings), "read again": "read the project's changed files again"}
+        step.done = said.get(started, "already running")
 
 
 def _service(settings: Settings, steps: Steps) -> None:
@@ -114,7 +115,7 @@ def _service(settings: Settings, steps: Steps) -> None:
 
     with steps.step("Ray Serve") as step:
         if cluster.find(settings) and is_ready(settings):
-            step.done = "already running"
+            step.done = "already running" if deploy.is_current(settings) else _deploy_changes(settings, steps, step)
             return
         step.show("head node")
         cluster.start(settings)
@@ -122,6 +123,19 @@ def _service(settings: Settings, steps: Steps) -> None:
         for warning in deploy.deploy(settings).warnings:
             steps.console.print(warning, style="yellow", markup=False)
         step.done = settings.service_url
+
+
+def _deploy_changes(settings: Settings, steps: Steps, step: Step) -> str:
+    """Bring changed files onto the service that runs. Where they cannot serve, it goes on with those that it has."""
+    from penstock.cli.commands.deploy import told
+    from penstock.serving.deploying import deploy
+
+    step.show("deploying what changed in the project")
+    try:
+        return told(deploy.deploy(settings))
+    except deploy.DeployError as error:
+        steps.console.print(str(error), style="yellow", markup=False)
+        return "already running, without what changed in the project"
 
 
 def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:

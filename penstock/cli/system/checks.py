@@ -12,6 +12,8 @@ import psycopg
 from penstock.cli.system.parts import parts
 from penstock.cli.system.ports import check_ports
 from penstock.errors import PenstockError
+from penstock.journal.reading import FEW_DAYS
+from penstock.journal.upkeep import days_ahead
 from penstock.postgres import data as postgres_data
 from penstock.postgres import roles
 from penstock.postgres import urls as postgres
@@ -86,7 +88,14 @@ def _book(book: Book) -> Finding:
         todo = "Run `penstock migrate`." if (found or 0) < newest() else "Install the newer Penstock."
         return Finding(name, False, f"{named(found)}, where this Penstock needs version {newest()}", todo)
     with book.connect() as connection:
-        rights = roles.rights(connection)
+        rights, ahead = roles.rights(connection), days_ahead(connection)
+    if ahead < FEW_DAYS:
+        return Finding(
+            name,
+            False,
+            f"the journal has partitions for {ahead} more days, and nothing is answered after them",
+            "Look at Dagster's retention_schedule, which makes them daily; `penstock migrate` makes them now.",
+        )
     text = f"version {found}, as {rights.user}, who may {', '.join(rights.duties) or 'do nothing'}"
     if rights.lacking:
         text += f"; lacks for {', '.join(rights.member_of) or 'reading'}: {' '.join(rights.lacking[:5])}"

@@ -14,7 +14,11 @@ STILL_LOADING = "still loading"
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
     locationOrLoadError { __typename ... on PythonError { message causes { message } } } } }
     ... on PythonError { message } } }"""
+UNDER_WAY = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+    ... on Runs { results { runId } } } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+RELOAD = """mutation($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) { __typename
+    ... on Error { message } } }"""
 PARTITIONS = """query($selector: PipelineSelector!) { pipelineOrError(params: $selector) { __typename
     ... on Pipeline { partitionKeysOrError { partitionKeys } } ... on Error { message } } }"""
 LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __typename
@@ -87,6 +91,16 @@ class GraphQL:
         if entries and self.location not in [entry["name"] for entry in entries]:
             return f"workspace.yaml has no code location {self.location!r}, which is the project's name"
         return str(workspace.get("message") or STILL_LOADING)
+
+    def reload(self) -> None:
+        """Let the code server read the project's files again; `load_error` says what it found."""
+        found = self.ask(RELOAD, location=self.location)["reloadRepositoryLocation"]
+        if "message" in found:
+            raise DagsterError(f"code location {self.location!r}", expected="to be read again", found=found["message"])
+
+    def under_way(self) -> int:
+        """How many runs have not ended, of every code location of this instance."""
+        return len(self.ask(UNDER_WAY)["runsOrError"].get("results") or [])
 
     def daemon_healthy(self) -> bool:
         """Whether every daemon that this instance needs has beaten lately."""

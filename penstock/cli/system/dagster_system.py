@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.cli.system.compat import dagster_daemon
+from penstock.cli.system.dagster_code import DagsterCode
 from penstock.cli.system.dagster_graphql import STILL_LOADING, GraphQL
-from penstock.cli.system.environment import child_environment
+from penstock.cli.system.environment import child_environment, variables
 from penstock.errors import PenstockError
 from penstock.log_text import cause
 from penstock.processes import Processes, Record, free_port
@@ -39,17 +40,26 @@ def graphql(settings: Settings) -> GraphQL:
     return GraphQL(url(settings), settings.demand_project().name)
 
 
-def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> bool:
-    """Start what does not run, and wait until the code is loaded and the daemon beats. Returns False if all ran.
+def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> str:
+    """Start what does not run, and wait until the code is loaded and the daemon beats.
+
+    Where all runs, the project's files are read again if they changed, and the processes start again if the settings
+    did. Returns "started", "read again", or "" where nothing was to do.
 
     `definitions` are the module of the code location, and what in it, where that has to be said.
     """
     project = settings.demand_project()
     processes = Processes(settings.state)
     code = processes.running(CODE)
+    now = DagsterCode.now(settings, variables(settings))
     if code and all(processes.running(part) for part in PARTS):
-        if not _is_broken(graphql(settings)):
-            return False
+        before, broken = DagsterCode.read(settings), _is_broken(graphql(settings))
+        if before == now and not broken:
+            return ""
+        if before and before.settings == now.settings and not broken:
+            _read_again(settings, processes, now)
+            return "read again"
+        _demand_no_run(settings)
         stop(settings)  # what did not load may be mended by now, and only a new code server reads it again
         code = None
     known = processes.find(CODE)
@@ -72,8 +82,38 @@ def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> boo
             niceness = RUN_NICENESS if part == CODE else 0
             root = project.root
             processes.start(part, command, log=log, env=environment, cwd=root, port=ports[part], niceness=niceness)
+    now.write(settings)
     _wait(settings, processes)
+    return "started"
+
+
+def _demand_no_run(settings: Settings) -> None:
+    """StartError where runs are under way, which would end with the processes."""
+    if runs := graphql(settings).under_way():
+        raise StartError(
+            "Dagster, whose settings or code changed",
+            expected="no run under way, so that it can start again",
+            found=f"{runs} at {url(settings)}/runs",
+            todo="Wait for them or end them there, then run `penstock up` again.",
+        )
+
+
+def read_again(settings: Settings) -> bool:
+    """Let the code server read the project's files again if it runs and they changed; whether it did."""
+    processes = Processes(settings.state)
+    before, now = DagsterCode.read(settings), DagsterCode.now(settings, variables(settings))
+    runs = all(processes.running(part) for part in PARTS)
+    if not runs or before is None or before.files == now.files:
+        return False
+    _read_again(settings, processes, now)
     return True
+
+
+def _read_again(settings: Settings, processes: Processes, now: DagsterCode) -> None:
+    """Runs that are under way go on with the code that they were started with."""
+    graphql(settings).reload()
+    now.write(settings)
+    _wait(settings, processes)
 
 
 def stop(settings: Settings) -> list[str]:

@@ -24,17 +24,22 @@ def dagster_home(settings: Settings, project: Project) -> Path:
     return home
 
 
+def variables(settings: Settings) -> dict[str, str]:
+    """Every setting as a variable of Penstock, with the URLs that the embedded Postgres has."""
+    resolved = postgres.resolve(settings)
+    return variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved)))
+
+
 def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, str]:
     """This process's environment, with every setting resolved, so that children find the same parts."""
     project = settings.demand_project()
-    resolved = postgres.resolve(settings)
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
     return environment | {
-        **variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved))),
+        **variables(settings),
         CODE_HOST: "127.0.0.1",
         CODE_PORT: str(code_port),
-        "DAGSTER_HOME": str(dagster_home(resolved, project)),
+        "DAGSTER_HOME": str(dagster_home(settings, project)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),

@@ -48,6 +48,8 @@ class Batch:
         self._count = self.open.size
         self._places: Sequence[int] = range(self._count)
         self._answers: dict[int, bytes] = {}
+        self.computing = False
+        """Whether a thread makes features and predictions now, so that the connection is not in use."""
 
     def answer(self, answers: Mapping[int, bytes]) -> None:
         """Fill in answers by position."""

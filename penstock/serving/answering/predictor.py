@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from operator import eq
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract, Lookup
@@ -15,7 +16,7 @@ from penstock.journal.writing import JournalLag, NewEntries
 from penstock.lookups.sql import STORED_ANSWER
 from penstock.lookups.statement import UNDEFINED_TABLE, Columns, LookupResult
 from penstock.postgres.pointer import Pointers, read_pointers
-from penstock.serving.answering.batching import Batch
+from penstock.serving.answering.batching import LANES, LONG_LANES, Batch
 from penstock.serving.answering.decoding import Requests
 from penstock.serving.answering.plan import Plan, StoredAnswer, plan, without_row
 from penstock.serving.answering.refusing import (
@@ -28,9 +29,14 @@ from penstock.serving.answering.state import ServingState
 
 REMEMBERED = 20_000
 TIMED_ROWS = 100
-"""The predictions of so many rows or more are timed."""
+"""The time of a row is learned from predictions of so many rows or more."""
 LONG_SECONDS = 0.005
-"""The event loop may wait so long for predictions. Longer ones go to a thread, which costs more in all."""
+"""The event loop may wait so long for features and predictions. Longer ones go to a thread, which costs more in all."""
+OTHERS_SECONDS = 0.05
+"""So long a thread may wait for others on a busy machine; more than that is a function that waits for something."""
+
+
+Result = TypeVar("Result")
 
 
 class PredictionInput(NamedTuple):
@@ -73,7 +79,14 @@ class Predictor:
         self._inputs: dict[bytes, bytes] = {}
         """Entity -> input of its last answer, for up to REMEMBERED entities."""
         self._row_seconds = 0.0
-        """CPU seconds per row of the last predictions that were timed."""
+        self._is_slow = True
+        """Whether the last features and predictions took longer than LONG_SECONDS; so taken before the first ones."""
+        self._threads = ThreadPoolExecutor(LANES + LONG_LANES, f"predict {contract.model}")
+        """This model's own, so that one whose features take long takes no thread from another."""
+
+    def stop(self) -> None:
+        """End the threads that do nothing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, connection: Any, state: ServingState, batch: Batch) -> Pointers | None:
         """Answer the open requests of a batch.
@@ -111,7 +124,7 @@ class Predictor:
         self, connection: Any, state: ServingState, batch: Batch, prepared: PredictionInput
     ) -> Pointers | None:
         """Predict, and journal in one statement, which also returns the stored answers that hold."""
-        entries, outcomes = await self._predict(state, prepared)
+        entries, outcomes = await self._predict(state, batch, prepared)
         number = await state.number(connection)
         with self.lag.writing(len(entries.ids)):
             records = await writing.write(connection, state.write_at_once, state.origin, number, entries)
@@ -136,7 +149,7 @@ class Predictor:
         columns = request_columns(self._contract, requests.decoded)
         found = state.statement.decode(records, state.known(requests.decoded, columns))
         if lost := without_row(self._contract, found):
-            raise RequestRefusals(self._faults(state, requests, columns, found, lost))
+            raise RequestRefusals(await self._in_thread(batch, self._faults, state, requests, columns, found, lost))
         width = len(STORED_ANSWER)
         stored = [StoredAnswer(*record[1 : 1 + width]) if record[1] is not None else None for record in records]
         digests = found.digests()
@@ -144,7 +157,8 @@ class Predictor:
         self._answer(batch, planned, {position: one.json() for position, one in planned.stored.items()})
         if not planned.new:
             return None
-        entries, outcomes = await self._predict(state, PredictionInput(requests, columns, found, digests, planned))
+        prepared = PredictionInput(requests, columns, found, digests, planned)
+        entries, outcomes = await self._predict(state, batch, prepared)
         answers = dict(zip(planned.new, state.form.new(entries.ids, outcomes), strict=True))
         if self._relaxed:
             self._answer(batch, planned, answers)
@@ -180,29 +194,51 @@ class Predictor:
             faults |= {others[at]: one for at, one in refused.items()}
         return faults
 
-    async def _predict(self, state: ServingState, prepared: PredictionInput) -> tuple[NewEntries, list[bytes]]:
+    async def _predict(
+        self, state: ServingState, batch: Batch, prepared: PredictionInput
+    ) -> tuple[NewEntries, list[bytes]]:
         """The journal entries of the new predictions, and their outcomes. Long predictions run in a thread.
 
         RequestRefusals for those whose features the model does not take.
         """
         new, prepared = prepared.plan.new, prepared.of_new()
-        vectors = self._contract.vectors(prepared.columns)
-        predict, rows = state.release.artifact.predict, prepared.requests.size
+        columns, predict, rows = prepared.columns, state.release.artifact.predict, prepared.requests.size
         try:
-            if rows < TIMED_ROWS:
-                return self.entries(state, prepared, vectors, predict(vectors))
-            if rows * self._row_seconds < LONG_SECONDS:
-                predicted, seconds = _timed(predict, vectors)
+            if self._is_slow or rows * self._row_seconds >= LONG_SECONDS:
+                vectors, predicted, seconds = await self._in_thread(batch, self._timed, predict, columns)
             else:
-                predicted, seconds = await asyncio.to_thread(_timed, predict, vectors)
+                vectors, predicted, seconds = self._timed(predict, columns)
         except ContractError:
-            refusals = await asyncio.to_thread(state.release.artifact.refusals, vectors)
+            vectors = await self._in_thread(batch, self._contract.vectors, columns)
+            refusals = await self._in_thread(batch, state.release.artifact.refusals, vectors)
             if not refusals:
                 raise
             faults = feature_faults(self._contract, refusals, prepared.columns, prepared.found.missing)
             raise RequestRefusals({new[row]: one for row, one in faults.items()}) from None
-        self._row_seconds = seconds / rows
+        if rows >= TIMED_ROWS:
+            self._row_seconds, self._is_slow = seconds / rows, False
+        else:
+            self._is_slow = seconds >= LONG_SECONDS
         return self.entries(state, prepared, vectors, predicted)
+
+    async def _in_thread(self, batch: Batch, compute: Callable[..., Result], *values: Any) -> Result:
+        """What a function returns that runs in one of the model's threads."""
+        batch.computing = True  # and so it stays where the batch is given up meanwhile
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(self._threads, compute, *values)
+        except Exception:
+            batch.computing = False
+            raise
+        batch.computing = False
+        return result
+
+    def _timed(self, predict: Callable[[Columns], Predicted], columns: Columns) -> tuple[Columns, Predicted, float]:
+        """Feature vectors, predictions, and the seconds of CPU, or of waiting for something, that they took."""
+        began, cpu = time.perf_counter(), time.thread_time()
+        vectors = self._contract.vectors(columns)
+        predicted = predict(vectors)
+        cpu, waited = time.thread_time() - cpu, time.perf_counter() - began - OTHERS_SECONDS
+        return vectors, predicted, max(cpu, waited)
 
     def entries(
         self, state: ServingState, prepared: PredictionInput, vectors: Columns, predicted: Predicted
@@ -247,9 +283,3 @@ async def _records(connection: Any, state: ServingState, requests: Requests) -> 
             raise
         return None
     return records if records[0][0] else None
-
-
-def _timed(predict: Callable[[Columns], Predicted], vectors: Columns) -> tuple[Predicted, float]:
-    """The predictions, and the CPU seconds that they took."""
-    began = time.thread_time()
-    return predict(vectors), time.thread_time() - began

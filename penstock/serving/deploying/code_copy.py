@@ -59,12 +59,18 @@ def keep(project: Project, place: Path, home: Path) -> Code:
 def _files(project: Project, home: Path) -> Iterator[Path]:
     """What the service may import or read of the project: see WHOLE and NEVER. Hidden folders are left out."""
     yield project.root / FILE
+    for folder, names in project_folders(project, home):
+        relative = folder.relative_to(project.root)
+        whole = bool(relative.parts) and relative.parts[0] in WHOLE
+        yield from (folder / name for name in names if whole or name.endswith(".py"))
+
+
+def project_folders(project: Project, home: Path) -> Iterator[tuple[Path, list[str]]]:
+    """The folders of a project that may hold code, each with the names of its files: see NEVER."""
     for folder, folders, names in os.walk(project.root):
         here = Path(folder)
-        folders[:] = [one for one in folders if not _is_foreign(here / one, home)]
-        relative = here.relative_to(project.root)
-        whole = bool(relative.parts) and relative.parts[0] in WHOLE
-        yield from (here / name for name in names if whole or name.endswith(".py"))
+        folders[:] = sorted(one for one in folders if not _is_foreign(here / one, home))
+        yield here, names
 
 
 def _is_foreign(folder: Path, home: Path) -> bool:

@@ -41,6 +41,15 @@ def deploy(settings: Settings, config: Path | None = None) -> DeployRecord:
     return _run(settings, head, wanted)
 
 
+def is_current(settings: Settings) -> bool:
+    """Whether the running service has the code and the configuration of the project's files."""
+    running, project = History(settings).running(_head(settings).address), settings.demand_project()
+    if running is None:
+        return False
+    code = keep(project, History(settings).place, settings.home)
+    return (running.code.digest, running.config) == (code.digest, project.serve_config.read_text())
+
+
 def apply(settings: Settings, config: Path | None = None) -> DeployRecord:
     """Bring the configuration alone onto the running service, with the code that it runs; else as `deploy`."""
     running = History(settings).running(_head(settings).address)

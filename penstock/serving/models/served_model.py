@@ -11,7 +11,7 @@ import msgspec
 
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
-from penstock.lookups.connection import SECONDS, connect
+from penstock.lookups.connection import SECONDS
 from penstock.lookups.sql import tables_of
 from penstock.postgres.pointer import Pointers
 from penstock.serving.answering.batching import Batch, Batcher, Call, CallQueue, refuse
@@ -19,6 +19,7 @@ from penstock.serving.answering.decoding import Decoder, Requests
 from penstock.serving.answering.predictor import Predictor
 from penstock.serving.answering.state import Release, ServingState
 from penstock.serving.http.problems import Problem, unavailable
+from penstock.serving.models.connections import Connections, ConnectionsInUse
 from penstock.serving.tables.cache import TableCache, release_free_memory
 
 MOST_ROUNDS = 50
@@ -27,6 +28,8 @@ SECONDS_PER_ROW = 0.001
 _LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _AWAY = ("08", "53", "57")
 """Classes of SQLSTATE with which Postgres ends or refuses connections, or runs out of resources."""
+_NO_PRIMARY = "25006"
+"""The SQLSTATE of a write on a server that only reads: it is not the primary any more."""
 
 log = logging.getLogger("penstock.serve")
 
@@ -45,25 +48,27 @@ class ServedModel:
     None of these parts knows this object: it hands values down to them, and they return values.
     """
 
-    def __init__(self, contract: Contract, url: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, contract: Contract, connections: Connections, now: Callable[[], datetime]) -> None:
         self.contract = contract
         self.contract_digest = contract.digest()
         self.decode = Decoder(contract, now)
         self.predictor = Predictor(contract)
-        self.tables = TableCache(contract, url)
+        self.tables = TableCache(contract, connections.url, connections.loading)
         self.release: Release | None = None
         self.pointers: Pointers = {}
         self.refused: ReleaseRefusal | None = None
         """The release that is current in the book and cannot be served."""
         self.trouble = "no release yet"
+        self.late = ""
+        """Why the last batch was given up, where it took too long; else empty."""
         self.state: ServingState | None = None
-        self._url = url
+        self._connections = connections
         self._batcher = Batcher()
         self._lanes: list[asyncio.Task[None]] = []
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the lanes; each connects when it is needed for the first time."""
+        """Start the lanes."""
         self._lanes = [asyncio.create_task(self._run_lane(queue)) for queue in self._batcher.queues()]
 
     async def stop(self) -> None:
@@ -72,6 +77,7 @@ class ServedModel:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        self.predictor.stop()
 
     def use_release(self, release: Release) -> None:
         """Serve from another release."""
@@ -119,40 +125,55 @@ class ServedModel:
         release_free_memory()
 
     async def _run_lane(self, queue: CallQueue) -> None:
-        connection = None
-        try:
-            while True:
-                if calls := await queue.take():
-                    connection = await self._answer(connection, calls)
-        finally:
-            if connection is not None:
-                connection.terminate()
+        while True:
+            if calls := await queue.take():
+                await self._answer(calls)
 
-    async def _answer(self, connection: Any, calls: Sequence[Call]) -> Any:
-        """Answer or refuse calls; returns the connection for the next ones, None if it was lost."""
-        rows = sum(call.requests.size for call in calls)
+    async def _answer(self, calls: Sequence[Call]) -> None:
+        """Answer or refuse calls."""
+        seconds = SECONDS + sum(call.requests.size for call in calls) * SECONDS_PER_ROW
+        batch, lease, failure = Batch(calls), None, None
         try:
-            async with asyncio.timeout(SECONDS + rows * SECONDS_PER_ROW):
-                if connection is None or connection.is_closed():
-                    connection = await connect(self._url)
-                await self._answer_batch(connection, Batch(calls))
+            async with asyncio.timeout(seconds):
+                lease = await self._connections.take(self.contract.model)
+                await self._answer_batch(lease.connection, batch)
+            lease.whole, self.late = True, ""
         except Exception as error:
-            if _is_lost(error):
-                if connection is not None:
-                    connection.terminate()
-                connection = None
-                away = unavailable("book-away", "The book's Postgres does not answer; no prediction was made.")
-                refuse(calls, away)
-                if isinstance(error, TimeoutError):  # the calls that wait behind a hung server have waited as long
-                    self._batcher.fail(away)
-            elif len(calls) > 1:  # one of them is at fault: answer each alone
-                for call in calls:
-                    if not call.answers.done():
-                        connection = await self._answer(connection, [call])
+            failure = error
+            if lease is not None:
+                lease.late = isinstance(error, TimeoutError)
+                lease.whole = batch.computing or not _is_lost(error)
+        finally:
+            if lease is not None:
+                self._connections.give_back(lease)
+        if failure is not None:
+            await self._refuse_or_repeat(calls, failure, batch, seconds)
+
+    async def _refuse_or_repeat(self, calls: Sequence[Call], error: Exception, batch: Batch, seconds: float) -> None:
+        """Refuse calls that could not be answered; if it is the fault of one of several, answer each alone."""
+        if isinstance(error, TimeoutError):
+            if batch.computing:
+                self.late = f"features and prediction took longer than {seconds:.1f} s"
+                problem = unavailable(
+                    "too-slow", f"Model {self.contract.model!r}: {self.late}; no prediction was made."
+                )
             else:
-                log.exception("a prediction failed", exc_info=error)
-                refuse(calls, _problem(error))
-        return connection
+                self.late = f"Postgres did not answer within {seconds:.1f} s"
+                problem = _away()
+            refuse(calls, problem)
+            self._batcher.fail(problem)  # the calls that wait behind have waited as long
+        elif isinstance(error, ConnectionsInUse):
+            self.late = str(error)
+            refuse(calls, unavailable("connections-in-use", f"Model {self.contract.model!r}: {error}."))
+        elif _is_lost(error):
+            refuse(calls, _away())
+        elif len(calls) > 1:
+            for call in calls:
+                if not call.answers.done():
+                    await self._answer([call])
+        else:
+            log.exception("a prediction failed", exc_info=error)
+            refuse(calls, _problem(error))
 
     async def _answer_batch(self, connection: Any, batch: Batch) -> None:
         """Answer in rounds, because a pointer may move meanwhile, and other replicas may answer first."""
@@ -170,11 +191,16 @@ class ServedModel:
         raise unavailable("contended", "Other replicas keep answering about the same entities.")
 
 
+def _away() -> Problem:
+    return unavailable("book-away", "The book's Postgres does not answer; no prediction was made.")
+
+
 def _is_lost(error: Exception) -> bool:
     """Whether the connection is of no more use."""
     if isinstance(error, asyncpg.DataError):
         return False
-    return isinstance(error, _LOST) or str(getattr(error, "sqlstate", None) or "")[:2] in _AWAY
+    state = str(getattr(error, "sqlstate", None) or "")
+    return isinstance(error, _LOST) or state[:2] in _AWAY or state == _NO_PRIMARY
 
 
 def _problem(error: Exception) -> Problem:

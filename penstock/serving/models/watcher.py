@@ -12,16 +12,20 @@ import asyncpg
 from penstock.artifact import load as artifact
 from penstock.errors import PenstockError
 from penstock.journal.outcomes import class_names
-from penstock.journal.reading import KEEP_DAYS
-from penstock.lookups.connection import connect
+from penstock.journal.reading import DAYS_AHEAD, FEW_DAYS
+from penstock.lookups.connection import open_session, set_up
+from penstock.lookups.pooling import demand_own_session
 from penstock.postgres.migrations import BEFORE_VERSIONS, VERSION_QUERY, BookError, check_version
 from penstock.postgres.pointer import read_pointers
+from penstock.postgres_url import shown_hosts
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease, read_current_releases, read_fitting_releases
 from penstock.serving.answering.state import Release
 from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
+APPLICATION = "penstock watcher"
+CONNECT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 0.25
 RETRY_SECONDS = 10.0
@@ -54,7 +58,7 @@ class Watcher:
         while True:
             connection = None
             try:
-                connection = await connect(self._url, application_name="penstock watcher")
+                connection = await self._connect()
                 check_version("the book of this service", await read_version(connection))
                 await connection.add_listener(CHANNEL, lambda *_: self._moved.set())
                 while True:
@@ -72,20 +76,34 @@ class Watcher:
                 self.connected, self.trouble = False, trouble
                 await asyncio.sleep(POLL_SECONDS)
             except Exception as error:
-                if self.connected:
-                    log.warning("the book went away: %r", error)
-                self.connected, self.trouble = False, ""
+                trouble = f"the book at {shown_hosts(self._url)} cannot be reached: {str(error) or repr(error)}"
+                if self.trouble != trouble:
+                    log.warning("%s", trouble)
+                self.connected, self.trouble = False, trouble
                 await asyncio.sleep(AWAY_SECONDS)
             finally:
                 if connection is not None:
                     connection.terminate()
+
+    async def _connect(self) -> Any:
+        """A session of its own; BookError where a pooler shares it with others."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            connection = await open_session(self._url, application_name=APPLICATION)
+            try:
+                await demand_own_session("the book of this service", connection, self._url)
+                await set_up(connection, application_name=APPLICATION)
+            except BaseException:
+                connection.terminate()
+                raise
+            return connection
 
     async def _read(self, connection: Any) -> None:
         pointers = await read_pointers(connection)
         releases = await read_current_releases(connection)
         now = asyncio.get_running_loop().time()
         if now >= self._journal_at:
-            self._journal_at = now + await _keep_journal(connection)
+            await _warn_of_journals_end(connection)
+            self._journal_at = now + JOURNAL_SECONDS
         for model in self._models.values():
             model.use_pointers(pointers)
         for current in releases:
@@ -165,15 +183,12 @@ async def read_version(connection: Any) -> int | None:
     return BEFORE_VERSIONS if there else None
 
 
-async def _keep_journal(connection: Any) -> float:
-    """Make the coming partitions of the journal and drop the oldest; returns in how many seconds to do it again.
-
-    There are partitions for two weeks to come, so that nothing is lost where somebody stands in the way for a moment.
-    """
-    try:
-        await connection.execute("SELECT app.prepare_journal()")
-        await connection.execute("SELECT app.retire_journal($1)", KEEP_DAYS)
-    except asyncpg.PostgresError as error:
-        log.warning("the journal's partitions are kept as they are: %s", error)
-        return RETRY_SECONDS
-    return JOURNAL_SECONDS
+async def _warn_of_journals_end(connection: Any) -> None:
+    """Log a warning while the journal has few days ahead: the service makes none, Dagster does."""
+    days = await connection.fetchval(DAYS_AHEAD)
+    if days < FEW_DAYS:
+        log.warning(
+            "the journal has partitions for %d more days, and nothing is answered after them: look at Dagster's "
+            "retention_schedule, or run `penstock migrate`",
+            days,
+        )

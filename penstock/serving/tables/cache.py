@@ -25,12 +25,14 @@ class TableCache:
 
     - No request waits for it: a table that is not in memory is looked up in Postgres.
     - A table that has to stay in Postgres is not tried again until its pointer moves.
+    - `loading` bounds the connections with which all models of a replica load.
     """
 
-    def __init__(self, contract: Contract, url: str) -> None:
+    def __init__(self, contract: Contract, url: str, loading: asyncio.Semaphore) -> None:
         self._contract = contract
         self._bound = bound_types(contract)
         self._url = url
+        self._loading = loading
         self._pointers: Pointers = {}
         self._tried: dict[str, tuple[str, CachedLookup | UncacheableTable]] = {}
         """Lookup name -> the physical table that was tried, and what became of it."""
@@ -59,19 +61,21 @@ class TableCache:
 
     async def load_missing(self) -> None:
         """Load until nothing is missing, over a connection of its own; tries again while Postgres is away."""
-        connection = None
+        while self.missing() is not None:
+            try:
+                async with self._loading:
+                    await self._load_over_one_connection()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("a table of %s is not in memory yet: %r", self._contract.model, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _load_over_one_connection(self) -> None:
+        connection = await connect(self._url, application_name="penstock tables", enable_seqscan="on")
         try:
             while (lookup := self.missing()) is not None:
-                try:
-                    if connection is None or connection.is_closed():
-                        connection = await connect(self._url, application_name="penstock tables", enable_seqscan="on")
-                    await self._load(connection, lookup)
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                    log.warning("lookup %s is not in memory yet: %r", lookup.name, error)
-                    await asyncio.sleep(RETRY_SECONDS)
+                await self._load(connection, lookup)
         finally:
-            if connection is not None:
-                connection.terminate()
+            connection.terminate()
 
     async def _load(self, connection: Any, lookup: Lookup) -> None:
         pointer, wanted = self._pointers[lookup.table], self._physical(lookup)

@@ -72,10 +72,12 @@ def matrix_columns(matrix: np.ndarray) -> dict[str, np.ndarray]:
     return {f"x{at}": np.ascontiguousarray(matrix[:, at]) for at in range(matrix.shape[1])}
 
 
-def packed(estimator: Any, folder: Path, features: list[Feature]) -> list[Artifact]:
+def packed(
+    estimator: Any, folder: Path, features: list[Feature], background: dict[str, np.ndarray] | None = None
+) -> list[Artifact]:
     """The natively packed estimator, loaded into each kernel that is there."""
     path = folder / "model.artifact"
-    pack(estimator, path, features=features, metadata={"made": "in a test"}, fallback=False)
+    pack(estimator, path, features=features, metadata={"made": "in a test"}, fallback=False, background=background)
     return [load(path, engine=engine) for engine in ENGINES]
 
 

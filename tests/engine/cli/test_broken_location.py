@@ -1,15 +1,16 @@
-"""A code location that does not load is said at once, and `up` goes on when the code is mended."""
+"""A code location that does not load, or that was changed: the next `up` says it or reads it again."""
 
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock.cli.system import dagster_system
 from penstock.postgres import urls as postgres
-from penstock.processes import free_port
+from penstock.processes import Processes, free_port
 from penstock.project import containing
 from penstock.settings import Settings
 from tests.checkout import ROOT
@@ -18,6 +19,20 @@ from tests.engine.projects import write_project
 MENDED = """import dagster as dg
 
 defs = dg.Definitions(executor=dg.in_process_executor)
+"""
+LATER = """import time
+
+import dagster as dg
+
+@dg.op
+def long() -> None:
+    time.sleep(600)
+
+@dg.job
+def added() -> None:
+    long()
+
+defs = dg.Definitions(jobs=[added], executor=dg.in_process_executor)
 """
 
 
@@ -45,5 +60,27 @@ def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_nex
         dagster_system.start(settings, target)
     assert settings.project is not None
     (settings.project.root / "assets" / "definitions.py").write_text(MENDED)
-    assert dagster_system.start(settings, target), "it is not called running while its code did not load"
-    assert dagster_system.graphql(settings).load_error() is None
+    assert dagster_system.start(settings, target) == "started", "it is not called running while its code did not load"
+    api = dagster_system.graphql(settings)
+    assert api.load_error() is None
+    assert dagster_system.start(settings, target) == ""
+    assert not dagster_system.read_again(settings)
+
+    (settings.project.root / "assets" / "definitions.py").write_text(LATER)
+    processes = Processes(settings.state).all()
+    assert dagster_system.start(settings, target) == "read again"
+    assert Processes(settings.state).all() == processes
+    assert api.partitions("added") == []
+
+    run = api.launch("added")
+    changed = msgspec.structs.replace(settings, http_port=free_port())
+    with pytest.raises(dagster_system.StartError, match=f"found 1 at http.*{settings.dagster_port}/runs"):
+        dagster_system.start(changed, target)
+    assert Processes(settings.state).all() == processes, "a run is never ended by a change of settings"
+    api.ask("mutation($run: String!) { terminateRun(runId: $run) { __typename } }", run=run)
+    end = time.monotonic() + 60
+    while api.under_way():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert dagster_system.start(changed, target) == "started"
+    assert {part.pid for part in Processes(settings.state).all()}.isdisjoint(part.pid for part in processes)

@@ -28,3 +28,15 @@ def test_a_table_is_published_with_those_of_its_group(system: System, monkeypatc
     done = CliRunner().invoke(publish, ["--all", "--test-only", "--json"], catch_exceptions=False)
     published = [(one["book"], one["table"], one["skipped"]) for one in json.loads(done.stdout)]
     assert published == [("test", "lines", True), ("test", "orders", True), ("test", "shops", False)]
+
+
+def test_a_plan_names_every_table_and_publishes_none(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    system.write_tables({"orders": [{"key": key} for key in range(9)]})
+    tables = {"orders": replace(declared("orders"), query="SELECT * FROM orders")}
+    monkeypatch.setattr(declarations, "declared", lambda _=None: Declarations(tables=tables))
+
+    planned = json.loads(CliRunner().invoke(publish, ["--plan", "--json"], catch_exceptions=False).stdout)
+    assert [(one["table"], one["action"], one["rows"]) for one in planned] == [("orders", "full", 9)]
+    shown = CliRunner().invoke(publish, ["--plan", "orders"], catch_exceptions=False, env={"COLUMNS": "200"}).stdout
+    assert "no snapshot with rows yet" in shown
+    assert system.snapshots.latest("orders") is None

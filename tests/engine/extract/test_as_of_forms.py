@@ -9,12 +9,16 @@ from typing import Any
 import duckdb
 import msgspec
 import psycopg
+import pyarrow as pa
 import pytest
+from chdb.session import Session
 
 from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
 from penstock.extract.training_join import training_query
+from penstock.warehouse.clickhouse_doors import EmbeddedDoor
+from penstock.warehouse.clickhouse_words import clickhouse_words
 
-PAIRS = 600
+PAIRS = 60
 START = datetime(2026, 3, 29, tzinfo=UTC)  # the night in which many clocks are put forward
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Europe/Berlin")
 INSTANTS: dict[str, Callable[[int], datetime | date]] = {
@@ -64,8 +68,9 @@ class Pair:
                 rows.append((number, *((None, None) if newest is None else newest[-2:])))
         return rows
 
-    def query(self, dialect: str) -> str:
-        """The training query, reduced to what `expected` returns."""
+    def query(self, dialect: str, values: "Callable[..., str] | None" = None) -> str:
+        """The training query, reduced to what `expected` returns, over rows that are written by `values`."""
+        values = values or one_list
         contract = Contract(
             model="m",
             purpose="",
@@ -82,18 +87,27 @@ class Pair:
         known = values(
             self.known,
             [*(f"key_{name}" for name in names), "since", "x", "y"],
-            [*types, self.instant, "float8", "text"],
+            [*types, self.instant, "double precision", "text"],
         )
         joined = training_query(contract, base, {"t": known}, dialect)
         return f'SELECT id, "l.x", "l.y" FROM (\n{joined}) AS joined ORDER BY id'
 
 
-def values(rows: Sequence[Sequence[Any]], names: Sequence[str], types: Sequence[str]) -> str:
+def one_list(rows: Sequence[Sequence[Any]], names: Sequence[str], types: Sequence[str]) -> str:
     """A query of literal rows; the first one gives the types, and is no row."""
     typed = ", ".join(f"CAST(NULL AS {kind})" for kind in types)
     lines = [f"({typed})", *(f"({', '.join(map(literal, row))})" for row in rows)]
     numbered = f"SELECT * FROM (VALUES {', '.join(lines)}) AS v ({', '.join(names)})"
     return f"{numbered} OFFSET 1;"
+
+
+def united(rows: Sequence[Sequence[Any]], names: Sequence[str], types: Sequence[str]) -> str:
+    """The same in ClickHouse, where a column of VALUES takes the types of all rows together."""
+    lines = [
+        "SELECT " + ", ".join(f"CAST({literal(one)} AS {kind}) AS {name}" for one, name, kind in zip(row, names, types))
+        for row in ([None] * len(names), *rows)
+    ]
+    return " UNION ALL ".join([f"{lines[0]} WHERE 1 = 0", *lines[1:]])
 
 
 def literal(value: object) -> str:
@@ -133,9 +147,20 @@ def connections(postgres: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, psyc
         yield in_process, server
 
 
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    with EmbeddedDoor(str(tmp_path_factory.mktemp("chdb")), 10).another() as door:
+        yield door.session
+
+
+def rows_of(engine: Session, query: str) -> list[tuple[Any, ...]]:
+    found = pa.ipc.open_file(engine.query(clickhouse_words(query), "Arrow").bytes()).read_all()
+    return [tuple(row.values()) for row in found.to_pylist()]
+
+
 @pytest.mark.slow
 def test_every_form_finds_what_python_finds(
-    connections: tuple[duckdb.DuckDBPyConnection, psycopg.Connection],
+    connections: tuple[duckdb.DuckDBPyConnection, psycopg.Connection], engine: Session
 ) -> None:
     in_process, server = connections
     found = lost = 0
@@ -148,6 +173,9 @@ def test_every_form_finds_what_python_finds(
         assert in_process.execute(pair.query("duckdb")).fetchall() == expected, f"ASOF, seed {seed}"
         assert in_process.execute(pair.query("other")).fetchall() == expected, f"window in DuckDB, seed {seed}"
         assert server.execute(pair.query("postgresql").encode()).fetchall() == expected, f"in Postgres, seed {seed}"
+        engine.query(f"SET session_timezone = '{zone if pair.instant == 'timestamptz' else 'UTC'}'")
+        found_there = [rows_of(engine, pair.query(dialect, united)) for dialect in ("clickhouse", "other")]
+        assert found_there == [expected, expected], f"in ClickHouse, seed {seed}"
         joined = sum(row[1:] != (None, None) for row in expected)
         found, lost = found + joined, lost + len(expected) - joined
 

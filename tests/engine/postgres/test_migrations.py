@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from penstock.journal.upkeep import days_ahead
 from penstock.postgres import migrate, migrations
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
@@ -181,7 +182,7 @@ def test_a_migration_that_meets_an_open_transaction_names_it_and_lets_other_read
     assert "run `penstock migrate` again; nothing was changed by this migration" in told
     assert slowest < 2
     assert old_book.version() == 8
-    assert [str(one) for one in old_book.migrate()] == ["9 journal_view", "10 release_period"]
+    assert [str(one) for one in old_book.migrate()] == ["9 journal_view", "10 release_period", "11 journal_upkeep"]
 
 
 def test_processes_that_migrate_at_once_do_it_once_and_say_for_whom_they_wait(old_book: Book) -> None:
@@ -253,14 +254,14 @@ def test_an_empty_database_and_a_book_from_before_versions_are_left_alone_by_ope
     assert (empty.version(), old_book.version()) == (None, 0)
 
 
-def test_the_oldest_day_of_the_journal_stays_while_somebody_reads_and_no_writer_waits(book: Book) -> None:
-    with book.connect() as connection:
-        connection.execute("SELECT app.prepare_journal(20)")
-    with book.connect() as analyst:
-        analyst.execute("SELECT FROM app.journal")
-        started = time.monotonic()
-        with book.connect() as connection:
-            assert connection.execute("SELECT app.retire_journal(0)").fetchone() == (0,)
-        assert time.monotonic() - started < 2
-    with book.connect() as connection:
-        assert connection.execute("SELECT app.retire_journal(0)").fetchone() == (1,)
+def test_migrating_makes_the_journals_coming_days_also_where_nothing_else_is_to_do(book: Book) -> None:
+    with book.connect(autocommit=True) as connection:
+        connection.execute(
+            "DO $$ DECLARE name text; BEGIN FOR name IN SELECT c.oid::regclass FROM pg_inherits i JOIN"
+            " pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'app.prediction'::regclass"
+            " LOOP EXECUTE 'DROP TABLE ' || name; END LOOP; END $$"
+        )
+        assert days_ahead(connection) == -1
+    assert book.migrate() == ()
+    with book.connect(autocommit=True) as connection:
+        assert days_ahead(connection) == 30

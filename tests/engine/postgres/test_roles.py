@@ -2,13 +2,14 @@
 
 import subprocess
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
 import pytest
 
+from penstock.journal.upkeep import keep_up
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import BookError, newest
@@ -122,21 +123,17 @@ def test_a_reader_reads_everything_and_writes_nothing(store: SnapshotStore, book
     for name in names:
         assert refused(reader, f"DELETE FROM {name}")
         assert refused(reader, f"INSERT INTO {name} DEFAULT VALUES")
-    for statement in ("CREATE TABLE app.mine ()", "CREATE TABLE replicated.mine ()", "SELECT app.retire_journal(400)"):
+    for statement in ("CREATE TABLE app.mine ()", "CREATE TABLE replicated.mine ()", "SELECT app.prepare_journal()"):
         assert refused(reader, statement)
     assert [one.equal for one in verify([reader], store)] == [True]
 
 
 def test_the_service_reads_what_it_serves_writes_its_journal_and_makes_nothing(book: Book) -> None:
     service = as_member(book, roles.SERVICE)
-    with book.connect() as connection:
-        connection.execute("SELECT app.retire_journal(-15)")
     with service.connect() as connection:
-        made = connection.execute("SELECT app.prepare_journal()").fetchone()
-        assert made is not None
-        assert made[0] > 0
-        connection.execute("SELECT app.retire_journal(400)")
         connection.execute("SELECT * FROM replicated.current, app.current_release, app.release")
+        owned = connection.execute("SELECT count(*) FROM pg_class WHERE pg_has_role(relowner, 'USAGE')").fetchone()
+        assert owned == (0,)
     for statement in (
         "CREATE TABLE app.mine ()",
         "CREATE TABLE replicated.mine ()",
@@ -146,9 +143,22 @@ def test_the_service_reads_what_it_serves_writes_its_journal_and_makes_nothing(b
         "UPDATE app.current_release SET version = 1",
         "INSERT INTO app.release DEFAULT VALUES",
         "UPDATE replicated.current SET rows = 0",
-        "SELECT app.retire_journal(1)",
+        "SELECT app.prepare_journal()",
+        "SELECT app.drop_oldest_journal_day(400)",
+        "SELECT app.delete_old_answers(400, 1)",
     ):
         assert refused(service, statement)
+
+
+def test_the_pipeline_keeps_up_the_journal_but_drops_nothing_of_the_last_month(book: Book) -> None:
+    pipeline = as_member(book, roles.PIPELINE)
+    with book.connect() as connection:
+        connection.execute("SELECT app.prepare_journal(36)")
+        connection.execute("DROP TABLE app.prediction_" + f"{datetime.now(UTC) + timedelta(days=30):%Y%m%d}")
+    done = keep_up(pipeline)
+    assert (done.made, done.days_ahead, done.due) == (1, 36, [])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may retire a journal of less than 30 days"):
+        keep_up(pipeline, keep=0)
 
 
 @pytest.mark.slow
@@ -184,7 +194,7 @@ def test_the_pipeline_publishes_changes_verifies_retires_and_writes_no_journal(
         "DELETE FROM replicated.publication",
         "ALTER TABLE app.release ADD COLUMN mine text",
         "CREATE TABLE app.mine ()",
-        "SELECT app.retire_journal(400)",
+        "SELECT app.drop_oldest_journal_day(29)",
     ):
         assert refused(test, statement)
 

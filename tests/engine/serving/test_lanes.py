@@ -16,6 +16,7 @@ from penstock.postgres.sockets import SEND_BYTES
 from penstock.serving.answering.batching import LANES, Batch
 from penstock.serving.answering.decoding import Requests
 from penstock.serving.http.problems import Problem
+from penstock.serving.models.connections import Connections
 from penstock.serving.models.served_model import ServedModel
 from tests.engine.serving import toy
 
@@ -34,12 +35,15 @@ class FailingPredictor:
             raise asyncpg.InternalClientError("another operation is in progress")
         batch.answer(dict.fromkeys(range(batch.open.size), b"answer"))
 
+    def stop(self) -> None:
+        """There are no threads to end."""
+
 
 def test_no_part_of_a_served_model_knows_it_or_another_part() -> None:
     """Values go down to the parts, and come back from them."""
-    model = ServedModel(toy.CONTRACT, "", lambda: datetime.now(UTC))
+    model = ServedModel(toy.CONTRACT, Connections(""), lambda: datetime.now(UTC))
     parts = [part for part in vars(model).values() if type(part).__module__.startswith("penstock.serving")]
-    assert len(parts) == 4
+    assert len(parts) == 5
     for part in parts:
         known = reached(part)
         assert not [other for other in (model, *parts) if other is not part and id(other) in known], part
@@ -63,7 +67,7 @@ def test_a_connection_that_asyncpg_has_lost_track_of_is_not_used_again(postgres:
     predictor = FailingPredictor()
 
     async def ask() -> None:
-        model = ServedModel(toy.CONTRACT, postgres, lambda: datetime.now(UTC))
+        model = ServedModel(toy.CONTRACT, Connections(postgres), lambda: datetime.now(UTC))
         model.predictor, model.state = predictor, object()  # type: ignore[assignment]
         model.start()
         try:

@@ -12,6 +12,7 @@ import pytest
 from penstock.contract.contract import Contract
 from penstock.contract.digest import former_digest
 from penstock.journal.replay import Replay, Verdict
+from penstock.journal.upkeep import keep_up
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Recipe, SnapshotStore
 from tests.engine.serving import toy
@@ -146,9 +147,10 @@ def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> Non
             return int(found[0])
 
         before = partitions()
-        assert connection.execute("SELECT app.prepare_journal(20)").fetchone() == (20 - 14,)
+        assert connection.execute("SELECT app.prepare_journal(36)").fetchone() == (36 - 30,)
         assert partitions() == before + 6
-        assert connection.execute("SELECT app.retire_journal(0)").fetchone() == (1,), "yesterday's"
+        done = keep_up(service.book, keep=0)
+        assert (len(done.dropped), done.days_ahead) == (1, 36), "yesterday's"
         assert service.journal() == 1
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(

@@ -49,6 +49,12 @@ def test_a_release_of_other_code_waits_and_what_brings_it_is_said(service: Servi
     assert "`penstock deploy --back` deploys it: that of deploy 1." in compare(settings, "overflow", OTHER).sentence
 
 
+def test_a_model_that_the_running_service_does_not_know_needs_a_deploy(service: Service) -> None:
+    found = compare(beside(service), "another", OTHER)
+    assert found.at_once is False
+    assert found.sentence == "The running service has no code of another yet: `penstock deploy` brings it."
+
+
 def test_where_the_service_cannot_be_asked_that_is_said(start: Start, service: Service, tmp_path: Path) -> None:
     away = compare(Settings(home=tmp_path, http_port=free_port()), "overflow", OTHER)
     assert away.at_once is None

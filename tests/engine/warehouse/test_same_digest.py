@@ -12,28 +12,31 @@ from hypothesis import strategies as st
 
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.literals import escaped
 from penstock.warehouse.postgres import PostgresWarehouse
 from penstock.warehouse.postgres_types import PostgresColumn
 from tests.checkout import ROOT
-from tests.engine.warehouse.type_table import KEPT, REFUSED, VALUES, TypeCase, table
+from tests.engine.warehouse.type_table import KEPT, KINDS, REFUSED, VALUES, TypeCase, table
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MOOD = "CREATE TYPE mood AS ENUM ('sad', 'ok')"
 
 
 class Kinds:
-    """A DuckDB and a Postgres, and one store for what is extracted of both."""
+    """A DuckDB, a Postgres and a ClickHouse, and one store for what is extracted of both."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.store = SnapshotStore(str(folder / "store"))
         self.kinds: dict[str, Warehouse] = {
             "DuckDB": DuckDBWarehouse(str(folder / "w.duckdb")),
             "Postgres": PostgresWarehouse(url),
+            "ClickHouse": ClickHouseWarehouse(f"chdb://{folder / 'chdb'}"),
         }
-        for warehouse in self.kinds.values():
-            warehouse.prepare(MOOD)
+        for kind in ("DuckDB", "Postgres"):
+            self.kinds[kind].prepare(MOOD)
 
     def snapshot(self, kind: str, query: str, key: Sequence[str] = ("id",)) -> Snapshot:
         with self.kinds[kind].batches(query, key=key) as batches:
@@ -64,8 +67,8 @@ def literal(value: str | None) -> str:
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda kept: f"{kept.duckdb[0]} {kept.postgres[0]}")
 def test_every_type_makes_the_same_snapshot_from_every_kind(kinds: Kinds, kept: TypeCase) -> None:
-    made = [kinds.snapshot("DuckDB", rows(kind, kept.values)) for kind in kept.duckdb]
-    made += [kinds.snapshot("Postgres", rows(kind, kept.values)) for kind in kept.postgres]
+    made = [kinds.snapshot(one, rows(kind, kept.values)) for one in KINDS for kind in kept.types[one]]
+    assert len(made) >= 2
     assert {one.manifest.columns[1] for one in made} == {("x", kept.book)}
     assert {one.rows for one in made} == {len(kept.values) + 1}
     assert len({one.id for one in made}) == 1
@@ -97,9 +100,12 @@ TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 @hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(TEXTS, min_size=1, max_size=30, unique=True))
 def test_text_keys_are_in_the_order_of_their_bytes(kinds: Kinds, texts: list[str]) -> None:
-    query = " UNION ALL ".join(f"SELECT {literal(text)} AS k, 'x' AS l" for text in texts)
-    made = {kind: kinds.snapshot(kind, query, ("l", "k")) for kind in kinds.kinds}
-    assert made["DuckDB"].id == made["Postgres"].id
+    made = {}
+    for kind in kinds.kinds:
+        listed = [escaped(text) if kind == "ClickHouse" else literal(text) for text in texts]
+        query = " UNION ALL ".join(f"SELECT {text} AS k, 'x' AS l" for text in listed)
+        made[kind] = kinds.snapshot(kind, query, ("l", "k"))
+    assert len({one.id for one in made.values()}) == 1 < len(made)
     stored = [row["k"] for row in made["Postgres"].batches().read_all().to_pylist()]
     assert stored == sorted(texts, key=str.encode)
 

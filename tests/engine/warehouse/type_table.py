@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-KINDS = ("DuckDB", "Postgres")
+KINDS = ("DuckDB", "Postgres", "ClickHouse")
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,14 @@ class TypeCase:
     book: str
     duckdb: tuple[str, ...]
     postgres: tuple[str, ...]
+    clickhouse: tuple[str, ...]
     values: tuple[str, ...]
     note: str = ""
+
+    @property
+    def types(self) -> dict[str, tuple[str, ...]]:
+        """Kind of warehouse -> its types."""
+        return {"DuckDB": self.duckdb, "Postgres": self.postgres, "ClickHouse": self.clickhouse}
 
 
 @dataclass(frozen=True)
@@ -30,46 +36,81 @@ class ReleaseRefusal:
 
 
 KEPT = (
-    TypeCase("boolean", ("BOOLEAN",), ("boolean",), ("true", "false")),
-    TypeCase("smallint", ("TINYINT", "SMALLINT"), ("smallint",), ("-128", "0", "127")),
-    TypeCase("smallint", ("UTINYINT",), ("smallint",), ("0", "255")),
-    TypeCase("integer", ("USMALLINT", "INTEGER"), ("integer",), ("0", "65535")),
-    TypeCase("bigint", ("UINTEGER", "BIGINT", "UBIGINT"), ("bigint",), ("0", "4294967295")),
-    TypeCase("real", ("FLOAT",), ("real",), ("0.1", "-0.0", "NaN", "Infinity", "1e-40")),
+    TypeCase("boolean", ("BOOLEAN",), ("boolean",), ("Bool",), ("true", "false")),
+    TypeCase("smallint", ("TINYINT", "SMALLINT"), ("smallint",), ("Int8", "Int16"), ("-128", "0", "127")),
+    TypeCase("smallint", ("UTINYINT",), ("smallint",), ("UInt8",), ("0", "255")),
+    TypeCase("integer", ("USMALLINT", "INTEGER"), ("integer",), ("UInt16", "Int32"), ("0", "65535")),
     TypeCase(
-        "double precision", ("DOUBLE",), ("double precision",), ("0.1", "-0.0", "NaN", "-Infinity", "5e-324", "1e300")
+        "bigint", ("UINTEGER", "BIGINT", "UBIGINT"), ("bigint",), ("UInt32", "Int64", "UInt64"), ("0", "4294967295")
+    ),
+    TypeCase("real", ("FLOAT",), ("real",), ("Float32",), ("0.1", "-0.0", "NaN", "Infinity", "1e-40")),
+    TypeCase(
+        "double precision",
+        ("DOUBLE",),
+        ("double precision",),
+        ("Float64",),
+        ("0.1", "-0.0", "NaN", "-Infinity", "5e-324", "1e300"),
     ),
     TypeCase(
         "double precision",
         ("DOUBLE",),
         ("numeric", "numeric(40,2)"),
+        ("Decimal(40,2)",),
         ("0.25", "-1000000", "123456789.5"),
         "`numeric` without declared digits, as `sum` and `avg` return it, or with more than 38",
     ),
-    TypeCase("numeric(12,3)", ("DECIMAL(12,3)",), ("numeric(12,3)",), ("0.125", "-999999999.999", "0")),
     TypeCase(
-        "numeric(38,0)", ("DECIMAL(38,0)", "HUGEINT"), ("numeric(38,0)",), ("12345678901234567890123456789012345678",)
+        "numeric(12,3)", ("DECIMAL(12,3)",), ("numeric(12,3)",), ("Decimal(12,3)",), ("0.125", "-999999999.999", "0")
     ),
-    TypeCase("text", ("VARCHAR",), ("text", "varchar", "varchar(9)"), ("", "a", "é ", "日本", "𝄞")),
-    TypeCase("text", ("VARCHAR",), ("char(5)", "name"), ("a", "ab", "é"), "without the blanks that pad `char(n)`"),
-    TypeCase("text", ("UUID",), ("uuid",), ("0e37df36-f698-11e6-8dd4-cb9ced3df976",)),
-    TypeCase("text", ("mood",), ("mood",), ("sad", "ok"), "`mood` is any enumeration; sorted as text"),
-    TypeCase("bytea", ("BLOB",), ("bytea",), ("abc", "\\x00", "\\xFF")),
-    TypeCase("date", ("DATE",), ("date",), ("0001-01-01", "1969-12-31", "9999-12-31")),
-    TypeCase("time without time zone", ("TIME",), ("time",), ("00:00:00", "23:59:59.999999")),
+    TypeCase(
+        "numeric(38,0)",
+        ("DECIMAL(38,0)", "HUGEINT"),
+        ("numeric(38,0)",),
+        ("Decimal(38,0)", "Int128", "UInt128"),
+        ("12345678901234567890123456789012345678",),
+    ),
+    TypeCase(
+        "text",
+        ("VARCHAR",),
+        ("text", "varchar", "varchar(9)"),
+        ("String", "LowCardinality(Nullable(String))"),
+        ("", "a", "é ", "日本", "𝄞"),
+    ),
+    TypeCase(
+        "text",
+        ("VARCHAR",),
+        ("char(5)", "name"),
+        ("FixedString(5)",),
+        ("a", "ab", "é"),
+        "without the blanks that pad `char(n)`, and the zeros of `FixedString(n)`",
+    ),
+    TypeCase("text", ("UUID",), ("uuid",), ("UUID",), ("0e37df36-f698-11e6-8dd4-cb9ced3df976",)),
+    TypeCase(
+        "text", ("mood",), ("mood",), ("Enum('sad', 'ok')",), ("sad", "ok"), "`mood` is any enumeration; sorted as text"
+    ),
+    TypeCase("bytea", ("BLOB",), ("bytea",), (), ("abc", "\\x00", "\\xFF")),
+    TypeCase("date", ("DATE",), ("date",), ("Date", "Date32"), ("1970-01-01", "2026-11-25")),
+    TypeCase("date", ("DATE",), ("date",), ("Date32",), ("0001-01-01", "1969-12-31", "9999-12-31")),
+    TypeCase("time without time zone", ("TIME",), ("time",), ("Time64(6)",), ("00:00:00", "23:59:59.999999")),
     TypeCase(
         "timestamp without time zone",
         ("TIMESTAMP", "TIMESTAMP_NS"),
         ("timestamp",),
+        ("DateTime64(6)", "DateTime64(9)"),
         ("1969-12-31 23:59:59.999999", "2026-03-29 02:30:00"),
     ),
     TypeCase(
-        "timestamp without time zone", ("TIMESTAMP_S", "TIMESTAMP_MS"), ("timestamp(0)",), ("2026-03-29 02:30:00",)
+        "timestamp without time zone",
+        ("TIMESTAMP_S", "TIMESTAMP_MS"),
+        ("timestamp(0)",),
+        ("DateTime", "DateTime64(3)"),
+        ("2026-03-29 02:30:00",),
     ),
     TypeCase(
         "timestamp with time zone",
         ("TIMESTAMPTZ",),
         ("timestamptz",),
+        ("DateTime64(6, 'UTC')", "DateTime64(6, 'Asia/Kathmandu')"),
         ("2026-03-29 02:30:00+01", "0001-01-02 00:00:00+00", "9999-12-30 00:00:00+00"),
         "the instant, whatever zone the session, the database or the machine has",
     ),
@@ -99,11 +140,27 @@ REFUSED = (
     ReleaseRefusal("Postgres", "geometric types", "point '(1,2)'", NO_COUNTERPART),
     ReleaseRefusal("Postgres", "oid", "1::oid", NO_COUNTERPART),
 )
+REFUSED += tuple(
+    ReleaseRefusal("ClickHouse", kind, example, why)
+    for kind, example, why in (
+        ("Array, Tuple, Map, Nested", "[1, 2]", NO_COUNTERPART),
+        ("JSON, Dynamic, Variant", "CAST(1 AS Dynamic)", "its type differs from row to row; cast it"),
+        ("Interval…", "INTERVAL 1 DAY", NO_COUNTERPART),
+        ("IPv4, IPv6", "toIPv4('1.2.3.4')", NO_COUNTERPART),
+        ("Point, Ring, Polygon, …", "CAST((1., 2.) AS Point)", NO_COUNTERPART),
+        ("AggregateFunction", "sumState(1)", "a state, which `-Merge` finishes"),
+        ("Int256, UInt256", "toInt256(1)", "more than 38 digits"),
+        ("Nothing", "NULL", "a null without a type; cast it"),
+    )
+)
 VALUES = (
     ("NaN in a numeric", "Postgres", "'NaN'::numeric(5,2)"),
     ("infinite days and instants", "DuckDB", "'infinity'::TIMESTAMP"),
     ("infinite days and instants", "Postgres", "'infinity'::timestamptz"),
     ("whole numbers above a bigint", "DuckDB", "18446744073709551615::UBIGINT"),
+    ("whole numbers above a bigint", "ClickHouse", "18446744073709551615"),
+    ("bytes that are no UTF-8", "ClickHouse", "unhex('ff')"),
+    ("instants finer than a microsecond", "ClickHouse", "toDateTime64('2026-01-01 00:00:00.123456789', 9)"),
     ("instants finer than a microsecond", "DuckDB", "'2026-01-01 00:00:00.123456789'::TIMESTAMP_NS"),
 )
 """Values that are refused with their column named, in types that are kept."""
@@ -111,10 +168,13 @@ VALUES = (
 
 def table() -> str:
     """The table of the docs."""
-    lines = ["| in the book | from DuckDB | from Postgres | |", "|---|---|---|---|"]
+    lines = [
+        "".join(["| in the book |", *(f" from {kind} |" for kind in KINDS), " |"]),
+        "|---" * (len(KINDS) + 2) + "|",
+    ]
     for kept in KEPT:
-        names = [", ".join(f"`{name}`" for name in kind) for kind in (kept.duckdb, kept.postgres)]
-        lines.append(f"| `{kept.book}` | {names[0]} | {names[1]} | {kept.note} |")
+        names = [", ".join(f"`{name}`" for name in kept.types[kind]) or "none" for kind in KINDS]
+        lines.append(f"| `{kept.book}` | {' | '.join(names)} | {kept.note} |")
     lines += ["", "| refused | in | why |", "|---|---|---|"]
     lines += [f"| {one.type} | {one.kind} | {one.why} |" for one in REFUSED]
     lines += [f"| {what} | {kind} | a book has no such value |" for what, kind, _ in VALUES]

@@ -1,0 +1,1 @@
+"""Why a model said so: what each feature contributes to a raw score."""

@@ -1,0 +1,106 @@
+"""Keeps a node's port answering while Ray Serve replaces an HAProxy that was killed. It imports no package.
+
+`python haproxy_keeper.py PIDS ACTOR COMMAND…`; the starter (haproxy.py) starts one for each proxy actor of Ray.
+
+- PIDS is a file to which the starter writes the pid of each HAProxy, the newest last. ACTOR is the pid of Ray's actor.
+- Ray notices a killed HAProxy after 3 s and has another one 3 s later. A stand-in, which is COMMAND, answers within a
+  tenth of a second. It has no admin socket, so Ray's own checks fail as before and Ray's own restart happens.
+- The stand-in goes when Ray's next HAProxy takes over: the starter hands that one the stand-in's pid (`-sf`).
+- Where the actor ends right after its HAProxy, Ray has ended both on purpose, and the stand-in goes at once.
+- Where the raylet ends, every HAProxy of PIDS goes: none stays without Ray.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+ON_PURPOSE_SECONDS = 1.0
+"""Ray kills HAProxy, then its actor. After an accident the actor lives for three of Ray's checks, of a second each."""
+LONGEST_SECONDS = 60
+"""Ray's next HAProxy is there long before; one that never comes leaves no stand-in behind."""
+LOOK_SECONDS = 1.0
+
+
+def keep(pids: Path, actor: int, command: list[str]) -> None:
+    """Watch until the actor or the raylet has ended."""
+    raylet = _parent(actor)
+    while True:
+        watched = _newest(pids)
+        ended = _ended([watched, actor, raylet])
+        if raylet in ended:
+            for pid in _pids(pids):
+                if _is(pid, command[0]):
+                    os.kill(pid, signal.SIGTERM)
+            return
+        if actor in ended:
+            return  # the next actor's HAProxy takes over from this one's, see the starter
+        if _newest(pids) == watched:  # no reload: it was killed
+            _stand_in(pids, actor, raylet, command)
+            while _newest(pids) == watched and not _ended([actor, raylet], LOOK_SECONDS):
+                pass
+
+
+def _stand_in(pids: Path, actor: int, raylet: int, command: list[str]) -> None:
+    """Answer until Ray's next HAProxy does, which ends this one."""
+    file = pids.with_name("stand-in")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
+    file.write_text(str(process.pid))
+    try:
+        on_purpose = actor in _ended([actor, raylet, process.pid], ON_PURPOSE_SECONDS)
+        if not on_purpose:
+            _ended([raylet, process.pid], LONGEST_SECONDS)
+    finally:
+        process.terminate()
+        process.wait()
+        file.unlink(missing_ok=True)
+
+
+def _ended(pids: list[int], seconds: float | None = None) -> set[int]:
+    """Which of these have ended, as soon as one has; none after so many seconds."""
+    opened: dict[int, int] = {}
+    poll = select.poll()
+    try:
+        for pid in pids:
+            try:
+                file = os.pidfd_open(pid)
+            except OSError:
+                return {pid}
+            opened[file] = pid
+            poll.register(file, select.POLLIN)
+        return {opened[file] for file, _ in poll.poll(None if seconds is None else seconds * 1000)}
+    finally:
+        for file in opened:
+            os.close(file)
+
+
+def _pids(file: Path) -> list[int]:
+    with suppress(OSError):
+        return [int(pid) for pid in file.read_text().split()]
+    return []
+
+
+def _newest(file: Path) -> int:
+    return (_pids(file) or [0])[-1]
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _is(pid: int, program: str) -> bool:
+    """Whether a pid is of this program still, and was not given to another."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0] == program.encode()
+    return False
+
+
+if __name__ == "__main__":
+    if os.fork() == 0:
+        os.setsid()
+        keep(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
