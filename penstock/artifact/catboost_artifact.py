@@ -50,6 +50,8 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
 class CatBoostArtifact(SkopsArtifact):
     """A model that CatBoost itself loads and predicts."""
 
+    _library = "CatBoost"
+
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
         thing = f"artifact {self.path}"
         try:

@@ -12,6 +12,7 @@ import numpy as np
 from penstock.artifact import kernel_numpy, program
 from penstock.artifact.checks import EXPLAINING, checked
 from penstock.artifact.columns import canonical
+from penstock.artifact.fallback import Fallback
 from penstock.artifact.file import Header, Scalar
 from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
 from penstock.artifact.program import Op
@@ -61,6 +62,7 @@ class Artifact:
         self.classes: tuple[Scalar, ...] = header.classes
         self.estimator = header.estimator
         self.threshold = header.threshold
+        self.conformal = header.conformal
         self._explaining = header.explaining
         self._of_explaining = {key: arrays[key] for key in arrays if key.rpartition(".")[2] in EXPLAINING}
         names = tuple(feature.name for feature in header.features)
@@ -115,6 +117,11 @@ class Artifact:
         """All slots (n, slots) after the column program: what the estimator reads, and what led to it."""
         rows = self._rows(columns)
         return self._run(columns, np.empty((rows, self._slots)), INPUTS, rows)
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """What predicts where the file holds no packed model."""
+        return None
 
     @property
     def explains(self) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from penstock.artifact.columns import canonical
 from penstock.artifact.compat import TRUSTED_TYPES
+from penstock.artifact.fallback import Fallback
 from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import classifies, model_classes
@@ -111,6 +113,13 @@ class SkopsArtifact(Artifact):
 
     errors: tuple[type[Exception], ...] = (ValueError, TypeError)
     """What its library raises for values that it does not take."""
+    _library = "scikit-learn"
+    _us_per_row: float | None = None
+
+    @property
+    def fallback(self) -> Fallback:
+        """As `Artifact.fallback`."""
+        return Fallback(self._library, self._us_per_row)
 
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
         if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
@@ -126,12 +135,15 @@ class SkopsArtifact(Artifact):
             return np.empty((0, *width))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            begun = time.perf_counter()
             try:
-                return np.asarray(self._call(self._table(made)), dtype=np.float64).reshape(rows, *width)
+                answered = np.asarray(self._call(self._table(made)), dtype=np.float64).reshape(rows, *width)
             except self.errors as error:
                 raise ContractError(
                     f"columns of {self.estimator}", expected="what it can predict", found=str(error)
                 ) from error
+        self._us_per_row = (time.perf_counter() - begun) / rows * 1e6
+        return answered
 
     def _call(self, table: Any) -> Any:
         return self._model.predict(table) if self.kind == "regressor" else self._model.predict_proba(table)

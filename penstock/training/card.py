@@ -1,5 +1,7 @@
 """Makes the model card of a candidate."""
 
+import statistics
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,8 +10,8 @@ import msgspec
 import numpy as np
 
 from penstock.artifact.native import Artifact
-from penstock.artifact.skops_artifact import SkopsArtifact
-from penstock.contract.contract import Contract
+from penstock.contract.contract import Columns, Contract
+from penstock.declare.fitting import FitResult
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -17,11 +19,15 @@ from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.continuing import Start
+from penstock.training.contributions import contributions_plot, held_out_contributions
 from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
+from penstock.training.fitting import curves_plot
 from penstock.training.frame import TrainingRows
 from penstock.training.metrics import METRICS
 from penstock.training.plots import plot_of
 
+TIMED_ROWS = 20
+"""Held-out rows that are asked one by one for what a fallback costs."""
 BOUNDS = {
     "minimum": "≥",
     "exclusiveMinimum": ">",
@@ -46,8 +52,9 @@ def make_card(
     parity_allowed: float,
     start: Start | None = None,
     outside: tuple[tuple[str, int], ...] = (),
+    fitted: FitResult | None = None,
 ) -> Card:
-    """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
+    """The card of a candidate. Equal artifacts and held-out rows have equal cards, but for what a fallback costs."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
     window = Period.parse(proposal.period).windows(1 if start else model.window)
     with ThreadPoolExecutor(1) as beside:  # the plot is drawn while the kernel predicts for the importances
@@ -59,6 +66,8 @@ def make_card(
             METRICS[rule.metric],
             higher_is_better=MEASURES[rule.metric].higher_is_better,
         )
+    contributed = held_out_contributions(artifact, held_out.vectors) if model.explain else None
+    amounts = contributed.mean_amounts() if contributed else {}
     return Card(
         model=contract.model,
         purpose=contract.purpose,
@@ -85,17 +94,40 @@ def make_card(
         parity_allowed=parity_allowed,
         request=tuple(request_fields(contract)),
         lookups=contract.lookups,
-        features=tuple(CardFeature(f.name, f.kind, f.meaning, *importance[f.name]) for f in contract.features),
+        features=tuple(
+            CardFeature(f.name, f.kind, f.meaning, *importance[f.name], amounts.get(f.name)) for f in contract.features
+        ),
         importance_rows=min(SAMPLE, len(evaluation.outcome)),
         plot=plot.result(),
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
         task=evaluation.task,
         sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,
         outside=outside,
-        packed=not isinstance(artifact, SkopsArtifact),
+        packed=artifact.fallback is None,
+        library=artifact.fallback.library if artifact.fallback else "",
+        us_per_row=_us_per_row(artifact, held_out.vectors),
         trusted_types=tuple(model.trusted_types),
+        chosen=tuple((name, _said(value)) for name, value in fitted.parameters.items()) if fitted else (),
+        curves={name: tuple(map(float, values)) for name, values in fitted.curves.items()} if fitted else {},
+        curves_plot=curves_plot(fitted.curves) if fitted else b"",
+        conformal=artifact.conformal,
+        coverage=metrics.get("coverage"),
+        coverage_rows=int(metrics.get("coverage_rows", 0)),
+        contributions_plot=contributions_plot(contributed, importance, rule.metric) if contributed else b"",
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )
+
+
+def _us_per_row(artifact: Artifact, vectors: Columns) -> float | None:
+    """What a fallback costs for one row asked alone: the median of some, to one digit. None for a packed model."""
+    if artifact.fallback is None:
+        return None
+    costs: list[float] = []
+    for row in range(min(TIMED_ROWS, len(next(iter(vectors.values()))))):
+        begun = time.perf_counter()
+        artifact.predict({name: values[row : row + 1] for name, values in vectors.items()})
+        costs.append((time.perf_counter() - begun) * 1e6)
+    return float(f"{statistics.median(costs):.0e}") if costs else None
 
 
 def request_fields(contract: Contract) -> Iterator[RequestField]:
@@ -110,6 +142,10 @@ def request_fields(contract: Contract) -> Iterator[RequestField]:
             kind = "time with zone" if first.get("format") == "date-time" else "time without zone"
         bounds = ", ".join(f"{sign} {first[key]}" for key, sign in BOUNDS.items() if key in first)
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
+
+
+def _said(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _measured(name: str, found: Estimate) -> MetricValue:
