@@ -24,7 +24,11 @@ PACKAGES = ("penstock", "model_tools", "schemas", "resources", "assets", "serve_
 COMMAND_MODULES = ROOT / "penstock" / "cli" / "commands"
 BARE = ("model_tools", "penstock/artifact", "penstock/contract", "penstock/client.py", "penstock/digests.py")
 LONGEST_FILE = 300
-SKOPS_FILE = "penstock/artifact/skops_artifact.py"  # the one estimator format that needs scikit-learn, loaded on demand
+LIBRARIES = {
+    "penstock/artifact/skops_artifact.py": {"skops", "pandas"},
+    "penstock/artifact/catboost_artifact.py": {"catboost", "pandas"},
+}
+"""What a file that predicts with a library imports of it."""
 EXAMPLE_WORDS = re.compile(r"flight|carrier|airport|airline|weather|tailnum|nyc|\bplanes?\b|\bjfk\b|\bewr\b", re.I)
 EXAMPLE_PATHS = re.compile(
     r"flight_delay|^workspace\.yaml$|resources/example\.py|resources/sql/example_warehouse|^(docs|tests|benchmarks)/|^[A-Z]+\.md$"
@@ -107,8 +111,7 @@ def test_contracts_artifacts_and_the_client_need_nothing_but_numpy_and_msgspec()
     files = room_files(*BARE)
     assert {path.parts[0] for path in files} == {"penstock", "model_tools"}
     for path in files:
-        allowed = {"skops", "pandas"} if str(path) == SKOPS_FILE else set()
-        foreign = packages(imports(path)) - own - allowed
+        foreign = packages(imports(path)) - own - LIBRARIES.get(str(path), set())
         assert not foreign, f"{path} imports {sorted(foreign)}"
         loaded = packages(loaded_with(path)) - own
         assert not loaded, f"{path} loads {sorted(loaded)}"
