@@ -1,5 +1,7 @@
 """A connection of psycopg to a book: its own session, and one sentence where there is none."""
 
+from contextlib import suppress
+
 import psycopg
 from psycopg.conninfo import make_conninfo
 
@@ -25,6 +27,9 @@ def connect(thing: str, url: str, *, autocommit: bool, application_name: str) ->
         raise unreachable(thing, url, error) from error
     try:
         demand_own_session(thing, connection, url)
+        # A query whose client is gone ends. Not every server and platform can watch the socket.
+        with suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
+            connection.execute("SET client_connection_check_interval = '1s'")
         connection.autocommit = autocommit
     except BaseException:
         connection.close()

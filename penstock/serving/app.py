@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,7 +36,8 @@ log = logging.getLogger("penstock.serve")
 class App:
     """One replica's application over one book.
 
-    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's.
+    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's. `models`
+    are those that are served, where not all are; PenstockError where there is none of a name.
     """
 
     def __init__(
@@ -45,8 +46,15 @@ class App:
         url: str,
         contracts: Mapping[str, Contract] | None = None,
         connections: int = DEFAULT,
+        models: Sequence[str] = (),
     ) -> None:
         found = registry.read_contracts(settings.project) if contracts is None else registry.Contracts(dict(contracts))
+        if models:
+            for name in models:
+                found.demand(name)
+            found = registry.Contracts(
+                {name: one for name, one in found.by_model.items() if name in models}, found.broken
+            )
         self._connections = Connections(url, connections)
         self.models = {
             name: ServedModel(contract, self._connections, settings.now) for name, contract in found.by_model.items()

@@ -45,7 +45,7 @@ class Watcher:
         self._url = url
         self._models = models
         self._moved = asyncio.Event()
-        self._fetcher = Fetcher(store, cache, self._moved.set)
+        self._fetcher = Fetcher(store, cache, len(models), self._moved.set)
         self._told: set[tuple[str, int]] = set()
         self._journal_at = 0.0
 

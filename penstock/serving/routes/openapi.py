@@ -1,12 +1,13 @@
 """The OpenAPI 3.1 document, made from the very Structs that decode and encode, with the contracts' examples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from penstock.client import Prediction
 from penstock.contract.contract import Contract
+from penstock.journal.explaining import Contributions
 from penstock.journal.reading import JournalEntry
 from penstock.serving.answering.faults import MOST_REQUESTS
 from penstock.serving.http.problems import ProblemDocument
@@ -14,6 +15,11 @@ from penstock.serving.routes.describing import ModelState, Readiness
 from penstock.serving.routes.field_schema import complete
 
 TEMPLATE = "#/components/schemas/{name}"
+EXPLAIN = {
+    "type": "boolean",
+    "default": False,
+    "description": "Whether the answer says what each feature contributed; at most 100 requests of an array.",
+}
 TITLES = {
     400: "The body is no JSON",
     401: "No API key",
@@ -26,10 +32,10 @@ TITLES |= {422: "A field cannot be accepted", 429: "The API key asks too often",
 TITLES |= {503: "Postgres is away, or nothing is released yet; come again after Retry-After"}
 
 
-def openapi(contracts: Sequence[Contract]) -> bytes:
-    """The document for these contracts, as JSON."""
+def openapi(contracts: Sequence[Contract], explaining: Collection[str] = ()) -> bytes:
+    """The document for these contracts, as JSON. `explaining`: the models whose release explains predictions."""
     requests = [contract.request for contract in contracts]
-    structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness]
+    structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness, Contributions]
     references, schemas = msgspec.json.schema_components(structs, ref_template=TEMPLATE)
     names = [reference["$ref"].removeprefix(TEMPLATE.format(name="")) for reference in references]
     schemas["JournalEntry"] = {
@@ -44,6 +50,8 @@ def openapi(contracts: Sequence[Contract]) -> bytes:
     }
     for contract, name in zip(contracts, names, strict=False):  # two models may have requests of one name
         complete(schemas[name], contract)
+        if contract.model in explaining:
+            schemas[name]["properties"].setdefault("explain", EXPLAIN)
         paths |= _paths(contract, name)
     document = {
         "openapi": "3.1.0",
@@ -110,6 +118,15 @@ def _paths(contract: Contract, name: str) -> dict[str, Any]:
         },
         f"/models/{model}/predictions/{{id}}": {
             "get": _read("One journaled prediction", f"journaled_{model}", _ref("JournalEntry"), busy=True)
+            | {"parameters": [parameter]}
+        },
+        f"/models/{model}/predictions/{{id}}/contributions": {
+            "get": _read(
+                "What each feature contributed to a journaled prediction",
+                f"contributions_{model}",
+                _ref("Contributions"),
+                busy=True,
+            )
             | {"parameters": [parameter]}
         },
     }
