@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 
-AGAIN = frozenset({502, 503, 504})
+AGAIN = frozenset({429, 502, 503, 504})
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0
 SHOWN = 200  # bytes of an answer that is no problem document
