@@ -106,8 +106,8 @@ class ServiceError(PenstockError):
 class Client:
     """Asks one service about one model; may be used by several threads, each with a connection of its own.
 
-    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 502, 503
-    and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
+    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 429,
+    502, 503 and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
     `repeat=False` everything is asked once.
     """
 
