@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import NamedTuple
 
 
@@ -80,10 +81,11 @@ def demand_declared(faults: Sequence[PenstockError]) -> None:
     noted = _noted.get()
     if noted is None or not faults:
         return demand_none(faults)
-    calls, frame = [], sys._getframe(1)
+    calls: list[tuple[str, int]] = []
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         calls.append((frame.f_code.co_filename, frame.f_lineno))
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     noted += [NotedFault(fault, tuple(calls)) for fault in faults]
     return None
 
