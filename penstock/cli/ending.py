@@ -28,7 +28,9 @@ def ended_by_signals() -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    # What a shell starts in the background does not hear its Ctrl-C, and nohup ignores more: that is left as it is.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     fd = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)

@@ -60,6 +60,11 @@ LOCKED = "LOCK TABLE app.release, app.current_release, app.prediction, app.origi
 SECONDS = 15.0
 
 
+def hear_signals() -> None:
+    """As in a terminal: a shell may have started the tests in the background, where nothing hears Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Place:
     """A project whose warehouse and books are databases of one server."""
@@ -77,6 +82,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=hear_signals,
         )
 
     def running(self) -> list[str]:
