@@ -58,11 +58,14 @@ BOOKS = [
 ]
 LOCKED = "LOCK TABLE app.release, app.current_release, app.prediction, app.origin, replicated.current"
 SECONDS = 15.0
+# A shell may have started the tests in the background, where nothing hears Ctrl-C.
+IN_A_TERMINAL = """
+import signal
+from penstock.__main__ import main
 
-
-def hear_signals() -> None:
-    """As in a terminal: a shell may have started the tests in the background, where nothing hears Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 
 
 @dataclass
@@ -76,13 +79,12 @@ class Place:
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "penstock", *command],
+            [sys.executable, "-c", IN_A_TERMINAL, *command],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=hear_signals,
         )
 
     def running(self) -> list[str]:
