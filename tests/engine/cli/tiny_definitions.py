@@ -15,11 +15,17 @@ def broken() -> None:
     raise ValueError("the river is dry")
 
 
+@dg.asset(check_specs=[dg.AssetCheckSpec("deep", asset="calm")])
+def calm() -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, check_name="deep")])
+
+
 defs = dg.Definitions(
-    assets=[monthly, broken],
+    assets=[monthly, broken, calm],
     jobs=[
         dg.define_asset_job("good", [monthly], partitions_def=months),
         dg.define_asset_job("bad", [broken]),
+        dg.define_asset_job("several", [broken, calm]),
     ],
     executor=dg.in_process_executor,
 )
