@@ -37,7 +37,7 @@ MODEL = Model(
 )
 """
 SLOW = """CREATE VIEW slow AS
-    SELECT s AS key, s::float8 AS n, timestamptz '2026-10-05' AS asked_at, 1::float8 AS outcome
+    SELECT s AS key, s AS n, timestamptz '2026-10-05' AS asked_at, 1::float8 AS outcome
     FROM generate_series(1, 5) s, pg_sleep(300)"""
 NEW = ["new", "other", "--from", "slow", "--outcome", "outcome", "--key", "key", "--asked-at", "asked_at"]
 WAREHOUSE = [
@@ -104,7 +104,7 @@ def place(slow: None, postgres: str, book: Book, prod_book: Book, tmp_path: Path
     with psycopg.connect(warehouse, autocommit=True) as connection:
         connection.execute(SLOW)
     files = {
-        "model_tools/late.py": CONTRACT.format(name="late").replace("{{", "{").replace("}}", "}"),
+        "model_tools/late.py": CONTRACT.format(name="late").replace("n: float", "n: int"),
         "assets/late.py": DECLARED,
         "assets/definitions.py": "from penstock.graph.definitions import build\n\ndefs = build(__file__)\n",
     }

@@ -1,5 +1,7 @@
 """A code location as small as can be, to try Dagster's processes on."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 months = dg.MonthlyPartitionsDefinition(start_date="2026-01-01", end_date="2026-04-01")
@@ -16,8 +18,8 @@ def broken() -> None:
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("deep", asset="calm")])
-def calm() -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, check_name="deep")])
+def calm() -> Iterator[dg.MaterializeResult[None]]:
+    yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, check_name="deep")])
 
 
 defs = dg.Definitions(
