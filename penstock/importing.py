@@ -127,7 +127,7 @@ def _forget(files: Collection[str], root: Path) -> None:
     """Let the modules of these files be imported anew: they hold what was declared with a fault."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and file in files and _own(file, root):
+        if file is not None and file in files and _own(file, root):
             del sys.modules[name]
 
 

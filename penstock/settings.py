@@ -143,7 +143,8 @@ PROJECT, HTTP_PORT_VARIABLE = "PENSTOCK_PROJECT", "PENSTOCK_HTTP_PORT"
 API_KEY, DEBUG = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG"
 CODE_VERSION = "PENSTOCK_CODE_VERSION"
 CODE_HOST, CODE_PORT, EXECUTOR = "PENSTOCK_CODE_HOST", "PENSTOCK_CODE_PORT", "PENSTOCK_EXECUTOR"
-_WAREHOUSE, _TIMEOUT = "`duckdb:///path`, `postgresql://…` or `redshift://…`", "PENSTOCK_WAREHOUSE_TIMEOUT"
+_WAREHOUSE = "`duckdb:///path`, `postgresql://…`, `clickhouse://…` or one of docs/warehouses.md"
+_TIMEOUT = "PENSTOCK_WAREHOUSE_TIMEOUT"
 _QUERY = "seconds from the start of a warehouse query to its last row; 0 is no limit"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
 _IN_PROCESS = "none: candidates are trained in process"
@@ -153,7 +154,7 @@ VARIABLES = (
     Variable(HTTP_PORT_VARIABLE, str(HTTP_PORT), "the service", "http_port", _port),
     Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
     Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
-    Variable("PENSTOCK_API_KEYS_FILE", "none", "file of SHA-256 digests of API keys, one a line", "api_keys_file"),
+    Variable("PENSTOCK_API_KEYS_FILE", "none", "file of API keys: SHA-256 digests with scopes", "api_keys_file"),
     Variable(API_KEY, "none", "the API key with which commands ask the service"),
     Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
     Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),

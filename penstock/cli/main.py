@@ -29,6 +29,7 @@ COMMANDS = {
     "rollback": "Make an earlier release current again.",
     "requests": "Print real requests that a backend would send next.",
     "predict": "Ask the running service for a prediction.",
+    "explain": "Say what each feature contributed to a journaled prediction.",
     "replay": "Make journaled predictions again and compare their bits.",
     "verify": "Compare the books with the snapshots, bit by bit.",
     "advise": "Say what an extract or lookup would cost to serve.",

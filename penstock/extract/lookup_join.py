@@ -4,6 +4,7 @@
 |---|---|
 | `EqualJoin` | a lookup without `as_of` |
 | `AsOfJoin` | a point-in-time lookup, where the warehouse has ASOF JOIN |
+| `MatchJoin` | the same, as Snowflake spells it |
 | `WindowJoin` | a point-in-time lookup everywhere else: no index is needed, and no subquery runs per row |
 
 A point-in-time lookup joins the newest row that is not later than the asking time, and not older than its `max_age`.
@@ -13,23 +14,48 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from penstock.contract.contract import Lookup
+from penstock.errors import ContractError
 from penstock.warehouse.interface import quoted
 
 ASKED = "penstock_asked"
 """The alias of the rows that ask, in every query that joins."""
+QUALIFIES = frozenset({"clickhouse"})
+"""Dialects in which `asked.*` names a column `asked.x` where the joined rows have an `x` too."""
+EARLIER = {
+    "clickhouse": "CAST({instant} AS DateTime64(6)) - toIntervalMicrosecond({microseconds})",
+    "snowflake": "DATEADD(microsecond, -{microseconds}, {instant})",
+    "bigquery": "{instant} - INTERVAL {microseconds} MICROSECOND",
+    "databricks": "{instant} - INTERVAL '{microseconds}' MICROSECOND",
+    "trino": "CAST({instant} AS timestamp(6)) - INTERVAL '{seconds}' SECOND",
+}
+"""An instant or day some microseconds before another, in dialects without `INTERVAL '… microseconds'`."""
 
 
 @dataclass(frozen=True)
 class EqualJoin:
-    """One lookup as a join by its key. `query` extracts its table."""
+    """One lookup as a join by its key. `query` extracts its table, in the dialect of the warehouse."""
 
     lookup: Lookup
     query: str
+    dialect: str = "duckdb"
 
     @property
     def alias(self) -> str:
         """The quoted name of the joined rows."""
         return quoted(f"lookup_{self.lookup.name}")
+
+    @property
+    def source(self) -> str:
+        """The query as it is joined; where `*` qualifies names that both sides have, under names that are its own."""
+        if self.dialect not in QUALIFIES:
+            return self.query
+        names = [*self.lookup.key, *(self.lookup.as_of or ())[:1], *(one.name for one in self.lookup.columns)]
+        listed = ", ".join(f"{quoted(name)} AS {self.theirs(name)}" for name in dict.fromkeys(names))
+        return f"SELECT {listed} FROM (\n{self.query}) AS source\n"
+
+    def theirs(self, name: str) -> str:
+        """The quoted name of a column of `source`."""
+        return quoted(f"penstock {self.lookup.name} {name}" if self.dialect in QUALIFIES else name)
 
     def common_tables(self) -> list[str]:
         """The common table expressions that `joins` reads; they may read that of the asking rows."""
@@ -37,19 +63,21 @@ class EqualJoin:
 
     def joins(self) -> list[str]:
         """What follows the asking rows in the FROM clause."""
-        return [f"LEFT JOIN (\n{self.query}) AS {self.alias}\n    ON {' AND '.join(self._same_key())}"]
+        return [f"LEFT JOIN (\n{self.source}) AS {self.alias}\n    ON {' AND '.join(self._same_key())}"]
 
     def column(self, name: str) -> str:
         """SQL of a column of the joined row, null where there is none."""
-        return f"{self.alias}.{quoted(name)}"
+        return f"{self.alias}.{self.theirs(name)}"
 
     def _same_key(self) -> list[str]:
-        return [f"{self.alias}.{quoted(ours)} = {ASKED}.{quoted(theirs)}" for ours, theirs in self.lookup.key.items()]
+        return [
+            f"{self.alias}.{self.theirs(ours)} = {ASKED}.{quoted(theirs)}" for ours, theirs in self.lookup.key.items()
+        ]
 
     def _instants(self) -> tuple[str, str]:
         """The quoted time column of the table, and the quoted request field that it must not be later than."""
         known_at, asked_at = self.lookup.as_of or ("", "")
-        return quoted(known_at), quoted(asked_at)
+        return self.theirs(known_at), quoted(asked_at)
 
     def _young_enough(self) -> list[str]:
         """The condition that a joined row is at most `max_age` older than the asking time; none without a `max_age`."""
@@ -57,7 +85,16 @@ class EqualJoin:
             return []
         known_at, asked_at = self._instants()
         microseconds = self.lookup.max_age // timedelta(microseconds=1)
-        return [f"{self.alias}.{known_at} >= {ASKED}.{asked_at} - INTERVAL '{microseconds} microseconds'"]
+        if self.dialect == "trino" and microseconds % 1000:
+            raise ContractError(
+                f"max_age of lookup {self.lookup.name!r}",
+                expected="whole milliseconds, the least interval of a warehouse of the kind 'trino'",
+                found=f"{microseconds} microseconds",
+            )
+        earlier = EARLIER.get(self.dialect, "{instant} - INTERVAL '{microseconds} microseconds'").format(
+            instant=f"{ASKED}.{asked_at}", microseconds=microseconds, seconds=f"{microseconds / 1e6:.3f}"
+        )
+        return [f"{self.alias}.{known_at} >= {earlier}"]
 
 
 @dataclass(frozen=True)
@@ -68,14 +105,25 @@ class AsOfJoin(EqualJoin):
         """See `EqualJoin.joins`."""
         known_at, asked_at = self._instants()
         conditions = [*self._same_key(), f"{ASKED}.{asked_at} >= {self.alias}.{known_at}"]
-        return [f"ASOF LEFT JOIN (\n{self.query}) AS {self.alias}\n    ON {' AND '.join(conditions)}"]
+        return [f"ASOF LEFT JOIN (\n{self.source}) AS {self.alias}\n    ON {' AND '.join(conditions)}"]
 
     def column(self, name: str) -> str:
         """See `EqualJoin.column`. The only inequality that an ASOF join takes is that of the instants, so the age is
         asked here."""
-        column = f"{self.alias}.{quoted(name)}"
+        column = super().column(name)
         age = self._young_enough()
         return f"CASE WHEN {age[0]} THEN {column} END" if age else column
+
+
+@dataclass(frozen=True)
+class MatchJoin(AsOfJoin):
+    """One lookup as an ASOF join with MATCH_CONDITION, which keeps the rows that ask: there is no LEFT."""
+
+    def joins(self) -> list[str]:
+        """See `EqualJoin.joins`."""
+        known_at, asked_at = self._instants()
+        newest = f"MATCH_CONDITION ({ASKED}.{asked_at} >= {self.alias}.{known_at})"
+        return [f"ASOF JOIN (\n{self.source}) AS {self.alias}\n    {newest}\n    ON {' AND '.join(self._same_key())}"]
 
 
 @dataclass(frozen=True)
@@ -91,11 +139,11 @@ class WindowJoin(EqualJoin):
         """`known`, the rows of the table, and `newest`, the newest known instant per key and asking time."""
         known_at, asked_at = self._instants()
         keys = self._places()
-        ours = ", ".join(f"{quoted(name)} AS {key}" for name, key in zip(self.lookup.key, keys, strict=True))
+        ours = ", ".join(f"{self.theirs(name)} AS {key}" for name, key in zip(self.lookup.key, keys, strict=True))
         theirs = ", ".join(f"{quoted(name)} AS {key}" for name, key in zip(self.lookup.key.values(), keys, strict=True))
         listed = ", ".join(keys)
         return [
-            f"{self._known} AS (\n{self.query})",
+            f"{self._known} AS (\n{self.source})",
             f"""{self._newest} AS (
 SELECT {listed}, instant, asks,
     max(known_at) OVER (PARTITION BY {listed} ORDER BY instant, asks ROWS UNBOUNDED PRECEDING) AS known_at

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from penstock.contract.contract import Contract, Lookup
 from penstock.errors import ContractError
-from penstock.extract.lookup_join import ASKED, AsOfJoin, EqualJoin, WindowJoin
+from penstock.extract.lookup_join import ASKED, AsOfJoin, EqualJoin, MatchJoin, WindowJoin
 from penstock.warehouse.interface import quoted
 from penstock.warehouse.query_text import subquery
 
-HAS_AS_OF = frozenset({"duckdb", "clickhouse"})
-"""The dialects with an ASOF JOIN."""
+AS_OF = {"duckdb": AsOfJoin, "clickhouse": AsOfJoin, "snowflake": MatchJoin}
+"""The dialects with an ASOF JOIN, and its form there."""
 
 
 def training_query(contract: Contract, base: str, tables: Mapping[str, str], dialect: str) -> str:
@@ -44,5 +44,5 @@ def training_query(contract: Contract, base: str, tables: Mapping[str, str], dia
 
 def _join(lookup: Lookup, query: str, dialect: str) -> EqualJoin:
     if lookup.as_of is None:
-        return EqualJoin(lookup, query)
-    return AsOfJoin(lookup, query) if dialect in HAS_AS_OF else WindowJoin(lookup, query)
+        return EqualJoin(lookup, query, dialect)
+    return AS_OF.get(dialect, WindowJoin)(lookup, query, dialect)

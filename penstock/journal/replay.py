@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from penstock.artifact import load as artifact
+from penstock.artifact.native import Artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
@@ -55,6 +56,29 @@ class Replay:
             for _, same_origin in groupby(batch, key=_origin):
                 yield from self._replay(list(same_origin))
 
+    def by_artifact(
+        self, *, ids: Sequence[str] = (), since: datetime | None = None, model: str = "", limit: int = 0
+    ) -> Iterator[list[JournalEntry]]:
+        """The same predictions as `run` takes, those of one artifact together."""
+        for batch in self._batches(ids, since, model, limit):
+            batch.sort(key=_artifact)
+            for _, same in groupby(batch, key=_artifact):
+                yield list(same)
+
+    def artifact(self, digest: str) -> Artifact:
+        """A stored artifact, loaded."""
+        return artifact.load(self.artifacts.fetch(digest, self.cache))
+
+    def artifact_of(self, model: str, version: int) -> str:
+        """The artifact of a release; PenstockError if the ledger has none."""
+        with self.book.connect() as connection:
+            sql = "SELECT artifact FROM app.release WHERE model = %s AND version = %s LIMIT 1"
+            found = connection.execute(sql, (model, version)).fetchone()
+        if found is None:
+            todo = f"`penstock releases {model}` lists them."
+            raise PenstockError(f"release {version} of {model}", expected="one of the ledger", found="none", todo=todo)
+        return str(found[0])
+
     def _batches(
         self, ids: Sequence[str], since: datetime | None, model: str, limit: int
     ) -> Iterator[list[JournalEntry]]:
@@ -93,11 +117,11 @@ class Replay:
             return
         try:
             contract = self._contract(first)
-            model = _step("artifact", lambda: artifact.load(self.artifacts.fetch(first.artifact, self.cache)))
+            model = _step("artifact", lambda: self.artifact(first.artifact))
             requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold)
+            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold, model.conformal)
         except _ReplayStop as stopped:
             for one in batch:
                 said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
@@ -185,9 +209,14 @@ def _origin(one: JournalEntry) -> tuple[str, int, str, bytes]:
     return one.model, one.release, one.artifact, bytes(one.snapshots)
 
 
+def _artifact(one: JournalEntry) -> tuple[str, str]:
+    return one.model, one.artifact
+
+
 def _text(answer: Mapping[str, Any]) -> str:
-    """Prediction and probabilities as JSON, which keeps every bit of a float."""
-    return msgspec.json.encode([answer["prediction"], answer.get("probabilities")]).decode()
+    """What was predicted, and how sure it is, as JSON, which keeps every bit of a float."""
+    sure = [answer[name] for name in ("interval", "prediction_set") if answer.get(name) is not None]
+    return msgspec.json.encode([answer["prediction"], answer.get("probabilities"), *sure]).decode()
 
 
 def _difference(expected: str, found: str) -> tuple[str, str]:

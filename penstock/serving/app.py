@@ -25,6 +25,8 @@ from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
+FIRST_FETCH_SECONDS = 60.0
+"""A replica that starts gets requests only with its releases, as long as the store brings them in this time."""
 GC_THRESHOLD = 50_000
 """gc generation-0 threshold, above what one batch allocates, so a batch's objects die by refcount."""
 
@@ -65,7 +67,7 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start watching, and wait a little for the first look at the book."""
+        """Start watching, and wait a little for the first look at the book, and longer for a slow store."""
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         self._tasks = [asyncio.create_task(self.watcher.run())]
@@ -73,6 +75,9 @@ class App:
             model.start()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
+        if self.watcher.fetching:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.watcher.ready.wait(), FIRST_FETCH_SECONDS)
 
     async def demand(self, models: Iterable[str], seconds: float) -> None:
         """Wait until the book was read; PenstockError where one of these models cannot be served."""

@@ -15,7 +15,7 @@ from penstock.errors import PenstockError
 from penstock.serving.app import App
 from penstock.serving.deploying.history import History
 from penstock.serving.models.connections import DEFAULT, LEAST
-from penstock.serving.on_ray import bypass, loopback
+from penstock.serving.on_ray import bypass, compat, loopback
 from penstock.serving.routes.keys import reached_at
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import BookName, book_url
@@ -43,7 +43,8 @@ class Predictions:
         if self._on_loopback:
             loopback.bind_grpc_to_loopback()
         settings.warn_of_unknown_variables()
-        self._settings = reached_at(settings.load(), address)
+        host = await asyncio.to_thread(compat.http_host)
+        self._settings = reached_at(settings.load(), address, host)
         self._app = App(self._settings, book_url(self._settings, book), contracts, connections, models)
         bypass.serve(self._app)
 

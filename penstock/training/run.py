@@ -220,7 +220,13 @@ class TrainingRun:
         if held_out.scores(proposal.artifact) is None:
             reasons.append("it needs features, or has classes, that the contract does not have")
         version = before.version if before else None
-        return decide(comparison, current_version=version, further_reasons=tuple(reasons))
+        return decide(
+            comparison,
+            current_version=version,
+            further_reasons=tuple(reasons),
+            coverage=held_out.coverage(proposal.artifact),
+            current_coverage=held_out.coverage(before.artifact) if before else None,
+        )
 
     def release_to_test(
         self, proposal: Proposal, test: Book, *, who: str, why: str, override: bool = False

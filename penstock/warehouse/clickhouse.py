@@ -4,7 +4,7 @@
 - A query is known in the server by a comment that it begins with, and killed by that from a second connection.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -21,11 +21,11 @@ from penstock.warehouse.clickhouse_words import clickhouse_words
 from penstock.warehouse.column import Column, demand_types
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import WarehouseError
-from penstock.warehouse.literals import escaped, instant, literal
+from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.url import WarehouseUrl, kind_of
 
 _INSTANT = "toDateTime64({}, 6{})"
-LITERALS = {
+LITERALS: Literals = {
     datetime: lambda value: _INSTANT.format(escaped(instant(value)), ", 'UTC'" if value.tzinfo else ""),
     date: lambda value: f"toDate32('{value.isoformat()}')",
     time: lambda value: f"CAST('{value.isoformat('microseconds')}' AS Time64(6))",

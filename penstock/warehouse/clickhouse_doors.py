@@ -12,7 +12,7 @@ import pyarrow.ipc
 
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.query_text import subquery
-from penstock.warehouse.url import WarehouseUrl, driver
+from penstock.warehouse.url import WarehouseUrl, driver, unreachable
 
 log = logging.getLogger("penstock.warehouse")
 
@@ -30,11 +30,11 @@ SETTINGS = {
     "output_format_arrow_date_as_uint16": "0",
     "max_block_size": "65536",
 }
-"""https://clickhouse.com/docs/operations/settings/settings: what makes a session read standard SQL, and types as they are
-described. A server that is older than one of them goes without it."""
+"""What makes a session read standard SQL, and send types as they are described. A server that is older than one of them
+goes without it. https://clickhouse.com/docs/operations/settings/settings"""
 _CONNECT_SECONDS = 10
 _SLACK_SECONDS = 60
-"""The driver waits longer than the timeout of a query, so that the query is killed before the connection is given up."""
+"""The driver waits longer than the timeout of a query, so that the query is killed before the connection is left."""
 _DAY = 86_400
 
 
@@ -77,12 +77,7 @@ class HttpDoor:
         try:
             client = module.get_client(**options)
         except self.refusals() as error:
-            raise WarehouseError(
-                f"warehouse at {self.place}",
-                expected="to be reached",
-                found=str(error).partition("\n")[0],
-                todo="Correct PENSTOCK_WAREHOUSE_URL, or start the database.",
-            ) from None
+            raise unreachable(self.place, error) from None
         try:
             known = client.server_settings
             for name, value in SETTINGS.items():
@@ -141,10 +136,8 @@ class HttpDoor:
 
     def refusals(self) -> tuple[type[Exception], ...]:
         """See `Door.refusals`."""
-        from urllib3.exceptions import HTTPError
-
-        module = driver("clickhouse_connect.driver.exceptions", "clickhouse")
-        return (module.ClickHouseError, HTTPError, pa.ArrowException, OSError)
+        own = driver("clickhouse_connect.driver.exceptions", "clickhouse").ClickHouseError
+        return (own, driver("urllib3.exceptions", "clickhouse").HTTPError, pa.ArrowException, OSError)
 
 
 OPTIONS = frozenset(

@@ -47,26 +47,30 @@ def column(name: str, described: str) -> Column | None:
     kind = described
     while wrapped := _WRAPPED.fullmatch(kind):
         kind = wrapped[1] or wrapped[2]
+    found: Column | None = None
     if kind in _PLAIN:
-        return Column(name, *_PLAIN[kind])
-    if _ENUM.match(kind):
-        return Column(name, pa.string(), "CAST({} AS String)")
-    if _FIXED.fullmatch(kind):
-        return Column(name, pa.string(), _UNPADDED)
-    if decimal := _DECIMAL.fullmatch(kind):
-        precision, scale = map(int, decimal.groups())
-        if precision > MOST_DIGITS:
-            return Column(name, pa.float64(), "CAST({} AS Float64)")
-        return Column(name, pa.decimal128(precision, scale))
-    if time := _TIME.fullmatch(kind):
-        return _seconds(name, "Time64", int(time[1]), pa.time64("us"), pa.time64("ns"), "")
-    if instant := _INSTANT.fullmatch(kind):
-        zone = "UTC" if instant["zone"] else None
-        digits = int(instant["digits"] or 0)
+        found = Column(name, *_PLAIN[kind])
+    elif _ENUM.match(kind):
+        found = Column(name, pa.string(), "CAST({} AS String)")
+    elif _FIXED.fullmatch(kind):
+        found = Column(name, pa.string(), _UNPADDED)
+    elif decimal := _DECIMAL.fullmatch(kind):
+        found = _decimal(name, *map(int, decimal.groups()))
+    elif time := _TIME.fullmatch(kind):
+        found = _seconds(name, "Time64", int(time[1]), pa.time64("us"), pa.time64("ns"), "")
+    elif kind in ("DateTime64(6)", "DateTime64(6, 'UTC')"):
+        found = Column(name, pa.timestamp("us", "UTC" if "UTC" in kind else None))
+    elif instant := _INSTANT.fullmatch(kind):
+        zone, digits = "UTC" if instant["zone"] else None, int(instant["digits"] or 0)
         micro, nano = pa.timestamp("us", zone), pa.timestamp("ns", zone)
         found = _seconds(name, "DateTime64", digits, micro, nano, ", 'UTC'" if zone else "")
-        return Column(name, found.type) if kind in ("DateTime64(6)", "DateTime64(6, 'UTC')") else found
-    return None
+    return found
+
+
+def _decimal(name: str, precision: int, scale: int) -> Column:
+    if precision > MOST_DIGITS:
+        return Column(name, pa.float64(), "CAST({} AS Float64)")
+    return Column(name, pa.decimal128(precision, scale))
 
 
 def _seconds(name: str, kind: str, digits: int, micro: pa.DataType, nano: pa.DataType, zone: str) -> Column:

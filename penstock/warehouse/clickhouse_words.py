@@ -5,7 +5,7 @@
 | `CAST(x AS timestamp)`, `x::timestamp` | `DateTime64(6)` | ClickHouse's TIMESTAMP has whole seconds |
 | the same with `timestamptz` or `timestamp with time zone` | `DateTime64(6, 'UTC')` | it has no such name |
 | `TIMESTAMP '…'`, `TIMESTAMPTZ '…'` | a cast of the text | likewise |
-| `THEN 1`, `ELSE 0`, `1 AS x` | `toInt32(1)` | a whole number is an INTEGER, where ClickHouse takes the narrowest type |
+| `THEN 1`, `ELSE 0`, `1 AS x` | `toInt32(1)` | a whole number is an INTEGER; ClickHouse takes the narrowest type |
 
 Nothing in a text, a quoted name or a comment is touched, and nothing that ClickHouse alone has.
 """

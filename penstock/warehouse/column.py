@@ -17,8 +17,8 @@ class Column:
     """A column of a query.
 
     - `type`: the Arrow type in which it is read.
-    - `cast`: SQL with `{}` for the column, which makes it a type that books and requests have too, which joins compare and
-      which is sorted by its bytes. Empty where it is so already.
+    - `cast`: SQL with `{}` for the column, which makes it a type that books and requests have too, that joins compare
+      and that is sorted by its bytes. Empty where it is so already.
     """
 
     name: str
@@ -45,7 +45,7 @@ def demand_types(found: Iterable[tuple[str, str, Column | None]]) -> list[Column
 
 
 def natural_query(query: str, columns: Sequence[Column]) -> str:
-    """The query with each column as a type that requests and books have too; the query itself where it is so already."""
+    """The query with each column as a type that requests and books have too; itself where it is so already."""
     return _selected(query, columns) if any(column.cast for column in columns) else query
 
 

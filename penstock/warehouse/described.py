@@ -1,4 +1,4 @@
-"""What kinds of warehouse share whose server describes a query before it runs: one session reads, prepares and cancels."""
+"""What the kinds share whose server describes a query before it runs: one session reads, prepares and cancels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence

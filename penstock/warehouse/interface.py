@@ -61,3 +61,8 @@ class Warehouse(Protocol):
 def quoted(name: str) -> str:
     """A name as a standard SQL identifier, for queries that every kind of warehouse runs."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(text: str) -> str:
+    """A text as a standard SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

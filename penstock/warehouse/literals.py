@@ -1,20 +1,15 @@
 """Values as literals of standard SQL, for drivers that bind none where a query is described."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timezone
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.interface import WarehouseError, quoted_text
 
 Literals = Mapping[type, Callable[[Any], str]]
 """Type of a value -> its literal, where a kind differs from the standard."""
-
-
-def text(value: str) -> str:
-    """A text in single quotes, which are doubled in it."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def escaped(value: str) -> str:
@@ -24,37 +19,40 @@ def escaped(value: str) -> str:
 
 def instant(value: datetime) -> str:
     """`2026-11-25 22:00:00.000000` of an instant, in UTC where it has a zone."""
-    return (
-        (value if value.tzinfo is None else value.astimezone(timezone.utc)).strftime("%Y-%m-%d %H:%M:%S.%f").zfill(26)
-    )
+    return (value if value.tzinfo is None else value.astimezone(UTC)).strftime("%Y-%m-%d %H:%M:%S.%f").zfill(26)
+
+
+def _number(value: float) -> str:
+    return repr(value) if "e" in repr(value) else f"{value!r}e0"
+
+
+def _decimal(value: Decimal) -> str:
+    return f"CAST('{value:f}' AS DECIMAL(38, {max(0, -int(value.as_tuple().exponent))}))"
+
+
+STANDARD: Literals = {
+    type(None): lambda _: "NULL",
+    bool: lambda value: "TRUE" if value else "FALSE",
+    int: str,
+    float: _number,
+    Decimal: _decimal,
+    datetime: lambda value: f"TIMESTAMP '{instant(value)}{'' if value.tzinfo is None else ' UTC'}'",
+    date: lambda value: f"DATE '{value.isoformat()}'",
+    time: lambda value: f"TIME '{value.isoformat('microseconds')}'",
+    str: quoted_text,
+}
+"""A subclass stands before its base: a bool is an int, a datetime a date."""
 
 
 def literal(value: Any, special: Literals) -> str:
     """A value in SQL; WarehouseError for one of a type that no query is bound to."""
-    for kind, written in special.items():
-        if isinstance(value, kind):
-            return written(value)
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, float) and isfinite(value):
-        return repr(value) if "e" in repr(value) else f"{value!r}e0"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Decimal) and value.is_finite():
-        return f"CAST('{value:f}' AS DECIMAL(38, {max(0, -int(value.as_tuple().exponent))}))"
-    if isinstance(value, datetime):
-        return f"TIMESTAMP '{instant(value)}{'' if value.tzinfo is None else ' UTC'}'"
-    if isinstance(value, date):
-        return f"DATE '{value.isoformat()}'"
-    if isinstance(value, time):
-        return f"TIME '{value.isoformat('microseconds')}'"
-    if isinstance(value, str):
-        return text(value)
+    finite = not isinstance(value, float | Decimal) or isfinite(value)
+    for kind, written in STANDARD.items():
+        if isinstance(value, kind) and finite:
+            return special.get(kind, written)(value)
     raise WarehouseError(
         "a value that is bound",
-        expected="a text, number, boolean, day, time, instant or nothing",
-        found=type(value).__name__,
+        expected="a text, finite number, boolean, day, time, instant or nothing",
+        found=repr(value) if not finite else type(value).__name__,
         todo="Write it into the query.",
     )

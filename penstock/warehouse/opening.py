@@ -4,6 +4,7 @@ from collections.abc import Callable
 from threading import Event
 
 from penstock.settings import Settings
+from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.url import VARIABLE, WarehouseUrl, driver, kind_of
 
@@ -57,6 +58,36 @@ def _clickhouse(settings: Settings, ended: Event) -> Warehouse:
     return opened
 
 
+def _snowflake(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.snowflake import SnowflakeWarehouse
+
+    return _server(SnowflakeWarehouse, "snowflake.connector", "snowflake", settings, ended)
+
+
+def _bigquery(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.bigquery import BigQueryWarehouse
+
+    return _server(BigQueryWarehouse, "google.cloud.bigquery", "bigquery", settings, ended)
+
+
+def _databricks(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.databricks import DatabricksWarehouse
+
+    return _server(DatabricksWarehouse, "databricks.sql", "databricks", settings, ended)
+
+
+def _trino(settings: Settings, ended: Event) -> Warehouse:
+    from penstock.warehouse.trino import TrinoWarehouse
+
+    return _server(TrinoWarehouse, "trino.dbapi", "trino", settings, ended)
+
+
+def _server(kind: type[DescribedWarehouse], module: str, extra: str, settings: Settings, ended: Event) -> Warehouse:
+    driver(module, extra)
+    WarehouseUrl.parse(settings.warehouse_url)
+    return kind(settings.warehouse_url, settings.warehouse_timeout, ended)
+
+
 KINDS: dict[str, Callable[[Settings, Event], Warehouse]] = {
     "duckdb": _duckdb,
     "postgres": _postgres,
@@ -65,5 +96,9 @@ KINDS: dict[str, Callable[[Settings, Event], Warehouse]] = {
     "clickhouse": _clickhouse,
     "clickhouses": _clickhouse,
     "chdb": _clickhouse,
+    "snowflake": _snowflake,
+    "bigquery": _bigquery,
+    "databricks": _databricks,
+    "trino": _trino,
 }
 """How a URL begins, before `://` and any `+driver` -> what opens it."""

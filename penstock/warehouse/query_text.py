@@ -72,3 +72,8 @@ def outside(query: str) -> str:
             parts += [query[last : token.start()], " " * (token.end() - token.start())]
             last = token.end()
     return "".join([*parts, query[last:]])
+
+
+def replaced(query: str, written: Callable[[str], str]) -> str:
+    """The query with `written(token)` for each of its texts and quoted names."""
+    return _TOKEN.sub(lambda token: written(token[0]) if token["skipped"] and token[0] != "::" else token[0], query)

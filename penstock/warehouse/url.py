@@ -77,6 +77,16 @@ def shown(url: str) -> str:
     return str(WarehouseUrl.parse(url))
 
 
+def unreachable(place: WarehouseUrl, error: Exception) -> WarehouseError:
+    """What is said where a server cannot be reached, in the driver's own words."""
+    return WarehouseError(
+        f"warehouse at {place}",
+        expected="to be reached",
+        found=str(error).strip().partition("\n")[0],
+        todo="Correct PENSTOCK_WAREHOUSE_URL, or start the database.",
+    )
+
+
 def driver(module: str, extra: str) -> ModuleType:
     """The module of a driver; WarehouseError that names the extra which brings it."""
     try:

@@ -33,6 +33,7 @@ class ModelState(msgspec.Struct, frozen=True):
     """A model as this replica serves it.
 
     - `refused`: the book's current release if it cannot be served.
+    - `explains`: whether its predictions can be explained.
     - `late`: why its last answers were given up, where they took too long.
     """
 
@@ -45,6 +46,7 @@ class ModelState(msgspec.Struct, frozen=True):
     contract: str
     tables: tuple[TableState, ...]
     refused: ReleaseRefusal | None
+    explains: bool = False
     late: str = ""
 
 
@@ -95,6 +97,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
             for why in [model.tables.why_in_postgres(pointer.table)]
         ),
         refused=model.refused,
+        explains=model.release is not None and model.release.artifact.explains,
         late=model.late,
     )
 

@@ -129,6 +129,9 @@ class OpenInference:
             raise invalid(document, error) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
+        if (inference.parameters or {}).get("explain") not in (None, False):
+            expected = f"none, as only POST /models/{name}/predict answers contributions"
+            raise refused(Fault("parameters.explain", expected, "it"))
         posted = self._requests(model, inference, rest)
         answers = await self._predict(model, posted, request.id)
         return _response(model.contract, inference, [_decode(answer) for answer in answers])

@@ -2,11 +2,15 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
 
 COUNT = 4_000
 FIRST = datetime(2026, 7, 2, 8)
@@ -83,6 +87,27 @@ def write_postgres(url: str) -> None:
                 for row in table.to_pylist():
                     copy.write_row(list(row.values()))
         connection.execute("ALTER TABLE orders ADD COLUMN tags jsonb, ADD COLUMN at interval")
+
+
+def write_clickhouse(url: str, folder: Path) -> None:
+    """The same tables in a ClickHouse, which reads them of files in the folder."""
+    warehouse = ClickHouseWarehouse(url)
+    for name, table in tables().items():
+        file = folder / f"{name}.parquet"
+        columns = [field for field in table.schema if not pa.types.is_null(field.type)]
+        pq.write_table(table.select([field.name for field in columns]), file)
+        kinds = ", ".join(f'"{field.name}" Nullable({_clickhouse(field.type)})' for field in columns)
+        warehouse.prepare(f'CREATE TABLE "{name}" ({kinds})')
+        warehouse.prepare(f"INSERT INTO \"{name}\" SELECT * FROM file('{file}', Parquet)")
+
+
+def _clickhouse(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"Decimal({kind.precision}, {kind.scale})"
+    if pa.types.is_timestamp(kind):
+        return "DateTime64(6, 'UTC')" if kind.tz else "DateTime64(6)"
+    kinds = {"int64": "Int64", "string": "String", "double": "Float64", "bool": "Bool", "date32[day]": "Date32"}
+    return kinds[str(kind)]
 
 
 _POSTGRES = {"DOUBLE": "double precision", '"NULL"': "text", "VARCHAR": "text"}

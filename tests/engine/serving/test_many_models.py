@@ -19,7 +19,7 @@ from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.app import App
-from penstock.serving.models import watcher
+from penstock.serving.models import fetching
 from penstock.serving.models.connections import LEAST, OWN, Connections, ConnectionsInUse
 from penstock.settings import Settings
 from penstock.testing import as_member, uvicorn_thread, wait_for
@@ -196,7 +196,7 @@ def test_a_store_that_hangs_for_one_model_keeps_no_other_one_waiting(
         return fetch(store, digest, cache)
 
     monkeypatch.setattr(ArtifactStore, "fetch", fetch_or_hang)
-    monkeypatch.setattr(watcher, "LOAD_SECONDS", 1.0)
+    monkeypatch.setattr(fetching, "LOAD_SECONDS", 1.0)
     try:
         replica = begin([named("well"), named("broken"), named("also_well")], unready=["broken"])
         assert replica.ask("also_well").status_code == 200

@@ -3,6 +3,7 @@
 `python -m tests.engine.warehouse.clickhouse_server FOLDER` prints its port. The user is `me`, the password `hunter2`.
 """
 
+import base64
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from chdb.session import Session
 
 FOLDER = sys.argv[1] if __name__ == "__main__" else ""
+ALLOWED = f"Basic {base64.b64encode(b'me:hunter2').decode()}"
 SETTINGS: set[str] = set()
 """Those of the engine; what else a request asks for is HTTP's."""
 
@@ -24,10 +26,9 @@ class Handler(BaseHTTPRequestHandler):
         asked = dict(parse_qsl(urlsplit(self.path).query))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         settings = {name: value for name, value in asked.items() if name in SETTINGS}
-        if (self.headers.get("X-ClickHouse-User"), self.headers.get("X-ClickHouse-Key")) != ("me", "hunter2"):
-            if self.headers.get("Authorization") != "Basic bWU6aHVudGVyMg==":
-                self.answer(403, b"Code: 516. DB::Exception: me: Authentication failed. (AUTHENTICATION_FAILED)", "516")
-                return
+        if self.headers.get("Authorization") != ALLOWED:
+            self.answer(403, b"Code: 516. DB::Exception: me: Authentication failed. (AUTHENTICATION_FAILED)", "516")
+            return
         with Session(FOLDER) as session:
             try:
                 if settings:

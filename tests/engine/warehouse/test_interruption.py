@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.settings import WAREHOUSE_TIMEOUT, SettingError, Settings, load
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
@@ -25,11 +26,15 @@ from tests.engine.warehouse.test_warehouse import read
 ENDLESS = {
     "duckdb": "SELECT count(*) AS n FROM range(10000000) AS a, range(10000000) AS b WHERE a.range + b.range = -1",
     "postgresql": "SELECT count(*) AS n FROM generate_series(1, 10000000) AS a, generate_series(1, 10000000) AS b",
+    "clickhouse": "SELECT count() AS n FROM numbers(1000000000000) WHERE cityHash64(number) = 1",
     "rows": "SELECT a, repeat('x', 1000) AS x FROM generate_series(1, 100000000) AS a",
 }
+RUNNING = """SELECT count() AS n FROM system.processes
+    WHERE query LIKE '%cityHash64(number) = 1%' AND query NOT LIKE '%processes%'"""
 ENDED_BY = {"ctrl-c": "KeyboardInterrupt", "terminate": "Terminated", "dagster": "DagsterExecutionInterruptedError"}
 PROGRAM = """
 import signal, sys
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.postgres import PostgresWarehouse
 
@@ -40,7 +45,8 @@ def terminate(*_): raise Terminated
 # The handler is set here, because a shell starts what is in the background with SIGINT ignored.
 signal.signal(signal.SIGINT, terminate if sys.argv[1] == "terminate" else signal.default_int_handler)
 kind, place, query = sys.argv[2:]
-warehouse = DuckDBWarehouse(place) if kind == "duckdb" else PostgresWarehouse(place)
+kinds = {"duckdb": DuckDBWarehouse, "postgresql": PostgresWarehouse, "clickhouse": ClickHouseWarehouse}
+warehouse = kinds[kind](place)
 
 
 def taken():
@@ -110,6 +116,30 @@ def test_an_interrupt_ends_the_query_in_duckdb(duckdb_file: str, how: str) -> No
     assert f"ended by {ENDED_BY[how]}" in said
 
 
+def running_in_clickhouse(url: str) -> int:
+    """The queries that run in the server, but this one."""
+    return int(read(ClickHouseWarehouse(url), RUNNING).column("n")[0].as_py())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ENDED_BY)
+@pytest.mark.parametrize("door", ["clickhouse", "chdb"])
+def test_an_interrupt_ends_the_query_in_clickhouse(clickhouse_url: str, tmp_path: Path, how: str, door: str) -> None:
+    url = clickhouse_url if door == "clickhouse" else f"chdb://{tmp_path / 'chdb'}"
+    with _program(how, "clickhouse", url, ENDLESS["clickhouse"]) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "begun\n"
+        if door == "clickhouse":
+            wait_for(lambda: running_in_clickhouse(url) == 1)
+        else:
+            time.sleep(2)  # another process cannot ask the engine
+        program.send_signal(signal.SIGINT)
+        said, _ = program.communicate(timeout=20)
+        if door == "clickhouse":
+            wait_for(lambda: running_in_clickhouse(url) == 0, 10)
+    assert f"ended by {ENDED_BY[how]}" in said
+
+
 @contextmanager
 def _program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
     program = subprocess.Popen(
@@ -122,11 +152,16 @@ def _program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         program.wait()
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
-def brief(request: pytest.FixtureRequest, duckdb_file: str) -> Iterator[tuple[Warehouse, str]]:
+@pytest.fixture(params=["duckdb", "postgresql", "chdb", "clickhouse"])
+def brief(request: pytest.FixtureRequest, duckdb_file: str, tmp_path: Path) -> Iterator[tuple[Warehouse, str]]:
     """A warehouse whose queries may take one second, and an endless query for it."""
     if request.param == "duckdb":
         yield DuckDBWarehouse(duckdb_file, timeout=1), ENDLESS["duckdb"]
+    elif request.param in ("chdb", "clickhouse"):
+        embedded = request.param == "chdb"
+        url = f"chdb://{tmp_path / 'chdb'}" if embedded else request.getfixturevalue("clickhouse_url")
+        yield ClickHouseWarehouse(url, timeout=1), ENDLESS["clickhouse"]
+        assert running_in_clickhouse(url) == 0
     else:
         url = request.getfixturevalue("new_database")()
         yield PostgresWarehouse(url, timeout=1), ENDLESS["postgresql"]

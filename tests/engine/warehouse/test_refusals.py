@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from penstock.settings import Settings
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres import PostgresWarehouse
@@ -24,7 +25,7 @@ SECRET = "hunter2"
     [
         ("sqlite:////data/w.sqlite", "a URL of the kind 'sqlite'"),
         (f"mysql+pymysql://me:{SECRET}@host/db", "a URL of the kind 'mysql'"),
-        (f"snowflake://me:{SECRET}@account/db", "a URL of the kind 'snowflake'"),
+        (f"oracle://me:{SECRET}@host/db", "a URL of the kind 'oracle'"),
         (f"jdbc:postgresql://host/db?user=me&password={SECRET}", "a URL of the kind 'jdbc'"),
         ("/data/w.duckdb", "no URL"),
         (SECRET, "no URL"),
@@ -41,12 +42,21 @@ def test_a_url_of_an_unknown_kind_is_refused_with_the_kinds_that_there_are(
     assert SECRET not in said
 
 
+@pytest.mark.parametrize(
+    ("url", "module", "extra"),
+    [
+        ("postgresql://host/db", "adbc_driver_postgresql.dbapi", "postgres"),
+        ("redshift://host/db", "adbc_driver_postgresql.dbapi", "postgres"),
+        ("clickhouse://host/db", "clickhouse_connect", "clickhouse"),
+        ("chdb:///data", "chdb.session", "chdb"),
+    ],
+)
 def test_a_missing_driver_is_refused_with_the_extra_that_brings_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, module: str, extra: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "adbc_driver_postgresql.dbapi", None)
-    with pytest.raises(WarehouseError, match=r"Install it: pip install 'penstock\[postgres\]'"):
-        open_warehouse(Settings(home=tmp_path, warehouse_url="postgresql://host/db"))
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(WarehouseError, match=rf"Install it: pip install 'penstock\[{extra}\]'"):
+        open_warehouse(Settings(home=tmp_path, warehouse_url=url))
 
 
 def test_an_option_that_libpq_has_not_is_refused_by_name(tmp_path: Path) -> None:
@@ -54,9 +64,19 @@ def test_an_option_that_libpq_has_not_is_refused_by_name(tmp_path: Path) -> None
         open_warehouse(Settings(home=tmp_path, warehouse_url=f"postgresql+asyncpg://me:{SECRET}@host/db?ssl=require"))
 
 
+def test_an_option_that_the_driver_of_clickhouse_has_not_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="'sslmode' in the query of PENSTOCK_WAREHOUSE_URL"):
+        open_warehouse(Settings(home=tmp_path, warehouse_url=f"clickhouse://me:{SECRET}@host/db?sslmode=require"))
+    with pytest.raises(WarehouseError, match="no path that begins with /"):
+        open_warehouse(Settings(home=tmp_path, warehouse_url="chdb://data"))
+
+
 @pytest.mark.parametrize(
     "url",
     [
+        f"clickhouse://me:{SECRET}@127.0.0.1:1/none",
+        f"clickhouses://me:{SECRET}@127.0.0.1:1/none?access_token={SECRET}",
+        f"clickhouse://me:/{SECRET}@127.0.0.1:1/none",
         f"postgresql://me:{SECRET}@127.0.0.1:1/none",
         f"postgresql://127.0.0.1:1/none?user=me&password={SECRET}",
         f"postgresql://me:{SECRET}@127.0.0.1:1/none?sslmode=nonsense",
@@ -93,6 +113,21 @@ def test_no_fault_of_a_query_tells_a_secret(new_database: Callable[[], str], cap
     with pytest.raises(WarehouseError, match="permission denied") as denied:
         guest.prepare("CREATE TABLE public.t (n int)")
     assert SECRET not in str(denied.value)
+
+
+def test_no_fault_of_a_query_in_clickhouse_tells_a_secret(
+    clickhouse_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = clickhouse_url.replace("me:", "you:")
+    assert SECRET in wrong
+    for url, query in (
+        (clickhouse_url, "SELECT * FROM nowhere"),
+        (clickhouse_url, "SELECT [1] AS x"),
+        (wrong, "SELECT 1"),
+    ):
+        with caplog.at_level(logging.DEBUG), pytest.raises(WarehouseError) as refused:
+            read(ClickHouseWarehouse(url), query)
+        assert SECRET not in "".join(traceback.format_exception(refused.value)) + "".join(caplog.messages)
 
 
 def test_what_is_shown_of_a_url_is_no_secret() -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.settings import Settings
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
@@ -17,14 +18,25 @@ from penstock.warehouse.postgres import PostgresWarehouse
 
 ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
 TABLE = f"CREATE TABLE t AS {ROWS}"
+SERIES = {
+    "duckdb": "SELECT n FROM range(200000) AS r(n)",
+    "postgresql": "SELECT n FROM generate_series(0, 199999) AS r(n)",
+    "clickhouse": "SELECT number AS n FROM numbers(200000)",
+}
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> Warehouse:
+@pytest.fixture(params=["duckdb", "postgres", "chdb", "clickhouse"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
     made: Warehouse
-    made = (
-        DuckDBWarehouse(str(tmp_path / "w.duckdb")) if request.param == "duckdb" else PostgresWarehouse(new_database())
-    )
+    if request.param == "duckdb":
+        made = DuckDBWarehouse(str(tmp_path / "w.duckdb"))
+    elif request.param == "postgres":
+        made = PostgresWarehouse(request.getfixturevalue("new_database")())
+    elif request.param == "chdb":
+        made = ClickHouseWarehouse(f"chdb://{tmp_path / 'chdb'}")
+    else:
+        made = ClickHouseWarehouse(request.getfixturevalue("clickhouse_url"))
+        made.prepare("DROP TABLE IF EXISTS t")
     made.prepare(TABLE)
     return made
 
@@ -56,7 +68,7 @@ def test_an_empty_result_keeps_its_columns_and_types(warehouse: Warehouse) -> No
 
     assert empty.num_rows == 0
     assert empty.schema.names == ["name", "n"]
-    assert empty.schema.types == [pa.string(), pa.int32()]
+    assert empty.schema.types == [pa.string(), pa.uint8() if warehouse.dialect == "clickhouse" else pa.int32()]
 
 
 def test_instants_are_utc_and_nulls_stay_nulls(warehouse: Warehouse) -> None:
@@ -84,8 +96,7 @@ def test_a_wrong_query_is_refused_with_the_warehouses_own_words(warehouse: Wareh
 
 
 def test_a_large_result_is_streamed_in_batches(warehouse: Warehouse) -> None:
-    series = "range(200000) AS r(n)" if warehouse.dialect == "duckdb" else "generate_series(0, 199999) AS r(n)"
-    with warehouse.batches(f"SELECT n FROM {series}", key=("n",)) as batches:
+    with warehouse.batches(SERIES[warehouse.dialect], key=("n",)) as batches:
         sizes = [batch.num_rows for batch in batches]
 
     assert sum(sizes) == 200_000

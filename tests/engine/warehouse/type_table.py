@@ -166,6 +166,38 @@ VALUES = (
 """Values that are refused with their column named, in types that are kept."""
 
 
+FURTHER_KINDS = ("Snowflake", "BigQuery", "Databricks", "Trino")
+FURTHER: tuple[tuple[str, tuple[str, str, str, str]], ...] = (
+    ("boolean", ("BOOLEAN", "BOOL", "BOOLEAN", "boolean")),
+    ("smallint", ("NUMBER(4,0)", "", "TINYINT, SMALLINT", "tinyint, smallint")),
+    ("integer", ("NUMBER(9,0)", "", "INT", "integer")),
+    ("bigint", ("NUMBER(18,0), NUMBER(38,0)", "INT64", "BIGINT", "bigint")),
+    ("real", ("", "", "FLOAT", "real")),
+    ("double precision", ("FLOAT", "FLOAT64, BIGNUMERIC", "DOUBLE", "double")),
+    ("numeric(12,3)", ("NUMBER(12,3)", "", "DECIMAL(12,3)", "decimal(12,3)")),
+    ("numeric(38,9)", ("NUMBER(38,9)", "NUMERIC", "DECIMAL(38,9)", "decimal(38,9)")),
+    ("text", ("VARCHAR", "STRING", "STRING, VARCHAR(9), CHAR(9)", "varchar, varchar(9), char(9), uuid")),
+    ("bytea", ("BINARY", "BYTES", "BINARY", "varbinary")),
+    ("date", ("DATE", "DATE", "DATE", "date")),
+    ("time without time zone", ("TIME", "TIME", "", "time(6)")),
+    ("timestamp without time zone", ("TIMESTAMP_NTZ", "DATETIME", "TIMESTAMP_NTZ", "timestamp(3), timestamp(6)")),
+    (
+        "timestamp with time zone",
+        ("TIMESTAMP_TZ, TIMESTAMP_LTZ", "TIMESTAMP", "TIMESTAMP", "timestamp(6) with time zone"),
+    ),
+)
+"""Type in the book -> types of the kinds that cannot run here. All others are refused by name."""
+
+
+def further_table() -> str:
+    """The second table of the docs."""
+    lines = [f"| in the book | from {' | from '.join(FURTHER_KINDS)} |", "|---" * (len(FURTHER_KINDS) + 1) + "|"]
+    for book, kinds in FURTHER:
+        named = [f"`{kind.replace(', ', '`, `')}`" if kind else "none" for kind in kinds]
+        lines.append(f"| `{book}` | {' | '.join(named)} |")
+    return "\n".join(lines)
+
+
 def table() -> str:
     """The table of the docs."""
     lines = [
@@ -182,4 +214,4 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    print(table(), further_table(), sep="\n\n")

@@ -1,0 +1,151 @@
+"""The warehouse in Snowflake, through the vendor's connector and its Arrow batches. Never tried on a Snowflake.
+
+- Quoted names ignore case, as names without quotes do: every column has its name in small letters.
+- Whole numbers have no width there. NUMBER(p, 0) of at most 4, 9 or 18 digits is as wide as a book's types, and INT,
+  which is NUMBER(38, 0), is a bigint.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from penstock.warehouse.column import Column, demand_types
+from penstock.warehouse.described import DescribedWarehouse
+from penstock.warehouse.literals import Literals, escaped, instant, literal
+from penstock.warehouse.query_text import subquery
+from penstock.warehouse.url import WarehouseUrl, driver, unreachable
+
+PARAMETERS = {
+    "TIMEZONE": "UTC",
+    "QUOTED_IDENTIFIERS_IGNORE_CASE": True,
+    "ABORT_DETACHED_QUERY": True,
+    "QUERY_TAG": "penstock",
+}
+LITERALS: Literals = {
+    datetime: lambda value: (
+        f"'{instant(value)}{'' if value.tzinfo is None else ' +0000'}'::"
+        f"{'TIMESTAMP_NTZ' if value.tzinfo is None else 'TIMESTAMP_TZ'}"
+    ),
+    str: escaped,
+}
+NUMBER = 0
+INT_DIGITS = 38
+CODES: dict[int, tuple[str, pa.DataType | None, str]] = {
+    1: ("FLOAT", pa.float64(), ""),
+    2: ("VARCHAR", pa.string(), ""),
+    3: ("DATE", pa.date32(), ""),
+    5: ("VARIANT", None, ""),
+    6: ("TIMESTAMP_LTZ", pa.timestamp("us", "UTC"), ""),
+    7: ("TIMESTAMP_TZ", pa.timestamp("us", "UTC"), "{}::TIMESTAMP_LTZ"),
+    8: ("TIMESTAMP_NTZ", pa.timestamp("us"), ""),
+    9: ("OBJECT", None, ""),
+    10: ("ARRAY", None, ""),
+    11: ("BINARY", pa.binary(), ""),
+    12: ("TIME", pa.time64("us"), ""),
+    13: ("BOOLEAN", pa.bool_(), ""),
+    14: ("GEOGRAPHY", None, ""),
+    15: ("GEOMETRY", None, ""),
+    16: ("VECTOR", None, ""),
+}
+"""https://docs.snowflake.com/en/developer-guide/python-connector/python-connector-api#label-python-connector-type-codes:
+code -> name, Arrow type, cast."""
+
+
+def column(name: str, code: int, precision: int | None, scale: int | None) -> Column | None:
+    """The column of a type code; None where nothing can hold it."""
+    if code == NUMBER:
+        return Column(name, number(precision or INT_DIGITS, scale or 0))
+    _, kind, cast = CODES.get(code, ("", None, ""))
+    return None if kind is None else Column(name, kind, cast)
+
+
+def number(precision: int, scale: int) -> pa.DataType:
+    """The type of NUMBER(precision, scale)."""
+    widths = ((4, pa.int16()), (9, pa.int32()), (18, pa.int64()))
+    if scale or 18 < precision < INT_DIGITS:
+        return pa.decimal128(precision, scale)
+    return next((kind for digits, kind in widths if precision <= digits), pa.int64())
+
+
+@dataclass(frozen=True)
+class SnowflakeSession:
+    """See `described.Session`. `beside` opens another connection."""
+
+    connection: Any
+    beside: Any
+
+    def columns(self, query: str) -> list[Column]:
+        """See `Session.columns`."""
+        found = self.connection.cursor().describe(subquery(query))
+        return demand_types((one.name.lower(), self._named(one.type_code), self._column(one)) for one in found)
+
+    def rows(self, statement: str, schema: pa.Schema) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
+        """See `Session.rows`."""
+        cursor = self.connection.cursor()
+        cursor.execute(statement)
+        return (batch for table in cursor.fetch_arrow_batches() for batch in table.to_batches())
+
+    def run(self, statement: str) -> None:
+        """See `Session.run`."""
+        self.connection.cursor().execute(statement)
+
+    def cancel(self) -> None:
+        """See `Session.cancel`."""
+        with self.beside() as connection:
+            connection.cursor().execute(f"SELECT SYSTEM$CANCEL_ALL_QUERIES({int(self.connection.session_id)})")
+
+    def _column(self, found: Any) -> Column | None:
+        return column(found.name.lower(), found.type_code, found.precision, found.scale)
+
+    def _named(self, code: int) -> str:
+        return CODES.get(code, (f"type {code}",))[0]
+
+
+@dataclass(frozen=True)
+class SnowflakeWarehouse(DescribedWarehouse):
+    """`snowflake://user:password@account/database/schema?warehouse=…&role=…`; other options are the connector's own."""
+
+    DIALECT: ClassVar[str] = "snowflake"
+
+    @contextmanager
+    def session(self) -> Iterator[SnowflakeSession]:
+        """See `DescribedWarehouse.session`."""
+        try:
+            connection = self._connect()
+        except self.refusals() as error:
+            raise unreachable(self._place, error) from None
+        with connection:
+            yield SnowflakeSession(connection, self._connect)
+
+    def _connect(self) -> Any:
+        return driver("snowflake.connector", "snowflake").connect(**self.options())
+
+    def options(self) -> dict[str, Any]:
+        """What the connector is told; a key pair and OAuth are options of its own: private_key_file, authenticator."""
+        url = self._place.parsed
+        database, _, schema = (url.database or "").partition("/")
+        own = {"user": url.username, "password": url.password, "account": url.host, "database": database}
+        return {
+            "login_timeout": 30,
+            "arrow_number_to_decimal": True,
+            "session_parameters": PARAMETERS,
+            **{name: value for name, value in {**own, "schema": schema}.items() if value},
+            **url.query,
+        }
+
+    def literal(self, value: Any) -> str:
+        """See `DescribedWarehouse.literal`."""
+        return literal(value, LITERALS)
+
+    def refusals(self) -> tuple[type[Exception], ...]:
+        """See `DescribedWarehouse.refusals`."""
+        return (driver("snowflake.connector.errors", "snowflake").Error, OSError)
+
+    @cached_property
+    def _place(self) -> WarehouseUrl:
+        return WarehouseUrl.parse(self.url)

@@ -1,0 +1,106 @@
+"""What is ClickHouse's alone: its session, the words that it reads otherwise, its engine over a folder."""
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse_words import clickhouse_words
+from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.query_text import statements
+from tests.engine.warehouse.test_warehouse import read
+
+HOLDING = """
+import sys
+from chdb.session import Session
+session = Session(sys.argv[1])
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture(params=["chdb", "clickhouse"])
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> ClickHouseWarehouse:
+    if request.param == "chdb":
+        return ClickHouseWarehouse(f"chdb://{tmp_path / 'chdb'}")
+    return ClickHouseWarehouse(request.getfixturevalue("clickhouse_url"))
+
+
+def test_a_session_reads_standard_sql(warehouse: ClickHouseWarehouse) -> None:
+    query = """SELECT b.x AS joined, CAST(a.nothing AS integer) AS cast_, timezone() AS zone, c.total AS total
+        FROM (SELECT 1 AS n, CAST(NULL AS text) AS nothing) AS a LEFT JOIN (SELECT 2 AS n, 3 AS x) AS b ON a.n = b.n
+        CROSS JOIN (SELECT sum(n) AS total FROM (SELECT 1 AS n) AS d WHERE n > 1) AS c"""
+    assert read(warehouse, query).to_pylist() == [{"joined": None, "cast_": None, "zone": "UTC", "total": None}]
+
+
+def test_values_of_every_type_are_bound(warehouse: ClickHouseWarehouse) -> None:
+    bound = {
+        "text": "it's a \\ and a :name",
+        "number": 1.5,
+        "whole": 2**40,
+        "flag": True,
+        "day": date(1969, 12, 31),
+        "at": datetime(2026, 3, 29, 1, 30, 0, 5, UTC),
+        "local": datetime(2026, 3, 29, 1, 30, 0, 5),
+        "clock": time(23, 59, 59, 999999),
+        "exact": Decimal("-12.50"),
+    }
+    found = read(warehouse, "SELECT " + ", ".join(f":{name} AS {name}" for name in bound), bound)
+    assert found.to_pylist() == [bound]
+    assert found.schema.field("at").type == pa.timestamp("us", "UTC")
+
+
+def test_a_batch_is_of_limited_size_and_an_error_after_many_rows_is_said(warehouse: ClickHouseWarehouse) -> None:
+    with warehouse.batches("SELECT number AS n FROM numbers(300000)") as batches:
+        sizes = [batch.num_rows for batch in batches]
+    assert sum(sizes) == 300_000
+    assert max(sizes) <= 65_536
+    with pytest.raises(WarehouseError, match="FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"):
+        read(warehouse, "SELECT throwIf(number = 500000) AS n FROM numbers(1000000)")
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("CAST(x AS timestamp)", "CAST(x AS DateTime64(6))"),
+        ("CAST(f(x) AS TIMESTAMP WITH TIME ZONE)", "CAST(f(x) AS DateTime64(6, 'UTC'))"),
+        ("x::timestamptz", "x::DateTime64(6, 'UTC')"),
+        ("TIMESTAMPTZ '2026-01-01 00:00:00+01'", "CAST('2026-01-01 00:00:00+01' AS DateTime64(6, 'UTC'))"),
+        ("CASE WHEN a THEN 1 ELSE -1 END", "CASE WHEN a THEN toInt32(1) ELSE toInt32(-1) END"),
+        ("SELECT 0 AS y, 1 AS z", "SELECT toInt32(0) AS y, toInt32(1) AS z"),
+        ("SELECT timestamp, (SELECT x AS timestamp) FROM t", None),
+        ("SELECT 'THEN 1' AS \"CAST(x AS timestamp)\" -- x::timestamp", None),
+        ("CASE WHEN a THEN 1.5 ELSE x1 END, 99999999999 AS large", None),
+        ("now()::DateTime, CAST(x AS timestamp(3)), toTimestamp(1)", None),
+    ],
+)
+def test_words_are_replaced_where_they_mean_something_else(written: str, sent: str | None) -> None:
+    assert clickhouse_words(written) == (sent or written)
+    assert clickhouse_words(clickhouse_words(written)) == clickhouse_words(written)
+
+
+def test_a_script_is_taken_apart_where_its_statements_end() -> None:
+    assert statements("-- first; one\nSELECT ';' AS a;\n\nSELECT 2 /* ; */ ; -- the end") == [
+        "-- first; one\nSELECT ';' AS a",
+        "SELECT 2 /* ; */",
+    ]
+
+
+def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(tmp_path: Path) -> None:
+    folder = tmp_path / "chdb"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDING, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(WarehouseError, match="to be free within 0 s"):
+            read(ClickHouseWarehouse(f"chdb://{folder}", patience=0.3), "SELECT 1 AS x")
+    finally:
+        holder.communicate("\n", timeout=20)
+    assert read(ClickHouseWarehouse(f"chdb://{folder}"), "SELECT 1 AS x").to_pylist() == [{"x": 1}]
