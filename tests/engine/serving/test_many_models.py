@@ -104,7 +104,7 @@ def test_connections_do_not_grow_with_the_models(begin: Begin, monkeypatch: pyte
             seen.append(replica.connections())
             time.sleep(0.005)
     answers = [one.result() for one in [*singles, *arrays]]
-    assert [answer.text[:200] for answer in answers if answer.status_code != 200] == []
+    assert {answer.status_code for answer in answers} == {200}
     assert len(answers) == 3 * MANY + 4
     assert 2 < max(seen) <= MOST
 
@@ -112,7 +112,7 @@ def test_connections_do_not_grow_with_the_models(begin: Begin, monkeypatch: pyte
 def test_models_that_hang_in_postgres_stop_no_other_one(begin: Begin) -> None:
     hanging = [f"hangs_{n}" for n in range(MOST)]
     replica = begin([named(name) for name in [*hanging, "well"]])
-    assert [replica.ask(name).status_code for name in replica.names] == [200] * (MOST + 1)
+    assert {replica.ask(name).status_code for name in replica.names} == {200}
     with replica.book.connect() as blocker, ThreadPoolExecutor(2 * len(hanging)) as threads:
         blocker.autocommit = False
         blocker.execute("SELECT 1 FROM app.latest_answer WHERE model LIKE 'hangs%%' FOR UPDATE")
