@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import pyarrow as pa
@@ -36,6 +37,10 @@ _CONNECT_SECONDS = 10
 _SLACK_SECONDS = 60
 """The driver waits longer than the timeout of a query, so that the query is killed before the connection is left."""
 _DAY = 86_400
+_AGAIN_SECONDS = 0.5
+"""The engine writes a line on stderr whenever it finds the folder locked."""
+_LOCK = "status"
+"""The file of its folder that the engine locks. What the driver raises does not tell the lock from other faults."""
 
 
 class Door(Protocol):
@@ -168,8 +173,8 @@ class EmbeddedDoor:
             try:
                 session = module.Session(self.folder)
                 break
-            except Exception as error:  # the driver's own class is another one in every version
-                if time.monotonic() > deadline or "lock" not in str(error).lower():
+            except RuntimeError as error:
+                if time.monotonic() > deadline or not Path(self.folder, _LOCK).exists():
                     raise WarehouseError(
                         f"warehouse {self.folder}",
                         expected=f"to be free within {self.patience:.0f} s",
@@ -179,7 +184,7 @@ class EmbeddedDoor:
                 if not waited:
                     log.warning("Waiting for another process to let go of %s", self.folder)
                 waited = True
-                time.sleep(0.1)
+                time.sleep(_AGAIN_SECONDS)
         door = type(self)(self.folder, self.patience, session)
         try:
             session.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SETTINGS.items()))

@@ -5,6 +5,8 @@ import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from threading import Timer
+from time import monotonic
 
 import pyarrow as pa
 import pytest
@@ -101,6 +103,16 @@ def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(tm
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(WarehouseError, match="to be free within 0 s"):
             read(ClickHouseWarehouse(f"chdb://{folder}", patience=0.3), "SELECT 1 AS x")
+        Timer(1, holder.communicate, ("\n",)).start()
+        assert read(ClickHouseWarehouse(f"chdb://{folder}", patience=60), "SELECT 1 AS x").to_pylist() == [{"x": 1}]
     finally:
-        holder.communicate("\n", timeout=20)
-    assert read(ClickHouseWarehouse(f"chdb://{folder}"), "SELECT 1 AS x").to_pylist() == [{"x": 1}]
+        holder.kill()
+        holder.wait()
+
+
+def test_a_place_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    began = monotonic()
+    with pytest.raises(WarehouseError, match=r"warehouse .*file: expected"):
+        read(ClickHouseWarehouse(f"chdb://{tmp_path / 'file'}"), "SELECT 1 AS x")
+    assert monotonic() - began < 30
