@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from penstock.warehouse.interface import WarehouseError
-from penstock.warehouse.query_text import subquery
 from penstock.warehouse.url import WarehouseUrl, driver, unreachable
 
 log = logging.getLogger("penstock.warehouse")
@@ -56,8 +55,8 @@ class Door(Protocol):
     def run(self, statement: str) -> None:
         """Run a statement without rows."""
 
-    def described(self, query: str) -> list[tuple[str, str]]:
-        """Name and type of the columns of a query, which is not run."""
+    def few(self, statement: str) -> list[dict[str, Any]]:
+        """The few rows of what cannot be streamed, such as DESCRIBE."""
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """Run a query, and stream its rows."""
@@ -129,9 +128,9 @@ class HttpDoor:
         """See `Door.run`."""
         self.client.command(statement)
 
-    def described(self, query: str) -> list[tuple[str, str]]:
-        """See `Door.described`."""
-        return [(row[0], row[1]) for row in self.client.query(_describe(query)).result_rows]
+    def few(self, statement: str) -> list[dict[str, Any]]:
+        """See `Door.few`."""
+        return list(self.client.query(statement).named_results())
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """See `Door.rows`."""
@@ -202,10 +201,11 @@ class EmbeddedDoor:
         """See `Door.run`."""
         self.session.query(statement)
 
-    def described(self, query: str) -> list[tuple[str, str]]:
-        """See `Door.described`."""
-        found = pa.ipc.open_file(pa.BufferReader(self.session.query(_describe(query), "Arrow").bytes())).read_all()
-        return [(row["name"], row["type"]) for row in found.to_pylist()]
+    def few(self, statement: str) -> list[dict[str, Any]]:
+        """See `Door.few`."""
+        sent = self.session.query(statement, "Arrow").bytes()
+        found: list[dict[str, Any]] = pa.ipc.open_file(pa.BufferReader(sent)).read_all().to_pylist() if sent else []
+        return found
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """See `Door.rows`."""
@@ -218,7 +218,3 @@ class EmbeddedDoor:
     def refusals(self) -> tuple[type[Exception], ...]:
         """See `Door.refusals`."""
         return (RuntimeError,)
-
-
-def _describe(query: str) -> str:
-    return f"DESCRIBE (\n{subquery(query)})"

@@ -13,6 +13,7 @@ import pytest
 
 from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.clickhouse_words import clickhouse_words
+from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.query_text import statements
 from tests.engine.warehouse.test_warehouse import read
@@ -64,6 +65,14 @@ def test_a_batch_is_of_limited_size_and_an_error_after_many_rows_is_said(warehou
     assert max(sizes) <= 65_536
     with pytest.raises(WarehouseError, match="FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"):
         read(warehouse, "SELECT throwIf(number = 500000) AS n FROM numbers(1000000)")
+
+
+def test_what_a_query_reads_is_said_before_it_runs(warehouse: ClickHouseWarehouse) -> None:
+    warehouse.prepare("CREATE OR REPLACE TABLE large AS SELECT number AS n FROM numbers(50000)")
+    said = estimate(warehouse, "SELECT n FROM large WHERE n > :least", {"least": 7}, key=("n",))
+    assert (said.cost, said.sorts) == ("50,000 rows read", "in the warehouse")
+    assert "nowhere" in estimate(warehouse, "SELECT * FROM nowhere").unknown
+    assert "Array(UInt8)" in estimate(warehouse, "SELECT [1] AS a").unknown
 
 
 @pytest.mark.parametrize(
