@@ -16,7 +16,7 @@ TESTS ?= tests
 DURATIONS = --durations=15 --durations-min=0.5
 # Those that other measurements start in an interpreter of their own are left out.
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
-  %/mlflow_model.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
+  %/mlflow_model.py %/dagster_load.py benchmarks/models/replica.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
 SOURCES := penstock model_tools schemas resources assets serve_app benchmarks tests docs setup.py
 # Images carry the time of the commit, so that two builds of one commit are the same bytes.
 BUILDER := $(shell command -v buildah || command -v docker || command -v podman)

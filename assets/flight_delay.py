@@ -141,6 +141,7 @@ MODEL = Model(
     base_rate_by=carrier_and_hour,
     cron="0 6 2 * *",
     owner=OWNER,
+    explain=True,
     description=CONTRACT.purpose,
     reads=("flights",),
 )

@@ -22,7 +22,14 @@ Answer = TypeVar("Answer")
 
 
 class Prediction(msgspec.Struct, frozen=True):
-    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer."""
+    """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer.
+
+    A model that says how sure it is adds the `interval` around a value, or the `prediction_set` of classes.
+
+    With `explain` the answer of a model that explains has what each feature contributed: `base_value` and the sum of
+    `contributions` is `raw_score`, that of the class `explained`, or of the output of a regressor. `contributions` is
+    null where an earlier release has given the answer and cannot say. `explained_by`: exact or interventional.
+    """
 
     id: str
     prediction: str | float | None
@@ -31,6 +38,13 @@ class Prediction(msgspec.Struct, frozen=True):
     missing: tuple[str, ...]
     unchanged: bool
     probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    interval: tuple[float | None, float | None] | msgspec.UnsetType = msgspec.UNSET
+    prediction_set: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    contributions: dict[str, float | None] | msgspec.UnsetType | None = msgspec.UNSET
+    base_value: float | msgspec.UnsetType | None = msgspec.UNSET
+    raw_score: float | msgspec.UnsetType | None = msgspec.UNSET
+    explained: str | msgspec.UnsetType = msgspec.UNSET
+    explained_by: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JournaledPrediction(msgspec.Struct, frozen=True):
@@ -110,13 +124,16 @@ class Client:
         self._repeat = repeat
         self._own = threading.local()
 
-    def predict(self, request: Any) -> Prediction:
+    def predict(self, request: Any, *, explain: bool = False) -> Prediction:
         """The answer to one request; ServiceError if there is none.
+
+        - `explain`: with what each feature contributed, of a model that is declared so.
 
         - The request is the contract's Struct, a dict of its fields, or its JSON as msgspec.Raw.
         - Its values may be scalars of numpy and pandas. NaN, NaT and NA are null.
         """
-        return self._ask(_ONE, "POST", "predict", msgspec.json.encode(request, enc_hook=_plain))
+        body = msgspec.json.encode(request, enc_hook=_plain)
+        return self._ask(_ONE, "POST", "predict", _explained(body) if explain else body)
 
     def predict_many(self, requests: Iterable[Any]) -> list[Prediction]:
         """The answers to 1 to 10,000 requests, in their order."""
@@ -230,6 +247,12 @@ def _plain(value: Any) -> Any:
         raise TypeError(f"a request holds {kind}, which is no JSON value")
     plain = value.item()
     return float(plain) if type(plain) is type(value) else plain
+
+
+def _explained(body: bytes) -> bytes:
+    """A request that asks for an explanation too."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(fields | {"explain": msgspec.Raw(b"true")})
 
 
 def _refused(thing: str, status: int, answer: bytes) -> ServiceError:

@@ -1,6 +1,11 @@
 """The one exception family: each error says what, expected, found, and what to do next."""
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import NamedTuple
 
 
 class PenstockError(Exception):
@@ -47,6 +52,42 @@ def demand_none(faults: Sequence[PenstockError]) -> None:
         raise faults[0]
     if faults:
         raise Faults(faults)
+
+
+class NotedFault(NamedTuple):
+    """A fault of a declaration, and file and line of each call that led to it, the innermost first."""
+
+    fault: PenstockError
+    calls: tuple[tuple[str, int], ...]
+
+
+_noted: ContextVar[list[NotedFault] | None] = ContextVar("penstock_noted", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[list[NotedFault]]:
+    """Within, `demand_declared` notes faults instead of raising them, so that one import finds those of all that a file
+    and the files that it imports declare. What was declared with a fault is not to be used afterwards."""
+    noted: list[NotedFault] = []
+    token = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(token)
+
+
+def demand_declared(faults: Sequence[PenstockError]) -> None:
+    """As `demand_none`, of a declaration that is there with its faults: within `noting` they are noted."""
+    noted = _noted.get()
+    if noted is None or not faults:
+        return demand_none(faults)
+    calls: list[tuple[str, int]] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        calls.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    noted += [NotedFault(fault, tuple(calls)) for fault in faults]
+    return None
 
 
 class ContractError(PenstockError):

@@ -3,13 +3,15 @@
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
 import msgspec
 
-from penstock.errors import PenstockError
+from penstock.errors import NotedFault, PenstockError, noting
 from penstock.project import Project, ProjectError
 
 LONGEST_CAUSE = 400
@@ -63,14 +65,14 @@ def import_package(project: Project | None, package: str, *, leave_out: str = ""
         project.put_on_path()
     parent, broken = _import(root, package)
     if parent is None:
-        return Modules(broken=(broken,) if broken else ())
+        return Modules(broken=broken)
     names = sorted(
         module.name
         for module in pkgutil.iter_modules(parent.__path__, f"{package}.")
         if not module.ispkg and not module.name.removeprefix(f"{package}.").startswith("_") and module.name != leave_out
     )
     tried = [_import(root, name) for name in names]
-    return Modules(tuple(one for one, _ in tried if one), tuple(fault for _, fault in tried if fault))
+    return Modules(tuple(one for one, _ in tried if one), tuple(chain.from_iterable(faults for _, faults in tried)))
 
 
 def import_module(project: Project, name: str) -> ModuleType:
@@ -78,25 +80,55 @@ def import_module(project: Project, name: str) -> ModuleType:
     project.put_on_path()
     module, broken = _import(project.root, name)
     if module is None:
-        raise BrokenFiles([broken] if broken else [])
+        raise BrokenFiles(broken)
     return module
 
 
-def _import(root: Path, name: str) -> tuple[ModuleType | None, BrokenFile | None]:
-    try:
-        module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+def _import(root: Path, name: str) -> tuple[ModuleType | None, tuple[BrokenFile, ...]]:
+    """The module, or every fault because of which there is none."""
+    error: BaseException | None = None
+    module: ModuleType | None = None
+    with noting() as noted:
+        try:
+            module = importlib.import_module(name)
+        except (Exception, SystemExit) as raised:
+            error = raised
+    broken = tuple(_noted(one, name, root) for one in noted)
+    if noted:
+        _forget({file for one in noted for file, _ in one.calls}, root)
+        # What went wrong afterwards is no fault of its own, unless it says so itself.
+        error = error if isinstance(error, PenstockError) else None
+    if error is not None:
         said = error if isinstance(error, BrokenFiles) else error.__cause__
         if isinstance(said, BrokenFiles):  # of the files that this one reads: each is named already
             raise said from None
-        return None, broken_file(error, name, root)
+        broken += (broken_file(error, name, root),)
+    if broken or module is None:
+        return None, broken
     places = [module.__file__] if module.__file__ else list(module.__path__)
     if not any(Path(place).resolve().is_relative_to(root) for place in places):
         todo = (
             f"Give {root / name.split('.', maxsplit=1)[0]} an __init__.py, or use a process of its own for the project."
         )
         raise ProjectError(f"module {name}", expected=f"that of {root}", found=places[0], todo=todo)
-    return module, None
+    return module, ()
+
+
+def _noted(noted: NotedFault, module: str, root: Path) -> BrokenFile:
+    """A fault of a declaration at the innermost line inside `root`."""
+    place, line = next(
+        ((file, line) for file, line in noted.calls if _own(file, root)), (module.replace(".", "/") + ".py", 1)
+    )
+    relative = Path(place).relative_to(root).as_posix() if Path(place).is_relative_to(root) else place
+    return BrokenFile(module, relative, line, " ".join(str(noted.fault).split())[:LONGEST_CAUSE])
+
+
+def _forget(files: Collection[str], root: Path) -> None:
+    """Let the modules of these files be imported anew: they hold what was declared with a fault."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and file in files and _own(file, root):
+            del sys.modules[name]
 
 
 def broken_file(error: BaseException, module: str, root: Path) -> BrokenFile:

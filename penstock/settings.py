@@ -154,7 +154,7 @@ VARIABLES = (
     Variable(HTTP_PORT_VARIABLE, str(HTTP_PORT), "the service", "http_port", _port),
     Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
     Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
-    Variable("PENSTOCK_API_KEYS_FILE", "none", "file of SHA-256 digests of API keys, one a line", "api_keys_file"),
+    Variable("PENSTOCK_API_KEYS_FILE", "none", "file of API keys: SHA-256 digests with scopes", "api_keys_file"),
     Variable(API_KEY, "none", "the API key with which commands ask the service"),
     Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
     Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),

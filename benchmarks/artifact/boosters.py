@@ -41,7 +41,18 @@ def booster_figures(folder: Path, *, quick: bool) -> list[Figure]:
         if not np.array_equal(load(path).predict(_columns(asked)), model.predict_proba(asked)):
             raise AssertionError(f"the packed model does not predict what {name} does")
         found += _measured(name, path, alone[name], many[name], asked, repeats=10 if quick else 40)
-    return found
+    return [*found, _explained(light, folder / "explained.artifact", matrix, asked[:1])]
+
+
+def _explained(model: Any, path: Path, matrix: Array, asked: Array) -> Figure:
+    features = [Feature(f"x{at}", "number") for at in range(COLUMNS)]
+    pack(model, path, features=features, metadata={}, background=_columns(matrix[:1_000]))
+    artifact, row = load(path), _columns(asked)
+    found = artifact.explain(row)
+    if not np.allclose(found.base + found.contributions.sum(axis=2), found.scores, rtol=0, atol=1e-9):
+        raise AssertionError("contributions do not add up to the raw score")
+    [seconds] = medians(20, lambda: artifact.explain(row))
+    return at_most(f"one row explained, {TREES} trees of LightGBM", seconds * 1e3, "ms", 5)
 
 
 def _measured(name: str, path: Path, alone: Call, many: Call, asked: Array, *, repeats: int) -> list[Figure]:

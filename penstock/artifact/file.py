@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from penstock.artifact.conformal import Conformal
 from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Feature
 from penstock.errors import ArtifactError
@@ -92,6 +93,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     threshold: Threshold | None = None
     trusted_types: tuple[str, ...] = ()
     explaining: Explaining | None = None
+    conformal: Conformal | None = None
 
 
 _Told = TypeVar("_Told", Header, Part)
@@ -154,6 +156,14 @@ def read_header(file: BinaryIO | mmap.mmap, path: str | Path) -> Header:
         return msgspec.json.decode(text, type=Header)
     except msgspec.DecodeError as error:
         raise _refused(path, "a header of this format", str(error)) from None
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """Write a file again with other values of header fields."""
+    header, arrays = read(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write(part, msgspec.structs.replace(header, **changes), arrays)
+    part.replace(path)
 
 
 def _without_defaults(told: _Told) -> _Told:

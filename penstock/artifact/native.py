@@ -59,6 +59,7 @@ class Artifact:
         self.classes: tuple[Scalar, ...] = header.classes
         self.estimator = header.estimator
         self.threshold = header.threshold
+        self.conformal = header.conformal
         self._explaining = header.explaining
         self._of_explaining = {key: arrays[key] for key in arrays if key.rpartition(".")[2] in EXPLAINING}
         names = tuple(feature.name for feature in header.features)

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from penstock.cli.ending import ended_by_signals
 from penstock.errors import PenstockError
 from penstock.extras import missing_extra
 from penstock.settings import DEBUG, is_set, load, warn_of_unknown_variables
@@ -28,6 +29,7 @@ COMMANDS = {
     "rollback": "Make an earlier release current again.",
     "requests": "Print real requests that a backend would send next.",
     "predict": "Ask the running service for a prediction.",
+    "explain": "Say what each feature contributed to a journaled prediction.",
     "replay": "Make journaled predictions again and compare their bits.",
     "verify": "Compare the books with the snapshots, bit by bit.",
     "advise": "Say what an extract or lookup would cost to serve.",
@@ -89,7 +91,8 @@ def main() -> None:
     What nobody expected is one sentence too, with the log that holds the traceback; PENSTOCK_DEBUG=1 shows it at once.
     """
     try:
-        penstock(prog_name="penstock")
+        with ended_by_signals():
+            penstock(prog_name="penstock")
     except PenstockError as error:
         _refuse(str(error))
     except ModuleNotFoundError as error:

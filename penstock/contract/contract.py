@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from penstock.contract.declaring import DeclaredStruct
-from penstock.errors import ContractError, demand_none
+from penstock.errors import ContractError, demand_declared
 
 Kind = Literal["number", "text", "time"]
 Columns = Mapping[str, np.ndarray[Any, Any]]
@@ -55,7 +55,7 @@ class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
 
         if not self.table:
             msgspec.structs.force_setattr(self, "table", self.name)
-        demand_none(lookup_faults(self))
+        demand_declared(lookup_faults(self))
 
     @property
     def oldest(self) -> int | None:
@@ -83,7 +83,7 @@ class Output(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     def __post_init__(self) -> None:
         from penstock.contract.faults import output_faults
 
-        demand_none(output_faults(self))
+        demand_declared(output_faults(self))
 
 
 class Feature(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
@@ -150,7 +150,7 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     def __post_init__(self) -> None:
         from penstock.contract.faults import contract_faults
 
-        demand_none(contract_faults(self))
+        demand_declared(contract_faults(self))
 
     def request_kinds(self) -> dict[str, Kind]:
         """Request field name to column kind, in field order."""

@@ -40,6 +40,7 @@ def model_faults(model: "Model") -> list[PenstockError]:
                 PenstockError(f"{of} of {thing}", expected="a column that is not asked", found=found, todo=todo)
             )
     faults += _gate_faults(model, fields)
+    faults += _answer_faults(model, thing, fields)
     if model.rows_outside is not None and not 0 <= model.rows_outside <= 1:
         of, found = f"rows_outside of {thing}", str(model.rows_outside)
         faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
@@ -56,6 +57,26 @@ def model_faults(model: "Model") -> list[PenstockError]:
     if model.cron:
         faults += caught(demand_cron, model.cron, f"cron of {thing}")
     return faults + _shape_faults(model, fields)
+
+
+def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[PenstockError]:
+    """The faults of what answers have besides predictions."""
+    faults: list[PenstockError] = []
+    for name, level, kind in (("interval", model.interval, "regressor"), ("sets", model.sets, "classifier")):
+        of = f"{name} of {thing}"
+        if not 0 <= level < 1:
+            faults.append(PenstockError(of, expected="a share below 1, such as 0.9", found=str(level)))
+        elif level and model.contract.output.kind != kind:
+            faults.append(PenstockError(of, expected=f"a {kind}", found=f"a {model.contract.output.kind}"))
+    if model.fit is not None and model.continues:
+        todo = "Leave one of them out."
+        faults.append(
+            PenstockError(f"fit of {thing}", expected="no `continues` beside it", found=model.continues, todo=todo)
+        )
+    if model.explain and "explain" in fields:
+        of, expected = f"explain of {thing}", "a request without a field `explain`, by which explanations are asked for"
+        faults.append(PenstockError(of, expected=expected, found="one with it", todo="Rename the field."))
+    return faults
 
 
 def table_faults(table: "ReplicatedTable") -> list[PenstockError]:

@@ -12,9 +12,10 @@ from penstock.contract.declaring import DeclarationType
 from penstock.declare.cron import default_cron
 from penstock.declare.derived_shape import training_shape
 from penstock.declare.faults import gate_rule_faults, model_faults
+from penstock.declare.fitting import FitRows
 from penstock.declare.metrics import MetricName, Task, task_of
 from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
-from penstock.errors import demand_none
+from penstock.errors import demand_declared
 
 FIRST: dict[Cadence, Period] = {name: Period.containing(datetime(2025, 7, 1, tzinfo=UTC), name) for name in SPELLINGS}
 """The first period of a model that declares none."""
@@ -52,7 +53,7 @@ class GateRule(metaclass=DeclarationType):
     also: tuple[Bound, ...] = ()
 
     def __post_init__(self) -> None:
-        demand_none(gate_rule_faults(self))
+        demand_declared(gate_rule_faults(self))
 
     @property
     def bounds(self) -> tuple[Bound, ...]:
@@ -90,6 +91,13 @@ class Model(metaclass=DeclarationType):
       period becomes trainable; for months, a day later.
     - `requests_query`: SQL for requests that a backend would send next.
     - `ray_options`: the resources of the training task where it runs on Ray, such as `{"num_cpus": 8}`.
+    - `explain`: whether predictions can be explained: a request with `"explain": true` is answered with what each
+      feature contributed, and `penstock explain` says it of a journaled one. The artifact then holds a sample of
+      training rows.
+    - `fit`: fits the estimator instead of its own `fit`: `fit(estimator, rows)` gets the training rows in the order of
+      time (FitRows) and returns the fitted estimator, or a FitResult with parameters and curves for the card.
+    - `interval`: the share of outcomes that a regressor's interval around each prediction has to hold, such as 0.9.
+      `sets`: likewise of a classifier's set of classes. Both are made on half of the held-out rows (split-conformal).
     - `trusted_types`: types, by dotted name, that an estimator which is not packed may bring into its skops file. Every
       replica that loads the artifact runs their code.
     """
@@ -117,11 +125,15 @@ class Model(metaclass=DeclarationType):
     reads: Sequence[str] = ()
     ray_options: Mapping[str, Any] = field(default_factory=dict)
     trusted_types: Sequence[str] = ()
+    explain: bool = False
+    fit: Callable[[Any, FitRows], Any] | None = None
+    interval: float = 0.0
+    sets: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.outcome:
             object.__setattr__(self, "outcome", self.contract.output.name)
-        demand_none(model_faults(self))
+        demand_declared(model_faults(self))
 
     @property
     def rows_shape(self) -> pa.DataFrameSchema:

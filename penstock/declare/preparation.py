@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from penstock.contract.declaring import DeclarationType
 from penstock.declare.faults import preparation_faults
-from penstock.errors import demand_none
+from penstock.errors import demand_declared
 
 
 @dataclass(frozen=True)
@@ -22,4 +22,4 @@ class Preparation(metaclass=DeclarationType):
     owner: str = ""
 
     def __post_init__(self) -> None:
-        demand_none(preparation_faults(self))
+        demand_declared(preparation_faults(self))

@@ -10,7 +10,7 @@ from penstock.contract.contract import Lookup
 from penstock.contract.declaring import DeclarationType
 from penstock.declare.derived_shape import table_shape
 from penstock.declare.faults import table_faults
-from penstock.errors import demand_none
+from penstock.errors import demand_declared
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class ReplicatedTable(metaclass=DeclarationType):
     group: str = ""
 
     def __post_init__(self) -> None:
-        demand_none(table_faults(self))
+        demand_declared(table_faults(self))
 
     @property
     def rows_shape(self) -> pa.DataFrameSchema:

@@ -46,7 +46,6 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
     for tables in found.groups():
         assets += [*map(replication.snapshot, tables), replication.publication(tables)]
         checks += map(standing_checks.standing_checks, tables)
-        jobs += replication.jobs(tables)
         schedules.append(replication.schedule(tables))
     for model in found.models.values():
         training = TrainingAssets(model, dict(found.tables))
@@ -72,6 +71,7 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
     jobs.append(job)
     schedules.append(schedule)
     if found.tables:
+        jobs.append(replication.job(list(found.tables.values())))
         job, schedule = standing_checks.job_and_schedule(list(found.tables))
         jobs.append(job)
         schedules.append(schedule)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from penstock.declare.shape import ShapeError
+from penstock.declare.steps import BOOKS, REPLICATION_JOB, SHAPE, VERIFIED, checks, steps
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract
@@ -15,8 +16,6 @@ from penstock.graph.standing_checks import without_standing_checks
 from penstock.graph.warehouse import POOL
 from penstock.publish.publish import publish_group
 from penstock.snapshots.store import Snapshot
-
-_BOOKS = ("test", "prod")
 
 
 def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
@@ -30,7 +29,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
         description=f"{table.description} Extracted from the warehouse; immutable, named by its content.",
         owners=[table.owner] if table.owner else None,
         kinds={"parquet", "pandera"},
-        check_specs=[dg.AssetCheckSpec("shape", asset=key, blocking=True, description="Every row has the shape.")],
+        check_specs=[dg.AssetCheckSpec(SHAPE, asset=key, blocking=True, description="Every row has the shape.")],
         pool=POOL,
     )
     def take(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
@@ -38,12 +37,12 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
             try:
                 taken = extract(environment.settings, table)
             except ShapeError as error:
-                yield dg.AssetCheckResult(passed=False, check_name="shape", asset_key=key, metadata=failing_rows(error))
+                yield dg.AssetCheckResult(passed=False, check_name=SHAPE, asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
         yield dg.MaterializeResult(
             metadata=snapshot_evidence(taken, table.rows_shape),
             data_version=dg.DataVersion(taken.id),
-            check_results=[dg.AssetCheckResult(passed=True, check_name="shape", metadata={"rows": taken.rows})],
+            check_results=[dg.AssetCheckResult(passed=True, check_name=SHAPE, metadata={"rows": taken.rows})],
         )
 
     return take
@@ -52,7 +51,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
 def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
     """The assets that make the newest snapshots of one table, or of a group, current in TEST and, once TEST has them,
     in PROD."""
-    keys = {(book, table.name): dg.AssetKey([book, table.name]) for book in _BOOKS for table in tables}
+    keys = {(book, table.name): dg.AssetKey([book, table.name]) for book in BOOKS for table in tables}
     specs = [
         dg.AssetSpec(
             keys[book, table.name],
@@ -64,18 +63,16 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=table.fresh_within),
             skippable=True,
         )
-        for book in _BOOKS
+        for book in BOOKS
         for table in tables
     ]
-    checks = [
-        dg.AssetCheckSpec(
-            "verified", asset=key, description="What the book holds hashes to the digest of the snapshot."
-        )
+    check_specs = [
+        dg.AssetCheckSpec(VERIFIED, asset=key, description="What the book holds hashes to the digest of the snapshot.")
         for key in keys.values()
     ]
     name = tables[0].group or tables[0].name
 
-    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=checks, can_subset=True)
+    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=check_specs, can_subset=True)
     def load(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
         with faults():
             pairs = [(_newest(environment, table), table) for table in tables]
@@ -101,7 +98,7 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
                     check_results=[
                         dg.AssetCheckResult(
                             passed=True,
-                            check_name="verified",
+                            check_name=VERIFIED,
                             asset_key=key,
                             metadata={"snapshot": published.snapshot, "rows": published.rows},
                         )
@@ -111,28 +108,36 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
     return load
 
 
-def jobs(tables: Sequence[ReplicatedTable]) -> list["dg.UnresolvedAssetJobDefinition"]:
-    """For each table the job that prepares, extracts and publishes it, with all that become current with it."""
-    return [
-        dg.define_asset_job(f"replicate_{table.name}", selection=selection(tables), description=table.description)
-        for table in tables
-    ]
+def job(tables: Sequence[ReplicatedTable]) -> "dg.UnresolvedAssetJobDefinition":
+    """The job that prepares, extracts and publishes tables: all of them, or those that a run selects."""
+    return dg.define_asset_job(
+        REPLICATION_JOB,
+        selection=selection(tables),
+        description="Extracts and publishes tables: those that a schedule names, or all that are selected.",
+    )
 
 
 def selection(tables: Sequence[ReplicatedTable]) -> dg.AssetSelection:
     """All assets that prepare, extract and publish the tables, with the checks of these steps."""
-    keys = [dg.AssetKey([step, table.name]) for table in tables for step in ("snapshot", *_BOOKS)]
-    keys += [dg.AssetKey(of.split("/")) for table in tables for of in table.after if of.startswith("prepared/")]
+    keys = [dg.AssetKey(step.split("/")) for step in steps(tables)]
     return without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
 
 
 def schedule(tables: Sequence[ReplicatedTable]) -> dg.ScheduleDefinition:
-    """The schedule of the first table's job, switched on."""
+    """The schedule of a table, or of all that become current with it, switched on. It is called as the first one."""
+    names = ", ".join(table.name for table in tables)
+    request = dg.RunRequest(
+        asset_selection=[dg.AssetKey(step.split("/")) for step in steps(tables)],
+        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(step.split("/")), name) for step, name in checks(tables)],
+        tags={"penstock/tables": names},
+    )
     return dg.ScheduleDefinition(
         name=f"replicate_{tables[0].name}_schedule",
-        job_name=f"replicate_{tables[0].name}",
+        job_name=REPLICATION_JOB,
         cron_schedule=tables[0].cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Extracts and publishes {names}.",
+        execution_fn=lambda _: request,
     )
 
 

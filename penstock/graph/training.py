@@ -118,6 +118,7 @@ class TrainingAssets:
                     "gate_would_say": decision.summary,
                     "metrics": as_table(("metric", "value"), metrics.items()),
                     PLOTS[made.card.task]: image(made.card.plot),
+                    **({"contributions": image(made.card.contributions_plot)} if made.card.contributions_plot else {}),
                     "card": dg.MetadataValue.md(markdown(made.card)),
                     "training_rows": made.training_rows,
                     "holdout_rows": made.holdout_rows,

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from penstock.artifact.conformal import Conformal
 from penstock.artifact.threshold import Threshold
 
 Predicted = np.ndarray[Any, np.dtype[np.float64]]
@@ -51,13 +52,16 @@ class OutcomeEncoder:
     """Encodes what `Artifact.predict` returns as JSON outcomes. `classes` are a classifier's, empty for a regressor.
 
     - An outcome holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`.
+    - With `conformal` it also holds the `interval` around a value, or the `prediction_set` of classes.
     - The most probable class is the prediction, the first of equally probable ones; or what `threshold` decides.
     - NaN becomes null.
     """
 
-    def __init__(self, classes: Sequence[str], threshold: Threshold | None = None) -> None:
-        self._threshold = threshold
-        names = [_encode(name) for name in classes]
+    def __init__(
+        self, classes: Sequence[str], threshold: Threshold | None = None, conformal: Conformal | None = None
+    ) -> None:
+        self._threshold, self._conformal = threshold, conformal
+        self._names = names = [_encode(name) for name in classes]
         self._heads = [b'{"prediction":%b,"missing":' % name for name in names]
         self._labels = [b"%b%b:" % (b"," if at else b',"probabilities":{', name) for at, name in enumerate(names)]
 
@@ -68,11 +72,23 @@ class OutcomeEncoder:
         lost = [b"[]" if not names else _encode(names) for names in missing]
         numbers = _encode(predicted.ravel().tolist())[1:-1].split(b",")
         if not self._heads:
-            return _joined(b'{"prediction":', numbers, b',"missing":', lost, b"}")
+            return _joined(b'{"prediction":', numbers, b',"missing":', lost, *self._interval(predicted), b"}")
         heads = [self._heads[best] for best in chosen_classes(predicted, self._threshold)]
         step = len(self._labels)
         labelled = [part for at, label in enumerate(self._labels) for part in (label, numbers[at::step])]
-        return _joined(heads, lost, *labelled, b"}}")
+        return _joined(heads, lost, *labelled, b"}", *self._set(predicted), b"}")
+
+    def _interval(self, predicted: Predicted) -> list[bytes | list[bytes]]:
+        if self._conformal is None:
+            return []
+        return [b',"interval":', [_encode(ends) for ends in self._conformal.intervals(predicted).tolist()]]
+
+    def _set(self, predicted: Predicted) -> list[bytes | list[bytes]]:
+        if self._conformal is None:
+            return []
+        held = self._conformal.sets(predicted).tolist()
+        texts = [b",".join(name for name, one in zip(self._names, row, strict=True) if one) for row in held]
+        return [b',"prediction_set":[', texts, b"]"]
 
 
 class AnswerForm:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from penstock.artifact.conformal import Conformal
 from penstock.artifact.native import Artifact
 from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Contract
@@ -12,10 +13,15 @@ from penstock.journal.answers import chosen_classes
 
 
 class Outcome(NamedTuple):
-    """One prediction; `probabilities` by class name for a classifier, None for a regressor."""
+    """One prediction; `probabilities` by class name for a classifier, None for a regressor.
+
+    `interval`, `prediction_set`: of a model that says how sure it is.
+    """
 
     prediction: str | float
     probabilities: dict[str, float] | None
+    interval: list[float] | None = None
+    prediction_set: list[str] | None = None
 
 
 def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
@@ -26,13 +32,23 @@ def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
 
 
 def outcomes(
-    classes: Sequence[str], predicted: np.ndarray[Any, Any], threshold: Threshold | None = None
+    classes: Sequence[str],
+    predicted: np.ndarray[Any, Any],
+    threshold: Threshold | None = None,
+    conformal: Conformal | None = None,
 ) -> list[Outcome]:
     """The outcomes of n rows as `Artifact.predict` returns them."""
     if not classes:
-        return [Outcome(value, None) for value in predicted.tolist()]
+        ends = [None] * len(predicted) if conformal is None else conformal.intervals(predicted).tolist()
+        return [Outcome(value, None, both) for value, both in zip(predicted.tolist(), ends, strict=True)]
     best = chosen_classes(predicted, threshold)
+    held = [None] * len(predicted) if conformal is None else conformal.sets(predicted).tolist()
     return [
-        Outcome(classes[top], dict(zip(classes, row, strict=True)))
-        for top, row in zip(best, predicted.tolist(), strict=True)
+        Outcome(
+            classes[top],
+            dict(zip(classes, row, strict=True)),
+            None,
+            None if inside is None else [name for name, one in zip(classes, inside, strict=True) if one],
+        )
+        for top, row, inside in zip(best, predicted.tolist(), held, strict=True)
     ]

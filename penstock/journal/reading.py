@@ -43,6 +43,12 @@ async def read(connection: Any, model: str, prediction: str) -> JournalEntry | N
     return journal_entry(record) if record else None
 
 
+async def read_several(connection: Any, model: str, predictions: list[str]) -> list[JournalEntry]:
+    """The entries of a model's predictions by their ids; those that are not journaled are left out."""
+    records = await connection.fetch(f"{READ} WHERE p.id = ANY($1::uuid[]) AND p.model = $2", predictions, model)
+    return [journal_entry(record) for record in records]
+
+
 async def recent(connection: Any, model: str, count: int) -> list[JournalEntry]:
     """The newest entries of a model, newest first."""
     records = await connection.fetch(f"{READ} WHERE p.model = $1 ORDER BY p.id DESC LIMIT $2", model, count)

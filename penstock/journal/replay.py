@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from penstock.artifact import load as artifact
+from penstock.artifact.native import Artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
+from penstock.journal.apart import Order, replay_apart
 from penstock.journal.outcomes import class_names, outcomes
 from penstock.journal.reading import READ, JournalEntry, journal_entry
+from penstock.journal.verdict import Stage, Verdict
 from penstock.journal.writing import feature_digests
 from penstock.lookups.look_up import look_up_now
 from penstock.lookups.sql import bound_types
@@ -23,41 +26,26 @@ from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.code_archive import CodeArchive
 
-Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
 BATCH = 2000
 SHOWN = 300
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """One replayed prediction. `stage` is the first that differs, empty where every bit is the same.
-
-    `needs_code`, at the stage "contract", is the code that made the prediction and is not here.
-    """
-
-    id: str
-    model: str
-    release: int
-    stage: Stage = ""
-    expected: str = ""
-    found: str = ""
-    needs_code: str = ""
-
-    @property
-    def same(self) -> bool:
-        """Whether the prediction was made again to the bit."""
-        return not self.stage
-
-
 @dataclass(frozen=True)
 class Replay:
-    """Replays the journal of one book. `snapshots` is the URL of the snapshot store, for tables that are gone."""
+    """Replays the journal of one book.
+
+    - `snapshots` is the URL of the snapshot store, for tables that are gone.
+    - `archive` has the code of earlier contracts. Their predictions are made again by it, in a process of its own.
+    """
 
     book: Book
     contracts: Mapping[str, Contract]
     artifacts: ArtifactStore
     cache: Path
     snapshots: str = ""
+    archive: CodeArchive | None = None
 
     def run(
         self, *, ids: Sequence[str] = (), since: datetime | None = None, model: str = "", limit: int = 0
@@ -67,6 +55,29 @@ class Replay:
             batch.sort(key=_origin)
             for _, same_origin in groupby(batch, key=_origin):
                 yield from self._replay(list(same_origin))
+
+    def by_artifact(
+        self, *, ids: Sequence[str] = (), since: datetime | None = None, model: str = "", limit: int = 0
+    ) -> Iterator[list[JournalEntry]]:
+        """The same predictions as `run` takes, those of one artifact together."""
+        for batch in self._batches(ids, since, model, limit):
+            batch.sort(key=_artifact)
+            for _, same in groupby(batch, key=_artifact):
+                yield list(same)
+
+    def artifact(self, digest: str) -> Artifact:
+        """A stored artifact, loaded."""
+        return artifact.load(self.artifacts.fetch(digest, self.cache))
+
+    def artifact_of(self, model: str, version: int) -> str:
+        """The artifact of a release; PenstockError if the ledger has none."""
+        with self.book.connect() as connection:
+            sql = "SELECT artifact FROM app.release WHERE model = %s AND version = %s LIMIT 1"
+            found = connection.execute(sql, (model, version)).fetchone()
+        if found is None:
+            todo = f"`penstock releases {model}` lists them."
+            raise PenstockError(f"release {version} of {model}", expected="one of the ledger", found="none", todo=todo)
+        return str(found[0])
 
     def _batches(
         self, ids: Sequence[str], since: datetime | None, model: str, limit: int
@@ -101,13 +112,16 @@ class Replay:
     def _replay(self, batch: list[JournalEntry]) -> Iterator[Verdict]:
         """Replay predictions of one model, release and set of snapshots."""
         first = batch[0]
+        if (folder := self._archived(first)) is not None:
+            yield from replay_apart(self._order(folder, batch))
+            return
         try:
             contract = self._contract(first)
-            model = _step("artifact", lambda: artifact.load(self.artifacts.fetch(first.artifact, self.cache)))
+            model = _step("artifact", lambda: self.artifact(first.artifact))
             requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold)
+            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold, model.conformal)
         except _ReplayStop as stopped:
             for one in batch:
                 said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
@@ -125,6 +139,18 @@ class Replay:
             if stage == "looked_up":
                 expected, found = _difference(expected, found)
             yield Verdict(one.id, one.model, one.release, stage, expected[:SHOWN], found[:SHOWN])
+
+    def _archived(self, one: JournalEntry) -> Path | None:
+        """The code that made a prediction, where it is another than this, and kept."""
+        contract, (digest, _) = self.contracts.get(one.model), self._made_by.get((one.model, one.release), ("", ""))
+        if self.archive is None or (contract is not None and contract.is_of(digest)):
+            return None
+        return self.archive.fetch(digest, self.cache.parent / "code")
+
+    def _order(self, folder: Path, batch: Sequence[JournalEntry]) -> Order:
+        ids = [one.id for one in batch]
+        cache, book = str(self.cache), self.book
+        return Order(str(folder), book.name, book.url, self.artifacts.url, cache, self.snapshots, ids)
 
     def _contract(self, one: JournalEntry) -> Contract:
         contract = self.contracts.get(one.model)
@@ -183,9 +209,14 @@ def _origin(one: JournalEntry) -> tuple[str, int, str, bytes]:
     return one.model, one.release, one.artifact, bytes(one.snapshots)
 
 
+def _artifact(one: JournalEntry) -> tuple[str, str]:
+    return one.model, one.artifact
+
+
 def _text(answer: Mapping[str, Any]) -> str:
-    """Prediction and probabilities as JSON, which keeps every bit of a float."""
-    return msgspec.json.encode([answer["prediction"], answer.get("probabilities")]).decode()
+    """What was predicted, and how sure it is, as JSON, which keeps every bit of a float."""
+    sure = [answer[name] for name in ("interval", "prediction_set") if answer.get(name) is not None]
+    return msgspec.json.encode([answer["prediction"], answer.get("probabilities"), *sure]).decode()
 
 
 def _difference(expected: str, found: str) -> tuple[str, str]:

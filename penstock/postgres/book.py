@@ -24,7 +24,7 @@ class Book:
         """A new connection, one transaction unless `autocommit`: committed at the end, rolled back by an error.
 
         See `penstock.postgres.connecting.connect` for what is refused."""
-        with connect(self.name, self.url, autocommit=autocommit, application_name="penstock") as connection:
+        with connect(f"book {self.name!r}", self.url, autocommit=autocommit, application_name="penstock") as connection:
             yield connection
 
     def version(self) -> int | None:

@@ -116,7 +116,7 @@ def migrate(name: str, url: str, *, say: Say = silent, patience: float = PATIENC
     - A migration waits half a second for a lock, so that readers behind it wait no longer, and tries again for
       `patience` seconds. BookError then names who holds the lock; nothing of that migration was changed.
     """
-    with connect(name, url, autocommit=True, application_name="penstock migrate") as connection:
+    with connect(f"book {name!r}", url, autocommit=True, application_name="penstock migrate") as connection:
         found = version(connection)
         if found is not None and found >= newest():
             check_version(f"book {name!r}", found)

@@ -1,6 +1,5 @@
 """The embedded Postgres server: binaries of a wheel, data in a folder, reached by unix socket only."""
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 import psutil
 
+from penstock.file_lock import file_lock
 from penstock.postgres.account import PLAIN, PostgresError, account
 from penstock.postgres.data import find_data, place_data, remove_data
 from penstock.postgres.programs import VERSION, programs
@@ -247,7 +247,5 @@ class PostgresServer:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.data.parent.mkdir(parents=True, exist_ok=True)
-        with self.data.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self.data.with_suffix(".lock"), "another command that starts or stops Postgres"):
             yield

@@ -81,6 +81,7 @@ def stop(settings: Settings) -> bool:
 
 def _ensure_databases(url: str, names: set[str]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '60s'")  # as long as another command makes databases
         connection.execute("SELECT pg_advisory_lock(hashtext('penstock.databases'))")
         existing = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
         for name in sorted(names - existing):

@@ -6,15 +6,17 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from penstock.errors import ArtifactError
-from penstock.store_url import open_store
+from penstock.store_url import age, open_store, shown_store
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_ABANDONED_AFTER = timedelta(days=1)
 
 
 class ArtifactStore:
@@ -23,6 +25,11 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         self.url = url.removeprefix("file://").rstrip("/")
         self._local = "://" not in self.url
+
+    @property
+    def shown(self) -> str:
+        """Where the store is, without any secret of its URL."""
+        return shown_store(self.url)
 
     def put(self, path: str | Path) -> str:
         """Store the file and return its digest. The same bytes again change nothing."""
@@ -44,9 +51,26 @@ class ArtifactStore:
         else:
             files = self._files()
             files.makedirs(self.url, exist_ok=True)
-            files.put_file(str(path), part)
-            files.mv(part, self._path(digest))
+            try:
+                files.put_file(str(path), part)
+                files.mv(part, self._path(digest))
+            except BaseException:
+                with suppress(Exception):  # the store may be away; it goes by age then
+                    files.rm_file(part)
+                raise
         return digest
+
+    def remove_parts(self) -> int:
+        """Remove what writers that died have left, after a day; returns how many files that were."""
+        files, root = open_store(self.url)
+        try:
+            parts = [path for path in files.ls(root, detail=False) if path.endswith(".part")]
+        except FileNotFoundError:
+            return 0
+        old = [path for path in parts if age(files, path) > _ABANDONED_AFTER]
+        for path in old:
+            files.rm_file(path)
+        return len(old)
 
     def exists(self, digest: str) -> bool:
         """Whether the store has a file of this digest."""
@@ -64,7 +88,7 @@ class ArtifactStore:
         if _DIGEST.fullmatch(digest) and cached.is_file():
             return cached
         if not self.exists(digest):
-            raise ArtifactError(f"artifact {digest}", expected=f"a file in {self.url}", found="none")
+            raise ArtifactError(f"artifact {digest}", expected=f"a file in {self.shown}", found="none")
         cache.mkdir(parents=True, exist_ok=True)
         part = cache / f".{digest}.{uuid.uuid4().hex}.part"
         hashed = hashlib.sha256()
@@ -73,7 +97,7 @@ class ArtifactStore:
                 _write(part, lambda target: _copy(source, target, hashed))
             if hashed.hexdigest() != digest:
                 raise ArtifactError(
-                    f"artifact {digest} in {self.url}",
+                    f"artifact {digest} in {self.shown}",
                     expected="the content of its digest",
                     found=f"a damaged file (its digest is {hashed.hexdigest()})",
                     todo="Delete that file and store the artifact again, or roll back to another release.",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.artifact.conformal import Conformal
 from penstock.declare.metrics import MEASURES, Task
 from penstock.releases.cards import Card, MetricValue, Rows
 from penstock.releases.entry import LedgerEntry
@@ -55,6 +56,8 @@ def html(card: Card, entry: LedgerEntry | None = None) -> str:
     return templates.get_template(PAGE.name).render(
         card=card,
         plot=base64.b64encode(card.plot).decode(),
+        contributions=base64.b64encode(card.contributions_plot).decode(),
+        curves=base64.b64encode(card.curves_plot).decode(),
         alt=PLOT_ALT[card.task],
         sections=sections(card, entry),
     )
@@ -98,6 +101,10 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         "A candidate must be as good as the bound, and not worse than the current release by more than the margin.",
         (("metric", "better", "bound", "margin"), *(_bound(*one) for one in bounds)),
     )
+    if card.chosen or card.curves:
+        yield _fit(card)
+    if card.conformal is not None:
+        yield _sureness(card, card.conformal)
     if card.slices:
         floor = "" if card.slice_floor is None else f" The gate demands {card.slice_floor} on each."
         header = (card.slice_by, card.metric, "95% interval", "rows")
@@ -118,16 +125,7 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
                 else ""
             ),
         )
-    ranked = sorted(card.features, key=lambda feature: -feature.importance)
-    yield Section(
-        "Features, by importance",
-        f"By how much {card.metric} gets worse when the feature's values are shuffled among"
-        f" {card.importance_rows:,} held-out rows: mean and standard deviation of the shuffles.",
-        (
-            ("feature", "importance", "±", "kind", "meaning"),
-            *((f.name, f"{f.importance:+.4f}", f"{f.deviation:.4f}", f.kind, f.meaning) for f in ranked),
-        ),
-    )
+    yield _features(card)
     yield Section(
         "Request",
         "",
@@ -137,6 +135,54 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         ),
     )
     yield Section("Lookups", "", (("lookup", "table", "joined by", "as of", "gives", "no row means"), *_lookups(card)))
+
+
+def _sureness(card: Card, conformal: Conformal) -> Section:
+    made = (
+        f"An interval is the prediction, {conformal.quantile:.6g} {card.output.unit}".rstrip() + " less and more."
+        if card.task == "regression"
+        else f"A set holds each class with a probability of at least {1 - conformal.quantile:.6g}."
+    )
+    said = (
+        f"{made} Made on {conformal.rows:,} of the held-out rows so that {conformal.level:.0%} of outcomes are held"
+        f" (split-conformal). Of the {card.coverage_rows:,} others {card.coverage or 0.0:.2%} are."
+    )
+    return Section("How sure it is", said)
+
+
+def _fit(card: Card) -> Section:
+    rows = [("chosen", name, value) for name, value in card.chosen]
+    rows += [
+        ("curve", name, f"{values[0]:.6g} to {values[-1]:.6g} in {len(values):,} iterations")
+        for name, values in card.curves.items()
+        if values
+    ]
+    said = "By the model's own fit function, on training rows alone."
+    return Section("Fit", said, (("", "name", "value"), *rows))
+
+
+def _features(card: Card) -> Section:
+    ranked = sorted(card.features, key=lambda feature: -feature.importance)
+    said = (
+        f"By how much {card.metric} gets worse when the feature's values are shuffled among"
+        f" {card.importance_rows:,} held-out rows: mean and standard deviation of the shuffles."
+    )
+    explains = any(feature.contribution is not None for feature in ranked)
+    if explains:
+        said += " Contribution: the mean absolute one to the raw scores of held-out rows."
+    rows = [
+        (
+            f.name,
+            f"{f.importance:+.4f}",
+            f"{f.deviation:.4f}",
+            *((f"{f.contribution or 0.0:.4f}",) if explains else ()),
+            f.kind,
+            f.meaning,
+        )
+        for f in ranked
+    ]
+    header = ("feature", "importance", "±", *(("contribution",) if explains else ()), "kind", "meaning")
+    return Section("Features, by importance", said, (header, *rows))
 
 
 def _release(entry: LedgerEntry) -> Section:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.artifact.conformal import Conformal
 from penstock.contract.contract import Lookup, Output
 from penstock.declare.metrics import Task
 from penstock.errors import ArtifactError
@@ -45,19 +46,27 @@ class RequestField(msgspec.Struct, frozen=True):
 
 
 class CardFeature(msgspec.Struct, frozen=True):
-    """One input of the estimator. `importance` is by how much the metric worsens if its values are shuffled."""
+    """One input of the estimator.
+
+    - `importance`: by how much the metric worsens if its values are shuffled.
+    - `contribution`: the mean absolute one to the raw scores of held-out rows, of a model that explains.
+    """
 
     name: str
     kind: str
     meaning: str
     importance: float
     deviation: float
+    contribution: float | None = None
 
 
 class Card(msgspec.Struct, frozen=True):
     """One candidate, described by data alone.
 
     - `plot`: a PNG. Two classes: ROC, precision and recall, calibration; more: confusion. Regression: residuals.
+    - `contributions_plot`: a PNG of importances and contributions, of a model that explains.
+    - `conformal`: how intervals or sets are made; they hold the share `coverage` of `coverage_rows` other outcomes.
+    - `chosen`, `curves`, `curves_plot`: what the model's fit function chose, its curves by iteration, and their PNG.
     - `outcome_rate`: the mean of the outcomes.
     - `continues`: the artifact from whose estimator the training went on, empty if it began anew.
     - `outside`: request field -> how many training and held-out rows are outside its bounds.
@@ -100,6 +109,13 @@ class Card(msgspec.Struct, frozen=True):
     also: tuple[tuple[str, float, float], ...] = ()
     packed: bool = True
     trusted_types: tuple[str, ...] = ()
+    contributions_plot: bytes = b""
+    chosen: tuple[tuple[str, str], ...] = ()
+    curves: dict[str, tuple[float, ...]] = {}
+    curves_plot: bytes = b""
+    conformal: Conformal | None = None
+    coverage: float | None = None
+    coverage_rows: int = 0
 
 
 class CardStore:

@@ -1,5 +1,6 @@
 """The release ledger of one book, append-only, and its pointer: how a model's current release moves, who and why."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.releases.entry import COLUMNS, CURRENT_RELEASES, ENTRIES, Action, CurrentRelease, LedgerEntry
 
+PATIENCE_SECONDS = 600
+"""How long a release or rollback waits for another one of the same model."""
 _NEWEST = " ORDER BY entry DESC LIMIT 1"
 _APPEND = f"""INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,
         holdout_snapshot, metrics, gate, code_version, who, why, replaced)
@@ -22,6 +25,8 @@ _POINT = """INSERT INTO app.current_release (model, entry, version, artifact, co
     VALUES (%(model)s, %(entry)s, %(version)s, %(artifact)s, %(contract)s)
     ON CONFLICT (model) DO UPDATE SET entry = excluded.entry, version = excluded.version,
         artifact = excluded.artifact, contract = excluded.contract"""
+
+log = logging.getLogger("penstock.releases")
 
 
 class ReleaseError(PenstockError):
@@ -208,5 +213,20 @@ def _version(connection: psycopg.Connection, proposal: Proposal) -> int:
 
 
 def _lock(connection: psycopg.Connection, model: str) -> None:
-    """Held to the transaction's end: one mover at a time per model."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"penstock.release.{model}",))
+    """Held to the transaction's end: one mover at a time per model. ReleaseError if another one does not end."""
+    key = f"penstock.release.{model}"
+    row = connection.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (key,)).fetchone()
+    if row == (True,):
+        return
+    log.warning("Another command moves the release of %s; waiting for it.", model)
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{PATIENCE_SECONDS}s",))
+    try:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (key,))
+    except psycopg.errors.LockNotAvailable:
+        raise ReleaseError(
+            f"release of {model}",
+            expected=f"the other command that moves it to end within {PATIENCE_SECONDS} s",
+            found="it still runs",
+            todo="Look at the other run; nothing was changed.",
+        ) from None
+    connection.execute("SET LOCAL lock_timeout = 0")

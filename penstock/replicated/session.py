@@ -33,9 +33,6 @@ def publishing_session(
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
             (list(_SETTINGS), list(_SETTINGS.values())),
         )
-        # Not every platform can watch the socket; without it, a dead publisher is noticed at the next message.
-        with contextlib.suppress(psycopg.errors.InvalidParameterValue, psycopg.errors.UndefinedObject):
-            connection.execute("SET client_connection_check_interval = '1s'")
         if not publish_lock(connection, table):
             waiting()
             _wait_for_lock(connection, book, table, patience)

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from penstock.artifact.file import read_header
 from penstock.journal.reading import KEEP_DAYS
 from penstock.postgres.book import Book
-from penstock.store_url import open_store
+from penstock.releases.artifacts import ArtifactStore
+from penstock.store_url import age, open_store
 
 Kind = Literal["artifact", "estimator", "card"]
 _FOLDERS: tuple[tuple[Kind, str, str], ...] = (
@@ -77,6 +78,7 @@ def drop(
             files.rm_file(file.path)
         if file.kind == "artifact":
             (cache / f"{file.digest}.artifact").unlink(missing_ok=True)
+    ArtifactStore(url).remove_parts()
     return going
 
 
@@ -105,8 +107,7 @@ def _stored(files: Any, root: str) -> Iterator[StoredFile]:
         for entry in files.ls(place, detail=True):
             name = posixpath.basename(entry["name"])
             if entry["type"] == "file" and name.endswith(suffix) and not name.startswith("."):
-                written = files.modified(entry["name"])
-                written = written.replace(tzinfo=UTC) if written.tzinfo is None else written
+                written = datetime.now(UTC) - age(files, entry["name"])
                 yield StoredFile(kind, name.removesuffix(suffix), entry["name"], int(entry["size"]), written)
 
 

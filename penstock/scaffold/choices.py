@@ -80,6 +80,7 @@ class Options:
     lookups: tuple[str, ...] = ()
     every: str = ""
     outcome_after: timedelta = NO_DELAY
+    zone: str = ""
 
 
 def choose(
@@ -121,7 +122,7 @@ def choose(
     kind: Kind | None = None
     with faults.noted():
         kind = kind_of_outcome(outcome, options.kind, ask_kind)
-    asked_field = _asked(asked, table)
+    asked_field = _asked(asked, table, options.zone)
     faults.found += _time_faults(asked, table)
     with faults.noted():
         faults.found += _key_faults(reader, rows, table, key, asked)
@@ -216,9 +217,9 @@ def features_of(
     return features
 
 
-def _asked(column: Column, table: Table) -> Field:
+def _asked(column: Column, table: Table, zone: str) -> Field:
     free = "asked_at" not in table.columns or column.name == "asked_at"
-    return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column)
+    return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column, zone)
 
 
 def _time_faults(asked: Column, table: Table) -> list[str]:

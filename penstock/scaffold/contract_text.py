@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from penstock.scaffold.literals import exploded, number_text, plain
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan
-from penstock.scaffold.names import LONGEST_LINE, call, class_name, literal, sequence, shortened
+from penstock.scaffold.names import LONGEST_LINE, call, class_name, literal, sequence
 
 LISTS = {"number": "numbers", "text": "texts", "time": "times"}
 """The kind of a column -> the function that lists columns of it."""
@@ -17,8 +17,8 @@ def contract(plan: ModelPlan) -> str:
     every = [*plan.fields, plan.asked_at]
     times = sorted({f.storage.python for f in every if f.is_time})
     computed = [feature for feature in plan.features if feature.arguments]
-    imported = ["Columns", "Contract", "Output", *(["Lookup"] if plan.lookups else [])]
-    functions = {"Vectors", "plain_features", *(feature.made for feature in computed)}
+    imported = ["Columns", "Output", *(["Lookup"] if plan.lookups else [])]
+    functions = {"Vectors", *(feature.made for feature in computed)}
     functions |= {LISTS[field.storage.kind] for lookup in plan.lookups for field in lookup.columns}
     meta = ["Meta", "Struct"]
     lookups = [_lookup(lookup, plan.asked_at.name) for lookup in plan.lookups]
@@ -29,7 +29,8 @@ def contract(plan: ModelPlan) -> str:
             f"from datetime import {', '.join(times)}\nfrom typing import Annotated\n\n",
             f"from msgspec import {', '.join(meta)}\n\n",
             f"from penstock.contract.contract import {', '.join(sorted(imported))}\n",
-            f"{_imported(sorted(functions, key=lambda name: (name.islower(), name)))}\n\n",
+            f"{_imported(sorted(functions, key=lambda name: (name.islower(), name)))}",
+            "from penstock.contract.plain import plain_contract\n\n\n",
             f"class {request}(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):\n",
             f'    """One row of {plain(plan.source.said)}, as it is known when it is asked about."""\n\n',
             *(f"    {_request_field(field)}\n" for field in plan.fields),
@@ -40,30 +41,31 @@ def contract(plan: ModelPlan) -> str:
             "def features(columns: Columns) -> Vectors:\n",
             '    """The features that are computed; the others are columns as they are."""\n',
             f"    return {mapping(returned, 4, around=7)}\n\n\n",
-            f"CONTRACT = {exploded('Contract', _arguments(plan, request), 0)}\n",
+            f"CONTRACT = {exploded('plain_contract', _arguments(plan, request), 0)}\n",
         ]
     )
 
 
 def _arguments(plan: ModelPlan, request: str) -> list[str]:
-    output, looked_up = plan.outcome, "LOOKUPS" if plan.lookups else "()"
+    output = plan.outcome
     features = {feature.name for feature in plan.features}
+    joined = {field for lookup in plan.lookups for field in lookup.key.values()}
     columns = [(field.name, field) for field in plan.fields]
     columns += [(f"{lookup.name}.{field.name}", field) for lookup in plan.lookups for field in lookup.columns]
-    left_out = [literal(name) for name, field in columns if not field.is_time and name not in features]
+    left_out = [name for name, field in columns if not field.is_time and name not in features]
+    identifiers = [f.name for f in plan.fields if f.storage.kind == "number" and f.name in {*plan.key, *joined}]
+    named = [literal(name) for name in left_out]
     computed = [literal(feature.name) for feature in plan.features if feature.arguments]
-    more = [f"but={sequence(left_out, 8, around=5)}"] if left_out else []
-    made = [request, looked_up, *more, f"computed={sequence(computed, 8, around=10)}"]
     classes = [f"classes={sequence([literal(c) for c in output.classes], 8, around=9)}"] if output.classes else []
     asked = [f"asked_at={literal(plan.asked_at.name)}"] if plan.asked_at.name != "asked_at" else []
     return [
-        f"model={literal(plan.model)}",
-        f"purpose={literal(_purpose(plan))}",
-        f"request={request}",
+        literal(plan.model),
+        request,
+        "LOOKUPS" if plan.lookups else "()",
         f"entity={sequence([literal(name) for name in plan.key], 4, around=8)}",
-        f"lookups={looked_up}",
-        f"features={call('plain_features', made, 4, around=10)}",
         "compute=features",
+        f"computed={sequence(computed, 4, around=10)}",
+        *([f"but={sequence(named, 4, around=5)}"] if left_out != identifiers else []),
         f"output={call('Output', [literal(output.field.name), literal(output.kind), *classes], 4, around=8)}",
         *asked,
     ]
@@ -127,11 +129,3 @@ def mapping(items: list[str], indent: int, *, around: int = 0) -> str:
         return line
     inside = " " * (indent + 4)
     return "{\n" + "".join(f"{inside}{item},\n" for item in items) + " " * indent + "}"
-
-
-def _purpose(plan: ModelPlan) -> str:
-    outcome = shortened(plain(plan.outcome.field.column.name), 30)
-    key = shortened(", ".join(plan.key), 40)
-    if plan.outcome.kind == "regressor":
-        return f"The {outcome} to expect, by {key}."
-    return f"The probability of each value of {outcome}, by {key}."

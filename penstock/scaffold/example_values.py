@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan
 from penstock.scaffold.names import literal
@@ -26,6 +27,8 @@ def table_example(lookup: LookupPlan, request: dict[str, Any]) -> dict[str, str]
 
 def _json(field: Field) -> Any:
     value = field.column.example
+    if isinstance(value, datetime) and value.tzinfo is None and field.storage.zone:
+        value = value.replace(tzinfo=ZoneInfo(field.storage.zone))
     if isinstance(value, datetime | date):
         return value.isoformat()
     if field.storage.python in ("float", "str") and value is not None:

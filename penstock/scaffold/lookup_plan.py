@@ -9,7 +9,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.scaffold.model_files import table_query
 from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_beyond_exact, useless
 from penstock.scaffold.names import identifier
-from penstock.scaffold.profile import AS_TEXT, Column, Progress, Table, named, read, repeated
+from penstock.scaffold.profile import AS_TEXT, INSTANT, WALL_CLOCK, Column, Progress, Table, named, read, repeated
 from penstock.scaffold.sources import LookupOption
 from penstock.warehouse.interface import Warehouse
 
@@ -22,10 +22,16 @@ class Reader:
 
     warehouse: Warehouse
     progress: Progress
+    zone: str = ""
+    """In which times without a time zone are read, as instants; without it they are local times, and UTC."""
 
     def read(self, source: Source) -> Table:
         """Every row of a source."""
-        return read(self.warehouse, source.query, self.progress)
+        table = read(self.warehouse, source.query, self.progress)
+        for column in table.columns.values():
+            if self.zone and column.storage == WALL_CLOCK:
+                column.storage = replace(INSTANT, zone=self.zone)
+        return table
 
 
 def lookup_plan(
@@ -57,7 +63,9 @@ def lookup_plan(
             Field(identifier(column.name, names, LONGEST_BOTH), column, storage or AS_TEXT, bounded=False)
         )
         names.append(key_fields[-1].name)
-    moment = instant(identifier(known_at.name, names, LONGEST_BOTH), known_at) if known_at is not None else None
+    moment = (
+        instant(identifier(known_at.name, names, LONGEST_BOTH), known_at, reader.zone) if known_at is not None else None
+    )
     names += [moment.name] if moment else []
     columns: list[Field] = []
     for column in table.columns.values():

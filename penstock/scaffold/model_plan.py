@@ -31,6 +31,8 @@ class Field:
         plain = quoted(self.column.name)
         if self.column.unfinite:
             plain = f"CASE WHEN abs({plain}) <= 1.7976931348623157e308 THEN {plain} END"
+        if self.storage.zone:
+            return f"(CAST({plain} AS TIMESTAMP) AT TIME ZONE '{self.storage.zone}')"
         return f"CAST({plain} AS {self.storage.cast})" if self.storage.cast else plain
 
     @property
@@ -124,10 +126,12 @@ class ModelPlan:
     said: Sequence[str] = field(default_factory=list)
 
 
-def instant(name: str, column: Column) -> Field:
-    """A date or time as the instant that it is, in UTC where it has no zone."""
-    cast = "" if column.storage == INSTANT else "TIMESTAMP WITH TIME ZONE"
-    return Field(name, column, Storage("datetime", "INSTANT", "time", cast))
+def instant(name: str, column: Column, zone: str) -> Field:
+    """A date or time as the instant that it is; one without a zone is read in `zone`, and in UTC without that."""
+    if column.storage == INSTANT:
+        return Field(name, column, INSTANT)
+    cast = "" if zone else "TIMESTAMP WITH TIME ZONE"
+    return Field(name, column, Storage("datetime", "INSTANT", "time", cast, zone))
 
 
 def useless(column: Column) -> str:

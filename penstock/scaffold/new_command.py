@@ -31,6 +31,21 @@ class Delay(click.ParamType[timedelta]):
         return timedelta(hours=int(found[1]) * HOURS[found[2]])
 
 
+class Zone(click.ParamType[str]):
+    """The name of a time zone, such as Europe/Berlin."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if it is one of the IANA data base."""
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        try:
+            return ZoneInfo(str(value)).key if value else ""
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.fail(f"expected a time zone such as Europe/Berlin, found {value!r}", param, ctx)
+
+
 @click.command(epilog=f"Example: {EXAMPLE}")
 @click.argument("model")
 @click.option("--from", "rows", required=True, metavar="TABLE|QUERY.sql", help="What was asked, and what happened.")
@@ -55,6 +70,9 @@ class Delay(click.ParamType[timedelta]):
     metavar="TABLE[:KEY[=FIELD],…][@KNOWN_AT]",
     help="A table to look up in, and from when on each of its rows was known. As often as needed.",
 )
+@click.option(
+    "--zone", type=Zone(), default="", metavar="Europe/Berlin", help="That of times without a zone; else UTC."
+)
 @click.option("--dry-run", is_flag=True, help="Print the files instead of writing them.")
 def new(
     model: str,
@@ -66,6 +84,7 @@ def new(
     every: str | None,
     outcome_after: timedelta,
     lookups: tuple[str, ...],
+    zone: str,
     dry_run: bool,
 ) -> None:
     """Write MODEL into the project: contract, shapes, declarations, SQL and test, from rows of the warehouse.
@@ -82,7 +101,7 @@ def new(
     project = find()
     settings = load(project)
     keys = tuple(name.strip() for name in key.split(",") if name.strip())
-    options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups, every or "", outcome_after)
+    options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups, every or "", outcome_after, zone)
     with _shown() as progress:
         plan = planned(settings, project, options, progress, _ask_kind)
     if dry_run:
@@ -102,10 +121,11 @@ def new(
 def _say(plan: "ModelPlan", *, err: bool) -> None:
     """What was seen and decided."""
     outcome, periods = plan.outcome, plan.periods
-    zone = plan.asked_at.column.type
-    click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {plan.asked_at.column.least} on ({zone}).", err=err)
-    if plan.asked_at.storage.cast:
-        click.echo(f"  {plan.asked_at.column.name} has no time zone: it is read as UTC.", err=err)
+    kind, asked = plan.asked_at.column.type, plan.asked_at.storage
+    click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {plan.asked_at.column.least} on ({kind}).", err=err)
+    if asked.cast or asked.zone:
+        read = f"in {asked.zone}" if asked.zone else "as UTC"
+        click.echo(f"  {plan.asked_at.column.name} has no time zone: it is read {read}.", err=err)
     classes = f" of {len(outcome.classes)} classes: {', '.join(outcome.classes[:8])}" if outcome.classes else ""
     click.echo(f"Outcome {outcome.field.column.name}: a {outcome.kind}{classes}.", err=err)
     if outcome.field.column.missing:

@@ -23,7 +23,9 @@ def planned(settings: Settings, project: Project, options: Options, progress: Pr
         raise NewModelError(options.model, faults)
     warehouse = open_warehouse(settings)
     known = declared(project).tables
-    return choose(options, Reader(warehouse, progress), tables(warehouse), known, settings.now(), ask_kind)
+    return choose(
+        options, Reader(warehouse, progress, options.zone), tables(warehouse), known, settings.now(), ask_kind
+    )
 
 
 def write(root: Path, plan: ModelPlan) -> list[Path]:

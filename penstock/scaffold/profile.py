@@ -20,12 +20,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Storage:
-    """How a column is held: Python type of a request, shape constant, kind of the contract, and the cast in SQL."""
+    """How a column is held: Python type of a request, shape constant, kind of the contract, and the cast in SQL.
+
+    `zone`: the time zone in which the times of a column without one are read.
+    """
 
     python: str
     shape: str
     kind: str
     cast: str = ""
+    zone: str = ""
 
 
 FLAG, TEXT, REAL = Storage("bool", "FLAG", "number"), Storage("str", "TEXT", "text"), Storage("float", "REAL", "number")

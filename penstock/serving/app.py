@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,8 @@ from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
+FIRST_FETCH_SECONDS = 60.0
+"""A replica that starts gets requests only with its releases, as long as the store brings them in this time."""
 GC_THRESHOLD = 50_000
 """gc generation-0 threshold, above what one batch allocates, so a batch's objects die by refcount."""
 
@@ -34,7 +36,8 @@ log = logging.getLogger("penstock.serve")
 class App:
     """One replica's application over one book.
 
-    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's.
+    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's. `models`
+    are those that are served, where not all are; PenstockError where there is none of a name.
     """
 
     def __init__(
@@ -43,8 +46,15 @@ class App:
         url: str,
         contracts: Mapping[str, Contract] | None = None,
         connections: int = DEFAULT,
+        models: Sequence[str] = (),
     ) -> None:
         found = registry.read_contracts(settings.project) if contracts is None else registry.Contracts(dict(contracts))
+        if models:
+            for name in models:
+                found.demand(name)
+            found = registry.Contracts(
+                {name: one for name, one in found.by_model.items() if name in models}, found.broken
+            )
         self._connections = Connections(url, connections)
         self.models = {
             name: ServedModel(contract, self._connections, settings.now) for name, contract in found.by_model.items()
@@ -57,7 +67,7 @@ class App:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start watching, and wait a little for the first look at the book."""
+        """Start watching, and wait a little for the first look at the book, and longer for a slow store."""
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD)
         self._tasks = [asyncio.create_task(self.watcher.run())]
@@ -65,6 +75,9 @@ class App:
             model.start()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
+        if self.watcher.fetching:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.watcher.ready.wait(), FIRST_FETCH_SECONDS)
 
     async def demand(self, models: Iterable[str], seconds: float) -> None:
         """Wait until the book was read; PenstockError where one of these models cannot be served."""

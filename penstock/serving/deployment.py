@@ -1,7 +1,7 @@
 """The Ray Serve deployment: one replica is one App over one book."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from penstock.errors import PenstockError
 from penstock.serving.app import App
 from penstock.serving.deploying.history import History
 from penstock.serving.models.connections import DEFAULT, LEAST
-from penstock.serving.on_ray import bypass, loopback
+from penstock.serving.on_ray import bypass, compat, loopback
 from penstock.serving.routes.keys import reached_at
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import BookName, book_url
@@ -30,7 +30,11 @@ class Predictions:
     """The HTTP ingress. Replicas, limits and autoscaling stand in serve_config.yaml."""
 
     async def __init__(  # type: ignore[misc]  # Ray awaits it
-        self, book: BookName, contracts: Mapping[str, Contract] | None = None, connections: int = DEFAULT
+        self,
+        book: BookName,
+        contracts: Mapping[str, Contract] | None = None,
+        connections: int = DEFAULT,
+        models: Sequence[str] = (),
     ) -> None:
         log_to_stderr()
         address = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]  # Ray's own
@@ -39,8 +43,9 @@ class Predictions:
         if self._on_loopback:
             loopback.bind_grpc_to_loopback()
         settings.warn_of_unknown_variables()
-        self._settings = reached_at(settings.load(), address)
-        self._app = App(self._settings, book_url(self._settings, book), contracts, connections)
+        host = await asyncio.to_thread(compat.http_host)
+        self._settings = reached_at(settings.load(), address, host)
+        self._app = App(self._settings, book_url(self._settings, book), contracts, connections, models)
         bypass.serve(self._app)
 
     def __serve_build_asgi_app__(self) -> App:
@@ -69,11 +74,17 @@ def build(args: dict[str, Any]) -> Application:
 
     - `book`: the book that its replicas read, `prod` by default.
     - `connections`: the Postgres connections that a replica has at most, whatever the number of models.
+    - `models`: those that its replicas serve; all of the project by default.
     """
     book, connections = args.get("book", "prod"), args.get("connections", DEFAULT)
-    if args.keys() - {"book", "connections"} or book not in ("test", "prod"):
-        raise PenstockError("args", expected="book: test or book: prod, and connections", found=str(args), todo=CORRECT)
+    models = args.get("models", [])
+    if args.keys() - {"book", "connections", "models"} or book not in ("test", "prod"):
+        raise PenstockError(
+            "args", expected="book: test or book: prod, connections and models", found=str(args), todo=CORRECT
+        )
     if type(connections) is not int or connections < LEAST:
         raise PenstockError("args", expected=f"connections: {LEAST} or more", found=repr(connections), todo=CORRECT)
-    application: Application = Predictions.bind(book, None, connections)  # type: ignore[attr-defined]  # a Deployment
+    if not isinstance(models, list) or not all(isinstance(name, str) for name in models):
+        raise PenstockError("args", expected="models: [NAME, …]", found=repr(models), todo=CORRECT)
+    application: Application = Predictions.bind(book, None, connections, models)  # type: ignore[attr-defined]  # a Deployment
     return application

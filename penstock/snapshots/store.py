@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from penstock.rows.types import postgres_columns, stored_schema
 from penstock.snapshots.snapshot import CHANGES, SKIPPED, Manifest, Recipe, Snapshot, SnapshotError
 from penstock.snapshots.writing import SnapshotFile, remove_leftovers
-from penstock.store_url import open_store
+from penstock.store_url import age, open_store
 
 __all__ = ["Manifest", "Recipe", "Snapshot", "SnapshotError", "SnapshotStore"]
 _WRITER_PATIENCE = timedelta(hours=1)
@@ -225,7 +225,7 @@ class SnapshotStore:
             rows = self._rows_path(posixpath.basename(folder.rstrip("/")))
             if self._fs.exists(posixpath.join(folder, "manifest.json")) or not self._fs.exists(rows):
                 continue
-            if datetime.now(UTC) - self._fs.modified(rows).astimezone(UTC) > _WRITER_PATIENCE:
+            if age(self._fs, rows) > _WRITER_PATIENCE:
                 self._fs.rm_file(rows)
                 removed += 1
         return removed

@@ -4,9 +4,10 @@ import hashlib
 import os
 import posixpath
 import socket
-import time
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -19,11 +20,12 @@ from fsspec.implementations.local import LocalFileSystem
 from penstock.rows.conform import Conformer
 from penstock.rows.copy_stream import CopyEncoder, StreamDigest, slices
 from penstock.rows.types import postgres_columns, schema_text
+from penstock.store_url import age
 
 ROW_GROUP_BYTES = 16 << 20
 CHECKED_BYTES = 8 << 20
 """Arrow bytes that are checked at once, so that pandera's cost per call is spread over many rows."""
-_ABANDONED_AFTER = 24 * 3600.0
+_ABANDONED_AFTER = timedelta(days=1)
 _DRAFTS = "drafts"
 
 
@@ -154,31 +156,42 @@ def remove_leftovers(filesystem: fsspec.AbstractFileSystem, root: str) -> int:
     """Remove drafts whose writer died on this machine, and those older than a day. Returns how many were removed."""
     filesystem.invalidate_cache()
     try:
-        drafts = filesystem.ls(posixpath.join(root, _DRAFTS), detail=True)
+        drafts = filesystem.ls(posixpath.join(root, _DRAFTS), detail=False)
     except FileNotFoundError:
         return 0
     removed = 0
     for draft in drafts:
-        if _abandoned(draft):
-            try:
-                filesystem.rm_file(draft["name"])
+        try:
+            if _abandoned(filesystem, draft):
+                filesystem.rm_file(draft)
                 removed += 1
-            except FileNotFoundError:
-                continue
+        except FileNotFoundError:
+            continue
     return removed
 
 
 def _writer() -> str:
-    """Host, pid and creation time of this process, by which another process can tell whether it still runs."""
-    return f"{socket.gethostname()}~{os.getpid()}~{psutil.Process().create_time():.2f}"
+    """This process by place, pid and creation time, by which another process there can tell whether it still runs."""
+    return f"{_place()}~{os.getpid()}~{psutil.Process().create_time():.2f}"
 
 
-def _abandoned(draft: dict[str, object]) -> bool:
-    writer = posixpath.basename(str(draft["name"])).rsplit("-", 1)[0].split("~")
-    if len(writer) == 3 and writer[0] == socket.gethostname():
+def _place() -> str:
+    """Where a pid means one process: host, boot and pid namespace. Containers may share the name of a host."""
+    facts = [socket.gethostname()]
+    for path in (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")):
         try:
-            return f"{psutil.Process(int(writer[1])).create_time():.2f}" != writer[2]
+            facts.append(os.readlink(path) if path.is_symlink() else path.read_text().strip())
+        except OSError:  # no Linux
+            facts.append("")
+    return f"{facts[0]}~{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:12]}"
+
+
+def _abandoned(filesystem: fsspec.AbstractFileSystem, draft: str) -> bool:
+    place, _, process = posixpath.basename(draft).rsplit("-", 1)[0].rpartition("~")[0].rpartition("~")
+    created = posixpath.basename(draft).rsplit("-", 1)[0].rpartition("~")[2]
+    if place == _place() and process.isdecimal():
+        try:
+            return f"{psutil.Process(int(process)).create_time():.2f}" != created
         except psutil.NoSuchProcess:
             return True
-    modified = draft.get("mtime")
-    return isinstance(modified, float) and time.time() - modified > _ABANDONED_AFTER
+    return age(filesystem, draft) > _ABANDONED_AFTER

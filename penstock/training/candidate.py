@@ -8,27 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from penstock.artifact import load as artifacts
+from penstock.artifact.file import rewrite
+from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
+from penstock.declare.fitting import FitResult
 from penstock.declare.model import Model
-from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import Card, CardStore
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import demand_inside
 from penstock.training.card import make_card
+from penstock.training.conformal import calibrate, coverage
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
+from penstock.training.fitting import fit
 from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
 from penstock.training.parity import allowed_parity, demand_parity, own_predictions
 from penstock.training.sample import sample_of
+
+BACKGROUND_ROWS = 10_000
+"""Training rows over which the columns of an explained model are averaged, at most."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,9 @@ def make_candidate(
     if empty := without_values(trained_on.vectors):
         step(f"fitting {', '.join(empty)} as constant: no training row has a value")
     frame = fitting_frame(trained_on.vectors)
-    if start:
-        estimator = go_on(model, estimator, frame, trained_on.outcome)
-    else:
-        estimator = _fit(model, estimator, frame, trained_on)
+    on = FitResult(go_on(model, estimator, frame, trained_on.outcome)) if start else None
+    fitted = on or fit(model, estimator, frame, trained_on)
+    estimator = fitted.estimator
     _demand_classes(model, estimator)
     step("scoring the held-out rows")
     expected = own_predictions(model, estimator, judged_on, frame)
@@ -115,10 +120,12 @@ def make_candidate(
             features=model.contract.features,
             metadata=metadata,
             trusted_types=model.trusted_types,
+            background=_background(trained_on) if model.explain else None,
         )
         artifact = artifacts.load(path)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected)
+        artifact = _calibrated(model, artifact, metadata, predictions, judged_on)
         proposal = Proposal(
             model=model.contract.model,
             artifact=store.put(path),
@@ -126,7 +133,7 @@ def make_candidate(
             period=period,
             training_snapshot=training.id,
             holdout_snapshot=held_out.snapshot.id,
-            metrics={**metrics, "parity": parity, "artifact_bytes": os.path.getsize(path)},
+            metrics={**artifact.metadata["metrics"], "parity": parity, "artifact_bytes": os.path.getsize(path)},
             code_version=code_version,
         )
         held_out.keep_scores(proposal.artifact, score_of(predictions))
@@ -142,26 +149,35 @@ def make_candidate(
             parity_allowed=allowed_parity(expected),
             start=start,
             outside=tuple(beyond.fields.items()),
+            fitted=fitted,
         )
         CardStore(store.url).put(card)
     return Candidate(proposal, len(trained_on.outcome), len(judged_on.outcome), parity, card)
 
 
-def _fit(model: Model, estimator: Any, frame: pd.DataFrame, rows: TrainingRows) -> Any:
-    """The fitted estimator; PenstockError with scikit-learn's own words where it takes the rows not as they are."""
-    weights: dict[str, Any] = {}
-    if rows.weights is not None:
-        last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
-        weights = {f"{last}sample_weight": rows.weights}
-    try:
-        return estimator.fit(frame, rows.outcome, **weights)
-    except (ValueError, TypeError) as error:
-        raise PenstockError(
-            f"estimator {type(estimator).__name__} of model {model.contract.model!r}",
-            expected="one that can be fitted to the features as they are",
-            found=str(error).strip().partition("\n")[0],
-            todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
-        ) from error
+def _calibrated(
+    model: Model,
+    artifact: Artifact,
+    metadata: dict[str, Any],
+    predictions: np.ndarray[Any, Any],
+    judged_on: TrainingRows,
+) -> Artifact:
+    """The artifact with what its intervals or sets are made of, and their coverage among its metrics; unchanged where
+    the model declares none."""
+    if not (model.interval or model.sets):
+        return artifact
+    conformal = calibrate(model, predictions, judged_on.outcome)
+    found = coverage(conformal, predictions, judged_on.outcome)
+    metrics = metadata["metrics"] | {"coverage": found.share, "coverage_rows": found.rows}
+    rewrite(artifact.path, conformal=conformal, metadata=metadata | {"metrics": metrics})
+    return artifacts.load(artifact.path)
+
+
+def _background(rows: TrainingRows) -> dict[str, Any]:
+    """At most BACKGROUND_ROWS training rows, evenly spaced."""
+    count = len(rows.outcome)
+    places = np.unique(np.linspace(0, count - 1, min(BACKGROUND_ROWS, count)).astype(np.int64))
+    return {name: values[places] for name, values in rows.vectors.items()}
 
 
 def _demand_classes(model: Model, estimator: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from penstock.artifact.native import Artifact
 from penstock.artifact.skops_artifact import SkopsArtifact
 from penstock.contract.contract import Contract
+from penstock.declare.fitting import FitResult
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -17,7 +18,9 @@ from penstock.releases.cards import Card, CardFeature, MetricValue, RequestField
 from penstock.releases.ledger import Proposal
 from penstock.snapshots.store import Snapshot
 from penstock.training.continuing import Start
+from penstock.training.contributions import contributions_plot, held_out_contributions
 from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
+from penstock.training.fitting import curves_plot
 from penstock.training.frame import TrainingRows
 from penstock.training.metrics import METRICS
 from penstock.training.plots import plot_of
@@ -46,6 +49,7 @@ def make_card(
     parity_allowed: float,
     start: Start | None = None,
     outside: tuple[tuple[str, int], ...] = (),
+    fitted: FitResult | None = None,
 ) -> Card:
     """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
@@ -59,6 +63,8 @@ def make_card(
             METRICS[rule.metric],
             higher_is_better=MEASURES[rule.metric].higher_is_better,
         )
+    contributed = held_out_contributions(artifact, held_out.vectors) if model.explain else None
+    amounts = contributed.mean_amounts() if contributed else {}
     return Card(
         model=contract.model,
         purpose=contract.purpose,
@@ -85,7 +91,9 @@ def make_card(
         parity_allowed=parity_allowed,
         request=tuple(request_fields(contract)),
         lookups=contract.lookups,
-        features=tuple(CardFeature(f.name, f.kind, f.meaning, *importance[f.name]) for f in contract.features),
+        features=tuple(
+            CardFeature(f.name, f.kind, f.meaning, *importance[f.name], amounts.get(f.name)) for f in contract.features
+        ),
         importance_rows=min(SAMPLE, len(evaluation.outcome)),
         plot=plot.result(),
         continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
@@ -94,6 +102,13 @@ def make_card(
         outside=outside,
         packed=not isinstance(artifact, SkopsArtifact),
         trusted_types=tuple(model.trusted_types),
+        chosen=tuple((name, _said(value)) for name, value in fitted.parameters.items()) if fitted else (),
+        curves={name: tuple(map(float, values)) for name, values in fitted.curves.items()} if fitted else {},
+        curves_plot=curves_plot(fitted.curves) if fitted else b"",
+        conformal=artifact.conformal,
+        coverage=metrics.get("coverage"),
+        coverage_rows=int(metrics.get("coverage_rows", 0)),
+        contributions_plot=contributions_plot(contributed, importance, rule.metric) if contributed else b"",
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )
 
@@ -110,6 +125,10 @@ def request_fields(contract: Contract) -> Iterator[RequestField]:
             kind = "time with zone" if first.get("format") == "date-time" else "time without zone"
         bounds = ", ".join(f"{sign} {first[key]}" for key, sign in BOUNDS.items() if key in first)
         yield RequestField(name, kind, name in schema.get("required", ()), bounds, first.get("description", ""))
+
+
+def _said(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _measured(name: str, found: Estimate) -> MetricValue:

@@ -30,6 +30,7 @@ class TrainingRows:
     - `vectors`: feature -> values. `outcome`: float64.
     - `group` of the base rate, `slices` of the gate, and `weights` (float64), where the model declares them.
     - `left_out`: how many rows had no outcome and were left out, as the model declares.
+    - `asked_at`: datetime64[us] in UTC, of a model with a fit function of its own.
     - `outside`: how many rows have a value outside the request's bounds.
     """
 
@@ -40,6 +41,7 @@ class TrainingRows:
     weights: Array | None = None
     left_out: int = 0
     outside: OutsideRows = field(default_factory=OutsideRows)
+    asked_at: Array | None = None
 
 
 def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) -> TrainingRows:
@@ -65,6 +67,7 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
         _joined([part.weights for part in parts if part.weights is not None]) if model.sample_weight else None,
         sum(part.left_out for part in parts),
         sum((part.outside for part in parts), OutsideRows()),
+        _joined([part.asked_at for part in parts if part.asked_at is not None]) if model.fit else None,
     )
 
 
@@ -84,6 +87,7 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
         _weights(model, table) if model.sample_weight else None,
         left_out,
         OutsideRows.of(model.contract, table),
+        columns[model.contract.asked_at] if model.fit else None,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Bound, GateRule
 from penstock.errors import PenstockError
+from penstock.training.conformal import Coverage
 from penstock.training.metrics import METRICS, Values, difference, intervals
 
 
@@ -48,7 +49,11 @@ class Comparison:
 
 
 class Decision(Finding, frozen=True, kw_only=True):
-    """The decision of the gate: the finding of the first metric, and in `also` those of the others."""
+    """The decision of the gate: the finding of the first metric, and in `also` those of the others.
+
+    `coverage`: of the candidate's intervals or sets. `current_coverage`: of those of the current release, on what has
+    happened since.
+    """
 
     passed: bool
     reasons: tuple[str, ...]
@@ -56,12 +61,19 @@ class Decision(Finding, frozen=True, kw_only=True):
     current_version: int | None = None
     slices: dict[str, float] = {}
     also: tuple[Finding, ...] = ()
+    coverage: Coverage | None = None
+    current_coverage: Coverage | None = None
 
     @property
     def summary(self) -> str:
         """One line for people."""
         verdict = "passed" if self.passed else "refused: " + "; ".join(self.reasons)
-        return f"{'; '.join(self._said(one) for one in (self, *self.also))}: {verdict}"
+        said = [self._said(one) for one in (self, *self.also)]
+        if self.coverage is not None:
+            before = self.current_coverage
+            of_release = "" if before is None else f", release {self.current_version} {before.share:.4f}"
+            said.append(f"coverage {self.coverage.share:.4f} (promised {self.coverage.level}{of_release})")
+        return f"{'; '.join(said)}: {verdict}"
 
     def _said(self, one: Finding) -> str:
         floor = f"{'floor' if one.higher_is_better else 'ceiling'} {one.floor}"
@@ -118,9 +130,15 @@ def compare(
 
 
 def decide(
-    comparison: Comparison, *, current_version: int | None = None, further_reasons: tuple[str, ...] = ()
+    comparison: Comparison,
+    *,
+    current_version: int | None = None,
+    further_reasons: tuple[str, ...] = (),
+    coverage: Coverage | None = None,
+    current_coverage: Coverage | None = None,
 ) -> Decision:
-    """Whether the candidate passes: no metric and no slice is against it, and there are no further reasons."""
+    """Whether the candidate passes: no metric and no slice is against it, nor the coverage of its intervals or sets,
+    and there are no further reasons."""
     rule, first = comparison.rule, comparison.findings[0]
     reasons = list(further_reasons)
     if not comparison.finite:
@@ -134,6 +152,11 @@ def decide(
         elif rule.slice_floor is not None and not _sign(first) * (value - rule.slice_floor) >= 0:
             found = "is not a number (one class only?) for" if np.isnan(value) else f"{value:.4f} is beyond"
             reasons.append(f"{rule.metric} on {name} {found} {rule.slice_floor}")
+    if coverage is not None and coverage.too_low:
+        reasons.append(
+            f"its {coverage.level:g} intervals or sets hold {coverage.share:.4f} of {coverage.rows:,} outcomes,"
+            " less than chance explains"
+        )
     return Decision(
         **msgspec.structs.asdict(first),
         passed=not reasons,
@@ -142,6 +165,8 @@ def decide(
         current_version=current_version,
         slices=dict(comparison.slices),
         also=comparison.findings[1:],
+        coverage=coverage,
+        current_coverage=current_coverage,
     )
 
 

@@ -10,6 +10,7 @@ from penstock.artifact import load as artifacts
 from penstock.declare.model import Model
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Snapshot
+from penstock.training.conformal import Coverage, coverage
 from penstock.training.frame import TrainingRows, read_rows
 from penstock.training.gate import Comparison, compare
 from penstock.training.metrics import Values, score_of
@@ -45,6 +46,16 @@ class HeldOut:
         if artifact not in self._scores:
             self._scores[artifact] = self._compute(artifact)
         return self._scores[artifact]
+
+    def coverage(self, artifact: str) -> Coverage | None:
+        """How many outcomes the intervals or sets of a stored artifact hold, on the rows that do not calibrate the
+        candidate's; None if it has none, or `scores` returns None."""
+        conformal = artifacts.load(self._store.fetch(artifact, self._cache)).conformal
+        scores = self.scores(artifact) if conformal else None
+        if conformal is None or scores is None:
+            return None
+        predicted = np.column_stack([1.0 - scores, scores]) if self.model.task == "binary" else scores
+        return coverage(conformal, predicted, self.rows.outcome)
 
     def compare(self, candidate: str, current: str | None) -> Comparison:
         """The metrics of the candidate's artifact and of the current release's, if there is one, by the model's gate.

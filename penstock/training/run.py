@@ -20,6 +20,7 @@ from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.publish.publish import publish
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.code_archive import CodeArchive
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, release
 from penstock.settings import Settings
@@ -159,6 +160,9 @@ class TrainingRun:
         SkewError if training and serving were found to differ.
         """
         compared.demand_none(self.name)
+        if (project := self.settings.project) is not None:
+            contract = self.model.contract.digest()
+            CodeArchive(self.settings.artifacts).put(contract, project, self.settings.home)
         job = Job(
             declared_in=self._declared_in,
             model=self.name,
@@ -216,7 +220,13 @@ class TrainingRun:
         if held_out.scores(proposal.artifact) is None:
             reasons.append("it needs features, or has classes, that the contract does not have")
         version = before.version if before else None
-        return decide(comparison, current_version=version, further_reasons=tuple(reasons))
+        return decide(
+            comparison,
+            current_version=version,
+            further_reasons=tuple(reasons),
+            coverage=held_out.coverage(proposal.artifact),
+            current_coverage=held_out.coverage(before.artifact) if before else None,
+        )
 
     def release_to_test(
         self, proposal: Proposal, test: Book, *, who: str, why: str, override: bool = False

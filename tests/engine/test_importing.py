@@ -138,3 +138,47 @@ def test_dagster_names_a_broken_definitions_file_as_well(tmp_path: Path) -> None
     shown = validated(root, *LOCATIONS[0])
     assert "assets/definitions.py, line 3: AttributeError: module 'dagster' has no attribute 'Definition'" in shown
     assert 'File "' not in shown
+
+
+SEVERAL = {
+    "things/__init__.py": "",
+    "things/contracts.py": """import msgspec
+from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
+
+
+class Ask(msgspec.Struct, frozen=True):
+    n: float
+    asked_at: str | None = None
+
+
+SHOPS = Lookup("shops", key={}, columns=(Column("area", "number"),))
+CONTRACT = Contract(
+    model="late", purpose="A test.", request=Ask, entity=("shop",), lookups=(SHOPS,),
+    features=(Feature("n", "number"),),
+    compute=lambda columns: {"n": columns["n"]}, output=Output("n", "regressor", ("a", "b")),
+)
+""",
+    "things/declared.py": """from penstock.declare.model import GateRule, Model
+from penstock.declare.table import ReplicatedTable
+from things.contracts import CONTRACT
+
+TABLES = (ReplicatedTable("shops", "SELECT 1", ()), ReplicatedTable("prices", "SELECT 1", ("item",), cron="never"))
+GATE = GateRule("roc_auc", 0.5, margin=-1.0)
+UNRELATED = TABLES[0].nothing_of_the_kind
+""",
+}
+
+
+def test_every_fault_of_all_that_files_declare_is_said_at_once(tmp_path: Path) -> None:
+    project = containing(write_project(tmp_path / "shop", SEVERAL))
+    for _ in range(2):  # what was declared with a fault is not taken for whole the next time
+        modules = import_package(project, "things")
+        assert not modules.found
+        said = str(BrokenFiles(modules.broken)).splitlines()
+        places = [line.partition(":")[0] for line in said]
+        assert places.count("things/contracts.py, line 10") == 1
+        assert places.count("things/contracts.py, line 11") >= 2
+        assert places.count("things/declared.py, line 5") >= 2
+        assert places.count("things/declared.py, line 6") == 1
+        assert "nothing_of_the_kind" not in "".join(said)
+        assert "things.contracts" not in sys.modules

@@ -37,7 +37,7 @@ def doctor(as_roles: bool, estimators: bool, as_json: bool) -> None:
     else:
         console = Console(highlight=False)
         for finding in findings:
-            mark = "[green]OK  [/]" if finding.ok else "[red]FAIL[/]"
+            mark = ("[green]OK  [/]" if finding.ok else "[red]FAIL[/]") if finding.tried else "[yellow]--  [/]"
             console.print(f"{mark} {finding.name:<18} {escape(finding.found)}", soft_wrap=True)
             if not finding.ok and finding.todo:
                 console.print(f"     {'':<18} [bold]{escape(finding.todo)}[/]", soft_wrap=True)

@@ -12,7 +12,10 @@ from penstock.errors import PenstockError
 from penstock.settings import BookName
 
 if TYPE_CHECKING:
-    from penstock.journal.replay import Verdict
+    from penstock.contract.contract import Contract
+    from penstock.journal.reading import JournalEntry
+    from penstock.journal.replay import Replay
+    from penstock.journal.verdict import Verdict
 
 UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
@@ -24,14 +27,28 @@ UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(ho
 @click.option("--limit", default=0, help="At most so many, oldest first; 0 is all.")
 @click.option("--book", type=click.Choice(["test", "prod"]), default="prod", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per prediction.")
-def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, book: BookName, as_json: bool) -> None:
+@click.option("--against", type=int, help="Show instead which contributions move under this release of the model.")
+def command(
+    ids: tuple[str, ...],
+    since: str | None,
+    model: str,
+    limit: int,
+    book: BookName,
+    as_json: bool,
+    against: int | None,
+) -> None:
     """Make predictions again from their stored request, release and snapshots, and compare every bit.
 
     Give prediction IDS, or --since. Shows the first stage that differs: contract, artifact, snapshots, looked_up,
-    features or output. Predictions made by code that is not here are counted by that code. Exits with status 1 if any
-    differs, or was not replayed.
+    features or output. What another contract predicted is made again by the code that is kept beside its artifact, in
+    a process of its own; predictions whose code is not kept are counted by it. Exits with status 1 if any differs, or
+    was not replayed.
+
+    With --against VERSION nothing is compared: the predictions are explained by the release that made them and by that
+    one, and what moved most is shown. Both must have been trained with Model(explain=True).
     """
     from penstock.journal.replay import Replay
+    from penstock.releases.code_archive import CodeArchive
     from penstock.runtime import Runtime
 
     if not ids and not since:
@@ -48,9 +65,15 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
         artifacts=runtime.artifacts,
         cache=runtime.settings.artifact_cache,
         snapshots=runtime.settings.snapshots,
+        archive=CodeArchive(runtime.settings.artifacts),
     )
+    since_when = instant(since, runtime.settings.now())
+    if against is not None:
+        for same in replay.by_artifact(ids=ids, since=since_when, model=model, limit=limit):
+            show_moves(replay, known.contract(same[0].model), same, against, as_json=as_json)
+        return
     tally = Tally()
-    for verdict in replay.run(ids=ids, since=instant(since, runtime.settings.now()), model=model, limit=limit):
+    for verdict in replay.run(ids=ids, since=since_when, model=model, limit=limit):
         line = tally.add(verdict)
         if as_json:
             click.echo(msgspec.json.encode(verdict))
@@ -63,6 +86,22 @@ def command(ids: tuple[str, ...], since: str | None, model: str, limit: int, boo
             click.echo(f"{missing} not in the journal of {book.upper()}.")
     if not tally.all_the_same or missing:
         raise SystemExit(1)
+
+
+def show_moves(
+    replay: "Replay", contract: "Contract", entries: "list[JournalEntry]", against: int, *, as_json: bool
+) -> None:
+    """Print which contributions of predictions of one release move under another."""
+    from penstock.cli.explained import moved_lines
+    from penstock.journal.moved import moves
+
+    first = entries[0]
+    other = replay.artifact(replay.artifact_of(first.model, against))
+    found = moves(contract, replay.artifact(first.artifact), other, entries)
+    if as_json:
+        click.echo(msgspec.json.encode({"release": first.release, "against": against, "moves": found}))
+    else:
+        click.echo("\n".join(moved_lines(found, first.release, against)))
 
 
 class Tally:

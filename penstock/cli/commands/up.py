@@ -1,10 +1,10 @@
 """`penstock up`: everything running, up to the first answered prediction."""
 
-import fcntl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -12,12 +12,16 @@ from rich.console import Console
 
 from penstock.cli.steps import Step, Steps
 from penstock.errors import PenstockError, demand_none
+from penstock.file_lock import file_lock
 from penstock.project import NO_MODEL
 from penstock.settings import API_KEY, Settings
 
 if TYPE_CHECKING:
     from penstock.cli.system.first_prediction import FirstPrediction
     from penstock.runtime import Runtime
+
+SIDE_BY_SIDE = 8
+"""First predictions that are asked at the same time."""
 
 
 @click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
@@ -32,7 +36,8 @@ def up(key: str) -> None:
     from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
-    with _alone(settings, console), Steps(console) as steps:
+    alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
+    with alone, Steps(console) as steps:
         try:
             with steps.step("Ports") as step:
                 settings = choose_ports(settings)
@@ -143,35 +148,38 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
     from penstock.cli.system import dagster_runs, dagster_system
     from penstock.extract.newest_rows import newest_period
 
-    models = runtime.declared.models
-    needed = {name: sorted({lookup.table for lookup in model.contract.lookups}) for name, model in models.items()}
-    jobs = dagster_runs.missing_jobs(runtime.books.prod, needed)
-    api, faults = dagster_system.graphql(runtime.settings), dict[str, PenstockError]()
-    for job in jobs:
-        name = job.removeprefix("everything_for_").removeprefix("train_")
-        with noted(faults, name), steps.step("Materialization") as step:
-            model = models.get(name)
+    found = runtime.declared
+    needed = {name: sorted({one.table for one in model.contract.lookups}) for name, model in found.models.items()}
+    api, faults, made = dagster_system.graphql(runtime.settings), dict[str, PenstockError](), False
+    for job, name, tables in dagster_runs.missing_runs(runtime.books.prod, needed):
+        made = True
+        with noted(faults, name or job), steps.step("Materialization") as step:
+            model = found.models.get(name)
             until = newest_period(runtime.settings, model).first_day if model else dagster_runs.LAST
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until)}"
-    if not jobs:
+            only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only)}"
+    if not made:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"
     return faults
 
 
 def _predict(runtime: "Runtime", steps: Steps, key: str, faults: dict[str, PenstockError]) -> "list[FirstPrediction]":
-    from penstock.cli.system.first_prediction import ask
+    """The first prediction of each model, asked side by side. One model that does not answer stops no other."""
+    from penstock.cli.system.first_prediction import FirstPrediction, ask
 
-    predictions = []
-    for name, model in runtime.declared.models.items():
-        if name in faults:
-            continue
-        with noted(faults, name), steps.step("First prediction") as step:
+    made, places = dict[str, FirstPrediction](), threading.Semaphore(SIDE_BY_SIDE)
+
+    def predict(name: str) -> None:
+        with places, noted(faults, name), steps.step("First prediction") as step:
             step.show("waiting for the service")
-            first = ask(runtime.settings, model, key)
-            step.done = f"{name} answered in {first.milliseconds:.0f} ms"
-            predictions.append(first)
-    return predictions
+            made[name] = ask(runtime.settings, runtime.declared.models[name], key)
+            step.done = f"{name} answered in {made[name].milliseconds:.0f} ms"
+
+    names = [name for name in runtime.declared.models if name not in faults]
+    for asked in [_in_background(partial(predict, name)) for name in names]:
+        asked.result()
+    return [made[name] for name in names if name in made]
 
 
 @contextmanager
@@ -196,16 +204,3 @@ def _in_background(work: Callable[[], object]) -> Future[None]:
 
     threading.Thread(target=run, daemon=True).start()
     return future
-
-
-@contextmanager
-def _alone(settings: Settings, console: Console) -> Iterator[None]:
-    """One `up` of a home at a time; the second waits for the first, and says so."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    with (settings.state / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print("Another `penstock up` is at work here; waiting for it.")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

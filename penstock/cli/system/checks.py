@@ -6,9 +6,10 @@ import sys
 import time
 from importlib import metadata
 
-import msgspec
 import psycopg
 
+from penstock.cli.system import surroundings
+from penstock.cli.system.finding import Finding, untried
 from penstock.cli.system.parts import parts
 from penstock.cli.system.ports import check_ports
 from penstock.errors import PenstockError
@@ -34,15 +35,6 @@ from penstock.warehouse.url import shown
 LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few weeks
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What a check found, and what to do if it is not well."""
-
-    name: str
-    ok: bool
-    found: str
-    todo: str = ""
-
-
 def diagnose(runtime: Runtime) -> list[Finding]:
     """Every check, in the order in which one depends on another."""
     settings, project = runtime.settings, runtime.settings.demand_project()
@@ -51,7 +43,17 @@ def diagnose(runtime: Runtime) -> list[Finding]:
         Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
         for part in parts(settings)
     ]
-    return [*_project(project), *machine, _warehouse(settings), *running, *(_books(runtime) if running[0].ok else [])]
+    books = _books(runtime) if running[0].ok else [untried("books", "Postgres does not run or answer, see above")]
+    return [
+        *_project(project),
+        *machine,
+        _warehouse(settings),
+        *surroundings.stores(settings),
+        surroundings.keys(settings),
+        *surroundings.ray_cluster(settings),
+        *running,
+        *books,
+    ]
 
 
 def _warehouse(settings: Settings) -> Finding:
@@ -68,7 +70,8 @@ def _warehouse(settings: Settings) -> Finding:
 
 def _books(runtime: Runtime) -> list[Finding]:
     """Version and rights in each book, and what PROD serves."""
-    findings, books = [], postgres.books(runtime.settings)
+    settings = runtime.settings
+    findings, books = [], postgres.books(settings)
     for book in books:
         try:
             findings.append(_book(book))
@@ -78,7 +81,13 @@ def _books(runtime: Runtime) -> list[Finding]:
             findings.append(
                 Finding(f"book {book.name}", False, str(error).strip().splitlines()[0], "Run `penstock up`.")
             )
-    return findings + (_served(runtime, books.prod) if findings[-1].ok else [])
+    whole = findings[-1].ok
+    findings.append(surroundings.clock(books.prod))
+    if settings.dagster_url:
+        findings.append(surroundings.dagster_storage(settings))
+    if not whole:
+        return [*findings, untried("what is served", "book prod is not well, see above")]
+    return findings + _served(runtime, books.prod)
 
 
 def _book(book: Book) -> Finding:

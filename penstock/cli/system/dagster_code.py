@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from penstock.project import Project
-from penstock.serving.deploying.code_copy import project_folders
+from penstock.project_files import project_folders
 from penstock.settings import Settings
 
 READ = {".py", ".sql", ".toml", ".yaml", ".yml", ".json"}

@@ -2,6 +2,7 @@
 
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -115,11 +116,23 @@ class GraphQL:
             raise DagsterError(f"Dagster job {job!r}", found=found["message"])
         return list(found["partitionKeysOrError"]["partitionKeys"])
 
-    def launch(self, job: str, partition: str = "") -> str:
-        """Launch a run as a click in the UI does, and return its id."""
+    def launch(
+        self, job: str, partition: str = "", assets: Sequence[str] = (), checks: Sequence[tuple[str, str]] = ()
+    ) -> str:
+        """Launch a run as a click in the UI does, and return its id. `assets` and `checks`: only these of the job."""
         tags = {"penstock/started_by": "penstock up"} | ({"dagster/partition": partition} if partition else {})
+        selector: dict[str, Any] = {
+            "repositoryLocationName": self.location,
+            "repositoryName": REPOSITORY,
+            "jobName": job,
+        }
+        if assets:
+            selector["assetSelection"] = [{"path": asset.split("/")} for asset in assets]
+            selector["assetCheckSelection"] = [
+                {"assetKey": {"path": asset.split("/")}, "name": name} for asset, name in checks
+            ]
         params = {
-            "selector": {"repositoryLocationName": self.location, "repositoryName": REPOSITORY, "jobName": job},
+            "selector": selector,
             "runConfigData": {},
             "mode": "default",
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},

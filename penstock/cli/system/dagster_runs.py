@@ -1,10 +1,12 @@
 """The runs that `penstock up` launches in Dagster: which are needed, and how each is followed to its end."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from penstock.declare.steps import REPLICATION_JOB, checks, steps
+from penstock.declare.table import ReplicatedTable
 from penstock.log_text import cause
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
@@ -22,26 +24,42 @@ class RunError(DagsterError):
     """A run ended without success."""
 
 
-def missing_jobs(prod: Book, tables_of: dict[str, list[str]]) -> list[str]:
-    """The jobs that make what PROD lacks to answer for the models; `tables_of` maps a model to its tables.
+class MissingRun(NamedTuple):
+    """A run that makes what is missing: the job of a `model`, or that of all tables for some of them."""
 
-    If a model has neither a release nor all tables, one job makes everything; else only what is missing is made.
+    job: str
+    model: str = ""
+    tables: tuple[str, ...] = ()
+
+
+def missing_runs(prod: Book, tables_of: Mapping[str, Sequence[str]]) -> Iterator[MissingRun]:
+    """The runs that make what PROD lacks to answer for the models; `tables_of` maps a model to its tables.
+
+    - If a model has neither a release nor all tables, one run makes everything of it; else only what is missing.
+    - What a run has made is not made by a later one: what PROD lacks is looked at when a run is asked for.
     """
+    released = current_releases(prod)
+    absent = _absent(prod, [table for model, tables in tables_of.items() if model in released for table in tables])
+    if absent:
+        yield MissingRun(REPLICATION_JOB, tables=tuple(absent))
+    for model, tables in tables_of.items():
+        if model not in released:
+            everything = _absent(prod, tables)
+            yield MissingRun(f"everything_for_{model}" if everything else f"train_{model}", model)
+
+
+def _absent(prod: Book, tables: Sequence[str]) -> list[str]:
     with prod.connect() as connection:
-        tables = pointers(connection)
-    models = current_releases(prod)
-    jobs: list[str] = []
-    for model, needed in tables_of.items():
-        absent = [table for table in needed if table not in tables]
-        if model in models:
-            jobs += [f"replicate_{table}" for table in absent]
-        else:
-            jobs.append(f"everything_for_{model}" if absent else f"train_{model}")
-    return list(dict.fromkeys(jobs))
+        found = pointers(connection)
+    return [table for table in dict.fromkeys(tables) if table not in found]
 
 
-def materialize(api: GraphQL, job: str, progress: Progress, newest: str = LAST) -> str:
+def materialize(
+    api: GraphQL, job: str, progress: Progress, newest: str = LAST, only: Sequence[ReplicatedTable] = ()
+) -> str:
     """Run a job to its end, for its newest partition that is not after `newest`, and return the run's URL.
+
+    `only` are the tables to take of the job of all tables.
 
     RunError if all its partitions are after `newest`.
     """
@@ -54,7 +72,7 @@ def materialize(api: GraphQL, job: str, progress: Progress, newest: str = LAST) 
             found=f"{everything[0]} as its first, and outcomes up to {newest}",
             todo="Declare an earlier `first_period`, or wait for the outcomes.",
         )
-    run = api.launch(job, partitions[-1] if partitions else "")
+    run = api.launch(job, partitions[-1] if partitions else "", steps(only), checks(only))
     follow(api, run, progress)
     return run_url(api, run)
 

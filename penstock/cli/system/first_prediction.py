@@ -17,6 +17,10 @@ WAIT_SECONDS = 60.0
 ASK_SECONDS = 30.0
 READY_SECONDS = 2.0
 NOT_YET = frozenset({0, 404, 500, 502, 503, 504})
+FINAL = ("urn:penstock:problem:release-refused", "urn:penstock:problem:broken-file")
+"""Problems that waiting does not end."""
+FINAL_SECONDS = 3.0
+"""A replica may say so for a moment after a release or a deploy."""
 
 
 class NoPrediction(PenstockError):
@@ -55,6 +59,8 @@ def is_ready(settings: Settings) -> bool:
 def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
     """Ask about the first coming request. Waits up to a minute while the service loads its first release.
 
+    NoPrediction at once where the service's code cannot serve the release, or the model's file is broken.
+
     `key` is the API key, if the service demands one.
     """
     requests = coming(settings, model, 1)
@@ -68,13 +74,18 @@ def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
     name = model.contract.model
     url = f"{settings.service_url}/models/{name}/predict"
     deadline = time.monotonic() + WAIT_SECONDS
+    final_since: float | None = None
     with Client(settings.service_url, name, key=key, timeout=ASK_SECONDS, repeat=False) as client:
         while True:
             started = time.monotonic()
             try:
                 answer = client.predict(requests[0])
             except ServiceError as refused:
-                if refused.status not in NOT_YET or time.monotonic() > deadline:
+                now, is_final = time.monotonic(), refused.document.get("type") in FINAL
+                final_since = (final_since or now) if is_final else None
+                if final_since is not None and now > final_since + FINAL_SECONDS:
+                    raise NoPrediction(url, expected="an answer", found=refused.found) from None
+                if refused.status not in NOT_YET or now > deadline:
                     todo = "Set PENSTOCK_API_KEY." if refused.status == 401 else f"See {settings.home / 'logs'}."
                     raise NoPrediction(url, expected="an answer", found=refused.found, todo=todo) from None
                 time.sleep(0.1)

@@ -52,7 +52,9 @@ class ServingState:
         self.write_at_once = writing.write_at_once(
             unmoved([pointers[table] for table in tables_of(contract)]), contract.unchanged
         )
-        self.outcomes = OutcomeEncoder(class_names(contract, release.artifact), release.artifact.threshold)
+        self.outcomes = OutcomeEncoder(
+            class_names(contract, release.artifact), release.artifact.threshold, release.artifact.conformal
+        )
         self._cached = cached or {}
         self._number = 0
 

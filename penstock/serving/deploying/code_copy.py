@@ -1,24 +1,16 @@
 """Copies of the project's code, by content: replicas run one of them, whatever happens to the project's own files."""
 
 import hashlib
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-import penstock
 from penstock.code_version import code_version
-from penstock.importing import FOREIGN
-from penstock.project import CONTRACTS, FILE, Project
-
-ENGINE = Path(penstock.__file__).resolve().parent
-WHOLE = (CONTRACTS, "serve_app")
-"""Folders of a project that are copied whole; of others, what Python imports."""
-NEVER = {*FOREIGN, "__pycache__", "tests", "node_modules"}
+from penstock.project import Project
+from penstock.project_files import ENGINE, code_files
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -39,7 +31,7 @@ class Code(msgspec.Struct, frozen=True):
 
 def keep(project: Project, place: Path, home: Path) -> Code:
     """Copy the project's code below `place`, unless the same is there. What lies in `home` is no code."""
-    files = {path.relative_to(project.root).as_posix(): path for path in _files(project, home)}
+    files = code_files(project, home)
     digest = hashlib.sha256(f"{version('penstock')} {_digest(ENGINE)}".encode())
     for name in sorted(files):
         digest.update(f"\n{name} {hashlib.sha256(files[name].read_bytes()).hexdigest()}".encode())
@@ -54,32 +46,6 @@ def keep(project: Project, place: Path, home: Path) -> Code:
             folder.parent.mkdir(exist_ok=True)
             made.rename(folder)
     return Code(digest.hexdigest(), code_version(project), str(folder))
-
-
-def _files(project: Project, home: Path) -> Iterator[Path]:
-    """What the service may import or read of the project: see WHOLE and NEVER. Hidden folders are left out."""
-    yield project.root / FILE
-    for folder, names in project_folders(project, home):
-        relative = folder.relative_to(project.root)
-        whole = bool(relative.parts) and relative.parts[0] in WHOLE
-        yield from (folder / name for name in names if whole or name.endswith(".py"))
-
-
-def project_folders(project: Project, home: Path) -> Iterator[tuple[Path, list[str]]]:
-    """The folders of a project that may hold code, each with the names of its files: see NEVER."""
-    for folder, folders, names in os.walk(project.root):
-        here = Path(folder)
-        folders[:] = sorted(one for one in folders if not _is_foreign(here / one, home))
-        yield here, names
-
-
-def _is_foreign(folder: Path, home: Path) -> bool:
-    return (
-        folder.name in NEVER
-        or folder.name.startswith(".")
-        or folder in (ENGINE, home)
-        or (folder / "pyvenv.cfg").exists()
-    )
 
 
 def _digest(folder: Path) -> str:

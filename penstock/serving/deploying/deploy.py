@@ -1,5 +1,6 @@
 """Deploy onto the local head: the project as it is, its configuration alone, or what served before."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -7,13 +8,16 @@ from pathlib import Path
 import msgspec
 
 from penstock.errors import PenstockError
+from penstock.file_lock import holder_of, waiting_for
 from penstock.log_text import cause
 from penstock.serving.deploying.code_copy import keep
 from penstock.serving.deploying.history import Deploy, History
-from penstock.serving.deploying.target import Outcome, Target
+from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
 from penstock.settings import Settings
+
+log = logging.getLogger("penstock.deploy")
 
 
 class DeployError(PenstockError):
@@ -76,13 +80,15 @@ def go_back(settings: Settings) -> DeployRecord:
 def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRecord:
     history = History(settings)
     history.place.mkdir(parents=True, exist_ok=True)
+    if holder := holder_of(history.place / LOCK):
+        log.warning(waiting_for("another deploy", holder))
     before = history.running(head.address)
-    log = settings.home / "logs" / "deploy.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log_file = settings.home / "logs" / "deploy.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
     environment = ray_environment(settings, head.switches)
     code = code_environment(settings, Path(wanted.code.folder))
     code = {name: value.replace(BEFORE, environment["PYTHONPATH"]) for name, value in code.items()}
-    with log.open("wb") as said:
+    with log_file.open("wb") as said:
         child = subprocess.Popen(
             [sys.executable, "-m", "penstock.serving.deploying.run"],
             env=environment | code,
@@ -94,7 +100,9 @@ def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRec
         )
         answer, _ = child.communicate(msgspec.json.encode(wanted))  # a Ctrl-C ends the waiting, and not the deploy
     if child.returncode:
-        raise DeployError("deploy", expected="to end", found=cause(log.read_text(errors="replace")), todo=f"See {log}.")
+        raise DeployError(
+            "deploy", expected="to end", found=cause(log_file.read_text(errors="replace")), todo=f"See {log_file}."
+        )
     outcome = msgspec.json.decode(answer, type=Outcome)
     now = history.newest()
     if outcome.refused or outcome.failed or now is None:

@@ -4,7 +4,6 @@ It reads a Target from its standard input, and writes an Outcome to its standard
 """
 
 import contextlib
-import fcntl
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ import psycopg
 
 from penstock import settings as environment
 from penstock.errors import PenstockError
+from penstock.file_lock import file_lock
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import check_version
 from penstock.project import containing
@@ -24,7 +24,7 @@ from penstock.serving.deploying.code_check import CodeCheck, away, check_code, f
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
-from penstock.serving.deploying.target import Outcome, Target
+from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.settings import Settings, book_url
@@ -108,8 +108,7 @@ def _keep(history: History, wanted: Target, check: CodeCheck) -> int:
 def main() -> None:
     """Run what standard input says. What the project's code prints goes to the log."""
     out, settings = sys.stdout, environment.load()
-    with contextlib.redirect_stdout(sys.stderr), (settings.home / "deploys" / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.redirect_stdout(sys.stderr), file_lock(settings.home / "deploys" / LOCK, "another deploy"):
         outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
     out.write(msgspec.json.encode(outcome).decode())
 

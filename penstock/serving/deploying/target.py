@@ -4,6 +4,9 @@ import msgspec
 
 from penstock.serving.deploying.code_copy import Code
 
+LOCK = "lock"
+"""The file, in the folder of deploys, that the one deploy of a home holds."""
+
 
 class Target(msgspec.Struct, frozen=True):
     """What is to serve.

@@ -131,6 +131,9 @@ class ServedModel:
 
     async def _answer(self, calls: Sequence[Call]) -> None:
         """Answer or refuse calls."""
+        if self.state is None:  # takes no connection from those that can answer
+            refuse(calls, self._not_ready())
+            return
         seconds = SECONDS + sum(call.requests.size for call in calls) * SECONDS_PER_ROW
         batch, lease, failure = Batch(calls), None, None
         try:
@@ -172,15 +175,20 @@ class ServedModel:
                 if not call.answers.done():
                     await self._answer([call])
         else:
-            log.exception("a prediction failed", exc_info=error)
+            if not isinstance(error, Problem):
+                log.exception("a prediction failed", exc_info=error)
             refuse(calls, _problem(error))
+
+    def _not_ready(self) -> Problem:
+        slug = "release-refused" if self.refused and self.release is None else "not-ready"
+        return unavailable(slug, f"Model {self.contract.model!r}: {self.trouble}.", 5)
 
     async def _answer_batch(self, connection: Any, batch: Batch) -> None:
         """Answer in rounds, because a pointer may move meanwhile, and other replicas may answer first."""
         moved = None
         for _ in range(MOST_ROUNDS):
             if self.state is None:
-                raise unavailable("not-ready", f"Model {self.contract.model!r}: {self.trouble}.", 5)
+                raise self._not_ready()
             moved = await self.predictor.answer(connection, self.state, batch)
             if moved is not None:
                 self.use_pointers(moved)

@@ -9,9 +9,6 @@ from typing import Any
 
 import asyncpg
 
-from penstock.artifact import load as artifact
-from penstock.errors import PenstockError
-from penstock.journal.outcomes import class_names
 from penstock.journal.reading import DAYS_AHEAD, FEW_DAYS
 from penstock.lookups.connection import open_session, set_up
 from penstock.lookups.pooling import demand_own_session
@@ -21,6 +18,7 @@ from penstock.postgres_url import shown_hosts
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease, read_current_releases, read_fitting_releases
 from penstock.serving.answering.state import Release
+from penstock.serving.models.fetching import Fetcher
 from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
@@ -28,7 +26,6 @@ APPLICATION = "penstock watcher"
 CONNECT_SECONDS = 5.0
 POLL_SECONDS = 1.0
 AWAY_SECONDS = 0.25
-RETRY_SECONDS = 10.0
 JOURNAL_SECONDS = 3600.0
 MOST_FALLBACKS = 5
 """Entries of the ledger, newest first, that are tried where the current release cannot be served."""
@@ -44,13 +41,12 @@ class Watcher:
         self.trouble = ""
         """Why this code does not work with the book, with what to do."""
         self.ready = asyncio.Event()
-        """Set once the pointers were read for the first time."""
+        """Set once the pointers were read for the first time, and what they name was fetched, or failed to be."""
         self._url = url
         self._models = models
-        self._store = store
-        self._cache = cache
         self._moved = asyncio.Event()
-        self._failed: dict[str, tuple[int, float]] = {}
+        self._fetcher = Fetcher(store, cache, len(models), self._moved.set)
+        self._told: set[tuple[str, int]] = set()
         self._journal_at = 0.0
 
     async def run(self) -> None:
@@ -68,6 +64,7 @@ class Watcher:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._moved.wait(), POLL_SECONDS)
             except asyncio.CancelledError:
+                self._fetcher.stop()
                 raise
             except (BookError, asyncpg.InsufficientPrivilegeError) as error:
                 trouble = f"{error}" if isinstance(error, BookError) else f"{error}: see `penstock doctor --roles`."
@@ -110,66 +107,46 @@ class Watcher:
             if current.model in self._models:
                 await self._release(connection, self._models[current.model], current, now)
         self.connected, self.trouble = True, ""
-        self.ready.set()
+        if not self.fetching:
+            self.ready.set()
+
+    @property
+    def fetching(self) -> bool:
+        """Whether a release is being fetched from the store."""
+        return self._fetcher.busy
 
     async def _release(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
-        """Take up a release; or keep the old one, or the newest that this code can serve, and say why.
+        """Take up a release once it is there; or keep the old one, or the newest that this code can serve, and say why.
 
         A refused release is tried again after RETRY_SECONDS.
         """
-        name, entry, version = current.model, current.entry, current.version
-        if model.release is not None and model.release.entry == entry:
+        if model.release is not None and model.release.entry == current.entry:
             model.refused = None
             return
-        failed, at = self._failed.get(name, (0, 0.0))
-        if failed == entry and now < at + RETRY_SECONDS:
-            return
-        try:
-            if not model.contract.is_of(current.contract):
-                raise PenstockError(
-                    f"contract of release {version}",
-                    expected=f"{model.contract_digest[:12]}… as this service runs",
-                    found=f"{current.contract[:12]}…",
-                    todo="`penstock deploy` the code that it was trained with, or train with this code.",
-                )
-            model.use_release(await asyncio.to_thread(self._load, model, current))
-        except Exception as error:
-            self._failed[name] = (entry, now)
+        found = self._fetcher.get(model, current, now)
+        if isinstance(found, Release):
+            model.use_release(found)
+        elif found is not None:
             if model.release is None:
-                await self._fall_back(connection, model, current)
-            model.refuse_release(version, str(error))
+                await self._fall_back(connection, model, current, now)
+            model.refuse_release(current.version, str(found))
+        elif model.state is None:
+            model.trouble = f"release {current.version} is being fetched from the store"
 
-    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease) -> None:
+    async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
         """Take up the newest release of the code's own contract, other than the current one, that can be loaded."""
         known = model.contract.known_as()
         for older in await read_fitting_releases(connection, current.model, known, MOST_FALLBACKS):
             if older.entry == current.entry or older.artifact == current.artifact:
                 continue
-            try:
-                loaded = await asyncio.to_thread(self._load, model, older)
-            except Exception as error:
-                log.error("release %s of %s is not served either: %s", older.version, older.model, error)
-            else:
-                model.use_release(loaded)
+            found = self._fetcher.get(model, older, now)
+            if isinstance(found, Release):
+                model.use_release(found)
+            if not isinstance(found, Exception):
                 return
-
-    def _load(self, model: ServedModel, current: CurrentRelease) -> Release:
-        loaded = artifact.load(self._store.fetch(current.artifact, self._cache))
-        wanted, found = model.contract.features, loaded.features
-        if [(f.name, f.kind) for f in wanted] != [(f.name, f.kind) for f in found]:
-            raise PenstockError(
-                f"features of artifact {current.artifact[:12]}…",
-                expected=", ".join(feature.name for feature in wanted),
-                found=", ".join(feature.name for feature in found),
-            )
-        names = class_names(model.contract, loaded)
-        if loaded.kind != model.contract.output.kind or (names and len(names) != len(loaded.classes)):
-            raise PenstockError(
-                f"output of artifact {current.artifact[:12]}…",
-                expected=f"a {model.contract.output.kind} of {len(names)} classes",
-                found=f"a {loaded.kind} of {len(loaded.classes)}",
-            )
-        return Release(current.model, current.entry, current.version, current.artifact, loaded)
+            if (told := (older.model, older.entry)) not in self._told:
+                self._told.add(told)
+                log.error("release %s of %s is not served either: %s", older.version, older.model, found)
 
 
 async def read_version(connection: Any) -> int | None:

@@ -44,9 +44,11 @@ class Bypass:
     def __init__(self, app: Any) -> None:
         self._ray_serve = app
         self._slots = compat.slots(app)
-        if self._slots is not None and compat.route_prefix(app) != "/":
-            log.warning("the route prefix is not /: %s", compat.RAYS_WAY)
+        prefix = compat.route_prefix(app)
+        if self._slots is not None and prefix is None:
+            log.warning("the route prefix is not known: %s", compat.RAYS_WAY)
             self._slots = None
+        self._prefix = prefix or "/"
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -56,6 +58,7 @@ class Bypass:
             or not _served
             or scope["type"] != "http"
             or scope["path"].startswith(RAYS_PATHS)
+            or not scope["path"].startswith(self._prefix)
             or not slots.can_accept(slots.metadata)
         ):
             await self._ray_serve(scope, receive, send)

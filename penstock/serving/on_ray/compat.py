@@ -57,6 +57,9 @@ NAMES = (
 )
 ROUTE_PREFIX, WRAPPED_APP = "_route_prefix", "_app"
 """Attributes of a Replica, and of Ray Serve's middlewares; without them requests go Ray's way."""
+HTTP_CONFIG = "http_config"
+"""Attribute of Ray Serve's client. Without it a replica on a loopback node demands no keys where the configuration of
+plain `serve deploy` names another host."""
 INGRESS_NAME = "_ingress_deployment_name"
 """Attribute of an ApplicationState."""
 RAY_COMMAND = ("scripts", "scripts.py")
@@ -133,6 +136,13 @@ def serve_client() -> Any | None:
     make = GLOBAL_CLIENT.find()
     client = make() if make is not None else None
     return client if hasattr(client, "deploy_apps") else None
+
+
+def http_host() -> str:
+    """The host that the running Ray Serve listens on, whoever configured it; loopback where it cannot be asked."""
+    make = GLOBAL_CLIENT.find()
+    config = getattr(make() if make is not None else None, HTTP_CONFIG, None)
+    return str(getattr(config, "host", None) or "127.0.0.1")
 
 
 def ray_command() -> list[str]:

@@ -30,7 +30,12 @@ class TableState(msgspec.Struct, frozen=True):
 
 
 class ModelState(msgspec.Struct, frozen=True):
-    """A model as this replica serves it. `refused` is the book's current release if it cannot be served."""
+    """A model as this replica serves it.
+
+    - `refused`: the book's current release if it cannot be served.
+    - `explains`: whether its predictions can be explained.
+    - `late`: why its last answers were given up, where they took too long.
+    """
 
     model: str
     purpose: str
@@ -41,12 +46,16 @@ class ModelState(msgspec.Struct, frozen=True):
     contract: str
     tables: tuple[TableState, ...]
     refused: ReleaseRefusal | None
+    explains: bool = False
+    late: str = ""
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether this replica can answer: its book answers, and every model that has a release is served.
+    """Whether this replica can answer: its book answers, it has loaded what it can, and serves a model at least.
 
     - `trouble`: why this code does not work with the book.
+    - `models`: model -> `ready`, or why it is not served. One that is not takes none of the others down.
+    - `late`: model -> why its last answers were given up, where they took too long.
     - `refused`: model -> the book's current release where it cannot be served, why, and what is served instead.
     - `broken`: model -> the file of the project, line and cause for which it is not served. The others are.
     - `todo`: what to do where there is no model at all.
@@ -59,6 +68,7 @@ class Readiness(msgspec.Struct, frozen=True):
     refused: Mapping[str, ReleaseRefusal]
     broken: Mapping[str, str] = {}
     todo: str = ""
+    late: Mapping[str, str] = {}
 
 
 def model_state(model: ServedModel, settings: Settings) -> ModelState:
@@ -87,6 +97,8 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
             for why in [model.tables.why_in_postgres(pointer.table)]
         ),
         refused=model.refused,
+        explains=model.release is not None and model.release.artifact.explains,
+        late=model.late,
     )
 
 
@@ -106,14 +118,14 @@ def contract_document(model: ServedModel) -> dict[str, Any]:
 
 def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: Watcher) -> Readiness:
     """The state behind /readyz."""
-    served = [model for model in models.values() if model.state is not None]
-    waiting = [model for model in models.values() if model.state is None and (model.release or model.refused)]
+    served = any(model.state is not None for model in models.values())
     return Readiness(
-        ready=watcher.connected and bool(served) and not waiting,
+        ready=watcher.connected and watcher.ready.is_set() and served,
         book=watcher.connected,
         trouble=watcher.trouble,
         models={name: model.trouble or "ready" for name, model in models.items()},
         refused={name: model.refused for name, model in models.items() if model.refused},
         broken=absent.broken,
         todo=absent.todo,
+        late={name: model.late for name, model in models.items() if model.late},
     )

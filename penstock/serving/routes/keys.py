@@ -1,8 +1,9 @@
-"""API keys: a file of SHA-256 digests, one per line, several at once so that keys can be rotated."""
+"""API keys: who may ask what, and how often; read again when their file changes, so that keys can be rotated."""
 
 import hashlib
 import hmac
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -12,35 +13,66 @@ import msgspec
 
 from penstock.serving.http.exchange import HttpRequest
 from penstock.serving.http.problems import Problem
+from penstock.serving.routes.key_file import Key, Scope, read_keys
 from penstock.settings import SettingError, Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 LOOK_SECONDS = 1.0
-DIGEST = re.compile(r"[0-9a-f]{64}")
+NEEDED: tuple[tuple[re.Pattern[str], Scope], ...] = (
+    (re.compile(r"/models/[^/]+/predict|/v2/models/.+/infer"), "predict"),
+    (re.compile(r"/models/[^/]+/predictions(/.*)?"), "journal"),
+    (re.compile(r"/metrics|/state"), "metrics"),
+)
+"""Paths and the scope that they need; all others need a key of any scope."""
 
 log = logging.getLogger("penstock.serve")
 
 
-def reached_at(settings: Settings, address: str) -> Settings:
-    """The settings of a replica on the node at `address`: beyond loopback that is its host, whatever PENSTOCK_HTTP_HOST
-    says, because whoever runs the cluster opened it."""
-    if address in LOOPBACK or settings.http_host not in LOOPBACK:
+def reached_at(settings: Settings, *addresses: str) -> Settings:
+    """The settings of a replica that is reached at these addresses, its node's and that of the service: the first
+    beyond loopback is its host, whatever PENSTOCK_HTTP_HOST says, because whoever runs the cluster opened it."""
+    beyond = [address for address in addresses if address not in LOOPBACK]
+    if not beyond or settings.http_host not in LOOPBACK:
         return settings
-    return msgspec.structs.replace(settings, http_host=address)
+    return msgspec.structs.replace(settings, http_host=beyond[0])
+
+
+class Bucket:
+    """The tokens of one key in this replica: one for each request, as many a second as its rate."""
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate, self._most = rate, max(rate, 1.0)
+        self._tokens, self._at = self._most, now
+
+    def take(self, now: float) -> float:
+        """Take a token; 0, or where there is none the seconds until there is one."""
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
+        return 0.0
 
 
 class Keys:
     """Who may ask. Without a file everyone may; a host that is not loopback demands a file.
 
-    - A line is the key's SHA-256 in hex, then anything for the reader: `printf %s "$KEY" | sha256sum`. A request
-      carries the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+    - A line is the key's SHA-256 in hex (`printf %s "$KEY" | sha256sum`), then its name, scopes and rate; see
+      `key_file.read_key`. A request carries the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
     - The file is read again within LOOK_SECONDS of its change: a key that was added is valid then, one that was
       removed no longer. Where it cannot be read, the keys that were read last stay valid, and the log says so.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._digests: list[str] = []
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        say: Callable[[str], None] = log.error,
+    ) -> None:
+        self._say = say
+        self._keys: list[Key] = []
+        self._buckets: dict[str, Bucket] = {}
         self._clock, self._look_at = clock, 0.0
         self._version: tuple[int, int, int] | None = None
         self._file = Path(settings.api_keys_file) if settings.api_keys_file else None
@@ -63,25 +95,48 @@ class Keys:
                 todo='Write it: printf %s "$KEY" | sha256sum > keys',
             )
 
+    def described(self) -> str:
+        """Which keys there are, without any of them."""
+        if self._file is None:
+            return "none are demanded: the service listens on loopback alone"
+        kinds = [f"{key} ({', '.join(sorted(key.scopes))})" for key in self._keys]
+        return f"{len(kinds)} in {self._file}: {', '.join(kinds)}" if kinds else f"none in {self._file}: nobody gets in"
+
     def check(self, request: HttpRequest) -> None:
-        """Problem 401 where a key is needed and not given."""
+        """Problem where a key is needed: 401 if it is not given, 403 if its scopes lack it, 429 if it asks too much."""
         if self._file is None or request.path in OPEN:
             return
         if self._clock() >= self._look_at:
             self._read_again(self._file)
+        key = self._given(request)
+        needed = next((scope for path, scope in NEEDED if path.fullmatch(request.path)), None)
+        if needed is not None and needed not in key.scopes:
+            has = ", ".join(sorted(key.scopes))
+            raise Problem(403, "forbidden", f"API key {key}: expected the scope {needed}, found {has}")
+        if (bucket := self._buckets.get(key.digest)) and (seconds := bucket.take(self._clock())):
+            raise Problem(
+                429,
+                "too-many-requests",
+                f"API key {key}: expected at most {key.rate:g} requests a second to a replica, found more",
+                headers=((b"retry-after", str(math.ceil(seconds)).encode()),),
+            )
+
+    def _given(self, request: HttpRequest) -> Key:
+        """The key of a request; Problem 401 where it is none of the file. All are compared, each in constant time."""
         given = request.headers.get(b"x-api-key", b"")
         scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
         if not given and scheme.lower() == b"bearer":
             given = token.strip()
         digest = hashlib.sha256(given).hexdigest()
-        matches = [hmac.compare_digest(digest, known) for known in self._digests]
-        if not given or not any(matches):
+        matches = [key for key in self._keys if hmac.compare_digest(digest, key.digest)]
+        if not given or not matches:
             raise Problem(
                 401,
                 "unauthorized",
                 "x-api-key or authorization: expected a known API key",
                 headers=((b"www-authenticate", b"Bearer"),),
             )
+        return matches[0]
 
     def _read_again(self, file: Path) -> None:
         try:
@@ -94,19 +149,22 @@ class Keys:
     def _read(self, file: Path) -> None:
         """Read the file where it is another than the one that was read last."""
         self._look_at = self._clock() + LOOK_SECONDS
-        found = file.stat()
-        version = (found.st_ino, found.st_size, found.st_mtime_ns)
+        state = file.stat()
+        version = (state.st_ino, state.st_size, state.st_mtime_ns)
         if version == self._version:
             return
-        digests = []
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            digest = line.split()[0].lower()
-            if DIGEST.fullmatch(digest):
-                digests.append(digest)
+        keys = []
+        for found in read_keys(file):
+            if isinstance(found, Key):
+                keys.append(found)
             else:
-                log.error(
-                    "%s, line %d: expected the SHA-256 of a key in hex; nobody gets in by this line", file, number
-                )
-        self._digests, self._version = digests, version
+                number, error = found
+                self._say(f"{file}, line {number}: {error}; nobody gets in by this line")
+        before = {key.digest: key for key in self._keys}
+        now = self._clock()
+        self._buckets = {
+            key.digest: self._buckets[key.digest] if before.get(key.digest) == key else Bucket(key.rate, now)
+            for key in keys
+            if key.rate < math.inf
+        }
+        self._keys, self._version = keys, version

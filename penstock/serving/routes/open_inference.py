@@ -92,7 +92,7 @@ class OpenInference:
 
     async def _all_ready(self, _: HttpRequest) -> HttpResponse:
         if not readiness(self._models, self._absent, self._watcher).ready:
-            raise unavailable("not-ready", "Not every model can be answered now; /readyz says why.")
+            raise unavailable("not-ready", "No model can be answered now; /readyz says why.")
         return _json({"ready": True})
 
     async def _metadata(self, _: HttpRequest, name: str, version: str | None) -> HttpResponse:
@@ -129,6 +129,9 @@ class OpenInference:
             raise invalid(document, error) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
+        if (inference.parameters or {}).get("explain") not in (None, False):
+            expected = f"none, as only POST /models/{name}/predict answers contributions"
+            raise refused(Fault("parameters.explain", expected, "it"))
         posted = self._requests(model, inference, rest)
         answers = await self._predict(model, posted, request.id)
         return _response(model.contract, inference, [_decode(answer) for answer in answers])

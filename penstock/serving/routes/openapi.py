@@ -1,12 +1,13 @@
 """The OpenAPI 3.1 document, made from the very Structs that decode and encode, with the contracts' examples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from penstock.client import Prediction
 from penstock.contract.contract import Contract
+from penstock.journal.explaining import Contributions
 from penstock.journal.reading import JournalEntry
 from penstock.serving.answering.faults import MOST_REQUESTS
 from penstock.serving.http.problems import ProblemDocument
@@ -14,16 +15,27 @@ from penstock.serving.routes.describing import ModelState, Readiness
 from penstock.serving.routes.field_schema import complete
 
 TEMPLATE = "#/components/schemas/{name}"
-TITLES = {400: "The body is no JSON", 401: "No API key", 404: "No such thing", 405: "No such method"}
+EXPLAIN = {
+    "type": "boolean",
+    "default": False,
+    "description": "Whether the answer says what each feature contributed; at most 100 requests of an array.",
+}
+TITLES = {
+    400: "The body is no JSON",
+    401: "No API key",
+    403: "The API key lacks the scope",
+    404: "No such thing",
+    405: "No such method",
+}
 TITLES |= {408: "The body did not come to its end", 413: "The body is over 8 MiB", 415: "Not JSON"}
-TITLES |= {422: "A field cannot be accepted", 500: "The service failed"}
+TITLES |= {422: "A field cannot be accepted", 429: "The API key asks too often", 500: "The service failed"}
 TITLES |= {503: "Postgres is away, or nothing is released yet; come again after Retry-After"}
 
 
-def openapi(contracts: Sequence[Contract]) -> bytes:
-    """The document for these contracts, as JSON."""
+def openapi(contracts: Sequence[Contract], explaining: Collection[str] = ()) -> bytes:
+    """The document for these contracts, as JSON. `explaining`: the models whose release explains predictions."""
     requests = [contract.request for contract in contracts]
-    structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness]
+    structs = [*requests, Prediction, ProblemDocument, ModelState, Readiness, Contributions]
     references, schemas = msgspec.json.schema_components(structs, ref_template=TEMPLATE)
     names = [reference["$ref"].removeprefix(TEMPLATE.format(name="")) for reference in references]
     schemas["JournalEntry"] = {
@@ -38,6 +50,8 @@ def openapi(contracts: Sequence[Contract]) -> bytes:
     }
     for contract, name in zip(contracts, names, strict=False):  # two models may have requests of one name
         complete(schemas[name], contract)
+        if contract.model in explaining:
+            schemas[name]["properties"].setdefault("explain", EXPLAIN)
         paths |= _paths(contract, name)
     document = {
         "openapi": "3.1.0",
@@ -96,7 +110,7 @@ def _paths(contract: Contract, name: str) -> dict[str, Any]:
                     },
                 },
                 "responses": {"200": _json("The answer, or the answers in the order of the requests", answers)}
-                | _problems(400, 401, 408, 413, 415, 422, 500, 503),
+                | _problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
             }
         },
         f"/models/{model}/predictions": {
@@ -106,13 +120,22 @@ def _paths(contract: Contract, name: str) -> dict[str, Any]:
             "get": _read("One journaled prediction", f"journaled_{model}", _ref("JournalEntry"), busy=True)
             | {"parameters": [parameter]}
         },
+        f"/models/{model}/predictions/{{id}}/contributions": {
+            "get": _read(
+                "What each feature contributed to a journaled prediction",
+                f"contributions_{model}",
+                _ref("Contributions"),
+                busy=True,
+            )
+            | {"parameters": [parameter]}
+        },
     }
 
 
 def _read(
     summary: str, operation: str, schema: dict[str, Any], *, busy: bool = False, kind: str = "application/json"
 ) -> dict[str, Any]:
-    responses = {"200": _body("Found", schema, kind)} | _problems(401, 404, *([503] if busy else []))
+    responses = {"200": _body("Found", schema, kind)} | _problems(401, 403, 404, 429, *([503] if busy else []))
     if operation == "ready":
         responses["503"] = _json("Not now", schema)
     return {"operationId": operation, "summary": summary, "responses": responses}

@@ -15,6 +15,7 @@ from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes.describing import contract_document, model_state, readiness
+from penstock.serving.routes.explaining import Explanations
 from penstock.serving.routes.metrics import CONTENT_TYPE, Metrics
 from penstock.serving.routes.openapi import openapi
 from penstock.serving.routes.reading import Reader
@@ -42,7 +43,8 @@ class Pages:
         absent: AbsentModels,
         watcher: Watcher,
         metrics: Metrics,
-        url: str,
+        reader: Reader,
+        explanations: Explanations,
         settings: Settings,
     ) -> None:
         self._models = models
@@ -50,9 +52,10 @@ class Pages:
         self._watcher = watcher
         self._metrics = metrics
         self._settings = settings
-        self._reader = Reader(url)
+        self._reader = reader
+        self._explanations = explanations
         self._cards = CardStore(settings.artifacts)
-        self._openapi = b""
+        self._openapi: tuple[frozenset[str], bytes] = (frozenset(), b"")
 
     def routes(self) -> list[tuple[str, str, Callable[..., Awaitable[HttpResponse]]]]:
         """Pattern, method and handler of each route."""
@@ -70,11 +73,8 @@ class Pages:
             (r"/models/([^/]+)/predict", "POST", self._unknown),
             (r"/models/([^/]+)/predictions", "GET", self._recent),
             (r"/models/([^/]+)/predictions/([^/]+)", "GET", self._prediction),
+            (r"/models/([^/]+)/predictions/([^/]+)/contributions", "GET", self._contributions),
         ]
-
-    async def stop(self) -> None:
-        """Close the connection to the book."""
-        await self._reader.stop()
 
     def _model(self, name: str) -> ServedModel:
         if name not in self._models:
@@ -92,8 +92,12 @@ class Pages:
         return HttpResponse((STATIC / "docs.html").read_bytes(), kind=HTML, headers=SAFE)
 
     async def _document(self, _: HttpRequest) -> HttpResponse:
-        self._openapi = self._openapi or openapi([model.contract for model in self._models.values()])
-        return HttpResponse(self._openapi)
+        explaining = frozenset(
+            name for name, one in self._models.items() if one.release and one.release.artifact.explains
+        )
+        if not self._openapi[1] or self._openapi[0] != explaining:
+            self._openapi = explaining, openapi([model.contract for model in self._models.values()], explaining)
+        return HttpResponse(self._openapi[1])
 
     async def _health(self, _: HttpRequest) -> HttpResponse:
         return HttpResponse(b'{"alive":true}')
@@ -139,6 +143,12 @@ class Pages:
     async def _prediction(self, _: HttpRequest, name: str, prediction: str) -> HttpResponse:
         self._model(name)
         found = await self._reader.prediction(name, prediction)
+        if found is None:
+            raise Problem(404, "no-such-prediction", f"id: expected a journaled prediction, found {prediction[:64]!r}")
+        return HttpResponse(_encode(found))
+
+    async def _contributions(self, _: HttpRequest, name: str, prediction: str) -> HttpResponse:
+        found = await self._explanations.of(self._model(name), prediction)
         if found is None:
             raise Problem(404, "no-such-prediction", f"id: expected a journaled prediction, found {prediction[:64]!r}")
         return HttpResponse(_encode(found))

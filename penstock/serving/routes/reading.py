@@ -44,6 +44,10 @@ class Reader:
             return None
         return await self._read(reading.read, model, prediction)  # type: ignore[no-any-return]
 
+    async def predictions(self, model: str, predictions: list[str]) -> list[JournalEntry]:
+        """The journaled predictions of these ids."""
+        return await self._read(reading.read_several, model, predictions)  # type: ignore[no-any-return]
+
     async def recent(self, model: str, count: int) -> list[JournalEntry]:
         """The newest journaled predictions, newest first."""
         return await self._read(reading.recent, model, count)  # type: ignore[no-any-return]

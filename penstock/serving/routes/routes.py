@@ -5,15 +5,18 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import chain
 
+from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.http.exchange import HttpRequest, HttpResponse
 from penstock.serving.http.problems import Problem
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
+from penstock.serving.routes.explaining import Explanations, read_wish
 from penstock.serving.routes.keys import Keys
 from penstock.serving.routes.metrics import Metrics
 from penstock.serving.routes.open_inference import OpenInference
 from penstock.serving.routes.pages import Pages
+from penstock.serving.routes.reading import Reader
 from penstock.serving.routes.telemetry import ModelCounts
 from penstock.settings import Settings
 
@@ -33,8 +36,13 @@ class Routes:
     ) -> None:
         self._keys = Keys(settings)
         counts = {name: ModelCounts(model) for name, model in models.items()}
-        self._pages = Pages(models, absent, watcher, Metrics(models, counts, watcher, settings), url, settings)
-        self._predict = {f"/models/{name}/predict": _predict(model, counts[name]) for name, model in models.items()}
+        self._reader = Reader(url)
+        explanations = Explanations(self._reader, ArtifactStore(settings.artifacts), settings.artifact_cache)
+        metrics = Metrics(models, counts, watcher, settings)
+        self._pages = Pages(models, absent, watcher, metrics, self._reader, explanations, settings)
+        self._predict = {
+            f"/models/{name}/predict": _predict(model, counts[name], explanations) for name, model in models.items()
+        }
         table = chain(self._pages.routes(), OpenInference(models, absent, counts, watcher).routes())
         self._routes = [(re.compile(pattern), method, handler) for pattern, method, handler in table]
 
@@ -55,19 +63,22 @@ class Routes:
         raise Problem(404, "not-found", f"path: expected a route of /openapi.json, found {request.path[:200]!r}")
 
     async def stop(self) -> None:
-        """Close the connections of the handlers."""
-        await self._pages.stop()
+        """Close the connection of the handlers."""
+        await self._reader.stop()
 
 
-def _predict(model: ServedModel, counts: ModelCounts) -> Handler:
+def _predict(model: ServedModel, counts: ModelCounts, explanations: Explanations) -> Handler:
     """The handler of `POST /models/{model}/predict`."""
 
     async def predict(request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         with counts.counting_refusals():
-            body = model.decode(await request.json_body(), request.id)
+            wish = read_wish(model, await request.json_body())
+            body = model.decode(wish.body, request.id)
             answers = await model.answers(body.requests, is_array=body.is_array)
         counts.answered(began, answers)
+        if wish.places:
+            answers = await explanations.add(model, answers, wish.places)
         return HttpResponse(b"[%b]" % b",".join(answers) if body.is_array else answers[0])
 
     return predict

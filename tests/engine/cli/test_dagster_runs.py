@@ -9,7 +9,7 @@ import pytest
 
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
-from penstock.cli.system.dagster_runs import RunError, follow, materialize, missing_jobs
+from penstock.cli.system.dagster_runs import MissingRun, RunError, follow, materialize, missing_runs
 from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
 from penstock.processes import Processes, free_port
@@ -19,6 +19,8 @@ RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, arti
         training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
     VALUES (%(model)s, 1, 'release', 'a', 'c', '2026-10', 's', 'h', '{}', '{}', 'v', 'me', 'try') RETURNING entry)
 INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made"""
+POINTER = """INSERT INTO replicated.current (table_name, snapshot, physical, rows, bytes, as_of)
+    VALUES (%(table)s, 's', 'p', 1, 0, now())"""
 TINY = ("tests.engine.cli.tiny_definitions",)
 
 
@@ -139,15 +141,19 @@ def test_a_webserver_that_is_away_is_a_refusal() -> None:
 
 
 def test_an_empty_book_needs_everything_of_a_model(prod_book: Book) -> None:
-    assert missing_jobs(prod_book, {"m": ["a", "b"], "n": []}) == ["everything_for_m", "train_n"]
+    assert list(missing_runs(prod_book, {"m": ["a", "b"], "n": []})) == [
+        MissingRun("everything_for_m", "m"),
+        MissingRun("train_n", "n"),
+    ]
 
 
-def test_only_what_is_missing_is_made(prod_book: Book) -> None:
+def test_only_what_is_missing_is_made_and_nothing_twice(prod_book: Book) -> None:
     with prod_book.connect() as connection:
         connection.execute(RELEASE, {"model": "m"})
-    assert missing_jobs(prod_book, {"m": []}) == []
-    assert missing_jobs(prod_book, {"m": ["a", "b"], "n": ["b"]}) == [
-        "replicate_a",
-        "replicate_b",
-        "everything_for_n",
-    ]
+    assert list(missing_runs(prod_book, {"m": []})) == []
+    runs = missing_runs(prod_book, {"m": ["a", "b"], "n": ["b"], "o": ["b", "c"]})
+    assert next(runs) == MissingRun("replicate_tables", tables=("a", "b"))
+    with prod_book.connect() as connection:
+        for table in ("a", "b"):
+            connection.execute(POINTER, {"table": table})
+    assert list(runs) == [MissingRun("train_n", "n"), MissingRun("everything_for_o", "o")]

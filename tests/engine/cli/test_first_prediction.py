@@ -1,6 +1,7 @@
 import json
 import shlex
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -65,6 +66,19 @@ def test_a_service_that_is_not_ready_yet_is_asked_again(service: tuple[Settings,
     told.statuses = [503, 503, 200]
     ask(settings, MODEL)
     assert len(told.seen) == 3
+
+
+@pytest.mark.parametrize("slug", ["release-refused", "broken-file"])
+def test_what_waiting_does_not_end_is_said_soon(service: tuple[Settings, type[Service]], slug: str) -> None:
+    settings, told = service
+    told.statuses = [503]
+    told.answer = json.dumps(
+        {"type": f"urn:penstock:problem:{slug}", "detail": "release 3 cannot be served: `penstock deploy`"}
+    ).encode()
+    began = time.monotonic()
+    with pytest.raises(NoPrediction, match="release 3 cannot be served: `penstock deploy`"):
+        ask(settings, MODEL)
+    assert time.monotonic() - began < 2 * first_prediction.FINAL_SECONDS
 
 
 def test_a_key_is_sent_but_not_printed(service: tuple[Settings, type[Service]]) -> None:

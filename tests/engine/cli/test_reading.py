@@ -105,6 +105,22 @@ def test_replay_makes_the_predictions_again_with_a_reading_role(reading: Example
     assert f"{QUESTIONS} replayed, {QUESTIONS} identical to the bit, 0 different." in shown
 
 
+def test_explain_and_replay_against_say_why_with_a_reading_role(reading: Example) -> None:
+    with reading.prod.connect() as connection:
+        [id_] = connection.execute("SELECT id::text FROM app.prediction ORDER BY id LIMIT 1").fetchone() or [""]
+    shown = run("explain", id_)
+    assert shown.exit_code == 0, (shown.output, shown.exception)
+    assert f"{id_}  flight_delay, release 1: " in shown.output
+    assert "  raw score of late: " in shown.output
+    told = json.loads(run("explain", id_, "--json").output)
+    assert told["base_value"] + sum(told["contributions"].values()) == pytest.approx(told["raw_score"], abs=1e-9)
+    moved = run("replay", "--since", "1h", "--against", "1").output
+    assert f"Contributions of {QUESTIONS} predictions by release 1, and by release 1:" in moved
+    missing = run("explain", "01a20260-fff0-7000-a1a4-4f4f21fead59")
+    assert "expected 1 in the journal of PROD, found 0" in str(missing.exception)
+    assert "expected one of the ledger" in str(run("replay", id_, "--against", "77").exception)
+
+
 def test_status_and_doctor_look_into_the_books_with_a_reading_role(reading: Example) -> None:
     shown = json.loads(run("status", "--json").output)
     assert shown["trouble"] == ""

@@ -4,7 +4,7 @@ import pytest
 
 from penstock.cli.commands.replay import Tally, instant
 from penstock.errors import PenstockError
-from penstock.journal.replay import Verdict
+from penstock.journal.verdict import Verdict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

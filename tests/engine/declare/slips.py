@@ -46,6 +46,8 @@ SLIPS = (
     Slip("columns that are one column", LOOKUP, 'columns=Column("price", "number"),', ("columns of lookup", "Column")),
     Slip("a lookup without a key", 'key={"sku": "product"},', "", ("key of lookup 'product'", "found none")),
     Slip("a kind that there is not", '"price", "number"),)', '"price", "float"),)', ("'number' or 'text'", "'float'")),
+    Slip("an interval of a classifier", OUTCOME, f"{OUTCOME} interval=0.9,", ("interval of model", "a regressor")),
+    Slip("sets of all outcomes", OUTCOME, f"{OUTCOME} sets=1.0,", ("sets of model", "a share below 1", "1.0")),
     Slip("an unknown cadence", OUTCOME, f'{OUTCOME} every="hour",', ("every of model", "'day'", "'hour'")),
     Slip("days as a number", OUTCOME, f"{OUTCOME} outcome_after=30,", ("outcome_after", "a timedelta", "int 30")),
     Slip("a gate that is a number", GATE, "gate=0.6,", ("gate of model 'churn'", "a GateRule", "float 0.6")),

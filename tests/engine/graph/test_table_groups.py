@@ -11,7 +11,7 @@ import pytest
 
 from penstock.declare.project import Declarations
 from penstock.graph.environment import Environment
-from penstock.graph.replication import jobs, publication, schedule, snapshot
+from penstock.graph.replication import job, publication, schedule, snapshot
 from penstock.graph.standing_checks import standing_checks
 from penstock.postgres.book import Book
 from tests.engine.publishing import declared
@@ -93,20 +93,26 @@ def test_a_part_of_a_group_is_not_published_alone(warehouse: Path, book: Book) -
         assert rows_and_transactions(book) == ([30, 10], 1)
 
 
-def test_every_job_of_a_group_takes_all_of_it_and_one_schedule_runs_it() -> None:
+def test_the_schedule_of_a_group_takes_all_of_it_and_nothing_else() -> None:
     alone = declared("alone")
     found = Declarations(tables={table.name: table for table in (ORDERS, alone, LINES)})
     assert found.groups() == [(ORDERS, LINES), (alone,)]
     made = dg.Definitions(
         assets=[one for tables in found.groups() for one in (*map(snapshot, tables), publication(tables))],
         asset_checks=[standing_checks(table) for table in found.tables.values()],
-        jobs=[job for tables in found.groups() for job in jobs(tables)],
+        jobs=[job(list(found.tables.values()))],
         schedules=[schedule(tables) for tables in found.groups()],
         resources={"environment": Environment()},
     )
-    assert {n.name for n in made.resolve_job_def("replicate_lines").nodes} == {
-        "publish_sales",
-        "snapshot__orders",
-        "snapshot__lines",
-    }
-    assert [one.job_name for one in made.schedules or ()] == ["replicate_orders", "replicate_alone"]
+    of_group, of_alone = (made.resolve_schedule_def(f"replicate_{name}_schedule") for name in ("orders", "alone"))
+    assert (of_group.job_name, of_alone.job_name) == ("replicate_tables", "replicate_tables")
+    context = dg.build_schedule_context()
+    [request] = of_group.evaluate_tick(context).run_requests or []
+    taken = made.resolve_job_def("replicate_tables").get_subset(
+        asset_selection=set(request.asset_selection or ()), asset_check_selection=set(request.asset_check_keys or ())
+    )
+    assert {node.name for node in taken.nodes} == {"publish_sales", "snapshot__orders", "snapshot__lines"}
+    assert {key.name for key in taken.asset_layer.asset_graph.asset_check_keys} == {"shape", "verified"}
+    [request] = of_alone.evaluate_tick(context).run_requests or []
+    assert request.tags["penstock/tables"] == "alone"
+    assert {key.path[-1] for key in request.asset_selection or ()} == {"alone"}

@@ -69,6 +69,7 @@ def test_the_attributes_of_rays_own_objects_are_where_they_were() -> None:
     source = (PACKAGE / "serve" / "_private" / "replica.py").read_text()
     assert f"self.{compat.ROUTE_PREFIX} = " in source
     assert f"self.{compat.WRAPPED_APP} = " in (PACKAGE / "serve" / "_private" / "http_util.py").read_text()
+    assert f"def {compat.HTTP_CONFIG}(self)" in (PACKAGE / "serve" / "_private" / "client.py").read_text()
     assert f"self.{compat.INGRESS_NAME} = " in (PACKAGE / "serve" / "_private" / "application_state.py").read_text()
     assert (PACKAGE.joinpath(*compat.RAY_COMMAND)).is_file()
     files = [PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in compat.OPTIONAL_IMPORTERS]

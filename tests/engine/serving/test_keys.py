@@ -2,11 +2,15 @@
 
 import hashlib
 import logging
+import uuid
 from pathlib import Path
 
 import httpx
 import pytest
 
+from penstock.serving.http.exchange import HttpRequest
+from penstock.serving.http.problems import Problem
+from penstock.serving.routes.key_file import SCOPES, read_key
 from penstock.serving.routes.keys import Keys, reached_at
 from penstock.settings import SettingError, Settings
 from penstock.testing import wait_for
@@ -15,8 +19,12 @@ from tests.engine.serving.conftest import Start
 OLD, NEW = "old-key", "new-key"
 
 
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
 def line(key: str) -> str:
-    return f"{hashlib.sha256(key.encode()).hexdigest()}  a note\n"
+    return f"{digest(key)}  a note\n"
 
 
 def test_a_rotated_key_is_valid_and_a_removed_one_is_not_while_the_replica_runs(start: Start, tmp_path: Path) -> None:
@@ -77,3 +85,82 @@ def test_a_replica_on_a_node_that_others_reach_demands_keys_whatever_the_host_sa
         Keys(reached_at(at_home, "10.0.0.7"))
     with pytest.raises(SettingError, match=r"since 0\.0\.0\.0 can be reached from elsewhere"):
         Keys(reached_at(Settings(home=tmp_path, http_host="0.0.0.0"), "10.0.0.7"))
+
+
+def test_a_replica_on_loopback_demands_keys_where_the_service_listens_beyond_it(tmp_path: Path) -> None:
+    at_home = Settings(home=tmp_path)
+    assert reached_at(at_home, "127.0.0.1", "127.0.0.1") == at_home
+    with pytest.raises(SettingError, match=r"a file of API keys, since 0\.0\.0\.0 can be reached from elsewhere"):
+        Keys(reached_at(at_home, "127.0.0.1", "0.0.0.0"))
+
+
+def test_a_key_may_ask_what_its_scopes_say_and_is_named_where_it_may_not(start: Start, tmp_path: Path) -> None:
+    scopes = {"all": "", "asks": "scopes=predict", "reads": "scopes=journal", "watches": "scopes=metrics"}
+    file = tmp_path / "keys"
+    file.write_text("".join(f"{digest(key)} name={key} {scope}\n" for key, scope in scopes.items()))
+    service = start(api_keys_file=str(file))
+    routes = {
+        "asks": ("POST", "/models/overflow/predict"),
+        "asks too": ("POST", "/v2/models/overflow/infer"),
+        "reads": ("GET", "/models/overflow/predictions"),
+        "reads too": ("GET", f"/models/overflow/predictions/{uuid.uuid4()}"),
+        "watches": ("GET", "/metrics"),
+        "watches too": ("GET", "/state"),
+    }
+    for needed, (method, path) in routes.items():
+        for key in scopes:
+            answer = service.http.request(method, path, headers={"x-api-key": key}, json={})
+            refused = answer.status_code == 403
+            assert refused == (key not in ("all", needed.removesuffix(" too"))), (key, path, answer.text)
+            assert not refused or f"API key {key}: expected the scope " in answer.text
+    assert all(service.http.get("/models", headers={"x-api-key": key}).status_code == 200 for key in (*scopes,))
+    assert len(scopes) == 4
+
+
+def test_a_key_that_asks_too_often_gets_429_with_when_to_come_again_and_the_others_do_not(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{digest('slow')} name=batch rate=2\n{digest('rare')} rate=0.1\n{line('free')}")
+    now = [100.0]
+    keys = Keys(Settings(home=tmp_path, api_keys_file=str(file)), clock=lambda: now[0])
+
+    def retry_after(key: str, path: str = "/models") -> str:
+        scope = {"method": "GET", "path": path, "headers": [(b"x-api-key", key.encode())]}
+        try:
+            keys.check(HttpRequest(scope, receive=lambda: None))  # type: ignore[arg-type,return-value]
+        except Problem as problem:
+            return dict(problem.headers)[b"retry-after"].decode() if problem.status == 429 else str(problem.status)
+        return ""
+
+    assert [retry_after("slow") for _ in range(3)] == ["", "", "1"]
+    assert [retry_after("rare") for _ in range(2)] == ["", "10"]
+    assert [retry_after("free") for _ in range(50)] == [""] * 50
+    assert retry_after("slow", "/healthz") == ""
+    now[0] += 0.5
+    assert [retry_after("slow") for _ in range(2)] == ["", "1"]
+    file.write_text(f"{digest('slow')} name=batch rate=2\n# changed")
+    now[0] += 0.1
+    assert retry_after("slow") == "1", "a file that is read again lets nobody ask more"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("scopes=predict,all", "expected scopes among predict, journal, metrics, found 'all'"),
+        ("rate=0", "expected a rate of more than 0 requests a second, found '0'"),
+        ("rate=fast", "expected a rate of more than 0 requests a second, found 'fast'"),
+    ],
+)
+def test_a_line_of_wrong_words_lets_nobody_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, words: str, said: str
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{digest(OLD)} {words}\n")
+    with caplog.at_level(logging.ERROR):
+        Keys(Settings(home=tmp_path, api_keys_file=str(file)))
+    assert f"{file}, line 1: {said}; nobody gets in by this line" in caplog.text
+
+
+def test_a_line_of_before_has_all_scopes_and_no_limit() -> None:
+    key = read_key(line(OLD).strip())
+    assert (key.scopes, key.rate, key.name) == (frozenset(SCOPES), float("inf"), "")
+    assert len(SCOPES) == 3

@@ -11,8 +11,9 @@ import pytest
 
 from penstock.contract.contract import Contract
 from penstock.contract.digest import former_digest
-from penstock.journal.replay import Replay, Verdict
+from penstock.journal.replay import Replay
 from penstock.journal.upkeep import keep_up
+from penstock.journal.verdict import Verdict
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Recipe, SnapshotStore
 from tests.engine.serving import toy

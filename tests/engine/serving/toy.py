@@ -11,6 +11,8 @@ import numpy as np
 from psycopg import sql
 from sklearn.ensemble import RandomForestClassifier
 
+from penstock.artifact.conformal import Conformal
+from penstock.artifact.file import rewrite
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
 from penstock.postgres.book import Book
@@ -116,15 +118,16 @@ def publish_all(book: Book) -> dict[str, str]:
     return {"tanks": publish_tanks(book), "levels": publish_levels(book), "valves": publish_valves(book)}
 
 
-@cache
-def fitted(seed: int) -> Any:
-    """A pipeline with a random forest over the toy's features, fitted to made-up rows."""
-    import pandas as pd
-    from sklearn.compose import ColumnTransformer
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
+def training_rows(seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """The made-up rows as feature columns."""
+    frame = made_up(np.random.default_rng(seed))
+    return {name: frame[name].to_numpy(dtype=object if name == "shape" else float) for name in frame}
 
-    rng = np.random.default_rng(seed)
+
+def made_up(rng: np.random.Generator) -> Any:
+    """Rows of the toy's features."""
+    import pandas as pd
+
     frame = pd.DataFrame(
         {
             "inflow": rng.uniform(0, 100, 400),
@@ -134,6 +137,18 @@ def fitted(seed: int) -> Any:
         }
     )
     frame.loc[::7, "room"] = np.nan
+    return frame
+
+
+@cache
+def fitted(seed: int) -> Any:
+    """A pipeline with a random forest over the toy's features, fitted to made-up rows."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    rng = np.random.default_rng(seed)
+    frame = made_up(rng)
     outcome = (frame["inflow"] / 10 - frame["room"].fillna(0) + rng.normal(0, 3, 400) > 5).astype(int)
     encoder = ColumnTransformer([("shape", OneHotEncoder(handle_unknown="ignore"), ["shape"])], remainder="passthrough")
     forest = RandomForestClassifier(20, max_depth=6, random_state=seed)
@@ -141,12 +156,28 @@ def fitted(seed: int) -> Any:
 
 
 def release(
-    book: Book, store: str, folder: Path, *, version: int = 1, contract: Contract = CONTRACT, digest: str = ""
+    book: Book,
+    store: str,
+    folder: Path,
+    *,
+    version: int = 1,
+    contract: Contract = CONTRACT,
+    digest: str = "",
+    explain: bool = False,
+    conformal: Conformal | None = None,
 ) -> str:
     """Pack a model, store it and make it current; gives the artifact's digest."""
     if not digest:
         path = folder / f"v{version}.artifact"
-        pack(fitted(version), path, features=contract.features, metadata={"version": version})
+        pack(
+            fitted(version),
+            path,
+            features=contract.features,
+            metadata={"version": version},
+            background=training_rows(version) if explain else None,
+        )
+        if conformal is not None:
+            rewrite(path, conformal=conformal)
         digest = ArtifactStore(store).put(path)
     with book.connect() as connection:
         entry = connection.execute(

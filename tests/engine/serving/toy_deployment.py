@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from ray.serve import Application
 
 from penstock.serving import deployment
@@ -10,4 +11,6 @@ from tests.engine.serving import toy
 
 def build(args: dict[str, Any]) -> Application:
     """What the test's serve config names."""
-    return deployment.Predictions.bind(args.get("book", "prod"), {"overflow": toy.CONTRACT})  # type: ignore[attr-defined,no-any-return]
+    contracts = {name: msgspec.structs.replace(toy.CONTRACT, model=name) for name in ("overflow", "big")}
+    served = args.get("models", ["overflow"])
+    return deployment.Predictions.bind(args.get("book", "prod"), contracts, models=served)  # type: ignore[attr-defined,no-any-return]

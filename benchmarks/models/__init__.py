@@ -1,0 +1,1 @@
+"""How a project and its service grow with the number of models."""

@@ -1,0 +1,55 @@
+"""A contract of which nothing is written that its request and lookups say: what `penstock new` writes."""
+
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+import msgspec
+
+from penstock.contract.contract import Columns, Contract, Lookup, Output, kind_of
+from penstock.contract.features import Vectors, plain_features
+
+
+def plain_contract(
+    model: str,
+    request: type[msgspec.Struct],
+    lookups: tuple[Lookup, ...],
+    *,
+    entity: tuple[str, ...],
+    output: Output,
+    compute: Callable[[Columns], Vectors],
+    computed: Iterable[str] = (),
+    but: Iterable[str] | None = None,
+    purpose: str = "",
+    asked_at: str = "asked_at",
+    unchanged: Literal["exact", "input"] = "exact",
+    journal: Literal["strict", "relaxed"] = "strict",
+) -> Contract:
+    """The contract whose features are all numbers and texts of its request and lookups, and those that are computed.
+
+    - `computed`: the names that `compute` returns, each a number. `but`: columns that are no features; without it the
+      numbers of the request that identify, because they are of the `entity` or the key of a lookup.
+    - `purpose`: without it, a sentence about the output.
+    - Everything else is as in `Contract`.
+    """
+    said = "The amount of" if output.kind == "regressor" else "The probability of each value of"
+    left_out = identifiers(request, lookups, entity) if but is None else tuple(but)
+    return Contract(
+        model=model,
+        purpose=purpose or f"{said} {output.name}, by {', '.join(entity)}.",
+        request=request,
+        entity=entity,
+        lookups=lookups,
+        features=plain_features(request, lookups, but=left_out, computed=computed),
+        compute=compute,
+        output=output,
+        asked_at=asked_at,
+        unchanged=unchanged,
+        journal=journal,
+    )
+
+
+def identifiers(request: type[msgspec.Struct], lookups: Iterable[Lookup], entity: Iterable[str]) -> tuple[str, ...]:
+    """The numbers of a request that say what is asked about or looked up, in the order of its fields."""
+    named = {*entity, *(field for lookup in lookups for field in lookup.key.values())}
+    fields = msgspec.structs.fields(request)
+    return tuple(one.name for one in fields if one.name in named and kind_of(one.type) == "number")

@@ -1,0 +1,27 @@
+"""The steps that bring tables into the books, by the names of their assets and checks in Dagster."""
+
+from collections.abc import Sequence
+
+from penstock.declare.table import ReplicatedTable
+
+REPLICATION_JOB = "replicate_tables"
+"""One job for all tables, of which each run takes some: Dagster goes over all assets of a project for each job."""
+SHAPE, VERIFIED = "shape", "verified"
+BOOKS = ("test", "prod")
+
+
+def steps(tables: Sequence[ReplicatedTable]) -> list[str]:
+    """The assets that prepare, extract and publish the tables, each once."""
+    of_tables = [f"{step}/{table.name}" for table in tables for step in ("snapshot", *BOOKS)]
+    return list(
+        dict.fromkeys([*of_tables, *(of for table in tables for of in table.after if of.startswith("prepared/"))])
+    )
+
+
+def checks(tables: Sequence[ReplicatedTable]) -> list[tuple[str, str]]:
+    """The asset and name of each check of these steps."""
+    return [
+        (f"{step}/{table.name}", SHAPE if step == "snapshot" else VERIFIED)
+        for table in tables
+        for step in ("snapshot", *BOOKS)
+    ]

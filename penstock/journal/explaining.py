@@ -1,0 +1,90 @@
+"""Why a journaled prediction was made: contributions of features, from the very rows that were looked up."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from penstock.artifact.native import Artifact
+from penstock.contract.columns import request_columns
+from penstock.contract.contract import Contract
+from penstock.errors import PenstockError
+from penstock.journal.outcomes import class_names
+from penstock.journal.reading import JournalEntry
+from penstock.journal.writing import feature_digests
+from penstock.lookups.statement import LookupStatement
+from penstock.postgres.pointer import PinnedTable
+
+
+class Contributions(msgspec.Struct, frozen=True):
+    """Why one prediction was made. `base_value` and the sum of `contributions` is `raw_score`.
+
+    - `explained`: the class whose raw score it is, or the output of a regressor. Of two classes it is the second, of
+      several the predicted one.
+    - `explained_by`: exact, or interventional, that is in comparison with training rows.
+    """
+
+    contributions: dict[str, float]
+    base_value: float
+    raw_score: float
+    explained: str
+    explained_by: str
+
+    def largest_first(self) -> list[tuple[str, float]]:
+        """Features and their contributions, the largest in amount first."""
+        return sorted(self.contributions.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+
+
+class Reason(NamedTuple):
+    """A journaled prediction, the values of its features, and why it was made."""
+
+    entry: JournalEntry
+    values: dict[str, Any]
+    why: Contributions
+
+
+def explain(contract: Contract, artifact: Artifact, entries: Sequence[JournalEntry]) -> list[Reason]:
+    """Why predictions of one model were made, by one artifact, which need not be the one that made them.
+
+    PenstockError if the artifact cannot explain, or if this code does not make the features that were journaled.
+    """
+    vectors = _vectors(contract, entries)
+    names = [feature.name for feature in artifact.features]
+    taken = {name: vectors[name] for name in names}
+    found = artifact.explain(taken)
+    classes = class_names(contract, artifact)
+    places = np.zeros(len(entries), dtype=np.int64)
+    if found.scores.shape[1] == 2:
+        places[:] = 1
+    elif found.scores.shape[1] > 2:
+        places = artifact.predict(taken).argmax(axis=1)
+    made: list[Reason] = []
+    for at, (entry, place) in enumerate(zip(entries, places.tolist(), strict=True)):
+        why = Contributions(
+            dict(zip(names, found.contributions[at, place].tolist(), strict=True)),
+            float(found.base[at, place]),
+            float(found.scores[at, place]),
+            classes[max(place, 1) if len(classes) == 2 else place] if classes else contract.output.name,
+            found.method,
+        )
+        made.append(Reason(entry, {name: vectors[name][at : at + 1].tolist()[0] for name in names}, why))
+    return made
+
+
+def _vectors(contract: Contract, entries: Sequence[JournalEntry]) -> Mapping[str, np.ndarray[Any, Any]]:
+    """The features of journaled predictions; PenstockError unless they are those that were journaled, to the bit."""
+    thing = f"features of prediction {entries[0].id}"
+    todo = "It was made by other code; `penstock replay` says by which."
+    try:
+        requests = [msgspec.json.decode(entry.request, type=contract.request) for entry in entries]
+    except msgspec.ValidationError as error:
+        raise PenstockError(thing, expected="a request of the contract", found=str(error), todo=todo) from None
+    nowhere = {lookup.table: PinnedTable(lookup.table, "", "") for lookup in contract.lookups}
+    looked = LookupStatement(contract, nowhere, pinned=True).decode_rows([bytes(one.looked_up) for one in entries])
+    vectors = contract.vectors(request_columns(contract, requests) | looked.columns, len(entries))
+    for entry, digest in zip(entries, feature_digests(contract, vectors), strict=True):
+        if digest.hex() != entry.features:
+            of, found = f"features of prediction {entry.id}", f"others ({digest.hex()})"
+            raise PenstockError(of, expected=f"those that were journaled ({entry.features})", found=found, todo=todo)
+    return vectors

@@ -1,0 +1,27 @@
+"""What came of making a journaled prediction again."""
+
+from typing import Literal
+
+import msgspec
+
+Stage = Literal["", "contract", "artifact", "snapshots", "looked_up", "features", "output"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One replayed prediction. `stage` is the first that differs, empty where every bit is the same.
+
+    `needs_code`, at the stage "contract", is the code that made the prediction and is not here.
+    """
+
+    id: str
+    model: str
+    release: int
+    stage: Stage = ""
+    expected: str = ""
+    found: str = ""
+    needs_code: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether the prediction was made again to the bit."""
+        return not self.stage

@@ -1,0 +1,82 @@
+"""`penstock doctor` about stores, Postgres, keys, clock and Ray: one sentence each, and what it could not try."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from penstock.cli.main import penstock
+from penstock.cli.system import surroundings
+from penstock.postgres import clock
+from penstock.postgres.book import Book
+from penstock.processes import free_port
+from penstock.testing import System
+
+
+def findings(*names: str) -> dict[str, dict[str, Any]]:
+    """What doctor finds, by name; the last of each name."""
+    found = {one["name"]: one for one in json.loads(CliRunner().invoke(penstock, ["doctor", "--json"]).output)}
+    assert set(names) <= set(found)
+    return found
+
+
+def test_what_is_well_is_named_with_what_was_tried(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_DAGSTER_URL", system.test.url)
+    names = ("warehouse", "store of snapshots", "store of artifacts", "keys", "clock", "Dagster's storage", "book prod")
+    found = findings(*names)
+    assert [name for name in names[1:] if not found[name]["ok"]] == []
+    assert "0.0 s" in found["clock"]["found"]
+    assert found["keys"]["found"] == "none are demanded: the service listens on loopback alone"
+    assert all(found[name]["tried"] for name in names)
+    assert len(names) == 7
+
+
+def test_what_cannot_be_tried_is_named_too(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = f"postgres://me:secret@127.0.0.1:{free_port()}/books"
+    for name in ("TEST", "PROD", "DAGSTER"):
+        monkeypatch.setenv(f"PENSTOCK_{name}_URL", nowhere)
+    found = findings("books")
+    assert (found["books"]["tried"], found["books"]["found"]) == (
+        False,
+        "not tried: Postgres does not run or answer, see above",
+    )
+    assert "secret" not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "said"),
+    [
+        ("PENSTOCK_SNAPSHOTS_URL", "s4://bucket", "store of snapshots", "expected a folder, or a URL such as s3://"),
+        ("PENSTOCK_ARTIFACTS_URL", "gs://bucket", "store of artifacts", "pip install 'penstock[gs]'"),
+        ("PENSTOCK_API_KEYS_FILE", "/nowhere/keys", "keys", "expected a file of SHA-256 digests"),
+        ("PENSTOCK_HTTP_HOST", "0.0.0.0", "keys", "since 0.0.0.0 can be reached from elsewhere"),
+        ("PENSTOCK_RAY_ADDRESS", "ray://127.0.0.1:1", "Ray for training", "refused"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    system: System, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, name: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    found = findings(name)[name]
+    assert not found["ok"]
+    assert said in found["found"]
+    assert "\n" not in found["found"]
+
+
+def test_a_wrong_line_of_the_key_file_is_named(system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'0' * 64} name=shop scopes=predict\n{'1' * 64} scopes=all\n")
+    monkeypatch.setenv("PENSTOCK_API_KEYS_FILE", str(file))
+    assert f"{file}, line 2: expected scopes among predict, journal, metrics" in findings("keys")["keys"]["found"]
+    file.write_text(f"{'0' * 64} name=shop scopes=predict\n")
+    assert findings("keys")["keys"]["found"] == f"1 in {file}: shop (predict)"
+
+
+def test_a_clock_that_is_off_is_said(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = clock.time.time() - 60
+    monkeypatch.setattr(clock.time, "time", lambda: late)
+    found = surroundings.clock(book)
+    assert not found.ok
+    assert "60.0 s behind that of" in found.found

@@ -1,0 +1,128 @@
+"""A new primary: answers go on within seconds of it, and none that was given is lost."""
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from penstock.postgres.book import Book
+from penstock.postgres_url import libpq_url
+from tests.engine.postgres.tcp_server import QUOTED, TcpServer
+from tests.engine.serving import toy
+from tests.engine.serving.conftest import Service, Start, wait_for
+
+SECONDS = 5.0
+
+
+@pytest.fixture
+def servers(slow: None) -> Iterator[tuple[TcpServer, TcpServer]]:
+    """A primary that commits when its streaming standby has, and the standby."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        primary, standby = TcpServer(Path(folder) / "primary"), TcpServer(Path(folder) / "standby")
+        try:
+            primary.create()
+            primary.start()
+            standby.create_standby_of(primary, "standby")
+            standby.start()
+            primary.configure({"synchronous_standby_names": "standby"})
+            with psycopg.connect(primary.url(), autocommit=True) as connection:
+                connection.execute("SELECT pg_reload_conf()")
+                wait_for(lambda: _synchronous(connection), 10)
+            yield primary, standby
+        finally:
+            primary.remove()
+            standby.remove()
+
+
+def _synchronous(connection: psycopg.Connection) -> bool:
+    return connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() == [("sync",)]
+
+
+class Answers:
+    """Asks all the time; keeps the id of every answer, and when the last one came."""
+
+    def __init__(self, service: Service) -> None:
+        self.ids: list[str] = []
+        self.refused: set[int] = set()
+        self.last = 0.0
+        self._service, self._ended = service, threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def _ask(self) -> None:
+        n = 0
+        while not self._ended.is_set():
+            n += 1
+            answer = self._service.ask(inflow=float(n))
+            if answer.status_code == 200:
+                self.ids.append(answer.json()["id"])
+                self.last = time.monotonic()
+            else:
+                self.refused.add(answer.status_code)
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_answers_go_on_on_the_promoted_standby_and_every_answer_is_in_its_journal(
+    servers: tuple[TcpServer, TcpServer], start: Start, tmp_path: Path, how: str
+) -> None:
+    primary, standby = servers
+    url = libpq_url(
+        "PENSTOCK_PROD_URL",
+        f"postgres://postgres:{QUOTED}@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres"
+        "?target_session_attrs=read-write",
+    )
+    book = Book("test", url)
+    book.migrate()
+    toy.publish_all(book)
+    toy.release(book, str(tmp_path / "home" / "artifacts"), tmp_path)
+    service = start(url=url)
+    answers = Answers(service)
+    try:
+        wait_for(lambda: len(answers.ids) > 20, 20)
+        if how == "killed":
+            primary.kill()
+        else:
+            _freeze(primary)
+        standby.promote()
+        promoted, before = time.monotonic(), len(answers.ids)
+        wait_for(lambda: len(answers.ids) > before + 20, 20)
+        first = promoted + SECONDS
+        wait_for(lambda: service.http.get("/readyz").status_code == 200, 20)
+        assert time.monotonic() < first, "answering, and watching its pointers"
+    finally:
+        answers.end()
+        _thaw(primary)
+    assert answers.refused <= {503}
+    with psycopg.connect(standby.url()) as connection:
+        kept = {str(id_) for (id_,) in connection.execute("SELECT id::text FROM app.prediction")}
+    assert len(answers.ids) > 40
+    assert set(answers.ids) <= kept
+
+
+def _freeze(server: TcpServer) -> None:
+    for process in _processes(server):
+        process.send_signal(signal.SIGSTOP)
+
+
+def _thaw(server: TcpServer) -> None:
+    for process in _processes(server):
+        process.send_signal(signal.SIGCONT)
+
+
+def _processes(server: TcpServer) -> list[psutil.Process]:
+    if server._process is None:
+        return []
+    main = psutil.Process(server._process.pid)
+    return [main, *main.children(recursive=True)]

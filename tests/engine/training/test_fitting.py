@@ -1,0 +1,133 @@
+"""A fit function of the model's own splits the training window by time; what it chose is in the card."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import GridSearchCV
+
+from penstock.artifact import load as artifacts
+from penstock.declare.fitting import FitResult, FitRows
+from penstock.declare.model import Model
+from penstock.errors import PenstockError
+from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.card_text import html, markdown
+from penstock.snapshots.store import Recipe, SnapshotStore
+from penstock.training.candidate import Candidate, make_candidate
+from penstock.training.held_out import HeldOut
+from tests.engine.training.tanks import rows_of, settings_in, tank_model
+
+Fit = Callable[[Any, FitRows], Any]
+
+
+def trained(folder: Path, estimator: Callable[[], Any], fit: Fit | None) -> tuple[Candidate, Any]:
+    """The candidate of March, trained on January and February, whose rows lie mixed in the snapshot; its artifact."""
+    settings = settings_in(folder)
+    store, snapshots = ArtifactStore(settings.artifacts), SnapshotStore(settings.snapshots)
+    both = [
+        rows_of(settings, month, seed=seed).batches().read_all() for seed, month in enumerate(("2026-01", "2026-02"))
+    ]
+    table = pa.concat_tables(both)
+    table = table.set_column(0, "tank", pa.array(np.random.default_rng(0).permutation(table.num_rows)))
+    table = table.sort_by("tank")
+    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+    training = snapshots.write(
+        "overflow.both", reader, Recipe("made up", ("tank",)), as_of=table["asked_at"][0].as_py()
+    )
+    model: Model = replace(tank_model(estimator), fit=fit)
+    held_out = HeldOut(model, rows_of(settings, "2026-03"), store, settings.artifact_cache)
+    made = make_candidate(model, "2026-03", training, held_out, store, code_version="test")
+    return made, artifacts.load(store.fetch(made.proposal.artifact, settings.artifact_cache))
+
+
+def boosting() -> Any:
+    return lightgbm.LGBMClassifier(n_estimators=300, learning_rate=0.3, verbose=-1)
+
+
+def test_rows_come_in_the_order_of_time_with_their_periods_and_none_is_held_out(tmp_path: Path) -> None:
+    seen: list[FitRows] = []
+
+    def fit(estimator: Any, rows: FitRows) -> Any:
+        seen.append(rows)
+        return estimator.fit(rows.frame, rows.outcome)
+
+    trained(tmp_path, boosting, fit)
+    [rows] = seen
+    assert len(rows.outcome) == len(rows.frame) == 3_000
+    assert np.all(np.diff(rows.asked_at) >= np.timedelta64(0))
+    assert rows.asked_at[-1] < np.datetime64("2026-03-01")
+    assert rows.periods == ["2026-01", "2026-02"]
+    earlier, later = rows.split()
+    assert (len(earlier), len(later)) == (1_500, 1_500)
+    assert rows.asked_at[earlier].max() < rows.asked_at[later].min()
+    [(train, validate)] = rows.folds(1)
+    assert np.array_equal(train, earlier)
+    assert np.array_equal(validate, later)
+    with pytest.raises(PenstockError, match=r"expected more than 2 periods.*found 2: 2026-01, 2026-02"):
+        rows.split(last=2)
+    signal = 2 * rows.frame["inflow"] + rows.frame["level"].fillna(0)
+    assert np.corrcoef(signal, rows.outcome)[0, 1] > 0.5, "features and outcomes stay together"
+
+
+def test_early_stopping_by_the_last_period_is_packed_and_told(tmp_path: Path) -> None:
+    def fit(estimator: Any, rows: FitRows) -> Any:
+        earlier, later = rows.split()
+        return estimator.fit(
+            rows.frame.iloc[earlier],
+            rows.outcome[earlier],
+            eval_set=[(rows.frame.iloc[later], rows.outcome[later])],
+            callbacks=[lightgbm.early_stopping(10, verbose=False)],
+        )
+
+    made, artifact = trained(tmp_path, boosting, fit)
+    chosen = dict(made.card.chosen)
+    assert 0 < int(chosen["best_iteration"]) < 300
+    assert artifact.estimator == "LGBMClassifier"
+    [curve] = made.card.curves.values()
+    assert len(curve) >= int(chosen["best_iteration"])
+    assert made.card.curves_plot.startswith(b"\x89PNG")
+    text = markdown(made.card)
+    assert "## Fit" in text
+    assert f"| chosen | best_iteration | {chosen['best_iteration']} |" in text
+    assert "curves of the fit, by iteration" in html(made.card)
+
+
+def test_a_search_over_periods_says_what_it_has_chosen(tmp_path: Path) -> None:
+    def fit(estimator: Any, rows: FitRows) -> FitResult:
+        search = GridSearchCV(estimator, {"learning_rate": [0.001, 0.1]}, cv=rows.folds(1))
+        return FitResult(search.fit(rows.frame, rows.outcome), {"folds": 1}, {"tries": [0.5, 0.7]})
+
+    made, artifact = trained(
+        tmp_path, lambda: HistGradientBoostingClassifier(max_iter=20, categorical_features="from_dtype"), fit
+    )
+    chosen = dict(made.card.chosen)
+    assert chosen["learning_rate"] == "0.1"
+    assert chosen["folds"] == "1"
+    assert made.card.curves["tries"] == (0.5, 0.7)
+    assert artifact.estimator == "HistGradientBoostingClassifier"
+
+
+def test_what_a_fit_function_does_wrong_is_said_by_its_name(tmp_path: Path) -> None:
+    def fails(estimator: Any, rows: FitRows) -> Any:
+        raise KeyError("colour")
+
+    with pytest.raises(PenstockError, match=r"fit of model 'overflow': expected a function.*found KeyError: 'colour'"):
+        trained(tmp_path, boosting, fails)
+    with pytest.raises(PenstockError, match=r"fit of model 'overflow': expected a function.*found NoneType"):
+        trained(tmp_path, boosting, lambda estimator, rows: None)
+    with pytest.raises(PenstockError, match="fit of model 'overflow': expected no `continues` beside it"):
+        replace(tank_model(boosting, continues="warm_start"), fit=fails)
+
+
+def test_without_a_fit_function_the_card_says_nothing_of_one(tmp_path: Path) -> None:
+    made, _ = trained(
+        tmp_path, lambda: HistGradientBoostingClassifier(max_iter=5, categorical_features="from_dtype"), None
+    )
+    assert (made.card.chosen, made.card.curves, made.card.curves_plot) == ((), {}, b"")
+    assert "## Fit" not in markdown(made.card)
