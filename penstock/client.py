@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 
-AGAIN = frozenset({502, 503, 504})
+AGAIN = frozenset({429, 502, 503, 504})
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0
 SHOWN = 200  # bytes of an answer that is no problem document
@@ -111,8 +111,8 @@ class ServiceError(PenstockError):
 class Client:
     """Asks one service about one model; may be used by several threads, each with a connection of its own.
 
-    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 502, 503
-    and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
+    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 429,
+    502, 503 and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
     `repeat=False` everything is asked once.
     """
 

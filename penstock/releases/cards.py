@@ -73,7 +73,8 @@ class Card(msgspec.Struct, frozen=True):
     - `outside`: request field -> how many training and held-out rows are outside its bounds.
     - `sampled`: how many training rows were used, None for all.
     - `also`: further bounds of the gate.
-    - `packed`: whether the artifact is native. If not, skops loads the estimator with its `trusted_types`."""
+    - `packed`: whether the artifact is native. If not, `library` predicts in replicas, one row alone in `us_per_row`;
+      skops has loaded the estimator with its `trusted_types`, or CatBoost its own file."""
 
     model: str
     purpose: str
@@ -109,6 +110,8 @@ class Card(msgspec.Struct, frozen=True):
     outside: tuple[tuple[str, int], ...] = ()
     also: tuple[tuple[str, float, float], ...] = ()
     packed: bool = True
+    library: str = ""
+    us_per_row: float | None = None
     trusted_types: tuple[str, ...] = ()
     contributions_plot: bytes = b""
     chosen: tuple[tuple[str, str], ...] = ()

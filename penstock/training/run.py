@@ -176,6 +176,10 @@ class TrainingRun:
             code_version=code_version(),
             before=current(test, self.name),
         )
+        if self.settings.ray_address.startswith(("http://", "https://")):
+            from penstock.training.by_job import train_by_job
+
+            return train_by_job(self.settings, job, self.model.ray_options, say)
         if self.settings.ray_address:
             from penstock.training.on_ray import train_on_ray
 

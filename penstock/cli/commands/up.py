@@ -66,6 +66,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
 
     Returns a `FirstPrediction` for each model that answers, and model or job -> why not for the others.
     """
+    from penstock.cli.system.surroundings import demand_stores
     from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
@@ -73,6 +74,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
 
     settings = runtime.settings
     open_warehouse(settings)  # refuses a URL of no kind before anything starts
+    demand_stores(settings)
     # What starts next would fail of a file that does not import.
     everything = _in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:

@@ -11,6 +11,7 @@ from penstock.cli.system.first_prediction import is_ready
 from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
+from penstock.postgres.connecting import connect
 from penstock.processes import Processes, memory, tree
 from penstock.serving.models.candidates import SERVES
 from penstock.serving.on_ray import cluster
@@ -131,5 +132,5 @@ def _part(
 
 
 def _answers(url: str) -> str:
-    with psycopg.connect(url, connect_timeout=5):
+    with connect("Postgres", url, autocommit=True, application_name="penstock status"):
         return HEALTHY

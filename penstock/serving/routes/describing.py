@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.artifact.fallback import Fallback
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ReleaseRefusal, ServedModel
 from penstock.serving.models.watcher import Watcher
@@ -35,6 +36,7 @@ class ModelState(msgspec.Struct, frozen=True):
     - `refused`: the book's current release if it cannot be served.
     - `explains`: whether its predictions can be explained.
     - `late`: why its last answers were given up, where they took too long.
+    - `fallback`: the library that predicts where the artifact is not packed, and what a row of its last call cost.
     """
 
     model: str
@@ -48,6 +50,7 @@ class ModelState(msgspec.Struct, frozen=True):
     refused: ReleaseRefusal | None
     explains: bool = False
     late: str = ""
+    fallback: Fallback | None = None
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -101,6 +104,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
         refused=model.refused,
         explains=model.release is not None and model.release.artifact.explains,
         late=model.late,
+        fallback=model.release.artifact.fallback if model.release else None,
     )
 
 
