@@ -85,7 +85,7 @@ def _arrays(estimator: Any, trees: list[tuple[BoosterTree, Array]], outputs: int
 def _leaf() -> BoosterTree:
     """The tree of one leaf: what is added last."""
     none = np.zeros(1, dtype=np.int64)
-    return BoosterTree(none - 1, none - 1, np.zeros(1), none, none != 0, none)
+    return BoosterTree(none - 1, none - 1, np.zeros(1), none, none != 0, none, cover=np.ones(1))
 
 
 class _Inputs:
@@ -110,7 +110,8 @@ class _Inputs:
         right = np.where(left < 0, -1, left + 1)
         leaves = np.arange(len(left)) - inner
         values = np.array(told["leaf_values"], dtype=np.float64).reshape(-1, outputs)
-        return self._made(left, right, [*asked, *[None] * (inner + 1)], np.maximum(leaves, 0)), values
+        weights = _covers(left, right, told.get("leaf_weights"))
+        return self._made(left, right, [*asked, *[None] * (inner + 1)], np.maximum(leaves, 0), weights), values
 
     def tree(self, told: dict[str, Any]) -> tuple[BoosterTree, Array]:
         """Any other tree. Its leaves are numbered from left to right."""
@@ -121,7 +122,14 @@ class _Inputs:
         asked = [node.get("split") for node, *_ in nodes]
         return self._made(left, right, asked, leaves), np.array(values, dtype=np.float64).reshape(len(values), -1)
 
-    def _made(self, left: Array, right: Array, asked: list[dict[str, Any] | None], leaf_number: Array) -> BoosterTree:
+    def _made(
+        self,
+        left: Array,
+        right: Array,
+        asked: list[dict[str, Any] | None],
+        leaf_number: Array,
+        cover: Array | None = None,
+    ) -> BoosterTree:
         features = [-1 if split is None else split["float_feature_index"] for split in asked]
         return BoosterTree(
             left=left,
@@ -130,7 +138,20 @@ class _Inputs:
             slot=np.array([self._slots.get(feature, 0) for feature in features], dtype=np.int64),
             missing_left=np.array([self._missing_left.get(feature, False) for feature in features]),
             leaf_number=leaf_number,
+            cover=cover,
         )
+
+
+def _covers(left: Array, right: Array, weights: list[float] | None) -> Array | None:
+    """The weight of the rows that reached each node, from those of the leaves; None where they are not told."""
+    leaf = left < 0
+    if not weights or len(weights) != int(leaf.sum()):
+        return None
+    made = np.zeros(len(left))
+    made[leaf] = weights
+    for at in np.flatnonzero(~leaf)[::-1].tolist():
+        made[at] = made[left[at]] + made[right[at]]
+    return made
 
 
 def _nodes(told: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int, int]]:
