@@ -2,8 +2,9 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from penstock.artifact.conformal import Conformal
 from penstock.contract.contract import Lookup, Output
 from penstock.declare.metrics import Task
 from penstock.errors import ArtifactError
-from penstock.releases.artifacts import checked_digest
+from penstock.releases.artifacts import checked_digest, is_digest
 from penstock.store_url import open_store
 
 
@@ -155,11 +156,30 @@ class CardStore:
             todo = "Train the period again, which writes the card again."
             raise ArtifactError(f"card {path}", expected="a model card", found=str(error), todo=todo) from None
 
+    def newest_first(self) -> list[tuple[float, str]]:
+        """When the card of each artifact was written, and the artifact's digest, newest first."""
+        filesystem, root = open_store(self.url)
+        filesystem.invalidate_cache()
+        try:
+            files = filesystem.ls(root, detail=True)
+        except FileNotFoundError:
+            return []
+        named = [(_written(file), PurePosixPath(file["name"]).stem) for file in files]
+        return sorted((one for one in named if is_digest(one[1])), reverse=True)
+
     def _path(self, artifact: str) -> str:
         return f"{self.url}/{checked_digest(artifact)}.json"
 
     def _files(self) -> Any:
         return open_store(self.url)[0]
+
+
+def _written(file: Mapping[str, Any]) -> float:
+    """When a file was written, by what its filesystem calls that."""
+    found = next((file[name] for name in ("mtime", "LastModified", "updated", "last_modified") if name in file), 0.0)
+    if isinstance(found, str):
+        found = datetime.fromisoformat(found)
+    return found.timestamp() if isinstance(found, datetime) else float(found)
 
 
 def _decoded(content: bytes) -> Card:
