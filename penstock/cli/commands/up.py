@@ -29,7 +29,8 @@ SIDE_BY_SIDE = 8
 def up(key: str) -> None:
     """Start what does not run yet, materialize what the first prediction needs, and ask one prediction.
 
-    Run again, it does only what is missing. Everything keeps running until `penstock down`.
+    Run again, it does only what is missing. Everything keeps running until `penstock down`. With PENSTOCK_BOOK=dev the
+    service is that of the dev book, see `penstock serve --help`.
     """
     from penstock.cli.system.ports import choose_ports
     from penstock.runtime import Runtime
@@ -116,10 +117,16 @@ def _dagster(settings: Settings, steps: Steps) -> None:
 
 
 def _service(settings: Settings, steps: Steps) -> None:
+    from penstock.cli.system import dev_service
     from penstock.cli.system.first_prediction import is_ready
     from penstock.serving.deploying import deploy
     from penstock.serving.on_ray import cluster
 
+    if settings.book == "dev":
+        with steps.step("Dev service") as step:
+            step.done = dev_service.start(settings)
+        return
+    dev_service.demand_none(settings)
     with steps.step("Ray Serve") as step:
         if cluster.find(settings) and is_ready(settings):
             step.done = "already running" if deploy.is_current(settings) else _deploy_changes(settings, steps, step)
