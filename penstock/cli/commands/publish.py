@@ -1,7 +1,7 @@
 """`penstock publish`: extract replicated tables and make them current in TEST and PROD."""
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -65,6 +65,8 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
             click.echo(msgspec.json.encode(plans))
         else:
             Console().print(_plan_table(plans))
+            for note in _plan_notes(plans):
+                click.echo(note)
         return
     done = []
     prepared: dict[str, PreparationResult] = {}
@@ -111,22 +113,35 @@ def _table(publications: Sequence["Publication"]) -> "Table":
 
 
 def _plan_table(plans: Sequence["TablePlan"]) -> "Table":
-    """One row per table: what would be extracted, how much, where it is sorted and how long it takes."""
-    from rich.table import Table
+    """One row per table: what would be extracted and loaded, how much, and how long the extract takes."""
+    from rich.table import Column, Table
 
-    shown = Table("table", "would extract", "rows", "size", "parts", "sorts", "takes", "books", "notes")
+    shown = Table(Column("table", overflow="fold"), "extract", "rows", "size", "parts", "takes", "load into")
     for one in plans:
-        prepares = f"prepares {', '.join(one.prepares)} first" if one.prepares else ""
-        least = "" if one.seconds_from.startswith("the full extract") else "at least "
+        least = "" if one.seconds_from.startswith("the full extract") else "≥ "
+        loads = [
+            ", ".join(book for book, does in one.books.items() if does == what) for what in ("load", "load if changed")
+        ]
+        changed = f"{loads[1]} if changed" if loads[1] else ""
         shown.add_row(
             one.table,
-            f"{one.action}: {one.why}",
+            one.action,
             "unknown" if one.rows is None else f"{one.rows:,}",
             "unknown" if one.bytes is None else f"{one.bytes / 1e6:,.1f} MB",
             str(one.parts),
-            one.sorts or ("-" if one.action == "unchanged" else "unknown"),
             "unknown" if one.seconds is None else f"{least}{one.seconds:,.1f} s",
-            ", ".join(f"{book}: {action}" for book, action in one.books.items()),
-            "; ".join(note for note in (prepares, one.unknown, one.cost and f"costs {one.cost}") if note),
+            "; ".join(filter(None, (loads[0], changed))) or "none",
         )
     return shown
+
+
+def _plan_notes(plans: Sequence["TablePlan"]) -> Iterator[str]:
+    """Why so much is extracted, where it is sorted and what comes first: a sentence for all tables that share it."""
+    tables: dict[str, list[str]] = {}
+    for one in plans:
+        sorts = "" if one.action == "unchanged" else f"sorted {one.sorts}" if one.sorts else "where it sorts is unknown"
+        prepares = f"after preparing {', '.join(one.prepares)}" if one.prepares else ""
+        notes = (f"{one.action}, because {one.why}", sorts, prepares, one.unknown, one.cost and f"costs {one.cost}")
+        tables.setdefault("; ".join(filter(None, notes)), []).append(one.table)
+    for note, names in tables.items():
+        yield f"{', '.join(names)}: {note}."
