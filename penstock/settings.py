@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     artifacts_url: str = ""
     api_keys_file: str = ""
     ray_address: str = ""
+    book: Literal["prod", "dev"] = "prod"
     project: Project | None = None
 
     def demand_project(self) -> Project:
@@ -117,6 +118,13 @@ def _seconds(name: str, text: str) -> float:
     return float(text)
 
 
+def _book(name: str, text: str) -> str:
+    if text not in ("prod", "dev"):
+        todo = f"Set {name}, or leave it out; `args` of serve_config.yaml name the TEST book."
+        raise SettingError(name, expected="prod or dev", found=repr(text), todo=todo)
+    return text
+
+
 def _instant(name: str, text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
@@ -149,6 +157,7 @@ _WAREHOUSE = "`duckdb:///path`, `postgresql://…`, `clickhouse://…` or one of
 _TIMEOUT = "PENSTOCK_WAREHOUSE_TIMEOUT"
 _QUERY = "seconds from the start of a warehouse query to its last row; 0 is no limit"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
+_DEV = "`dev`: the service looks up in the warehouse itself, and keeps no journal"
 _IN_PROCESS = "none: candidates are trained in process"
 _TRAINS = "`host:port` of a Ray cluster of this machine, or `http://HEAD:8265` of any, that trains them"
 VARIABLES = (
@@ -164,6 +173,7 @@ VARIABLES = (
     Variable(_TIMEOUT, str(WAREHOUSE_TIMEOUT), _QUERY, "warehouse_timeout", _seconds),
     Variable("PENSTOCK_TEST_URL", "embedded Postgres", f"the TEST {_BOOK}", "test_url", libpq_url),
     Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url", libpq_url),
+    Variable("PENSTOCK_BOOK", "prod", _DEV, "book", _book),
     Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url", libpq_url),
     Variable("PENSTOCK_SNAPSHOTS_URL", "`$PENSTOCK_HOME/snapshots`", _FILES, "snapshots_url"),
     Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url"),

@@ -68,6 +68,11 @@ class BigQuerySession:
         found: Iterable[pa.RecordBatch] = self.job.result().to_arrow_iterable()
         return found
 
+    def cost(self, statement: str) -> str:
+        """See `Session.cost`: what is paid for."""
+        job = self.client.query(backticked(statement, dots=False), job_config=self.config(dry_run=True))
+        return f"{job.total_bytes_processed:,} bytes read"
+
     def run(self, statement: str) -> None:
         """See `Session.run`."""
         self.job = self.client.query(backticked(statement, dots=False), job_config=self.config())

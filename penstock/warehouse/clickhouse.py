@@ -22,6 +22,7 @@ from penstock.warehouse.column import Column, demand_types
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.literals import Literals, escaped, instant, literal
+from penstock.warehouse.query_text import subquery
 from penstock.warehouse.url import WarehouseUrl, kind_of
 
 _INSTANT = "toDateTime64({}, 6{})"
@@ -43,11 +44,19 @@ class ClickHouseSession:
 
     def columns(self, query: str) -> list[Column]:
         """See `Session.columns`."""
-        return demand_types((name, kind, column(name, kind)) for name, kind in self.door.described(query))
+        return demand_types((name, kind, column(name, kind)) for name, kind in self._described(query))
+
+    def _described(self, query: str) -> list[tuple[str, str]]:
+        return [(row["name"], row["type"]) for row in self.door.few(f"DESCRIBE (\n{subquery(query)})")]
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """See `Session.rows`."""
         return self.door.rows(f"{self.mark} {statement}")
+
+    def cost(self, statement: str) -> str:
+        """See `Session.cost`: rows of tables that have an index."""
+        found = self.door.few(f"EXPLAIN ESTIMATE {statement}")
+        return f"{sum(int(row['rows']) for row in found):,} rows read" if found else ""
 
     def run(self, statement: str) -> None:
         """See `Session.run`."""

@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import pyarrow as pa
 import pyarrow.ipc
 
 from penstock.warehouse.interface import WarehouseError
-from penstock.warehouse.query_text import subquery
 from penstock.warehouse.url import WarehouseUrl, driver, unreachable
 
 log = logging.getLogger("penstock.warehouse")
@@ -36,6 +36,10 @@ _CONNECT_SECONDS = 10
 _SLACK_SECONDS = 60
 """The driver waits longer than the timeout of a query, so that the query is killed before the connection is left."""
 _DAY = 86_400
+_AGAIN_SECONDS = 0.5
+"""The engine writes a line on stderr whenever it finds the folder locked."""
+_LOCK = "status"
+"""The file of its folder that the engine locks. What the driver raises does not tell the lock from other faults."""
 
 
 class Door(Protocol):
@@ -51,8 +55,8 @@ class Door(Protocol):
     def run(self, statement: str) -> None:
         """Run a statement without rows."""
 
-    def described(self, query: str) -> list[tuple[str, str]]:
-        """Name and type of the columns of a query, which is not run."""
+    def few(self, statement: str) -> list[dict[str, Any]]:
+        """The few rows of what cannot be streamed, such as DESCRIBE."""
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """Run a query, and stream its rows."""
@@ -124,9 +128,9 @@ class HttpDoor:
         """See `Door.run`."""
         self.client.command(statement)
 
-    def described(self, query: str) -> list[tuple[str, str]]:
-        """See `Door.described`."""
-        return [(row[0], row[1]) for row in self.client.query(_describe(query)).result_rows]
+    def few(self, statement: str) -> list[dict[str, Any]]:
+        """See `Door.few`."""
+        return list(self.client.query(statement).named_results())
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """See `Door.rows`."""
@@ -168,8 +172,8 @@ class EmbeddedDoor:
             try:
                 session = module.Session(self.folder)
                 break
-            except Exception as error:  # the driver's own class is another one in every version
-                if time.monotonic() > deadline or "lock" not in str(error).lower():
+            except RuntimeError as error:
+                if time.monotonic() > deadline or not Path(self.folder, _LOCK).exists():
                     raise WarehouseError(
                         f"warehouse {self.folder}",
                         expected=f"to be free within {self.patience:.0f} s",
@@ -179,7 +183,7 @@ class EmbeddedDoor:
                 if not waited:
                     log.warning("Waiting for another process to let go of %s", self.folder)
                 waited = True
-                time.sleep(0.1)
+                time.sleep(_AGAIN_SECONDS)
         door = type(self)(self.folder, self.patience, session)
         try:
             session.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SETTINGS.items()))
@@ -197,10 +201,11 @@ class EmbeddedDoor:
         """See `Door.run`."""
         self.session.query(statement)
 
-    def described(self, query: str) -> list[tuple[str, str]]:
-        """See `Door.described`."""
-        found = pa.ipc.open_file(pa.BufferReader(self.session.query(_describe(query), "Arrow").bytes())).read_all()
-        return [(row["name"], row["type"]) for row in found.to_pylist()]
+    def few(self, statement: str) -> list[dict[str, Any]]:
+        """See `Door.few`."""
+        sent = self.session.query(statement, "Arrow").bytes()
+        found: list[dict[str, Any]] = pa.ipc.open_file(pa.BufferReader(sent)).read_all().to_pylist() if sent else []
+        return found
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """See `Door.rows`."""
@@ -213,7 +218,3 @@ class EmbeddedDoor:
     def refusals(self) -> tuple[type[Exception], ...]:
         """See `Door.refusals`."""
         return (RuntimeError,)
-
-
-def _describe(query: str) -> str:
-    return f"DESCRIBE (\n{subquery(query)})"

@@ -71,6 +71,10 @@ class DatabricksSession:
         while (found := self.cursor.fetchmany_arrow(BATCH_ROWS)).num_rows:
             yield from found.to_batches()
 
+    def cost(self, statement: str) -> str:  # noqa: ARG002
+        """See `Session.cost`: nothing is known."""
+        return ""
+
     def run(self, statement: str) -> None:
         """See `Session.run`."""
         self.cursor.execute(backticked(statement))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import pyarrow as pa
 
 from penstock.warehouse.column import Column, as_described, natural_query, ordered_query, schema_of
+from penstock.warehouse.estimate import SORTS, Estimate
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.query_text import bind, statements
 from penstock.warehouse.reading import Query, reading
@@ -23,6 +24,9 @@ class Session(Protocol):
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterable[pa.RecordBatch]:
         """Run a query, whose rows the server described by `schema`; it may wait for long."""
+
+    def cost(self, statement: str) -> str:
+        """What the server says that a query would read, without running it; empty where it does not say."""
 
     def run(self, statement: str) -> None:
         """Run a statement without rows; it may wait for long."""
@@ -89,6 +93,18 @@ class DescribedWarehouse(ABC):
         """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
         with self.session() as session:
             return natural_query(query, self._described(session, self._text(query, bound), query))
+
+    def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
+        """See `Planner.estimate`. No kind tells the rows of a result."""
+        with self.session() as session:
+            text = self._text(query, bound)
+            try:
+                cost = session.cost(ordered_query(text, self._described(session, text, query), key))
+            except WarehouseError as error:
+                return Estimate(unknown=error.found)
+            except self.refusals() as error:
+                return Estimate(unknown=self.said(error).partition("\n")[0])
+        return Estimate(sorts=SORTS if key else "", cost=cost)
 
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`: one statement after the other. Each is all or nothing, the script is not."""

@@ -90,6 +90,10 @@ class SnowflakeSession:
         cursor.execute(statement)
         return (batch for table in cursor.fetch_arrow_batches() for batch in table.to_batches())
 
+    def cost(self, statement: str) -> str:  # noqa: ARG002
+        """See `Session.cost`: nothing is known."""
+        return ""
+
     def run(self, statement: str) -> None:
         """See `Session.run`."""
         self.connection.cursor().execute(statement)

@@ -29,6 +29,7 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     """
     from penstock.cli.steps import Steps
     from penstock.cli.system import dagster_system
+    from penstock.cli.system.surroundings import demand_stores
     from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load
 
@@ -37,6 +38,8 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
+            if not back:
+                demand_stores(settings)
             done = deploying.go_back(settings, elsewhere) if back else deploying.deploy(settings, elsewhere=elsewhere)
             step.done = told(done)
         if not back and dagster_system.read_again(settings):

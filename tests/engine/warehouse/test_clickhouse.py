@@ -5,12 +5,15 @@ import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
+from threading import Timer
+from time import monotonic
 
 import pyarrow as pa
 import pytest
 
 from penstock.warehouse.clickhouse import ClickHouseWarehouse
 from penstock.warehouse.clickhouse_words import clickhouse_words
+from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.query_text import statements
 from tests.engine.warehouse.test_warehouse import read
@@ -64,6 +67,14 @@ def test_a_batch_is_of_limited_size_and_an_error_after_many_rows_is_said(warehou
         read(warehouse, "SELECT throwIf(number = 500000) AS n FROM numbers(1000000)")
 
 
+def test_what_a_query_reads_is_said_before_it_runs(warehouse: ClickHouseWarehouse) -> None:
+    warehouse.prepare("CREATE OR REPLACE TABLE large AS SELECT number AS n FROM numbers(50000)")
+    said = estimate(warehouse, "SELECT n FROM large WHERE n > :least", {"least": 7}, key=("n",))
+    assert (said.cost, said.sorts) == ("50,000 rows read", "in the warehouse")
+    assert "nowhere" in estimate(warehouse, "SELECT * FROM nowhere").unknown
+    assert "Array(UInt8)" in estimate(warehouse, "SELECT [1] AS a").unknown
+
+
 @pytest.mark.parametrize(
     ("written", "sent"),
     [
@@ -101,6 +112,16 @@ def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(tm
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(WarehouseError, match="to be free within 0 s"):
             read(ClickHouseWarehouse(f"chdb://{folder}", patience=0.3), "SELECT 1 AS x")
+        Timer(1, holder.communicate, ("\n",)).start()
+        assert read(ClickHouseWarehouse(f"chdb://{folder}", patience=60), "SELECT 1 AS x").to_pylist() == [{"x": 1}]
     finally:
-        holder.communicate("\n", timeout=20)
-    assert read(ClickHouseWarehouse(f"chdb://{folder}"), "SELECT 1 AS x").to_pylist() == [{"x": 1}]
+        holder.kill()
+        holder.wait()
+
+
+def test_a_place_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    began = monotonic()
+    with pytest.raises(WarehouseError, match=r"warehouse .*file: expected"):
+        read(ClickHouseWarehouse(f"chdb://{tmp_path / 'file'}"), "SELECT 1 AS x")
+    assert monotonic() - began < 30

@@ -22,6 +22,7 @@ from penstock.warehouse import bigquery, databricks, snowflake, trino
 from penstock.warehouse.backticks import backticked
 from penstock.warehouse.column import Column
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import ColumnTypesError, Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from tests.checkout import ROOT
@@ -97,6 +98,13 @@ def test_preparations_run_and_faults_are_the_servers_own_words(warehouse: Wareho
     warehouse.prepare("CREATE TABLE made AS SELECT 1 AS x; CREATE TABLE made_again AS SELECT x + 1 AS x FROM made;")
     with pytest.raises(WarehouseError, match="nowhere"):
         read(warehouse, "SELECT * FROM nowhere")
+
+
+def test_what_a_query_costs_is_said_before_it_runs(warehouse: Warehouse, engine: Engine) -> None:
+    said = estimate(warehouse, "SELECT n FROM numbers", key=("n",))
+    assert said.sorts == "in the warehouse"
+    assert said.cost == ("1,234,567 bytes read" if engine.dialect == "bigquery" else "")
+    assert "nowhere" in estimate(warehouse, "SELECT * FROM nowhere").unknown
 
 
 def test_a_query_is_cancelled_in_the_server_after_its_time(

@@ -138,3 +138,12 @@ def test_rows_of_a_zoned_session_make_the_same_snapshot(
     with other.batches(query, key=("id",)) as batches:
         zoned = kinds.store.write("t", batches, Recipe(query, ("id",)), as_of=NOW)
     assert zoned.id == kinds.snapshot("DuckDB", query).id
+
+
+def test_views_of_a_duckdb_over_parquet_make_the_snapshot_of_its_tables(kinds: Kinds, tmp_path: Path) -> None:
+    local = kinds.kinds["DuckDB"]
+    local.prepare(f"""CREATE TABLE stored AS SELECT range AS id, 'a' || range AS x, range / 7.0e0 AS y FROM range(1000);
+        COPY stored TO '{tmp_path}/stored.parquet'; CREATE VIEW seen AS FROM read_parquet('{tmp_path}/*.parquet')""")
+    made = [kinds.snapshot("DuckDB", f"SELECT * FROM {name}", ("x",)) for name in ("stored", "seen")]
+    assert made[0].rows == 1000
+    assert made[0].id == made[1].id

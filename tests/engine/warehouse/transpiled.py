@@ -132,6 +132,7 @@ class Job:
         self.engine, self.statement = engine, statement
         relation = engine.run(statement) if dry_run else None
         fields = engine.described(relation) if relation is not None else []
+        self.total_bytes_processed = 1234567
         self.schema = [SimpleNamespace(name=name, field_type=kind, mode="NULLABLE") for name, kind in fields]
 
     def result(self) -> Any:
