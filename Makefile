@@ -26,7 +26,7 @@ BUILDER_OPTIONS = $(if $(findstring buildah,$(BUILDER)),--isolation chroot --lay
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy images pictures
+.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy chaos-cluster images pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ chaos-serve: $(DEV) ## Kill the service's parts at random under load and count w
 
 chaos-deploy: $(DEV) ## Deploy under load with 1, 2 and 3 replicas and count what failed
 	@$(BIN)/python -m benchmarks.chaos.deploy
+
+chaos-cluster: $(STAMP) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
+	@$(BIN)/python -m benchmarks.chaos.cluster
 
 images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)
 	@test -n "$(BUILDER)" || { echo "Install buildah or docker." >&2; exit 1; }

@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 
-AGAIN = frozenset({502, 503, 504})
+AGAIN = frozenset({429, 502, 503, 504})
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 2.0
 SHOWN = 200  # bytes of an answer that is no problem document
@@ -29,6 +29,9 @@ class Prediction(msgspec.Struct, frozen=True):
     With `explain` the answer of a model that explains has what each feature contributed: `base_value` and the sum of
     `contributions` is `raw_score`, that of the class `explained`, or of the output of a regressor. `contributions` is
     null where an earlier release has given the answer and cannot say. `explained_by`: exact or interventional.
+
+    `book` is `dev` where the lookups were made in the warehouse and nothing was journaled; `release` is 0 then, because
+    the newest candidate has answered, and `artifact` its digest.
     """
 
     id: str
@@ -45,6 +48,8 @@ class Prediction(msgspec.Struct, frozen=True):
     raw_score: float | msgspec.UnsetType | None = msgspec.UNSET
     explained: str | msgspec.UnsetType = msgspec.UNSET
     explained_by: str | msgspec.UnsetType = msgspec.UNSET
+    book: str | msgspec.UnsetType = msgspec.UNSET
+    artifact: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JournaledPrediction(msgspec.Struct, frozen=True):
@@ -106,8 +111,8 @@ class ServiceError(PenstockError):
 class Client:
     """Asks one service about one model; may be used by several threads, each with a connection of its own.
 
-    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 502, 503
-    and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
+    Predicting is safe to repeat, since an unchanged question gets its stored answer: so a lost connection and 429,
+    502, 503 and 504 are tried again, with growing pauses, until `timeout` seconds have passed since the call. With
     `repeat=False` everything is asked once.
     """
 

@@ -15,6 +15,8 @@ from penstock.postgres_url import libpq_url, use_system_certificates
 from penstock.project import Project, find, find_or_none, no_project
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
+EVERYWHERE = "0.0.0.0"  # noqa: S104
+"""What a node of a cluster listens on; a replica there demands keys."""
 WAREHOUSE_TIMEOUT = 6 * 3600
 PREFIX = "PENSTOCK_"
 BookName = Literal["test", "prod"]
@@ -43,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True):
     artifacts_url: str = ""
     api_keys_file: str = ""
     ray_address: str = ""
+    book: Literal["prod", "dev"] = "prod"
     project: Project | None = None
 
     def demand_project(self) -> Project:
@@ -115,6 +118,13 @@ def _seconds(name: str, text: str) -> float:
     return float(text)
 
 
+def _book(name: str, text: str) -> str:
+    if text not in ("prod", "dev"):
+        todo = f"Set {name}, or leave it out; `args` of serve_config.yaml name the TEST book."
+        raise SettingError(name, expected="prod or dev", found=repr(text), todo=todo)
+    return text
+
+
 def _instant(name: str, text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
@@ -147,7 +157,9 @@ _WAREHOUSE = "`duckdb:///path`, `postgresql://…`, `clickhouse://…` or one of
 _TIMEOUT = "PENSTOCK_WAREHOUSE_TIMEOUT"
 _QUERY = "seconds from the start of a warehouse query to its last row; 0 is no limit"
 _BOOK, _FILES = "book, `postgresql://…`", "a folder or any fsspec URL"
+_DEV = "`dev`: the service looks up in the warehouse itself, and keeps no journal"
 _IN_PROCESS = "none: candidates are trained in process"
+_TRAINS = "`host:port` of a Ray cluster of this machine, or `http://HEAD:8265` of any, that trains them"
 VARIABLES = (
     Variable(PROJECT, "found from the working directory upwards", "the folder of the project"),
     Variable("PENSTOCK_HOME", "`.penstock/` in the project", "state, logs, what is not set below", "home", _path),
@@ -161,10 +173,11 @@ VARIABLES = (
     Variable(_TIMEOUT, str(WAREHOUSE_TIMEOUT), _QUERY, "warehouse_timeout", _seconds),
     Variable("PENSTOCK_TEST_URL", "embedded Postgres", f"the TEST {_BOOK}", "test_url", libpq_url),
     Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url", libpq_url),
+    Variable("PENSTOCK_BOOK", "prod", _DEV, "book", _book),
     Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url", libpq_url),
     Variable("PENSTOCK_SNAPSHOTS_URL", "`$PENSTOCK_HOME/snapshots`", _FILES, "snapshots_url"),
     Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url"),
-    Variable("PENSTOCK_RAY_ADDRESS", _IN_PROCESS, "`host:port` of a Ray cluster that trains them", "ray_address"),
+    Variable("PENSTOCK_RAY_ADDRESS", _IN_PROCESS, _TRAINS, "ray_address"),
     Variable(DEBUG, "none", "any text: a command that fails unexpectedly shows its traceback"),
     Variable(CODE_VERSION, "git describes the project", "which code this is, for the ledger: set in images"),
     Variable(CODE_HOST, "127.0.0.1 by `penstock up`", "where `workspace.yaml` finds Dagster's code server"),

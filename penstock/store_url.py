@@ -41,6 +41,26 @@ def open_store(url: str) -> tuple[Any, str]:
     return LocalFileSystem(), os.path.abspath(url)
 
 
+def ask_store(name: str, url: str, variable: str) -> int:
+    """How many entries a store has at its top; PenstockError in one sentence where it does not answer.
+
+    `name` is what the message calls the store, `variable` the one that holds its URL.
+    """
+    files, root = open_store(url)
+    try:
+        if "://" in url and not files.exists(place := root.split("/")[0] or root):
+            raise FileNotFoundError(f"{place} does not exist, or these credentials may not list it")
+        return len(files.ls(root, detail=False)) if files.exists(root) else 0
+    except Exception as error:  # the client of each store has errors of its own
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise PenstockError(
+            name,
+            expected=f"an answer of {shown_store(url)}",
+            found=words[0],
+            todo=f"Look at {variable}, its bucket or folder, and the credentials in the environment.",
+        ) from error
+
+
 def shown_store(url: str) -> str:
     """What may be shown of a store's URL: no user, password or query."""
     if "://" not in url:

@@ -33,6 +33,7 @@ class Answers:
     troubles: Counter[str] = field(default_factory=Counter)
     moments: list[float] = field(default_factory=list)
     slowest_refusal: float = 0.0
+    slowest: float = 0.0
 
     def recovered_after(self, moment: float) -> float:
         """The seconds from a moment to the first answer after it, infinite where there is none."""
@@ -61,9 +62,12 @@ class Clients:
         count: int,
         patient: bool,
         rate: float | None = None,
+        host: str = "127.0.0.1",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.answers = Answers()
         self._between = count / rate if rate else 0.0
+        self._host, self._headers = host, {"content-type": "application/json"} | dict(headers or {})
         self._port, self._path, self._question, self._patient = port, path, question, patient
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -105,10 +109,10 @@ class Clients:
         self, connection: http.client.HTTPConnection | None, body: bytes
     ) -> tuple[http.client.HTTPConnection | None, bool]:
         if connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port(), timeout=TIMEOUT_SECONDS)
+            connection = http.client.HTTPConnection(self._host, self._port(), timeout=TIMEOUT_SECONDS)
         began = time.monotonic()
         try:
-            connection.request("POST", self._path, body, {"content-type": "application/json"})
+            connection.request("POST", self._path, body, self._headers)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -126,6 +130,7 @@ class Clients:
             self.answers.given_twice += id_ in self.answers.given
             self.answers.given[id_] = answer
             self.answers.moments.append(time.monotonic())
+            self.answers.slowest = max(self.answers.slowest, time.monotonic() - began)
         return connection, True
 
     def _trouble(self, name: str) -> None:
@@ -164,6 +169,7 @@ def merge(parts: Iterable[Answers]) -> Answers:
         whole.troubles += part.troubles
         whole.moments += part.moments
         whole.slowest_refusal = max(whole.slowest_refusal, part.slowest_refusal)
+        whole.slowest = max(whole.slowest, part.slowest)
     return whole
 
 

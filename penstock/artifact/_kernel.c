@@ -9,10 +9,13 @@
 #include <string.h>
 
 enum { NUMBER, TEXT, CODE, TABLE, ONE_HOT, SUBTRACT, DIVIDE, MULTIPLY, ADD, CLIP, FILL, MISSING, FINITE, FLOAT32,
-       KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE };
+       KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE,
+       GREATER, MEDIAN, POWER, TERMS };
 enum { IDENTITY, LOG, LOGIT, HALF_LOGIT, SOFTMAX, ONE_VS_REST, CLIPPED, CLIPPED_ONE_VS_REST, EXPIT, SOFTPLUS,
        SIGNED_SQUARE, SINGLE_LOGIT, SINGLE_SOFTMAX, SINGLE_LOG, SINGLE_EXPIT, HINGE };
-enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE };
+enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE,
+       CUBE_ROOT, SINE, COSINE, TANGENT, ARCSINE, ARCCOSINE, ARCTANGENT, SINH, COSH, ARCSINH, ARCCOSH, ARCTANH, EXP2, SIGN,
+       CEILING, ROUND, NORMAL_QUANTILE };
 enum { TREES, LINEAR, SLOTS };
 enum { PREDICTION, RAW, LEAVES, INPUTS };
 /* What `run` answers below zero; zero is success, above it is the number of the refusing instruction + 1. */
@@ -38,6 +41,7 @@ enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
 typedef struct { double value; uint32_t link, feature; } Node;
 typedef struct { int64_t op, source, target, start, count, extra; } Instruction;
 typedef struct { const char *data; Py_ssize_t stride; } Column;
+typedef struct { Py_buffer ends, places, values; } Terms;  /* sparse rows, see `terms.py` */
 typedef struct { double value; uint64_t right; uint32_t feature; } Split;
 typedef struct { uint16_t *of; char *made; } Codes;  /* the slots as categories, each where it is `made` */
 typedef struct { int splits; Split split[MOST_LEAVES]; const Node *leaf[MOST_LEAVES]; } Sieve;
@@ -53,7 +57,7 @@ typedef struct {
 /* The last of the models answers; instructions ask the others. */
 typedef struct {
     PyObject_HEAD
-    PyObject *names, *dictionaries;
+    PyObject *names, *dictionaries, *vectorizers;
     Py_buffer program, constants;
     Py_ssize_t features, slots, count, trees, widest;
     Model *models;
@@ -150,6 +154,65 @@ static int is_missing(double value, double missing) {
     return value == missing || (missing != missing && value != value);
 }
 
+static double polynomial(double x, const double *coefficients, int count) {
+    double total = coefficients[0];
+    for (int at = 1; at < count; at++) total = total * x + coefficients[at];
+    return total;
+}
+
+/* Where the normal distribution reaches a share: Cephes' ndtri, as scipy has it. */
+static double normal_quantile(double share) {
+    static const double p0[] = {-59.9633501014107895267, 98.0010754185999661536, -56.6762857469070293439,
+        13.9312609387279679503, -1.23916583867381258016};
+    static const double q0[] = {1.0, 1.95448858338141759834, 4.67627912898881538453, 86.3602421390890590575,
+        -225.462687854119370527, 200.260212380060660359, -82.0372256168333339912, 15.9056225126211695515,
+        -1.18331621121330003142};
+    static const double p1[] = {4.05544892305962419923, 31.5251094599893866154, 57.1628192246421288162,
+        44.0805073893200834700, 14.6849561928858024014, 2.18663306850790267539, -0.140256079171354495875,
+        -0.0350424626827848203418, -8.57456785154685413611e-4};
+    static const double q1[] = {1.0, 15.7799883256466749731, 45.3907635128879210584, 41.3172038254672030440,
+        15.0425385692907503408, 2.50464946208309415979, -0.142182922854787788574, -0.0380806407691578277194,
+        -9.33259480895457427372e-4};
+    static const double p2[] = {3.23774891776946035970, 6.91522889068984211695, 3.93881025292474443415,
+        1.33303460815807542389, 0.201485389549179081538, 0.0123716634817820021358, 3.01581553508235416007e-4,
+        2.65806974686737550832e-6, 6.23974539184983293730e-9};
+    static const double q2[] = {1.0, 6.02427039364742014255, 3.67983563856160859403, 1.37702099489081330271,
+        0.216236993594496635890, 0.0134204006088543189037, 3.28014464682127739104e-4, 2.89247864745380683936e-6,
+        6.79019408009981274425e-9};
+    const double limit = 0.13533528323661269189;  /* exp(-2) */
+    if (!(share > 0.0 && share < 1.0)) return share == 0.0 ? -INFINITY : share == 1.0 ? INFINITY : NAN;
+    int low = share <= 1.0 - limit;
+    double y = low ? share : 1.0 - share;
+    if (y > limit) {
+        y -= 0.5;
+        double square = y * y;
+        return (y + y * (square * polynomial(square, p0, 5) / polynomial(square, q0, 9))) * 2.50662827463100050242;
+    }
+    double x = sqrt(-2.0 * log(y)), z = 1.0 / x;
+    double part = x < 8.0 ? z * polynomial(z, p1, 9) / polynomial(z, q1, 9)
+                          : z * polynomial(z, p2, 9) / polynomial(z, q2, 9);
+    x = x - log(x) / x - part;
+    return low ? -x : x;
+}
+
+/* The first of n values in order up to which lies half of the weight. `sorted` has room for 2 n numbers. */
+static double median(const double *values, Py_ssize_t stride, const double *weights, int64_t n, double *sorted) {
+    double total = 0.0, sum = 0.0, *carried = sorted + n;
+    for (int64_t at = 0; at < n; at++) {
+        double value = values[at * stride];
+        int64_t place = at;
+        for (; place && sorted[place - 1] > value; place--) {
+            sorted[place] = sorted[place - 1];
+            carried[place] = carried[place - 1];
+        }
+        sorted[place] = value;
+        carried[place] = weights[at];
+    }
+    for (int64_t at = 0; at < n; at++) total += carried[at];
+    for (int64_t at = 0; at < n; at++) if ((sum += carried[at]) >= 0.5 * total) return sorted[at];
+    return sorted[0];
+}
+
 static double apply(int64_t function, double x) {
     switch (function) {
     case EXP: return exp(x);
@@ -165,6 +228,23 @@ static double apply(int64_t function, double x) {
     case TANH: return tanh(x);
     case RELU: return x > 0.0 ? x : x != x ? x : 0.0;
     case RECIPROCAL: return 1.0 / x;
+    case CUBE_ROOT: return cbrt(x);
+    case SINE: return sin(x);
+    case COSINE: return cos(x);
+    case TANGENT: return tan(x);
+    case ARCSINE: return asin(x);
+    case ARCCOSINE: return acos(x);
+    case ARCTANGENT: return atan(x);
+    case SINH: return sinh(x);
+    case COSH: return cosh(x);
+    case ARCSINH: return asinh(x);
+    case ARCCOSH: return acosh(x);
+    case ARCTANH: return atanh(x);
+    case EXP2: return exp2(x);
+    case SIGN: return x != x ? x : (double)((x > 0.0) - (x < 0.0));
+    case CEILING: return ceil(x);
+    case ROUND: return rint(x);
+    case NORMAL_QUANTILE: return normal_quantile(x);
     default: return -x;
     }
 }
@@ -203,8 +283,8 @@ static double interpolate_single(const double *xs, int64_t count, double value) 
 
 static Py_ssize_t score(const Model *m, const Workspace *w, Py_ssize_t stride, Py_ssize_t n, int64_t *leaves);
 
-static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t first,
-                          Py_ssize_t n, const Workspace *w, Py_ssize_t stride) {
+static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const *codes, const Terms *terms,
+                          Py_ssize_t first, Py_ssize_t n, const Workspace *w, Py_ssize_t stride) {
     double *slots = w->slots;
     const Instruction *program = k->program.buf;
     const double *constants = k->constants.buf;
@@ -245,7 +325,7 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
         case MISSING: for (Py_ssize_t r = 0; r < n; r++) y[r] = is_missing(x[r], c[0]) ? 1.0 : 0.0; break;
         case FINITE:
             for (Py_ssize_t r = 0; r < n; r++)
-                if (isinf(x[r]) || (x[r] != x[r] && i.start != 1)) return at + 1;
+                if (isinf(x[r]) || (x[r] != x[r] && !i.start) || (x[r] <= 0.0 && i.start == 2)) return at + 1;
             break;
         case FLOAT32: for (Py_ssize_t r = 0; r < n; r++) y[r] = (double)(float)x[r]; break;
         case COPY: memmove(y, x, (size_t)n * sizeof *y); break;
@@ -273,6 +353,28 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
                 y[r] = i.extra ? interpolate_single(c, i.count / 2, x[r]) : interpolate(c, i.count / 2, x[r]);
             break;
         case ABOVE: for (Py_ssize_t r = 0; r < n; r++) y[r] = i.extra ? x[r] >= c[0] : x[r] > c[0]; break;
+        case GREATER:
+            for (Py_ssize_t r = 0; r < n; r++) {
+                double other = slots[i.extra * stride + r];
+                y[r] = x[r] > other ? x[r] : other;
+            }
+            break;
+        case MEDIAN: {
+            double *sorted = malloc(2 * (size_t)i.count * sizeof *sorted);
+            if (!sorted) return NO_MEMORY;
+            for (Py_ssize_t r = 0; r < n; r++) y[r] = median(x + r, stride, c, i.count, sorted);
+            free(sorted);
+            break;
+        }
+        case POWER: for (Py_ssize_t r = 0; r < n; r++) y[r] = pow(x[r], c[0]); break;
+        case TERMS: {
+            const int64_t *ends = terms[i.start].ends.buf, *places = terms[i.start].places.buf;
+            const double *values = terms[i.start].values.buf;
+            for (int64_t t = 0; t < i.extra; t++) memset(y + t * stride, 0, (size_t)n * sizeof *y);
+            for (Py_ssize_t r = 0; r < n; r++)
+                for (int64_t t = ends[first + r]; t < ends[first + r + 1]; t++) y[places[t] * stride + r] = values[t];
+            break;
+        }
         default: return OUT_OF_BOUNDS;
         }
     }
@@ -434,8 +536,8 @@ static Py_ssize_t score(const Model *m, const Workspace *w, Py_ssize_t stride, P
     return 0;
 }
 
-static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const *codes, Py_ssize_t rows, int mode,
-                          void *out) {
+static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const *codes, const Terms *terms,
+                          Py_ssize_t rows, int mode, void *out) {
     const Model *last = k->models + k->count - 1;
     Py_ssize_t wide = k->slots > k->widest ? k->slots : k->widest, status = 0, sets = 0;
     Py_ssize_t block = WORKSPACE / wide < BLOCK ? WORKSPACE / wide : BLOCK;
@@ -453,7 +555,7 @@ static Py_ssize_t compute(const Kernel *k, const Column *columns, int64_t *const
         (sets && block >= MANY && (!w.categories.of || !w.categories.made))) status = NO_MEMORY;
     for (Py_ssize_t first = 0; first < rows && !status; first += block) {
         Py_ssize_t n = rows - first < block ? rows - first : block;
-        status = prepare(k, columns, codes, first, n, &w, block);
+        status = prepare(k, columns, codes, terms, first, n, &w, block);
         if (status) break;
         if (mode == INPUTS) {
             for (Py_ssize_t r = 0; r < n; r++)
@@ -512,15 +614,54 @@ static Py_ssize_t hold(const Kernel *k, PyObject *mapping, Py_ssize_t rows, Py_b
     return 0;
 }
 
+/* Has a vectorizer make sparse rows of an array of texts, and checks that they are inside of `width`. A missing text that
+ * it does not fill is refused as the instruction `at`. */
+static Py_ssize_t vectorize(const Kernel *k, PyObject *mapping, const Instruction *i, Py_ssize_t at, Py_ssize_t rows,
+                            const Column *column, Terms *made) {
+    PyObject *terms = PyTuple_GetItem(k->vectorizers, i->start), *array, *answer;
+    PyObject *told = PyObject_GetAttrString(terms, "told"), *fill = told ? PyObject_GetAttrString(told, "fill") : NULL;
+    int fills = fill && fill != Py_None;
+    Py_XDECREF(told);
+    if (!fill) return RAISED;
+    Py_DECREF(fill);
+    for (Py_ssize_t r = 0; r < rows; r++) {
+        PyObject *value;
+        memcpy(&value, column->data + r * column->stride, sizeof value);
+        int missing = value == NULL || value == Py_None || (PyFloat_Check(value) && isnan(PyFloat_AsDouble(value)));
+        if (missing && !fills) return at + 1;
+        if (!missing && !PyUnicode_Check(value)) return NOT_CANONICAL;
+    }
+    array = PyObject_GetItem(mapping, PyTuple_GetItem(k->names, i->source));
+    answer = array ? PyObject_CallFunctionObjArgs(terms, array, NULL) : NULL;
+    Py_XDECREF(array);
+    if (!answer) return RAISED;
+    int read = PyArg_ParseTuple(answer, "y*y*y*", &made->ends, &made->places, &made->values);
+    Py_DECREF(answer);
+    if (!read) { memset(made, 0, sizeof *made); return RAISED; }
+    const int64_t *ends = made->ends.buf, *places = made->places.buf;
+    Py_ssize_t count = items(&made->places, sizeof *places);
+    if (items(&made->ends, sizeof *ends) != rows + 1 || items(&made->values, sizeof(double)) != count) return OUT_OF_BOUNDS;
+    for (Py_ssize_t r = 0; r < rows; r++) if (ends[r] < 0 || ends[r] > ends[r + 1]) return OUT_OF_BOUNDS;
+    if (ends[rows] > count) return OUT_OF_BOUNDS;
+    for (Py_ssize_t t = 0; t < count; t++) if (places[t] < 0 || places[t] >= i->extra) return OUT_OF_BOUNDS;
+    return 0;
+}
+
 /* Checks the dtypes of the features that the program reads, and codes its texts while the GIL is held. */
-static Py_ssize_t read_texts(const Kernel *k, Py_ssize_t rows, const Py_buffer *views, const Column *columns,
-                             int64_t **codes) {
+static Py_ssize_t read_texts(const Kernel *k, PyObject *mapping, Py_ssize_t rows, const Py_buffer *views,
+                             const Column *columns, int64_t **codes, Terms *terms) {
     const Instruction *program = k->program.buf;
     for (Py_ssize_t at = 0, length = items(&k->program, sizeof *program); at < length; at++) {
         const Instruction i = program[at];
-        if (i.op > TEXT) continue;
-        if (strcmp(views[i.source].format, i.op == TEXT ? "O" : "d")) return NOT_CANONICAL;
+        if (i.op > TEXT && i.op != TERMS) continue;
+        if (strcmp(views[i.source].format, i.op == NUMBER ? "d" : "O")) return NOT_CANONICAL;
         if (i.op == NUMBER) continue;
+        if (i.op == TERMS) {
+            Py_ssize_t refused = terms[i.start].ends.obj
+                               ? 0 : vectorize(k, mapping, &i, at, rows, columns + i.source, terms + i.start);
+            if (refused) return refused;
+            continue;
+        }
         if (!codes[i.start]) codes[i.start] = malloc((size_t)(rows ? rows : 1) * sizeof **codes);
         if (!codes[i.start]) return NO_MEMORY;
         int status = code_texts(PyTuple_GetItem(k->dictionaries, i.start), columns[i.source].data,
@@ -544,21 +685,29 @@ static PyObject *Kernel_run(PyObject *object, PyObject *const *arguments, Py_ssi
     Py_buffer *views = calloc((size_t)k->features + 1, sizeof *views);
     Column *columns = calloc((size_t)k->features + 1, sizeof *columns);
     int64_t **codes = calloc((size_t)texts + 1, sizeof *codes);
-    if (!views || !columns || !codes) status = NO_MEMORY;
+    Py_ssize_t vectorizers = PyTuple_Size(k->vectorizers);
+    Terms *terms = calloc((size_t)vectorizers + 1, sizeof *terms);
+    if (!views || !columns || !codes || !terms) status = NO_MEMORY;
     else if (rows < 0 || out.len != rows * wide * 8 || PyMapping_Size(arguments[0]) != k->features) {
         PyErr_Clear();
         status = NOT_CANONICAL;
     } else status = hold(k, arguments[0], rows, views, columns, &held);
-    if (!status) status = read_texts(k, rows, views, columns, codes);
+    if (!status) status = read_texts(k, arguments[0], rows, views, columns, codes, terms);
     if (!status && rows * (k->trees + k->slots) < RELEASE)
-        status = compute(k, columns, codes, rows, (int)mode, out.buf);
+        status = compute(k, columns, codes, terms, rows, (int)mode, out.buf);
     else if (!status) {
         Py_BEGIN_ALLOW_THREADS
-        status = compute(k, columns, codes, rows, (int)mode, out.buf);
+        status = compute(k, columns, codes, terms, rows, (int)mode, out.buf);
         Py_END_ALLOW_THREADS
     }
     for (Py_ssize_t f = 0; f < held; f++) PyBuffer_Release(views + f);
     for (Py_ssize_t d = 0; codes && d < texts; d++) free(codes[d]);
+    for (Py_ssize_t v = 0; terms && v < vectorizers; v++) if (terms[v].ends.obj) {
+        PyBuffer_Release(&terms[v].ends);
+        PyBuffer_Release(&terms[v].places);
+        PyBuffer_Release(&terms[v].values);
+    }
+    free(terms);
     free(views);
     free(columns);
     free(codes);
@@ -581,19 +730,21 @@ static int read_model(PyObject *given, Py_ssize_t slots, Model *m) {
 }
 
 static PyObject *Kernel_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *known[] = {"names", "dictionaries", "program", "constants", "slots", "models", NULL};
+    static char *known[] = {"names", "dictionaries", "program", "constants", "vectorizers", "slots", "models", NULL};
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     PyObject *models;
     Kernel *k = (Kernel *)allocate(type, 0);
     if (!k) return NULL;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!y*y*nO!", known, &PyTuple_Type, &k->names, &PyTuple_Type,
-                                     &k->dictionaries, &k->program, &k->constants, &k->slots, &PyTuple_Type, &models)) {
-        k->names = k->dictionaries = NULL;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!O!y*y*O!nO!", known, &PyTuple_Type, &k->names, &PyTuple_Type,
+                                     &k->dictionaries, &k->program, &k->constants, &PyTuple_Type, &k->vectorizers,
+                                     &k->slots, &PyTuple_Type, &models)) {
+        k->names = k->dictionaries = k->vectorizers = NULL;
         Py_DECREF(k);
         return NULL;
     }
     Py_INCREF(k->names);
     Py_INCREF(k->dictionaries);
+    Py_INCREF(k->vectorizers);
     k->features = PyTuple_Size(k->names);
     Py_ssize_t count = PyTuple_Size(models);
     k->models = calloc((size_t)count + 1, sizeof *k->models);
@@ -622,6 +773,7 @@ static void Kernel_dealloc(PyObject *object) {
     free(k->models);
     Py_XDECREF(k->names);
     Py_XDECREF(k->dictionaries);
+    Py_XDECREF(k->vectorizers);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);

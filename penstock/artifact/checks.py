@@ -89,7 +89,7 @@ def checked(name: str, header: Header, given: Mapping[str, Array]) -> tuple[dict
     _demand(name, two, "a threshold between two classes")
     widths = [(part.columns, part.outputs) for part in parts]
     kinds = tuple(feature.kind for feature in header.features)
-    program.check(name, arrays, header.slots, kinds, widths)
+    program.check(name, arrays, header.slots, kinds, widths, header.vectorizers)
     return {key: arrays[key] for key in _PROGRAM}, (*parts, last)
 
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from penstock.artifact.conformal import Conformal
+from penstock.artifact.terms import Vectorizer
 from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Feature
 from penstock.errors import ArtifactError
@@ -71,10 +72,11 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     - Raw scores are sums divided by `divisor`. They are divided by `mean_of`, and multiplied by `factor`, for the link.
     - `single`: sums are rounded to float32 after each tree.
     - `trusted_types`: what the model's declaration lets a skops file hold besides what is always allowed.
+    - `vectorizers`: how instructions make numbers of texts.
     - What was added after the first release is left out where it has its default, so that older replicas read the file.
     """
 
-    engine: Literal["trees", "linear", "slots", "skops"]
+    engine: Literal["trees", "linear", "slots", "skops", "catboost"]
     kind: Literal["classifier", "regressor"]
     estimator: str
     features: tuple[Feature, ...]
@@ -92,6 +94,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     parts: tuple[Part, ...] = ()
     threshold: Threshold | None = None
     trusted_types: tuple[str, ...] = ()
+    vectorizers: tuple[Vectorizer, ...] = ()
     explaining: Explaining | None = None
     conformal: Conformal | None = None
 

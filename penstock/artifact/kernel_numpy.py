@@ -9,6 +9,7 @@ from penstock.artifact.checks import KernelModel
 from penstock.artifact.links_numpy import finish
 from penstock.artifact.program import CATEGORY, FEATURE, LEAF, MISSING_LEFT, Engine, Link
 from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, KernelRefusal, run_program
+from penstock.artifact.terms import Terms
 
 Array = np.ndarray[Any, Any]
 PREDICTION, RAW, LEAVES, INPUTS = range(4)
@@ -24,11 +25,12 @@ class Kernel:
         dictionaries: tuple[dict[str, int], ...],
         program: Array,
         constants: Array,
+        vectorizers: tuple[Terms, ...],
         slots: int,
         models: Sequence[KernelModel],
     ) -> None:
         self.names, self.dictionaries, self.program, self.constants = names, dictionaries, program, constants
-        self.slots, self.models = slots, models
+        self.vectorizers, self.slots, self.models = vectorizers, slots, models
 
     def run(self, columns: Mapping[str, Array], out: Array, mode: int, rows: int) -> int:
         """Fill `out`; 0, or the number of the refusing instruction + 1, or one of the answers below zero."""
@@ -46,6 +48,7 @@ class Kernel:
                     self.program,
                     self.constants,
                     self.dictionaries,
+                    self.vectorizers,
                     values,
                     slots,
                     lambda model, raw: answer(self.models[model], slots, raw=raw),

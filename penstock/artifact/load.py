@@ -17,4 +17,8 @@ def load(path: str | Path, *, engine: Engine = "auto") -> "Artifact":
         from penstock.artifact.skops_artifact import SkopsArtifact
 
         return SkopsArtifact(path, header, arrays)
+    if header.engine == "catboost":
+        from penstock.artifact.catboost_artifact import CatBoostArtifact
+
+        return CatBoostArtifact(path, header, arrays)
     return Artifact(path, header, arrays, engine)

@@ -1,6 +1,7 @@
 """A packed model that the C kernel or numpy walks."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 from penstock.artifact import kernel_numpy, program
 from penstock.artifact.checks import EXPLAINING, checked
 from penstock.artifact.columns import canonical
+from penstock.artifact.fallback import Fallback
 from penstock.artifact.file import Header, Scalar
 from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
 from penstock.artifact.program import Op
 from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, run_program
+from penstock.artifact.terms import Terms
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError
 
@@ -73,6 +76,7 @@ class Artifact:
         self._program, self._constants = parts["program"], parts["constants"]
         self._dictionaries = program.dictionaries(name, parts)
         self._models = models
+        self._vectorizers = vectorizers(name, header, self._dictionaries, self._constants)
         self._columns, self._outputs = models[-1].columns, models[-1].outputs
         self._trees, self._slots = max(len(models[-1].roots) - 1, 0), header.slots
         self._first = header.features[0].name
@@ -83,6 +87,7 @@ class Artifact:
             dictionaries=self._dictionaries,
             program=self._program,
             constants=self._constants,
+            vectorizers=self._vectorizers,
             slots=header.slots,
             models=models,
         )
@@ -112,6 +117,11 @@ class Artifact:
         """All slots (n, slots) after the column program: what the estimator reads, and what led to it."""
         rows = self._rows(columns)
         return self._run(columns, np.empty((rows, self._slots)), INPUTS, rows)
+
+    @property
+    def fallback(self) -> Fallback | None:
+        """What predicts where the file holds no packed model."""
+        return None
 
     @property
     def explains(self) -> bool:
@@ -175,12 +185,14 @@ class Artifact:
         refused: dict[int, Array] = {}
         with np.errstate(all="ignore"):
             slots = np.zeros((self._slots, len(values[0])))
-            run_program(self._program, self._constants, self._dictionaries, values, slots, self._asked(slots), refused)
+            tables = self._program, self._constants, self._dictionaries, self._vectorizers
+            run_program(*tables, values, slots, self._asked(slots), refused)
         found: dict[tuple[int, int], Refusal] = {}
         for at, rows in refused.items():
             op, _, _, start, _, feature = self._program[at].tolist()
-            finite = "a finite number" if start != 1 else "a finite number or no value"
-            expected = "a category seen in training" if op == Op.KNOWN else finite
+            finite = ("a finite number", "a finite number or no value", "a number above 0, or no value")[min(start, 2)]
+            expected = {Op.KNOWN: "a category seen in training", Op.TERMS: "a text"}.get(op, finite)
+            feature = self._program[at, 1] if op == Op.TERMS else feature
             for row, value in zip(rows.tolist(), values[feature][rows].tolist(), strict=True):
                 found.setdefault((row, feature), Refusal(row, self.features[feature].name, expected, value))
         return [found[place] for place in sorted(found)]
@@ -194,3 +206,13 @@ class Artifact:
         too_large = isinstance(first.value, float) and math.isfinite(first.value) and "finite" in first.expected
         found = f"{first.value!r}, which is too large" if too_large else repr(first.value)
         return ContractError(f"column {first.feature!r}", expected=first.expected, found=found)
+
+
+def vectorizers(
+    name: str, header: Header, dictionaries: tuple[dict[str, int], ...], constants: Array
+) -> tuple[Terms, ...]:
+    """The vectorizers of a file; ArtifactError for a pattern that is no regular expression."""
+    try:
+        return tuple(Terms(told, dictionaries, constants) for told in header.vectorizers)
+    except re.error as error:
+        raise ArtifactError(f"artifact {name}", expected="a regular expression", found=str(error)) from None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.terms import Vectorizer
 from penstock.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
@@ -35,7 +36,9 @@ class Op(IntEnum):
     CLIP = 9  # between constants[start] and constants[start + 1]
     FILL = 10  # where source is the missing value constants[start]: constants[start + 1]
     MISSING = 11  # 1 where source is the missing value constants[start], else 0
-    FINITE = 12  # refuse infinity, and NaN unless start is 1 (extra: the feature to name)
+    FINITE = (
+        12  # refuse infinity, NaN unless start is 1 or 2, what is not above 0 if it is 2 (extra: the feature to name)
+    )
     FLOAT32 = 13  # round to float32
     KNOWN = 14  # refuse where constants[start + code] is 0 (extra: the feature to name)
     COPY = 15
@@ -50,6 +53,10 @@ class Op(IntEnum):
     FUNCTION = 24  # Function[extra] of source
     INTERPOLATE = 25  # on the line through count / 2 points of the constants, xs before ys (extra 1: in float32)
     ABOVE = 26  # 1 where source > constants[start] (extra 1: or equal), else 0
+    GREATER = 27  # the greater of source and slot[extra]
+    MEDIAN = 28  # the weighted median of slots source .. source + count, of constants[start ..] as their weights
+    POWER = 29  # source raised to constants[start]
+    TERMS = 30  # targets .. target + extra = what vectorizer[start] makes of feature[source]; refuse a missing one
 
 
 class Function(IntEnum):
@@ -69,6 +76,23 @@ class Function(IntEnum):
     RELU = 11
     RECIPROCAL = 12
     NEGATIVE = 13
+    CUBE_ROOT = 14
+    SINE = 15
+    COSINE = 16
+    TANGENT = 17
+    ARCSINE = 18
+    ARCCOSINE = 19
+    ARCTANGENT = 20
+    SINH = 21
+    COSH = 22
+    ARCSINH = 23
+    ARCCOSH = 24
+    ARCTANH = 25
+    EXP2 = 26
+    SIGN = 27
+    CEILING = 28
+    ROUND = 29
+    NORMAL_QUANTILE = 30
 
 
 class Engine(IntEnum):
@@ -110,12 +134,12 @@ LEAF, MISSING_LEFT, CATEGORY, FEATURE = 1 << 31, 1 << 30, 1 << 29, (1 << 24) - 1
 vector trees, the bits of the row of `leaf_values`. Another node's left child is the next node, its right child
 `link`; the `value` is the threshold or the bits of the row of `bitsets`."""
 
-_FEATURE_OPS = (Op.NUMBER, Op.TEXT)
+_FEATURE_OPS = (Op.NUMBER, Op.TEXT, Op.TERMS)
 _CONSTANTS = {Op.SUBTRACT: 1, Op.DIVIDE: 1, Op.MULTIPLY: 1, Op.ADD: 1, Op.CLIP: 2, Op.FILL: 2, Op.MISSING: 1}
-_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1}
-_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE)
-_OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER)
-_WIDE = (Op.ONE_HOT, Op.MODEL)
+_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1, Op.POWER: 1}
+_CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE, Op.MEDIAN)
+_OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER)
+_WIDE = (Op.ONE_HOT, Op.MODEL, Op.TERMS)
 _NAMING = (Op.FINITE, Op.KNOWN)
 
 
@@ -125,6 +149,7 @@ def check(
     slots: int,
     kinds: tuple[str, ...],
     widths: Sequence[tuple[int, int]] = (),
+    vectorizers: Sequence[Vectorizer] = (),
 ) -> None:
     """ArtifactError unless every instruction stays within its features, slots, dictionaries, constants and models.
 
@@ -147,10 +172,13 @@ def check(
     loads = np.isin(op, _FEATURE_OPS)
     demand(source[loads] < len(kinds), "sources among the features")
     demand(source[~loads] < slots, "sources among the slots")
+    medians = op == Op.MEDIAN
+    demand(source[medians] + count[medians] <= slots, "medians of slots")
     width = np.where(np.isin(op, _WIDE), extra, 1)
     demand(target + width <= slots, "targets among the slots")
     demand([kinds[feature] == "number" for feature in source[op == Op.NUMBER]], "numbers of number features")
-    demand([kinds[feature] == "text" for feature in source[op == Op.TEXT]], "texts of text features")
+    texts = source[(op == Op.TEXT) | (op == Op.TERMS)]
+    demand([kinds[feature] == "text" for feature in texts], "texts of text features")
     demand(start[op == Op.TEXT] < len(arrays["text_sizes"]), "texts of its dictionaries")
     needed = np.zeros(len(program), dtype=np.int64)
     for known, constant_count in _CONSTANTS.items():
@@ -165,6 +193,14 @@ def check(
     demand(extra[op == Op.FUNCTION] <= max(Function), "known functions")
     pairs = count[op == Op.INTERPOLATE]
     demand((pairs > 0) & (pairs % 2 == 0), "points of two numbers")
+    for vectorizer, _, wide in program[op == Op.TERMS][:, 3:].tolist():
+        demand(vectorizer < len(vectorizers) and wide == vectorizers[vectorizer].width, "vectorizers of the file")
+    sizes = arrays["text_sizes"].tolist()
+    for told in vectorizers:
+        demand(-1 <= told.dictionary < len(sizes), "terms of its dictionaries")
+        demand(told.idf == -1 or 0 <= told.idf <= len(constants) - told.width, "weights of the file")
+        demand(told.width > 0 and 0 < told.shortest <= told.longest, "terms of some length")
+        demand(told.dictionary < 0 or sizes[told.dictionary] == told.width, "a place for each term")
     for model, raw, wide in program[op == Op.MODEL][:, 3:].tolist():
         demand(model < len(widths) and raw < 2 and wide == widths[model][raw], "models of the file")
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one
+from penstock.artifact.functions_numpy import FUNCTIONS, one_by_one, power
 from penstock.artifact.program import Op
+from penstock.artifact.terms import Terms
 
 Array = np.ndarray[Any, Any]
 NOT_CANONICAL, OUT_OF_BOUNDS = -1, -2
@@ -24,6 +25,7 @@ def run_program(
     program: Array,
     constants: Array,
     dictionaries: Sequence[dict[str, int]],
+    vectorizers: Sequence[Terms],
     columns: Sequence[Array],
     slots: Array,
     ask: Callable[[int, bool], Array],
@@ -35,10 +37,14 @@ def run_program(
     go on after a refusal, and put there which rows each refusing instruction refuses.
     """
     for at, (op, source, target, start, count, extra) in enumerate(program.tolist()):
-        if op in (Op.NUMBER, Op.TEXT):
-            if columns[source].dtype != (np.float64 if op == Op.NUMBER else object):
+        if op in (Op.NUMBER, Op.TEXT, Op.TERMS):
+            column = columns[source]
+            if column.dtype != (np.float64 if op == Op.NUMBER else object):
                 raise KernelRefusal(NOT_CANONICAL)
-            slots[target] = columns[source] if op == Op.NUMBER else codes(dictionaries[start], columns[source])
+            if op == Op.TERMS:
+                _refuse(at, vectorizers[start].missing(column), refused)
+            known: Any = vectorizers if op == Op.TERMS else dictionaries
+            slots[target : target + max(extra, 1)] = column if op == Op.NUMBER else _READ[op](known[start], column)
         elif op in (Op.TABLE, Op.ONE_HOT, Op.KNOWN):
             entries = look_up(constants[start : start + count], slots[source])
             if op == Op.ONE_HOT:
@@ -48,13 +54,15 @@ def run_program(
             else:
                 _refuse(at, entries == 0, refused)
         elif op == Op.FINITE:
-            _refuse(at, np.isinf(slots[source]) | (np.isnan(slots[source]) & (start != 1)), refused)
+            x = slots[source]
+            _refuse(at, np.isinf(x) | (np.isnan(x) & (start == 0)) | ((x <= 0) & (start == 2)), refused)
         elif op == Op.MODEL:
             slots[target : target + extra] = ask(start, count == 1).T
         elif op in _OF_TWO:
             slots[target] = _OF_TWO[op](slots[source], slots[extra])
         else:
-            slots[target] = _of_one(op, slots[source], constants[start:], count, extra)
+            x = slots[source : source + count] if op == Op.MEDIAN else slots[source]
+            slots[target] = _of_one(op, x, constants[start:], count, extra)
 
 
 def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
@@ -63,6 +71,8 @@ def _of_one(op: int, x: Array, c: Array, count: int, extra: int) -> Array:
     if op == Op.INTERPOLATE:
         xs, ys = np.split(c[:count], 2)
         return _interpolated_single(x, xs, ys) if extra else np.asarray(np.interp(x, xs, ys))
+    if op == Op.MEDIAN:
+        return _median(x, c[:count])
     if op == Op.CODE:
         return places(c[:count], x)
     if op == Op.ABOVE:
@@ -85,6 +95,21 @@ def _interpolated_single(x: Array, xs: Array, ys: Array) -> Array:
     at = np.searchsorted(xs, x).clip(1, len(xs) - 1)
     slope = (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
     return np.where(np.isnan(x), np.nan, slope * (x - xs[at - 1]) + ys[at - 1])
+
+
+def _dense(terms: Terms, texts: Array) -> Array:
+    rows = terms(texts)
+    made = np.zeros((terms.told.width, len(texts)))
+    made[rows.places, np.repeat(np.arange(made.shape[1]), np.diff(rows.ends))] = rows.values
+    return made
+
+
+def _median(values: Array, weights: Array) -> Array:
+    """The weighted median of each column: the first value in order up to which lies half of the weight."""
+    order = np.argsort(values, axis=0, kind="stable")
+    sums = np.cumsum(weights[order], axis=0)
+    at = (sums >= 0.5 * sums[-1]).argmax(axis=0)
+    return np.asarray(np.take_along_axis(np.take_along_axis(values, order, axis=0), at[None], axis=0)[0])
 
 
 def codes(dictionary: dict[str, int], values: Array) -> list[int]:
@@ -126,11 +151,13 @@ def _clip(x: Array, c: Array) -> Array:
     return np.where(x < c[0], c[0], np.where(x > c[1], c[1], x))
 
 
+_READ: dict[int, Callable[[Any, Array], Any]] = {Op.TEXT: codes, Op.TERMS: _dense}
 _OF_TWO: dict[int, Callable[[Array, Array], Array]] = {
     Op.PLUS: np.add,
     Op.MINUS: np.subtract,
     Op.TIMES: np.multiply,
     Op.OVER: np.divide,
+    Op.GREATER: lambda x, y: np.where(x > y, x, y),
 }
 _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.SUBTRACT: lambda x, c: x - c[0],
@@ -145,4 +172,5 @@ _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.NEAR_ZERO: lambda x, c: np.where(np.abs(x) <= c[0], c[1], x),
     Op.TRUNCATE: lambda x, _: np.trunc(x),
     Op.FLOOR: lambda x, _: np.floor(x),
+    Op.POWER: lambda x, c: one_by_one(lambda value: power(value, float(c[0])), x),
 }

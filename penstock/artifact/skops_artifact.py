@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from penstock.artifact.columns import canonical
 from penstock.artifact.compat import TRUSTED_TYPES
+from penstock.artifact.fallback import Fallback
 from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import classifies, model_classes
@@ -109,6 +111,16 @@ def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
 class SkopsArtifact(Artifact):
     """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
 
+    errors: tuple[type[Exception], ...] = (ValueError, TypeError)
+    """What its library raises for values that it does not take."""
+    _library = "scikit-learn"
+    _us_per_row: float | None = None
+
+    @property
+    def fallback(self) -> Fallback:
+        """As `Artifact.fallback`."""
+        return Fallback(self._library, self._us_per_row)
+
     def _start(self, header: Header, arrays: Mapping[str, Array], engine: Engine) -> None:  # noqa: ARG002
         if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
             raise ArtifactError(f"artifact {self.path}", expected="one skops file inside", found=", ".join(arrays))
@@ -121,15 +133,20 @@ class SkopsArtifact(Artifact):
         width = () if self.kind == "regressor" else (len(self.classes),)
         if not rows:
             return np.empty((0, *width))
-        call = self._model.predict if self.kind == "regressor" else self._model.predict_proba
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            begun = time.perf_counter()
             try:
-                return np.asarray(call(self._table(made)), dtype=np.float64).reshape(rows, *width)
-            except (ValueError, TypeError) as error:
+                answered = np.asarray(self._call(self._table(made)), dtype=np.float64).reshape(rows, *width)
+            except self.errors as error:
                 raise ContractError(
                     f"columns of {self.estimator}", expected="what it can predict", found=str(error)
                 ) from error
+        self._us_per_row = (time.perf_counter() - begun) / rows * 1e6
+        return answered
+
+    def _call(self, table: Any) -> Any:
+        return self._model.predict(table) if self.kind == "regressor" else self._model.predict_proba(table)
 
     def refusals(self, columns: Columns) -> list[Refusal]:
         """As `Artifact.refusals`: the refused rows are found by halves, the values by what scikit-learn says."""
@@ -160,8 +177,12 @@ class SkopsArtifact(Artifact):
             yield Refusal(row, name, kind, values[name])
 
     def raw(self, columns: Columns) -> Array:  # noqa: ARG002
-        """Not there: scikit-learn predicts."""
-        raise UnsupportedEstimator(f"artifact {self.path}", expected="a natively packed model", found="a skops model")
+        """Not there: the library predicts."""
+        raise UnsupportedEstimator(
+            f"artifact {self.path}",
+            expected="a natively packed model",
+            found=f"one that {type(self._model).__module__.partition('.')[0]} predicts",
+        )
 
     leaves = inputs = raw
 

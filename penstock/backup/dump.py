@@ -14,6 +14,9 @@ from penstock.postgres.account import PostgresError
 from penstock.postgres.book import Book
 from penstock.postgres.programs import programs
 
+WITH_TLS = {"sslmode", "sslrootcert", "sslcert"}
+"""Parameters of a URL that only a program with TLS takes."""
+
 
 class BackupError(PenstockError):
     """A backup or restore that cannot be; its text says what was changed, if anything."""
@@ -41,7 +44,7 @@ def _run(program: str, book: Book, options: list[str]) -> None:
     password: Mapping[str, str] = {"PGPASSWORD": str(parts.pop("password"))} if parts.get("password") else {}
     conninfo = make_conninfo("", **{key: value for key, value in parts.items() if value is not None})
     done = subprocess.run(  # noqa: S603
-        [_program(program), f"--dbname={conninfo}", *options],
+        [_program(program, tls=bool(WITH_TLS & parts.keys())), f"--dbname={conninfo}", *options],
         env={**os.environ, "LC_ALL": "C", **password},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -52,15 +55,22 @@ def _run(program: str, book: Book, options: list[str]) -> None:
         raise BackupError(f"{program} of book {book.name!r}", found=done.stderr.strip()[-1000:])
 
 
-def _program(name: str) -> str:
-    """The program of the embedded Postgres, which is as new as any server that is tested; else the machine's."""
+def _program(name: str, *, tls: bool) -> str:
+    """The program of the embedded Postgres, which is as new as any server that is tested; else the machine's.
+
+    The embedded one was built without TLS.
+    """
+    machines = shutil.which(name)
     try:
-        own = programs() / name
+        own = Path() if tls else programs() / name
     except PostgresError:
         own = Path()
-    found = str(own) if own.is_file() else shutil.which(name)
+    found = str(own) if own.is_file() else machines
     if not found:
-        raise BackupError(name, found="not installed", todo="Install penstock[pipeline], or Postgres' client programs.")
+        todo = (
+            "Install Postgres' client programs." if tls else "Install penstock[pipeline], or Postgres' client programs."
+        )
+        raise BackupError(f"{name}{' with TLS' if tls else ''}", found="not installed", todo=todo)
     return found
 
 

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -22,22 +21,25 @@ def ended_by_signals() -> Iterator[None]:
     - Where the main thread does not react, because a library waits and does not look for signals, the process ends
       after GRACE_SECONDS. Postgres notices within a second that a client is gone, see `Book.connect`.
     """
-    received: list[int] = []
+    received, left = list[int](), threading.Event()
 
     def interrupt(number: int, _: FrameType | None) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    # What a shell starts in the background does not hear its Ctrl-C, and nohup ignores more: that is left as it is.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     fd = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
 
     def watch() -> None:
         while number := reading.recv(1):
-            if signal.getsignal(number[0]) is interrupt:  # a command may have a handler of its own
-                time.sleep(GRACE_SECONDS)
+            is_ours = signal.getsignal(number[0]) is interrupt  # a command may have a handler of its own
+            if is_ours and not left.wait(GRACE_SECONDS):
                 os._exit(128 + number[0])
+        reading.close()
 
     threading.Thread(target=watch, daemon=True, name="penstock signals").start()
     try:
@@ -47,6 +49,7 @@ def ended_by_signals() -> Iterator[None]:
             raise SystemExit(128 + received[0]) from None
         raise
     finally:
+        left.set()
         signal.set_wakeup_fd(fd)
         for number, handler in before.items():
             signal.signal(number, handler)

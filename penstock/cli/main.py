@@ -107,6 +107,8 @@ def main() -> None:
     except Exception as error:
         if _lacks_a_privilege(error):
             _refuse(f"Postgres: {_first_line(error)}. `penstock doctor` names what the connected role lacks.")
+        if _store_is_away(error):
+            _refuse(f"store: {_first_line(error)}. `penstock doctor` asks both stores.")
         if not _database_is_away(error):
             _unexpected(error)
         _refuse(f"Postgres: {_first_line(error)}. See `penstock status`.")
@@ -142,6 +144,11 @@ def _first_line(error: Exception) -> str:
 def _lacks_a_privilege(error: Exception) -> bool:
     """Whether Postgres says that the connected role may not do what was tried (SQLSTATE 42501)."""
     return getattr(getattr(error, "orig", error), "sqlstate", None) == "42501"
+
+
+def _store_is_away(error: Exception) -> bool:
+    """Whether the client of a store, whichever is installed, says that it cannot be read or written."""
+    return type(error).__module__.partition(".")[0] in {"botocore", "aiobotocore", "s3fs", "gcsfs", "adlfs", "azure"}
 
 
 def _database_is_away(error: Exception) -> bool:

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from penstock.contract.contract import Lookup
 from penstock.contract.declaring import nearest
+from penstock.declare.faults import caught
+from penstock.declare.preparation import PREPARED, in_order
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
     from penstock.declare.project import Declarations
-
-PREPARED = "prepared/"
 
 
 def connection_faults(found: "Declarations", model: str) -> list[PenstockError]:
@@ -30,9 +30,9 @@ def connection_faults(found: "Declarations", model: str) -> list[PenstockError]:
 
 
 def preparation_faults(found: "Declarations", table: ReplicatedTable) -> list[PenstockError]:
-    """The preparations that a table waits for and nobody declares."""
+    """The preparations that a table waits for and nobody declares, and those that read such, or each other."""
     named = [step.removeprefix(PREPARED) for step in table.after if step.startswith(PREPARED)]
-    return [
+    faults = [
         PenstockError(
             f"after of table {table.name!r}",
             expected="a preparation that is declared",
@@ -42,11 +42,13 @@ def preparation_faults(found: "Declarations", table: ReplicatedTable) -> list[Pe
         for name in named
         if name not in found.preparations and not found.broken
     ]
+    return faults if faults or found.broken else caught(in_order, named, found.preparations)
 
 
 def unused(found: "Declarations") -> list[str]:
     """What is declared and nothing names, one sentence each."""
     waited_for = {step for table in found.tables.values() for step in table.after}
+    waited_for |= {step for preparation in found.preparations.values() for step in preparation.reads}
     looked_up = {lookup.table for model in found.models.values() for lookup in model.contract.lookups}
     said = [
         f"preparation {name!r} is never run: no table has {PREPARED + name!r} in its `after`"

@@ -1,10 +1,12 @@
 """Finds all that a project declares, by convention and without Dagster."""
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 
 from penstock.contract.registry import read_contracts
 from penstock.declare.collection import Collection, noted
+from penstock.declare.preparation import PREPARED, in_order
 from penstock.declare.project import Declarations
 from penstock.errors import PenstockError
 from penstock.importing import import_package
@@ -27,6 +29,11 @@ def _declared(project: Project) -> Declarations:
         found.take(module)
     lookups = [lookup for contract in contracts.by_model.values() for lookup in contract.lookups]
     for name, table in found.tables.items():
+        with suppress(PenstockError):  # `connection_faults` says what nobody declares, and what reads itself
+            waited_for = [step.removeprefix(PREPARED) for step in table.after if step.startswith(PREPARED)]
+            before = in_order(waited_for, found.preparations)
+            after = dict.fromkeys([*table.after, *(PREPARED + one.name for one in before)])
+            table = replace(table, after=tuple(after))  # noqa: PLW2901
         own = [lookup for lookup in lookups if lookup.table == name and lookup not in table.lookups]
         with noted(found.faults):
             found.tables[name] = replace(table, lookups=(*table.lookups, *own))

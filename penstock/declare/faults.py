@@ -117,7 +117,12 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
 def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
     """The faults of a preparation by itself."""
     thing = f"preparation {preparation.name!r}"
-    return names_in_dagster(thing, preparation.name) + _query_faults(f"script of {thing}", preparation.script, ())
+    faults = names_in_dagster(thing, preparation.name)
+    if preparation.script and preparation.query:
+        faults.append(PenstockError(thing, expected="a query or a script", found="both", todo="Leave one out."))
+    elif not preparation.query:
+        faults += _query_faults(f"script of {thing}", preparation.script, ())
+    return faults + _at_least(f"minimum_rows of {thing}", preparation.minimum_rows, 0)
 
 
 def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:

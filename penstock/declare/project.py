@@ -1,12 +1,12 @@
 """Everything that a project declares, by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from penstock.declare.connections import connection_faults
 from penstock.declare.model import Model
-from penstock.declare.preparation import Preparation
+from penstock.declare.preparation import PREPARED, Preparation, in_order
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
 from penstock.importing import BrokenFile, BrokenFiles
@@ -67,8 +67,13 @@ class Declarations:
         return list(found.values())
 
     def preparations_for(self, table: ReplicatedTable) -> list[Preparation]:
-        """The preparations that must run in the warehouse before the table can be extracted."""
-        return [self.preparations[key.split("/")[1]] for key in table.after if key.startswith("prepared/")]
+        """The preparations that must run before the table can be extracted, each after those that it reads."""
+        return self.preparations_of([table])
+
+    def preparations_of(self, tables: Iterable[ReplicatedTable]) -> list[Preparation]:
+        """The preparations that must run before these tables can be extracted, each once, after those that it reads."""
+        waited_for = [step for table in tables for step in table.after if step.startswith(PREPARED)]
+        return in_order([step.removeprefix(PREPARED) for step in waited_for], self.preparations)
 
     def tables_for(self, model: Model) -> list[ReplicatedTable]:
         """The replicated tables that the model's lookups need."""

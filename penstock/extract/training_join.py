@@ -12,13 +12,16 @@ AS_OF = {"duckdb": AsOfJoin, "clickhouse": AsOfJoin, "snowflake": MatchJoin}
 """The dialects with an ASOF JOIN, and its form there."""
 
 
-def training_query(contract: Contract, base: str, tables: Mapping[str, str], dialect: str) -> str:
+def training_query(
+    contract: Contract, base: str, tables: Mapping[str, str], dialect: str, *, every_row: bool = False
+) -> str:
     """The rows of `base` with every lookup's columns, named `lookup.column`.
 
     - `tables`: replicated table -> the query that extracts it.
     - An `as_of` lookup joins the newest row that is not later than the asking time, nor older than its `max_age`, in
       the form that suits the dialect (see `lookup_join`). The result is the same in every form.
     - A row for which a lookup with `missing="reject"` finds nothing is left out, because the service would refuse it.
+    - With `every_row` none is left out, and each lookup has one more column, see `found_name`.
     """
     columns, before, joins, demanded = [f"{ASKED}.*"], [f"{ASKED} AS (\n{subquery(base)})"], [], []
     for lookup in contract.lookups:
@@ -35,11 +38,19 @@ def training_query(contract: Contract, base: str, tables: Mapping[str, str], dia
             f"{join.column(column.name)} AS {quoted(name)}"
             for column, name in zip(lookup.columns, lookup.column_names(), strict=True)
         ]
-        if lookup.missing == "reject":
-            demanded.append(f"{join.column(next(iter(lookup.key)))} IS NOT NULL")
+        found = f"{join.column(next(iter(lookup.key)))} IS NOT NULL"
+        if every_row:
+            columns.append(f"CASE WHEN {found} THEN 1 ELSE 0 END AS {quoted(found_name(lookup))}")
+        elif lookup.missing == "reject":
+            demanded.append(found)
     where = f"\nWHERE {' AND '.join(demanded)}" if demanded else ""
     named, listed = ",\n".join(before), ",\n    ".join(columns)
     return f"WITH {named}\nSELECT {listed}\nFROM {ASKED}\n" + "\n".join(joins) + where
+
+
+def found_name(lookup: Lookup) -> str:
+    """The column that is 1 where a lookup found a row, else 0. No looked-up column is called so."""
+    return f"{lookup.name}."
 
 
 def _join(lookup: Lookup, query: str, dialect: str) -> EqualJoin:

@@ -1,10 +1,11 @@
 """The raw tables of the warehouse, and the tables that are prepared inside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
 from penstock.declare.preparation import Preparation
+from penstock.extract.preparing import ColumnTest, PreparationError, names_of_tests, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
 
@@ -17,23 +18,41 @@ def source(name: str, description: str) -> dg.AssetSpec:
 
 
 def prepared(preparation: Preparation) -> dg.AssetsDefinition:
-    """The asset that runs the preparation's SQL inside the warehouse."""
+    """The asset that runs the preparation's SQL inside the warehouse, with its tests as checks."""
+    key = dg.AssetKey(["prepared", preparation.name])
+    sql = (preparation.query or preparation.script).strip()
+    before = [["prepared", name] for name in preparation.prepared_before]
 
     @dg.asset(
-        key=["prepared", preparation.name],
-        deps=[["warehouse", name] for name in preparation.reads],
+        key=key,
+        deps=[*(["warehouse", name] for name in preparation.raw), *before],
         group_name="warehouse",
-        description=f"{preparation.description}\n\n```sql\n{preparation.script.strip()}\n```",
+        description=f"{preparation.description}\n\n```sql\n{sql}\n```",
         owners=[preparation.owner] if preparation.owner else None,
         kinds={"sql", "duckdb"},
+        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in names_of_tests(preparation)],
         pool=POOL,
     )
-    def prepare(environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
+    def run(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with faults():
-            warehouse = environment.runtime.warehouse
-            warehouse.prepare(preparation.script)
-            with warehouse.batches(f"SELECT count(*) AS n FROM prepared.{preparation.name}") as batches:
-                rows = batches.read_all().column("n")[0].as_py()
-        yield dg.MaterializeResult(metadata={"dagster/row_count": rows})
+            try:
+                result = prepare(environment.runtime.warehouse, preparation)
+            except PreparationError as error:
+                yield from _checks(key, error.tests)
+                raise
+        yield dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": result.rows,
+                "run": "skipped: nothing that it reads has changed" if result.skipped else "prepared",
+            },
+            check_results=list(_checks(key, result.tests)),
+        )
 
-    return prepare
+    return run
+
+
+def _checks(key: dg.AssetKey, tests: Iterable[ColumnTest]) -> Iterator[dg.AssetCheckResult]:
+    for test in tests:
+        yield dg.AssetCheckResult(
+            passed=test.passed, check_name=test.name, asset_key=key, metadata={"found": test.found}
+        )

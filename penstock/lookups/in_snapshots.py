@@ -42,7 +42,7 @@ def _rows(lookup: Lookup, snapshot: Snapshot, asked: Mapping[str, Sequence[Any]]
         columns = {name: batch.column(name).to_pylist() for name in names}
         for index, key in enumerate(zip(*(map(_comparable, columns[name]) for name in lookup.key), strict=True)):
             if key in wanted and not (as_of and columns[as_of][index] is None):
-                row = {name: _plain(columns[name][index]) for name in names}
+                row = {name: plain(columns[name][index]) for name in names}
                 kept.setdefault(key, []).append((instant(columns[as_of][index]) if as_of else 0, row))
     if not as_of:
         return [kept[key][-1][1] if key in kept and None not in key else None for key in keys]
@@ -60,7 +60,7 @@ def _comparable(value: Any) -> Any:
     return instant(value) if isinstance(value, date) else value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Instants in UTC, as asyncpg returns them."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)

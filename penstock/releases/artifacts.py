@@ -121,9 +121,14 @@ class ArtifactStore:
         return open_store(self.url)[0]
 
 
+def is_digest(text: str) -> bool:
+    """Whether a text is the digest of an artifact."""
+    return bool(_DIGEST.fullmatch(text))
+
+
 def checked_digest(digest: str) -> str:
     """The digest; ArtifactError if it is none, so that no other path can be made of it."""
-    if not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise ArtifactError("artifact digest", expected="64 hexadecimal digits", found=repr(digest))
     return digest
 

@@ -2,8 +2,9 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from penstock.artifact.conformal import Conformal
 from penstock.contract.contract import Lookup, Output
 from penstock.declare.metrics import Task
 from penstock.errors import ArtifactError
-from penstock.releases.artifacts import checked_digest
+from penstock.releases.artifacts import checked_digest, is_digest
 from penstock.store_url import open_store
 
 
@@ -72,7 +73,8 @@ class Card(msgspec.Struct, frozen=True):
     - `outside`: request field -> how many training and held-out rows are outside its bounds.
     - `sampled`: how many training rows were used, None for all.
     - `also`: further bounds of the gate.
-    - `packed`: whether the artifact is native. If not, skops loads the estimator with its `trusted_types`."""
+    - `packed`: whether the artifact is native. If not, `library` predicts in replicas, one row alone in `us_per_row`;
+      skops has loaded the estimator with its `trusted_types`, or CatBoost its own file."""
 
     model: str
     purpose: str
@@ -108,6 +110,8 @@ class Card(msgspec.Struct, frozen=True):
     outside: tuple[tuple[str, int], ...] = ()
     also: tuple[tuple[str, float, float], ...] = ()
     packed: bool = True
+    library: str = ""
+    us_per_row: float | None = None
     trusted_types: tuple[str, ...] = ()
     contributions_plot: bytes = b""
     chosen: tuple[tuple[str, str], ...] = ()
@@ -152,11 +156,30 @@ class CardStore:
             todo = "Train the period again, which writes the card again."
             raise ArtifactError(f"card {path}", expected="a model card", found=str(error), todo=todo) from None
 
+    def newest_first(self) -> list[tuple[float, str]]:
+        """When the card of each artifact was written, and the artifact's digest, newest first."""
+        filesystem, root = open_store(self.url)
+        filesystem.invalidate_cache()
+        try:
+            files = filesystem.ls(root, detail=True)
+        except FileNotFoundError:
+            return []
+        named = [(_written(file), PurePosixPath(file["name"]).stem) for file in files]
+        return sorted((one for one in named if is_digest(one[1])), reverse=True)
+
     def _path(self, artifact: str) -> str:
         return f"{self.url}/{checked_digest(artifact)}.json"
 
     def _files(self) -> Any:
         return open_store(self.url)[0]
+
+
+def _written(file: Mapping[str, Any]) -> float:
+    """When a file was written, by what its filesystem calls that."""
+    found = next((file[name] for name in ("mtime", "LastModified", "updated", "last_modified") if name in file), 0.0)
+    if isinstance(found, str):
+        found = datetime.fromisoformat(found)
+    return found.timestamp() if isinstance(found, datetime) else float(found)
 
 
 def _decoded(content: bytes) -> Card:

@@ -6,9 +6,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 from penstock.serving.deploying import serve_config
-from penstock.settings import HTTP_PORT, Settings
-
-EVERYWHERE = "0.0.0.0"  # noqa: S104  what a replica in a container listens on; it demands keys there
+from penstock.settings import EVERYWHERE, HTTP_PORT, Settings
 
 
 def serve(settings: Settings) -> dict[str, Any]:

@@ -36,6 +36,8 @@ log = logging.getLogger("penstock.serve")
 class App:
     """One replica's application over one book.
 
+    Without a URL it is over the dev book: the newest candidates, and lookups in the warehouse itself.
+
     `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's. `models`
     are those that are served, where not all are; PenstockError where there is none of a name.
     """
@@ -55,14 +57,22 @@ class App:
             found = registry.Contracts(
                 {name: one for name, one in found.by_model.items() if name in models}, found.broken
             )
+        store, cache = ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
         self._connections = Connections(url, connections)
-        self.models = {
-            name: ServedModel(contract, self._connections, settings.now) for name, contract in found.by_model.items()
-        }
+        self.models: dict[str, ServedModel]
+        self.watcher: Watcher
+        if url:
+            self.models = {
+                name: ServedModel(one, self._connections, settings.now) for name, one in found.by_model.items()
+            }
+            self.watcher = Watcher(url, self.models, store, cache)
+        else:
+            from penstock.serving.models.candidates import CandidateWatcher
+            from penstock.serving.models.in_warehouse import direct_models
+
+            self.models = direct_models(settings, found.by_model, self._connections)
+            self.watcher = CandidateWatcher(self.models, store, cache)
         absent = AbsentModels(self.models, found.broken)
-        self.watcher = Watcher(
-            url, self.models, ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
-        )
         self._routes = Routes(self.models, absent, self.watcher, url, settings)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -1,4 +1,4 @@
-"""The application under bare uvicorn, without Ray: for tests, and as the limit that benchmarks compare with."""
+"""The application under bare uvicorn, without Ray: the dev book, tests, and the limit that benchmarks compare with."""
 
 import argparse
 
@@ -8,22 +8,33 @@ from penstock import settings
 from penstock.serving.app import App
 from penstock.serving.models.connections import DEFAULT
 from penstock.serving.routes.telemetry import log_to_stderr
-from penstock.settings import book_url
+from penstock.settings import Settings, book_url
 
 
 def main() -> None:
     """Serve on loopback until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--book", choices=("test", "prod"), default="prod")
+    parser.add_argument("--book", choices=("test", "prod", "dev"), default="prod")
     parser.add_argument("--connections", type=int, default=DEFAULT, help="to the book, at most")
     options = parser.parse_args()
     found = settings.load()
+    url = "" if options.book == "dev" else book_url(found, options.book)
+    run(App(found, url, connections=options.connections), "127.0.0.1", options.port)
+
+
+def run_dev(found: Settings) -> None:
+    """Serve the dev book where the settings say, in the foreground, until TERM or Ctrl-C."""
+    run(App(found, ""), found.http_host, found.http_port)
+
+
+def run(app: App, host: str, port: int) -> None:
+    """Serve until interrupted."""
     log_to_stderr()
     uvicorn.run(
-        App(found, book_url(found, options.book), connections=options.connections),
-        host="127.0.0.1",
-        port=options.port,
+        app,
+        host=host,
+        port=port,
         loop="uvloop",
         http="httptools",
         log_level="warning",

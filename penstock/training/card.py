@@ -1,5 +1,7 @@
 """Makes the model card of a candidate."""
 
+import statistics
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -8,8 +10,7 @@ import msgspec
 import numpy as np
 
 from penstock.artifact.native import Artifact
-from penstock.artifact.skops_artifact import SkopsArtifact
-from penstock.contract.contract import Contract
+from penstock.contract.contract import Columns, Contract
 from penstock.declare.fitting import FitResult
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Model
@@ -25,6 +26,8 @@ from penstock.training.frame import TrainingRows
 from penstock.training.metrics import METRICS
 from penstock.training.plots import plot_of
 
+TIMED_ROWS = 20
+"""Held-out rows that are asked one by one for what a fallback costs."""
 BOUNDS = {
     "minimum": "≥",
     "exclusiveMinimum": ">",
@@ -51,7 +54,7 @@ def make_card(
     outside: tuple[tuple[str, int], ...] = (),
     fitted: FitResult | None = None,
 ) -> Card:
-    """The card of a candidate. Equal artifacts and held-out rows have equal cards."""
+    """The card of a candidate. Equal artifacts and held-out rows have equal cards, but for what a fallback costs."""
     contract, rule, metrics = model.contract, model.gate, proposal.metrics
     window = Period.parse(proposal.period).windows(1 if start else model.window)
     with ThreadPoolExecutor(1) as beside:  # the plot is drawn while the kernel predicts for the importances
@@ -100,7 +103,9 @@ def make_card(
         task=evaluation.task,
         sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,
         outside=outside,
-        packed=not isinstance(artifact, SkopsArtifact),
+        packed=artifact.fallback is None,
+        library=artifact.fallback.library if artifact.fallback else "",
+        us_per_row=_us_per_row(artifact, held_out.vectors),
         trusted_types=tuple(model.trusted_types),
         chosen=tuple((name, _said(value)) for name, value in fitted.parameters.items()) if fitted else (),
         curves={name: tuple(map(float, values)) for name, values in fitted.curves.items()} if fitted else {},
@@ -111,6 +116,18 @@ def make_card(
         contributions_plot=contributions_plot(contributed, importance, rule.metric) if contributed else b"",
         also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
     )
+
+
+def _us_per_row(artifact: Artifact, vectors: Columns) -> float | None:
+    """What a fallback costs for one row asked alone: the median of some, to one digit. None for a packed model."""
+    if artifact.fallback is None:
+        return None
+    costs: list[float] = []
+    for row in range(min(TIMED_ROWS, len(next(iter(vectors.values()))))):
+        begun = time.perf_counter()
+        artifact.predict({name: values[row : row + 1] for name, values in vectors.items()})
+        costs.append((time.perf_counter() - begun) * 1e6)
+    return float(f"{statistics.median(costs):.0e}") if costs else None
 
 
 def request_fields(contract: Contract) -> Iterator[RequestField]:

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import psutil
 
 from penstock.errors import PenstockError
 from penstock.processes import give_way, let_waiting_threads_sleep
@@ -77,11 +78,11 @@ def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -
                     case Result(candidate):
                         return msgspec.json.decode(candidate, type=Candidate)
         except ray.exceptions.RayError as error:
-            raise _failed(job.model, str(error).strip()) from error
+            raise failed(job.model, str(error).strip()) from error
         except BaseException:
             ray.cancel(answers)
             raise
-    raise _failed(job.model, "a task that ended without an answer")
+    raise failed(job.model, "a task that ended without an answer")
 
 
 def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Failure | Result]:
@@ -99,14 +100,19 @@ def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Failure |
 
 
 def _task(job: bytes, threads: int) -> Iterator[bytes]:
-    """Runs on a node of Ray, with a lower priority than replicas there: trains in a thread and yields its messages."""
+    """Runs on a node of Ray."""
+    yield from messages_of(job, threads)
+
+
+def messages_of(job: bytes, threads: int) -> Iterator[bytes]:
+    """Train in a thread, with a lower priority than replicas of this node, and yield the messages as JSON."""
     give_way(NICENESS)
     let_waiting_threads_sleep()
     if "sklearn" not in sys.modules:
         os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     said: SimpleQueue[Progress | Failure | Result | None] = SimpleQueue()
     Thread(target=_work, args=(msgspec.json.decode(job, type=Job), said), daemon=True).start()
-    yield msgspec.json.encode(Progress(f"in a Ray task, process {os.getpid()}"))
+    yield msgspec.json.encode(Progress(f"on Ray, process {os.getpid()}"))
     while (message := said.get()) is not None:
         yield msgspec.json.encode(message)
 
@@ -137,6 +143,7 @@ def connected(address: str) -> Iterator[Any]:
         return
     try:
         _demand_listener(address)
+        _demand_node(address)
         ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise PenstockError(
@@ -158,7 +165,20 @@ def _demand_listener(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
-def _failed(model: str, found: str) -> PenstockError:
+def _demand_node(address: str) -> None:
+    """ValueError where this machine is no node of the cluster: Ray itself would say so in dozens of lines of C++."""
+    port = address.rpartition(":")[2]
+    if address.startswith("ray://") or not port.isdecimal():
+        return
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if any(one.startswith("--gcs-address=") and one.endswith(f":{port}") for one in command):
+            return
+    raise ValueError("this machine is no node of it; name its dashboard, http://HEAD:8265, and a job of it trains")
+
+
+def failed(model: str, found: str) -> PenstockError:
+    """Why no candidate came of a task or job."""
     return PenstockError(
         f"training of {model} in a Ray task", expected="a candidate", found=found, todo="See the logs of Ray's workers."
     )

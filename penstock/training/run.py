@@ -16,6 +16,7 @@ from penstock.declare.project import Declarations
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract, extract_training_rows
+from penstock.extract.preparing import prepare
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.publish.publish import publish
@@ -77,10 +78,9 @@ class TrainingRun:
 
     def prepare(self, declarations: Declarations) -> None:
         """Run the preparations on which the model's lookups are based."""
-        needed = {p.name: p for table in self.tables.values() for p in declarations.preparations_for(table)}
         warehouse = open_warehouse(self.settings)
-        for preparation in needed.values():
-            warehouse.prepare(preparation.script)
+        for preparation in declarations.preparations_of(self.tables.values()):
+            prepare(warehouse, preparation)
 
     def window(self, rows: RowSet) -> tuple[datetime, datetime]:
         """From when (inclusive) until when (exclusive) the rows were asked, UTC."""
@@ -176,6 +176,10 @@ class TrainingRun:
             code_version=code_version(),
             before=current(test, self.name),
         )
+        if self.settings.ray_address.startswith(("http://", "https://")):
+            from penstock.training.by_job import train_by_job
+
+            return train_by_job(self.settings, job, self.model.ray_options, say)
         if self.settings.ray_address:
             from penstock.training.on_ray import train_on_ray
 

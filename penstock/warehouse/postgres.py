@@ -37,8 +37,8 @@ class PostgresWarehouse:
     `timeout` is in seconds for one query; 0 is none. Once `ended` is set by another thread, queries end too.
     """
 
-    SETTINGS: ClassVar[Sequence[str]] = ()
-    """Statements with which a session begins, for a kind that takes no settings while it connects."""
+    SETTINGS: ClassVar[Sequence[str]] = ("SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
+    """Statements with which a session begins: libpq puts PGTZ and PGDATESTYLE of the environment over `session`."""
     url: str
     timeout: float = 0.0
     ended: Event = field(default_factory=Event, compare=False)

@@ -8,10 +8,15 @@ import psycopg
 import pytest
 
 from assets.definitions import defs
+from penstock.artifact.load import load
+from penstock.contract.columns import request_columns
 from penstock.declare.discovery import declared
+from penstock.extract.coming_requests import coming
+from penstock.lookups.in_warehouse import WarehouseLookups
 from penstock.lookups.look_up import look_up_now
 from penstock.postgres.urls import open_books
 from penstock.releases.ledger import current, ledger, rollback
+from penstock.warehouse.opening import open_warehouse
 from tests.example import MONTH, Example
 
 MODEL = "flight_delay"
@@ -221,6 +226,29 @@ def test_a_lost_database_connection_is_tried_again(
 
     assert retried.success
     assert [e for e in retried.all_events if e.event_type == dg.DagsterEventType.STEP_RESTARTED]
+
+
+def test_the_dev_book_predicts_from_the_warehouse_the_bits_that_prod_predicts(
+    materialized: dg.ExecuteInProcessResult, example: Example
+) -> None:
+    model, released = declared().model(MODEL), current(example.prod, MODEL)
+    contract = model.contract
+    posted = [msgspec.convert(row, contract.request) for row in coming(example.settings, model, 300)]
+    for place, one in enumerate(posted):
+        posted[place] = msgspec.structs.replace(one, asked_at=example.clock.now)
+    queries = {table.name: table.query for table in declared().tables_for(model)}
+    direct = WarehouseLookups(open_warehouse(example.settings), contract, queries).look_up(posted)
+    found, _ = look_up_now(example.prod.url, contract, posted)
+
+    assert direct.rows == found.rows
+    assert direct.missing == found.missing
+    assert released is not None
+    artifact = load(example.artifacts.fetch(released.artifact, example.home / "cache"))
+    columns = request_columns(contract, posted)
+    predicted = [artifact.predict(contract.vectors(columns | one.columns)) for one in (direct, found)]
+    assert predicted[0].shape == (len(posted), 2)
+    assert len(posted) > 100
+    assert predicted[0].tobytes() == predicted[1].tobytes()
 
 
 def test_released_books_answer_a_lookup_as_of_an_earlier_time(

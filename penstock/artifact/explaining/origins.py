@@ -51,16 +51,18 @@ def asked_slots(model: KernelModel) -> list[int]:
 def features_of_slots(program: Array, models: Sequence[KernelModel], slots: int) -> list[frozenset[int]]:
     """For each slot, at the end of the program, the features that it was made of."""
     made = [frozenset[int]()] * slots
-    for op, source, target, start, _, extra in program.tolist():
-        if op in (Op.NUMBER, Op.TEXT):
-            made[target] = frozenset([source])
+    for op, source, target, start, count, extra in program.tolist():
+        if op in (Op.NUMBER, Op.TEXT, Op.TERMS):
+            made[target : target + max(extra, 1)] = [frozenset([source])] * max(extra, 1)
         elif op == Op.MODEL:
             every = frozenset[int]().union(*(made[slot] for slot in asked_slots(models[start])))
             made[target : target + extra] = [every] * extra
         elif op == Op.ONE_HOT:
             made[target : target + extra] = [made[source]] * extra
-        elif op in _OF_TWO:
+        elif op in (*_OF_TWO, Op.GREATER):
             made[target] = made[source] | made[extra]
+        elif op == Op.MEDIAN:
+            made[target] = frozenset[int]().union(*made[source : source + count])
         elif op not in (Op.FINITE, Op.KNOWN):
             made[target] = made[source]
     return made
@@ -81,10 +83,10 @@ def sums_of_scores(program: Array, constants: Array, models: Sequence[KernelMode
         if op in (Op.FINITE, Op.KNOWN):
             continue
         found = None
-        if source in made and op not in (Op.NUMBER, Op.TEXT):
+        if source in made and op not in (Op.NUMBER, Op.TEXT, Op.TERMS):
             constant = float(constants[start]) if op in _OF_CONSTANT else 0.0
             found = _after(made[source], op, constant, made.get(extra), extra)
-        for at in range(extra if op == Op.ONE_HOT else 1):
+        for at in range(extra if op in (Op.ONE_HOT, Op.TERMS) else 1):
             made.pop(target + at, None)
         if found is not None:
             made[target] = found

@@ -8,7 +8,7 @@ import numpy as np
 from penstock.artifact.packing.estimators import answers, of_slots, scores
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
-from penstock.artifact.program import Function, Op
+from penstock.artifact.program import Function, Link, Op
 
 
 def pack_calibrated(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
@@ -31,16 +31,18 @@ def _calibrated(builder: ProgramBuilder, calibrated: Any, block: Block, bases: l
 
     `bases` gets the model that is calibrated, unless its answer is made of slots.
     """
-    if calibrated.method not in ("sigmoid", "isotonic"):
-        raise unsupported(calibrated, "method 'sigmoid' or 'isotonic'", repr(calibrated.method))
+    if calibrated.method not in ("sigmoid", "isotonic", "temperature"):
+        raise unsupported(calibrated, "method 'sigmoid', 'isotonic' or 'temperature'", repr(calibrated.method))
     classes, inner = calibrated.classes, calibrated.estimator
     if hasattr(inner, "decision_function"):
         given, single = scores(builder, inner, block)
     else:
         given, single = answers(builder, inner, block)
     bases += builder.asked(given)
-    if not hasattr(inner, "decision_function"):
+    if not hasattr(inner, "decision_function") and calibrated.method != "temperature":
         given = given[1:] if len(inner.classes_) == 2 else given
+    if calibrated.method == "temperature":
+        return _tempered(builder, calibrated, given, single=single)
     if len(classes) == 2:
         positive = _curve(builder, calibrated.calibrators[0], given[0], single=single)
         return [_complement(builder, positive), positive]
@@ -50,6 +52,20 @@ def _calibrated(builder: ProgramBuilder, calibrated: Any, block: Block, bases: l
     for place, score, calibrator in zip(places, given, calibrated.calibrators, strict=True):
         made[place] = _curve(builder, calibrator, score, single=single)
     return _normalised(builder, made)
+
+
+def _tempered(builder: ProgramBuilder, calibrated: Any, given: list[int], *, single: bool) -> list[int]:
+    """The softmax of the scores, or of the logarithms of probabilities, times the inverse temperature."""
+    inner = calibrated.estimator
+    if single or len(inner.classes_) != len(calibrated.classes):
+        raise unsupported(calibrated, "scores in float64 for every class", type(inner).__name__)
+    if not hasattr(inner, "decision_function"):
+        given = [builder.apply(Function.LN, builder.with_constant(Op.ADD, slot, 1e-12)) for slot in given]
+    elif len(given) == 1:
+        given = [builder.apply(Function.NEGATIVE, given[0]), given[0]]
+    beta = calibrated.calibrators[0].beta_
+    slots = [builder.with_constant(Op.MULTIPLY, slot, beta) for slot in given]
+    return builder.ask(of_slots(slots, "classifier", link=Link.SOFTMAX))
 
 
 def _curve(builder: ProgramBuilder, calibrator: Any, score: int, *, single: bool) -> int:

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     outputs = len(bias)
     trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
     trees += [inputs.tree(tree) for tree in told.get("trees", [])]
-    kind, link = _link(estimator, told["model_info"]["params"]["loss_function"]["type"])
+    kind, link = prediction_of(estimator)
     if kind == "regressor" and outputs != 1:
         raise unsupported(estimator, "one output", str(outputs))
     if scale == 1 and any(bias):
@@ -54,18 +55,27 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
 def _json(estimator: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
-        estimator.save_model(str(path), format="json")
+        try:
+            estimator.save_model(str(path), format="json")
+        except Exception as error:  # texts, embeddings
+            raise unsupported(estimator, "a model that CatBoost writes as JSON", str(error)) from error
         made: dict[str, Any] = json.loads(path.read_text())
     return made
 
 
-def _link(estimator: Any, loss: str) -> tuple[Literal["classifier", "regressor"], Link]:
-    own = type(estimator).__name__
+def prediction_of(estimator: Any) -> tuple[Literal["classifier", "regressor"], Link]:
+    """What a fitted model answers, and how raw scores become that."""
+    own, loss = type(estimator).__name__, str(estimator.get_all_params()["loss_function"]).partition(":")[0]
     if own == "CatBoostClassifier" or (own == "CatBoost" and loss in _CLASSES):
         if loss not in _CLASSES:
             raise unsupported(estimator, f"a loss of {', '.join(_CLASSES)}", loss)
         return "classifier", _CLASSES[loss]
     return "regressor", Link.LOG if own == "CatBoostRegressor" and loss in _EXPONENTIAL else Link.IDENTITY
+
+
+def outputs_of(estimator: Any) -> int:
+    """How many raw scores a row has."""
+    return int(np.size(estimator.get_scale_and_bias()[1]))
 
 
 def _arrays(estimator: Any, trees: list[tuple[BoosterTree, Array]], outputs: int) -> dict[str, Array]:
@@ -85,7 +95,7 @@ def _arrays(estimator: Any, trees: list[tuple[BoosterTree, Array]], outputs: int
 def _leaf() -> BoosterTree:
     """The tree of one leaf: what is added last."""
     none = np.zeros(1, dtype=np.int64)
-    return BoosterTree(none - 1, none - 1, np.zeros(1), none, none != 0, none)
+    return BoosterTree(none - 1, none - 1, np.zeros(1), none, none != 0, none, cover=np.ones(1))
 
 
 class _Inputs:
@@ -110,7 +120,9 @@ class _Inputs:
         right = np.where(left < 0, -1, left + 1)
         leaves = np.arange(len(left)) - inner
         values = np.array(told["leaf_values"], dtype=np.float64).reshape(-1, outputs)
-        return self._made(left, right, [*asked, *[None] * (inner + 1)], np.maximum(leaves, 0)), values
+        weights = np.array(told["leaf_weights"], dtype=np.float64) if told.get("leaf_weights") else None
+        made = self._made(left, right, [*asked, *[None] * (inner + 1)], np.maximum(leaves, 0))
+        return replace(made, cover=_cover(made, weights)), values
 
     def tree(self, told: dict[str, Any]) -> tuple[BoosterTree, Array]:
         """Any other tree. Its leaves are numbered from left to right."""
@@ -119,7 +131,10 @@ class _Inputs:
         leaves = np.where(left < 0, np.cumsum(left < 0) - 1, 0)
         values = [node["value"] for node, *_ in nodes if "value" in node]
         asked = [node.get("split") for node, *_ in nodes]
-        return self._made(left, right, asked, leaves), np.array(values, dtype=np.float64).reshape(len(values), -1)
+        weights = [node.get("weight") for node, *_ in nodes if "value" in node]
+        made = self._made(left, right, asked, leaves)
+        cover = None if None in weights else _cover(made, np.array(weights, dtype=np.float64))
+        return replace(made, cover=cover), np.array(values, dtype=np.float64).reshape(len(values), -1)
 
     def _made(self, left: Array, right: Array, asked: list[dict[str, Any] | None], leaf_number: Array) -> BoosterTree:
         features = [-1 if split is None else split["float_feature_index"] for split in asked]
@@ -131,6 +146,16 @@ class _Inputs:
             missing_left=np.array([self._missing_left.get(feature, False) for feature in features]),
             leaf_number=leaf_number,
         )
+
+
+def _cover(tree: BoosterTree, weights: Array | None) -> Array | None:
+    """The weight of the training rows that reached each node: of an inner one, that of its children."""
+    if weights is None:
+        return None
+    made = np.where(tree.left < 0, weights[tree.leaf_number], 0.0)
+    for at in np.flatnonzero(tree.left >= 0)[::-1].tolist():  # children come behind their parents
+        made[at] = made[tree.left[at]] + made[tree.right[at]]
+    return made
 
 
 def _nodes(told: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int, int]]:

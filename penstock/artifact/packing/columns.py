@@ -19,6 +19,7 @@ def transformers() -> dict[str, Transform]:
     from penstock.artifact.packing.encoders import one_hot, ordinal, target
     from penstock.artifact.packing.features import FEATURES
     from penstock.artifact.packing.scaling import SCALERS
+    from penstock.artifact.packing.texts import TEXTS
 
     return {
         "Pipeline": _pipeline,
@@ -31,6 +32,7 @@ def transformers() -> dict[str, Transform]:
         "TargetEncoder": target,
         **FEATURES,
         **SCALERS,
+        **TEXTS,
     }
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.packing.adaboost import adaboost, adaboost_value
 from penstock.artifact.packing.estimators import answers, of_slots, pack_estimator, scores
 from penstock.artifact.packing.inverse import inverse
 from penstock.artifact.packing.model import Model, classifies, sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
-from penstock.artifact.program import Link, Op
+from penstock.artifact.packing.votes import chosen, one_vs_rest
+from penstock.artifact.program import Op
 
 Array = np.ndarray[Any, Any]
 
@@ -77,10 +79,9 @@ def _bag(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     given: list[tuple[list[int], bool]] = []
     zero = -1
     for member, features in zip(estimator.estimators_, estimator.estimators_features_, strict=True):
-        if classifier and not hasattr(member, "predict_proba"):
-            raise unsupported(estimator, "members with predict_proba", type(member).__name__)
         taken = Block([block.columns[at] for at in features], block.sparse)
-        slots, single = answers(builder, member, taken)
+        votes = classifier and not hasattr(member, "predict_proba")
+        slots, single = (chosen(builder, member, taken), False) if votes else answers(builder, member, taken)
         if classifier and len(slots) != estimator.n_classes_:
             zero = builder.with_constant(Op.MULTIPLY, slots[0], 0.0) if zero < 0 else zero
             own = dict(zip(np.asarray(member.classes_, dtype=int).tolist(), slots, strict=True))
@@ -89,46 +90,6 @@ def _bag(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     if classifier:
         return _mean(builder, given, "classifier", single=False)
     return _mean(builder, given, "regressor")
-
-
-def _adaboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    """AdaBoostClassifier: the weighted votes for each class."""
-    count = int(estimator.n_classes_)
-    if count < 2:
-        raise unsupported(estimator, "at least two classes", str(count))
-    weights = estimator.estimator_weights_[: len(estimator.estimators_)]
-    totals: list[int] = []
-    for member, weight in zip(estimator.estimators_, weights.tolist(), strict=True):
-        if np.asarray(member.classes_).shape != (count,) or not hasattr(member, "predict_proba"):
-            raise unsupported(estimator, "members with predict_proba that know every class", type(member).__name__)
-        slots, _ = answers(builder, member, block)
-        other = -1 / (count - 1) * weight
-        votes = [builder.with_constant(Op.FILL, one, 1.0, weight) for one in _chosen(builder, slots)]
-        votes = [builder.with_constant(Op.FILL, one, 0.0, other) for one in votes] if weight else votes
-        totals = [builder.two(Op.PLUS, *pair) for pair in zip(totals, votes, strict=True)] if totals else votes
-    made = [builder.with_constant(Op.DIVIDE, slot, float(estimator.estimator_weights_.sum())) for slot in totals]
-    if count == 2:
-        return of_slots([builder.two(Op.MINUS, made[1], made[0])], "classifier", link=Link.LOGIT)
-    return of_slots(
-        [builder.with_constant(Op.DIVIDE, slot, count - 1.0) for slot in made], "classifier", link=Link.SOFTMAX
-    )
-
-
-def _chosen(builder: ProgramBuilder, slots: list[int]) -> list[int]:
-    """1 for the first of the greatest slots, 0 for the others."""
-    made: list[int] = []
-    for at, slot in enumerate(slots):
-        beats = [
-            builder.emit(Op.ABOVE, difference, difference, builder.constants(0.0), 0, int(other > at))
-            for other, one in enumerate(slots)
-            if other != at
-            for difference in [builder.two(Op.MINUS, slot, one)]
-        ]
-        chosen = beats[0]
-        for beat in beats[1:]:
-            chosen = builder.two(Op.TIMES, chosen, beat)
-        made.append(chosen)
-    return made
 
 
 def _transformed_target(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
@@ -147,6 +108,8 @@ ENSEMBLES: dict[str, Callable[[ProgramBuilder, Any, Block], Model]] = {
     "StackingRegressor": _stack,
     "BaggingClassifier": _bag,
     "BaggingRegressor": _bag,
-    "AdaBoostClassifier": _adaboost,
+    "AdaBoostClassifier": adaboost,
+    "AdaBoostRegressor": adaboost_value,
+    "OneVsRestClassifier": one_vs_rest,
     "TransformedTargetRegressor": _transformed_target,
 }

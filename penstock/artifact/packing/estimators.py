@@ -23,12 +23,14 @@ INSIDE = {
     "HalvingRandomSearchCV": "best_estimator_",
     "FixedThresholdClassifier": "estimator_",
     "TunedThresholdClassifierCV": "estimator_",
+    "RANSACRegressor": "estimator_",
 }
 """Estimators that answer as the one in this attribute does."""
 
 
 def packers() -> dict[str, Packer]:
     """The class names of estimators, and what packs each."""
+    from penstock.artifact.packing.bayes import BAYES
     from penstock.artifact.packing.calibration import pack_calibrated
     from penstock.artifact.packing.catboost import CATBOOST, pack_catboost
     from penstock.artifact.packing.ensembles import ENSEMBLES
@@ -44,7 +46,7 @@ def packers() -> dict[str, Packer]:
         (CATBOOST, pack_catboost),
         (("CalibratedClassifierCV",), pack_calibrated),
     ]
-    return {name: packer for names, packer in families for name in names} | ENSEMBLES | NETWORKS
+    return {name: packer for names, packer in families for name in names} | ENSEMBLES | NETWORKS | BAYES
 
 
 def pack_estimator(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:

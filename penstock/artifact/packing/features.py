@@ -6,9 +6,10 @@ import numpy as np
 
 from penstock.artifact.packing.columns import Transform, transform
 from penstock.artifact.packing.inverse import ufunc
-from penstock.artifact.packing.model import Model
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
-from penstock.artifact.program import Link, Op
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder
+from penstock.artifact.packing.projections import PROJECTIONS
+from penstock.artifact.packing.splines import splines
+from penstock.artifact.program import Op
 
 
 def _function(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
@@ -69,24 +70,12 @@ def _products(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     return Block(made, block.sparse)
 
 
-def _projection(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """PCA and TruncatedSVD."""
-    columns = builder.numbers(transformer, block)
+def _binarizer(builder: ProgramBuilder, binarizer: Any, block: Block) -> Block:
+    columns = builder.numbers(binarizer, block)
     builder.finite(columns, allow_nan=False)
-    components = np.ascontiguousarray(transformer.components_)
-    if components.dtype != np.float64:
-        raise unsupported(transformer, "components in float64", str(components.dtype))
-    mean = getattr(transformer, "mean_", None)
-    arrays = {
-        "coefficients": components,
-        "base": np.zeros(len(components)) if mean is None else -(mean @ components.T),
-        "inputs": np.array([column.slot for column in columns], dtype=np.int64),
-    }
-    slots = builder.ask(Model("linear", "classifier", Link.IDENTITY, arrays), raw=True)
-    if getattr(transformer, "whiten", False):
-        scale = np.maximum(np.sqrt(transformer.explained_variance_), np.finfo(np.float64).eps)
-        slots = [builder.with_constant(Op.DIVIDE, slot, one) for slot, one in zip(slots, scale, strict=True)]
-    return Block([Number(slot, columns[0].origin) for slot in slots], sparse=False)
+    for column in columns:
+        builder.emit(Op.ABOVE, column.slot, column.slot, builder.constants(binarizer.threshold))
+    return Block(list(columns), block.sparse)
 
 
 def _selection(builder: ProgramBuilder, selector: Any, block: Block) -> Block:
@@ -130,8 +119,9 @@ FEATURES: dict[str, Transform] = {
     "FunctionTransformer": _function,
     "KBinsDiscretizer": _bins,
     "PolynomialFeatures": _products,
-    "PCA": _projection,
-    "TruncatedSVD": _projection,
+    "Binarizer": _binarizer,
+    "SplineTransformer": splines,
     "FeatureUnion": _union,
+    **PROJECTIONS,
     **dict.fromkeys(_SELECTORS, _selection),
 }

@@ -26,6 +26,7 @@ _REGRESSORS = (
     "LinearSVR",
     "OrthogonalMatchingPursuit",
     "OrthogonalMatchingPursuitCV",
+    "PLSRegression",
     "PassiveAggressiveRegressor",
     "QuantileRegressor",
     "Ridge",
@@ -52,6 +53,8 @@ def pack_linear(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     if kind == "regressor" and len(coefficients) != 1:
         raise unsupported(estimator, "one output", str(len(coefficients)))
     intercepts = np.zeros(len(coefficients)) + np.asarray(estimator.intercept_, dtype=np.float64)
+    if sklearn_name(estimator) == "PLSRegression":  # its intercept is that of centred columns
+        intercepts = np.ravel(estimator.predict(np.zeros((1, len(columns)))))
     inputs = np.array([column.slot for column in columns], dtype=np.int64)
     return Model("linear", kind, link, {"coefficients": coefficients, "base": intercepts, "inputs": inputs})
 

@@ -1,32 +1,15 @@
-"""Gaussian naive Bayes and multi-layer perceptrons."""
+"""Multi-layer perceptrons."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.estimators import of_slots
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
-from penstock.artifact.program import Function, Link, Op
+from penstock.artifact.program import Function, Link
 
 _ACTIVATIONS = {"relu": Function.RELU, "tanh": Function.TANH, "logistic": Function.SIGMOID}
-
-
-def _naive_bayes(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    """GaussianNB: the joint log likelihood of each class."""
-    columns = builder.numbers(estimator, block)
-    builder.finite(columns, allow_nan=False)
-    made: list[int] = []
-    for prior, means, variances in zip(estimator.class_prior_, estimator.theta_, estimator.var_, strict=True):
-        total = -1
-        for column, mean, variance in zip(columns, means, variances, strict=True):
-            apart = builder.apply(Function.SQUARE, builder.with_constant(Op.SUBTRACT, column.slot, mean))
-            share = builder.with_constant(Op.DIVIDE, apart, variance)
-            total = share if total < 0 else builder.two(Op.PLUS, total, share)
-        half = builder.with_constant(Op.MULTIPLY, total, -0.5)
-        made.append(builder.with_constant(Op.ADD, half, np.log(prior) - 0.5 * np.sum(np.log(2.0 * np.pi * variances))))
-    return of_slots(made, "classifier", link=Link.SOFTMAX)
 
 
 def _perceptron(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
@@ -60,7 +43,6 @@ def _perceptron(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
 
 
 NETWORKS: dict[str, Callable[[ProgramBuilder, Any, Block], Model]] = {
-    "GaussianNB": _naive_bayes,
     "MLPClassifier": _perceptron,
     "MLPRegressor": _perceptron,
 }

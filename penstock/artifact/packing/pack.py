@@ -12,8 +12,9 @@ from penstock.artifact import file as artifact_file
 from penstock.artifact.checks import EXPLAINING
 from penstock.artifact.explaining.background import with_background
 from penstock.artifact.file import Explaining, Header, Part
+from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.estimators import final_of, pack_estimator
-from penstock.artifact.packing.model import Model, classifies, fitted_names, model_classes
+from penstock.artifact.packing.model import Model, classifies, fitted_names, model_classes, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
@@ -47,16 +48,14 @@ def pack(
     except UnsupportedEstimator as unpacked:
         if not fallback:
             raise
-        from penstock.artifact.skops_artifact import dump
-
         try:
-            header, arrays = dump(estimator, features, trusted_types)
+            header, arrays = stored(estimator, features, trusted_types)
         except UnsupportedEstimator as refused:
             raise UnsupportedEstimator(
                 unpacked.thing,
                 expected=unpacked.expected,
                 found=unpacked.found,
-                todo=f"Nor can skops store it: {refused}",
+                todo=f"Nor can it be stored: {refused}",
             ) from refused
     header = msgspec.structs.replace(header, metadata=dict(metadata))
     if background is not None:
@@ -70,6 +69,19 @@ def pack(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def stored(
+    estimator: Any, features: tuple[Feature, ...], trusted_types: Sequence[str] = ()
+) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
+    """The header and array of CatBoost's own file, or else of skops; UnsupportedEstimator for what neither takes."""
+    if public_name(estimator) in CATBOOST:
+        from penstock.artifact import catboost_artifact
+
+        return catboost_artifact.dump(estimator, features)
+    from penstock.artifact import skops_artifact
+
+    return skops_artifact.dump(estimator, features, trusted_types)
 
 
 def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
@@ -98,6 +110,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
         single=model.single,
         threshold=threshold_of(estimator),
         parts=tuple(_part(part) for part in builder.parts),
+        vectorizers=tuple(builder.vectorizers),
         explaining=Explaining({}, model.explains),
     )
     return header, builder.arrays() | model.arrays

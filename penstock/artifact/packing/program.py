@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from penstock.artifact.packing.model import Model
 from penstock.artifact.program import Function, Op
+from penstock.artifact.terms import Vectorizer
 from penstock.contract.contract import Feature
 from penstock.errors import UnsupportedEstimator
 
@@ -51,6 +53,7 @@ class ProgramBuilder:
         self._count = 0
         self._texts: list[list[str]] = []
         self.parts: list[Model] = []
+        self.vectorizers: list[Vectorizer] = []
         self.slots = 0
 
     def features(self) -> list[Column]:
@@ -114,16 +117,25 @@ class ProgramBuilder:
         """The column in a slot of its own, as instructions on numbers work in place."""
         return Number(self.emit(Op.COPY, column.slot, self.new()), column.origin)
 
+    def terms(self, origin: int, told: Vectorizer, known: list[str]) -> list[int]:
+        """The slots of a text feature's terms; `known` are those of a dictionary, if there is one."""
+        if told.dictionary >= 0:
+            self._texts.append(known)
+            told = msgspec.structs.replace(told, dictionary=len(self._texts) - 1)
+        self.vectorizers.append(told)
+        first = self.emit(Op.TERMS, origin, self.new(told.width), len(self.vectorizers) - 1, 0, told.width)
+        return list(range(first, first + told.width))
+
     def text(self, origin: int, known: list[str]) -> int:
         """The slot of a text feature's codes."""
         self._texts.append(known)
         return self.emit(Op.TEXT, origin, self.new(), len(self._texts) - 1)
 
-    def finite(self, columns: Sequence[Column], *, allow_nan: bool) -> None:
-        """Refuse what scikit-learn's input checks refuse."""
+    def finite(self, columns: Sequence[Column], *, allow_nan: bool, positive: bool = False) -> None:
+        """Refuse what scikit-learn's input checks refuse. What has to be positive may be NaN."""
         for column in columns:
             if isinstance(column, Number):
-                self.emit(Op.FINITE, column.slot, column.slot, int(allow_nan), 0, column.origin)
+                self.emit(Op.FINITE, column.slot, column.slot, 2 if positive else int(allow_nan), 0, column.origin)
 
     def numbers(self, estimator: Any, block: Block) -> list[Number]:
         """The block's columns if all are numbers, else UnsupportedEstimator naming the text feature."""

@@ -5,9 +5,13 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact import compat
+from penstock.artifact.functions_numpy import normal_quantile
 from penstock.artifact.packing.columns import Transform, transform
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder
 from penstock.artifact.program import Function, Op
+
+_THRESHOLD = 1e-7
+"""BOUNDS_THRESHOLD of sklearn/preprocessing/_data.py."""
 
 
 def _robust(builder: ProgramBuilder, scaler: Any, block: Block) -> Block:
@@ -40,28 +44,29 @@ def _divide(builder: ProgramBuilder, column: Number, scale: float, *, sparse: bo
 
 def _length(builder: ProgramBuilder, normalizer: Any, block: Block) -> Block:
     """Normalizer: each row divided by its length."""
-    lengths = {"l1": Function.ABSOLUTE, "l2": Function.SQUARE}
-    if normalizer.norm not in lengths:
-        raise unsupported(normalizer, "norm 'l1' or 'l2'", repr(normalizer.norm))
+    lengths = {"l1": Function.ABSOLUTE, "l2": Function.SQUARE, "max": Function.ABSOLUTE}
+    join = Op.GREATER if normalizer.norm == "max" else Op.PLUS
     columns = builder.numbers(normalizer, block)
     builder.finite(columns, allow_nan=False)
     total = -1
     for column in columns:
         part = builder.apply(lengths[normalizer.norm], column.slot)
-        total = part if total < 0 else builder.two(Op.PLUS, total, part)
+        total = part if total < 0 else builder.two(join, total, part)
     total = builder.apply(Function.SQRT, total) if normalizer.norm == "l2" else total
     total = builder.with_constant(Op.FILL, total, 0.0, 1.0)
     return Block([Number(builder.two(Op.OVER, one.slot, total), one.origin) for one in columns], block.sparse)
 
 
 def _power(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """PowerTransformer by Yeo and Johnson: one curve above zero, one below, each zero on the other side."""
-    if transformer.method != "yeo-johnson":
-        raise unsupported(transformer, "method='yeo-johnson'", repr(transformer.method))
+    """PowerTransformer by Box and Cox, or by Yeo and Johnson: one curve above zero, one below."""
     columns = builder.numbers(transformer, block)
-    builder.finite(columns, allow_nan=True)
+    positive = transformer.method == "box-cox"
+    builder.finite(columns, allow_nan=True, positive=positive)
     made: list[Column] = []
     for column, power in zip(columns, transformer.lambdas_.tolist(), strict=True):
+        if positive:
+            made.append(Number(_raised(builder, builder.apply(Function.LN, column.slot), power, 1e-19), column.origin))
+            continue
         above = builder.apply(Function.RELU, column.slot)
         below = builder.apply(Function.RELU, builder.apply(Function.NEGATIVE, column.slot))
         curves = _curve(builder, above, power), _curve(builder, below, 2.0 - power)
@@ -73,17 +78,20 @@ def _power(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
 
 def _curve(builder: ProgramBuilder, slot: int, power: float) -> int:
     """((slot + 1) ** power - 1) / power, or its limit."""
-    logarithm = builder.apply(Function.LOG1P, slot)
-    if abs(power) < 2.220446049250313e-16:
+    return _raised(builder, builder.apply(Function.LOG1P, slot), power, 2.220446049250313e-16)
+
+
+def _raised(builder: ProgramBuilder, logarithm: int, power: float, near: float) -> int:
+    """(exp(logarithm) ** power - 1) / power, or its limit where the power is near zero."""
+    if abs(power) < near:
         return logarithm
     raised = builder.apply(Function.EXPM1, builder.with_constant(Op.MULTIPLY, logarithm, power))
     return builder.with_constant(Op.DIVIDE, raised, power)
 
 
 def _quantiles(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """QuantileTransformer to a uniform distribution: the mean of the lines from below and from above."""
-    if transformer.output_distribution != "uniform":
-        raise unsupported(transformer, "output_distribution='uniform'", repr(transformer.output_distribution))
+    """QuantileTransformer: the mean of the lines from below and from above, or the normal quantile of it."""
+    normal = transformer.output_distribution == "normal"
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=True)
     made: list[Column] = []
@@ -93,13 +101,29 @@ def _quantiles(builder: ProgramBuilder, transformer: Any, block: Block) -> Block
         negated = builder.apply(Function.NEGATIVE, column.slot)
         above = _line(builder, negated, np.concatenate([-quantiles[::-1], -references[::-1]]))
         middle = builder.with_constant(Op.MULTIPLY, builder.two(Op.MINUS, below, above), 0.5)
-        # 1 from the last quantile on, 0 up to the first.
-        last = builder.emit(Op.ABOVE, column.slot, builder.new(), builder.constants(quantiles[-1]), 0, 1)
+        # 1 from the last quantile on, 0 up to the first; both within the threshold where it is normal.
+        slots = column.slot, column.slot
+        if normal:
+            slots = _moved(builder, column.slot)
+        last = builder.emit(Op.ABOVE, slots[0], builder.new(), builder.constants(quantiles[-1]), 0, int(not normal))
         rest = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, last), 1.0)
         capped = builder.two(Op.PLUS, builder.two(Op.TIMES, middle, rest), last)
-        first = builder.emit(Op.ABOVE, column.slot, builder.new(), builder.constants(quantiles[0]), 0, 0)
-        made.append(Number(builder.two(Op.TIMES, capped, first), column.origin))
+        first = builder.emit(Op.ABOVE, slots[1], builder.new(), builder.constants(quantiles[0]), 0, int(normal))
+        slot = builder.two(Op.TIMES, capped, first)
+        made.append(Number(_as_normal(builder, slot) if normal else slot, column.origin))
     return Block(made, block.sparse)
+
+
+def _moved(builder: ProgramBuilder, slot: int) -> tuple[int, int]:
+    up, down = (builder.with_constant(Op.ADD, slot, by) for by in (_THRESHOLD, -_THRESHOLD))
+    return up, down
+
+
+def _as_normal(builder: ProgramBuilder, slot: int) -> int:
+    """Clipped as scikit-learn clips it, so that no end is infinite."""
+    slot = builder.apply(Function.NORMAL_QUANTILE, slot)
+    near = _THRESHOLD - np.spacing(1)
+    return builder.with_constant(Op.CLIP, slot, normal_quantile(near), normal_quantile(1 - near))
 
 
 def _line(builder: ProgramBuilder, slot: int, points: Any) -> int:

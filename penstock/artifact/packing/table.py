@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from penstock.artifact.packing.bayes import BAYES
 from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.ensembles import ENSEMBLES
@@ -11,6 +12,7 @@ from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.linear import LINEAR
 from penstock.artifact.packing.networks import NETWORKS
 from penstock.artifact.packing.scaling import SCALERS
+from penstock.artifact.packing.texts import TEXTS
 from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES
 from penstock.artifact.packing.xgboost import XGBOOST
 
@@ -29,23 +31,30 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """The families that are packed, then what becomes of anything else."""
-    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *FEATURES, *SCALERS})
+    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *FEATURES, *SCALERS, *TEXTS})
     return [
         Row((*TREES, *FORESTS), "nodes", _BITS),
         Row(BOOSTED, "nodes", _ULPS),
         Row(("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), "nodes and sets of categories", _ULPS),
         Row(LIGHTGBM, "nodes and sets of categories; not linear_tree", _BITS),
         Row(XGBOOST, "nodes and sets of categories, sums in float32; not gblinear, not multi_output_tree", _BITS),
-        Row(CATBOOST, "nodes; categories, texts and embeddings a file of CatBoost's own", _ULPS),
+        Row(
+            CATBOOST,
+            "nodes; with categories, texts or embeddings its own file, from which CatBoost itself predicts",
+            _ULPS,
+        ),
         Row(LINEAR, "coefficients; classifiers without probabilities inside a CalibratedClassifierCV", _SUMS),
-        Row(tuple(NETWORKS), "a model per layer; instructions", _SUMS),
-        Row(("CalibratedClassifierCV",), "its classifiers, and a curve for each (sigmoid, isotonic)", _ULPS),
+        Row((*BAYES, *NETWORKS), "a model per layer; instructions", _SUMS),
+        Row(
+            ("CalibratedClassifierCV",), "its classifiers, and a curve for each (sigmoid, isotonic, temperature)", _ULPS
+        ),
         Row(tuple(ENSEMBLES), "their members, and instructions that join them", _ULPS),
         Row(
             tuple(INSIDE), "the estimator in them; a threshold decides the prediction, not the probabilities", "as that"
         ),
         Row(("Pipeline", *encoders), "instructions on columns", _BITS),
         Row((*SCALERS, *FEATURES), "instructions on columns; FunctionTransformer of numpy's functions", _SUMS),
+        Row(tuple(TEXTS), "terms of a text feature; not a function of one's own, nor 2**16 hashed places", _BITS),
         Row(("any other of scikit-learn",), "a skops file: the library itself predicts, in 0.1 to 40 ms a row", _BITS),
         Row(
             ("any other class",),

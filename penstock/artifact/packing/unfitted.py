@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.estimators import INSIDE, packers
 from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
+from penstock.artifact.packing.texts import TEXTS
 from penstock.artifact.packing.xgboost import XGBOOST
 from penstock.errors import UnsupportedEstimator
 
 _MEMBERS = ("estimator", "regressor", "final_estimator")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
+_FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
+_NOT_NUMBERS = ("cat_features", "text_features", "embedding_features")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
@@ -30,6 +34,9 @@ def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, k
             todo="Put it into CalibratedClassifierCV.",
         )
     obstacles = list(dict.fromkeys(_obstacles(estimator)))
+    inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
+    if any(part.get_params().get(name) for part in inner for name in _NOT_NUMBERS):
+        obstacles.append("CatBoost is packed on numbers, and keeps a file of its own only where nothing is around it")
     if kept:
         obstacles.append("an estimator that goes on learning is kept by skops")
     if not obstacles:
@@ -58,6 +65,9 @@ def _obstacles(part: Any) -> Iterator[str]:
         known = functions == (None, None) or (in_numpy(functions[0]) and not functions[1])
         if not known:
             yield f"FunctionTransformer is packed with a function of numpy, not with {functions[0]!r}"
+    functions_of_texts = [one for one in _FUNCTIONS_OF_TEXTS if callable(getattr(part, one, None))]
+    if name in TEXTS and functions_of_texts:
+        yield f"{name} is packed without a function of one's own ({', '.join(functions_of_texts)})"
     if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
         yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
     if getattr(part, "voting", "soft") != "soft":

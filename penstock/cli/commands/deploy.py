@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: penstock deploy")
 @click.option("--back", is_flag=True, help="Serve again what the deploy before this one served.")
-def deploy(back: bool) -> None:
+@click.option("--ray", "url", metavar="URL", help="Onto the cluster of this dashboard, http://HEAD:8265, of others.")
+@click.option("--code-on-nodes", is_flag=True, help="With --ray: its nodes have the project's code; upload nothing.")
+def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     """Bring the project's code and serve_app/serve_config.yaml onto the running service, and fail no request.
 
     \b
@@ -22,17 +24,23 @@ def deploy(back: bool) -> None:
     - What does not come to serve is taken back; the service goes on with what it had.
     - --back serves the code and configuration of the deploy before this one; once more, of the one before that. It
       changes no file of the project and no release: `penstock rollback` does that.
+    - --ray brings all this onto a cluster that others run, whose nodes were started with the variables of
+      `penstock render node`. See docs/production.md.
     """
     from penstock.cli.steps import Steps
     from penstock.cli.system import dagster_system
+    from penstock.cli.system.surroundings import demand_stores
     from penstock.serving.deploying import deploy as deploying
     from penstock.settings import load
 
     settings = load()
+    elsewhere = deploying.Elsewhere(url, upload=not code_on_nodes) if url else None
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
-            done = deploying.go_back(settings) if back else deploying.deploy(settings)
+            if not back:
+                demand_stores(settings)
+            done = deploying.go_back(settings, elsewhere) if back else deploying.deploy(settings, elsewhere=elsewhere)
             step.done = told(done)
         if not back and dagster_system.read_again(settings):
             with steps.step("Dagster") as step:

@@ -13,7 +13,7 @@ def down() -> None:
     What was written stays in PENSTOCK_HOME, so that the next `penstock up` goes on from there.
     """
     from penstock.cli.steps import Steps
-    from penstock.cli.system import dagster_system
+    from penstock.cli.system import dagster_system, dev_service
     from penstock.postgres import urls as postgres
     from penstock.serving.on_ray import cluster
     from penstock.settings import load
@@ -21,6 +21,7 @@ def down() -> None:
     settings = load()
     stops: dict[str, Callable[[], bool]] = {
         "Ray Serve": lambda: cluster.stop(settings),
+        **({"Dev service": lambda: dev_service.stop(settings)} if dev_service.runs(settings) else {}),
         "Dagster": lambda: bool(dagster_system.stop(settings)),
         "Postgres": lambda: postgres.stop(settings),
     }

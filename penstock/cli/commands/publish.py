@@ -32,6 +32,7 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
     from rich.console import Console
 
     from penstock.extract.extract import extract
+    from penstock.extract.preparing import PreparationResult, prepare
     from penstock.publish import publish as publishing
     from penstock.runtime import Runtime
 
@@ -66,13 +67,15 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
             Console().print(_plan_table(plans))
         return
     done = []
+    prepared: dict[str, PreparationResult] = {}
     with Console(stderr=True).status("starting") as status:
         for group in wanted:
             taken = []
+            for preparation in known.preparations_of(group):
+                if preparation.name not in prepared:
+                    status.update(f"preparing {preparation.name} in the warehouse")
+                    prepared[preparation.name] = prepare(runtime.warehouse, preparation)
             for table in group:
-                for preparation in known.preparations_for(table):
-                    status.update(f"{table.name}: preparing {preparation.name} in the warehouse")
-                    runtime.warehouse.prepare(preparation.script)
                 status.update(f"{table.name}: extracting")
                 taken.append((extract(runtime.settings, table), table))
 

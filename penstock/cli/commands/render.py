@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: penstock render kubernetes --output deploy/kubernetes")
-@click.argument("what", type=click.Choice(["serve", "environment", "kubernetes"]))
+@click.argument("what", type=click.Choice(["serve", "environment", "node", "kubernetes"]))
 @click.option("--output", type=click.Path(path_type=Path), help="Write there; without it, print.")
 def render(what: str, output: Path | None) -> None:
     """Print or write what a cluster of others runs this project with. Starts nothing, and holds no secret.
@@ -18,12 +18,20 @@ def render(what: str, output: Path | None) -> None:
     \b
     - serve: the Serve config for plain `serve deploy`, checked, with the host and port of the settings
     - environment: the variables that every node needs before `ray start`, as NAME=text lines
+    - node: for this node, a file of them to source there, and how its HAProxy is started: . "$(penstock render node)"
     - kubernetes: a Kustomize base, written anew each time, and two overlays, written where they are missing
     """
     from penstock.errors import PenstockError
     from penstock.settings import load
 
     settings = load()
+    if what == "node":
+        from penstock.rendering import node
+
+        if output is not None:
+            raise PenstockError("--output", expected="none for `node`", found=str(output), todo="Leave it out.")
+        click.echo(node.write(settings))
+        return
     if what == "kubernetes":
         from penstock.rendering.kubernetes.kustomize import kubernetes, write
 

@@ -4,9 +4,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
+
+if TYPE_CHECKING:
+    from penstock.settings import Settings
 
 SECONDS = 0.5
 LOGS = ("ray/session_latest/logs/worker-*.err", "ray/session_latest/logs/serve/*.log")
@@ -19,6 +22,9 @@ def serve() -> None:
 
     Starts a Ray head of its own and nothing else: no Dagster, no first prediction. The books are those of the settings;
     until they have a release, predictions are answered 503.
+
+    With PENSTOCK_BOOK=dev it serves the dev book, in one process without Ray and Postgres: the newest candidates, with
+    lookups in the warehouse itself; nothing is journaled.
     """
     from penstock.cli.commands.deploy import told
     from penstock.errors import PenstockError
@@ -28,6 +34,9 @@ def serve() -> None:
     from penstock.settings import book_url, load
 
     settings = load()
+    if settings.book == "dev":
+        _serve_dev(settings)
+        return
     book_url(settings, "prod")  # refuses before anything starts
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,6 +54,17 @@ def serve() -> None:
                 )
     finally:
         cluster.stop(settings)
+    click.echo("Stopped.")
+
+
+def _serve_dev(settings: "Settings") -> None:
+    from penstock.serving.bare import run_dev
+    from penstock.serving.models.candidates import SERVES
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn ends, then raises the signal again
+    click.echo(f"Serving at {settings.service_url}: {SERVES}.")
+    run_dev(settings)
     click.echo("Stopped.")
 
 

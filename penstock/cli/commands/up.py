@@ -29,7 +29,8 @@ SIDE_BY_SIDE = 8
 def up(key: str) -> None:
     """Start what does not run yet, materialize what the first prediction needs, and ask one prediction.
 
-    Run again, it does only what is missing. Everything keeps running until `penstock down`.
+    Run again, it does only what is missing. Everything keeps running until `penstock down`. With PENSTOCK_BOOK=dev the
+    service is that of the dev book, see `penstock serve --help`.
     """
     from penstock.cli.system.ports import choose_ports
     from penstock.runtime import Runtime
@@ -65,6 +66,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
 
     Returns a `FirstPrediction` for each model that answers, and model or job -> why not for the others.
     """
+    from penstock.cli.system.surroundings import demand_stores
     from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
@@ -72,6 +74,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
 
     settings = runtime.settings
     open_warehouse(settings)  # refuses a URL of no kind before anything starts
+    demand_stores(settings)
     # What starts next would fail of a file that does not import.
     everything = _in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:
@@ -114,10 +117,16 @@ def _dagster(settings: Settings, steps: Steps) -> None:
 
 
 def _service(settings: Settings, steps: Steps) -> None:
+    from penstock.cli.system import dev_service
     from penstock.cli.system.first_prediction import is_ready
     from penstock.serving.deploying import deploy
     from penstock.serving.on_ray import cluster
 
+    if settings.book == "dev":
+        with steps.step("Dev service") as step:
+            step.done = dev_service.start(settings)
+        return
+    dev_service.demand_none(settings)
     with steps.step("Ray Serve") as step:
         if cluster.find(settings) and is_ready(settings):
             step.done = "already running" if deploy.is_current(settings) else _deploy_changes(settings, steps, step)

@@ -6,12 +6,14 @@ import msgspec
 import psutil
 import psycopg
 
-from penstock.cli.system import dagster_system
+from penstock.cli.system import dagster_system, dev_service
 from penstock.cli.system.first_prediction import is_ready
 from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
+from penstock.postgres.connecting import connect
 from penstock.processes import Processes, memory, tree
+from penstock.serving.models.candidates import SERVES
 from penstock.serving.on_ray import cluster
 from penstock.settings import Settings
 
@@ -37,7 +39,18 @@ class Part(msgspec.Struct, frozen=True):
 
 def parts(settings: Settings) -> list[Part]:
     """Every part that `penstock up` starts, running or not."""
-    return [_postgres(settings), *_dagster(settings), *_ray(settings)]
+    serving = [_dev(settings)] if settings.book == "dev" or dev_service.runs(settings) else _ray(settings)
+    return [_postgres(settings), *_dagster(settings), *serving]
+
+
+def _dev(settings: Settings) -> Part:
+    record = Processes(settings.state).running(dev_service.NAME)
+    return _part(
+        dev_service.NAME,
+        record.process() if record else None,
+        settings.http_port if record else 0,
+        lambda: f"{HEALTHY}: {SERVES}" if is_ready(settings) else "not ready",
+    )
 
 
 def _postgres(settings: Settings) -> Part:
@@ -119,5 +132,5 @@ def _part(
 
 
 def _answers(url: str) -> str:
-    with psycopg.connect(url, connect_timeout=5):
+    with connect("Postgres", url, autocommit=True, application_name="penstock status"):
         return HEALTHY

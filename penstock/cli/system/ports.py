@@ -3,6 +3,7 @@
 import msgspec
 
 from penstock.cli.system import dagster_system
+from penstock.cli.system.dev_service import NAME as DEV_SERVICE
 from penstock.errors import PenstockError
 from penstock.processes import Processes, free_port, is_free
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
@@ -45,7 +46,8 @@ def _running(settings: Settings) -> tuple[int, bool]:
     """The port of the running webserver, or 0, and whether the service runs."""
     processes = Processes(settings.state)
     web = processes.running(dagster_system.WEB)
-    serving = any(record.name.startswith("ray-") and record.process() for record in processes.all())
+    ours = [record for record in processes.all() if record.name.startswith("ray-") or record.name == DEV_SERVICE]
+    serving = any(record.process() for record in ours)
     return web.port if web else 0, serving
 
 

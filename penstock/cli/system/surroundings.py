@@ -14,7 +14,7 @@ from penstock.postgres.connecting import connect
 from penstock.postgres_url import shown_hosts
 from penstock.serving.routes.keys import Keys
 from penstock.settings import Settings
-from penstock.store_url import open_store, shown_store
+from penstock.store_url import ask_store, shown_store
 
 MOST_CLOCK_SECONDS = 2.0
 """Ids of predictions hold the clock of the replicas, and the journal's days that of Postgres."""
@@ -23,26 +23,30 @@ CONNECT_SECONDS = 3.0
 
 def stores(settings: Settings) -> list[Finding]:
     """Whether the stores of snapshots and artifacts can be listed."""
-    places = {"snapshots": settings.snapshots, "artifacts": settings.artifacts}
-    variables = {"snapshots": "PENSTOCK_SNAPSHOTS_URL", "artifacts": "PENSTOCK_ARTIFACTS_URL"}
-    return [_store(f"store of {name}", url, variables[name]) for name, url in places.items()]
+    return [_store(*place) for place in _places(settings)]
+
+
+def demand_stores(settings: Settings) -> None:
+    """PenstockError where a store that is elsewhere does not answer, before anything is started that needs it."""
+    for name, url, variable in _places(settings):
+        if "://" in url:
+            ask_store(name, url, variable)
+
+
+def _places(settings: Settings) -> list[tuple[str, str, str]]:
+    """Name, URL and variable of each store."""
+    return [
+        ("store of snapshots", settings.snapshots, "PENSTOCK_SNAPSHOTS_URL"),
+        ("store of artifacts", settings.artifacts, "PENSTOCK_ARTIFACTS_URL"),
+    ]
 
 
 def _store(name: str, url: str, variable: str) -> Finding:
     began = time.monotonic()
     try:
-        files, root = open_store(url)
-        if "://" in url:
-            place = root.split("/")[0] or root
-            if not files.exists(place):
-                raise FileNotFoundError(f"{place} does not exist, or these credentials may not list it")
-        there = len(files.ls(root, detail=False)) if files.exists(root) else 0
+        there = ask_store(name, url, variable)
     except PenstockError as error:
         return Finding(name, False, str(error))
-    except Exception as error:  # each store's client has errors of its own
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        todo = f"Look at {variable}, its bucket or folder, and the credentials in the environment."
-        return Finding(name, False, f"{shown_store(url)}: {words[0]}", todo)
     answered = f"{shown_store(url)} answered in {time.monotonic() - began:.2f} s"
     return Finding(name, True, answered if there else f"{answered}: empty so far")
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import eq
 from typing import Any, NamedTuple, Self, TypeVar
 
+from penstock.artifact.native import Artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract, Lookup
 from penstock.errors import ContractError
@@ -149,7 +150,9 @@ class Predictor:
         columns = request_columns(self._contract, requests.decoded)
         found = state.statement.decode(records, state.known(requests.decoded, columns))
         if lost := without_row(self._contract, found):
-            raise RequestRefusals(await self._in_thread(batch, self._faults, state, requests, columns, found, lost))
+            artifact = state.release.artifact
+            faults = await self._in_thread(batch, faults_of, self._contract, artifact, requests, columns, found, lost)
+            raise RequestRefusals(faults)
         width = len(STORED_ANSWER)
         stored = [StoredAnswer(*record[1 : 1 + width]) if record[1] is not None else None for record in records]
         digests = found.digests()
@@ -175,24 +178,6 @@ class Predictor:
             counting = {place: answer for place, answer in answers.items() if requests.entities[place] in entities}
             self._answer(batch, planned, counting)
         return None
-
-    def _faults(
-        self,
-        state: ServingState,
-        requests: Requests,
-        columns: Columns,
-        found: LookupResult,
-        lost: Mapping[int, list[Lookup]],
-    ) -> dict[int, FaultsAt]:
-        """The faults of requests whose row has to be there and is not, and of the others that the model refuses."""
-        faults = {place: lookup_faults(requests.decoded[place], lookups) for place, lookups in lost.items()}
-        if others := [place for place in range(requests.size) if place not in lost]:
-            made = {name: values[others] for name, values in (columns | found.columns).items()}
-            refusals = state.release.artifact.refusals(self._contract.vectors(dict(made)))
-            missing = [found.missing[place] for place in others]
-            refused = feature_faults(self._contract, refusals, made, missing)
-            faults |= {others[at]: one for at, one in refused.items()}
-        return faults
 
     async def _predict(
         self, state: ServingState, batch: Batch, prepared: PredictionInput
@@ -269,6 +254,25 @@ class Predictor:
         self._inputs.update(
             zip(entities, inputs, strict=True) if everything else [(entities[at], inputs[at]) for at in answers]
         )
+
+
+def faults_of(
+    contract: Contract,
+    artifact: Artifact,
+    requests: Requests,
+    columns: Columns,
+    found: LookupResult,
+    lost: Mapping[int, list[Lookup]],
+) -> dict[int, FaultsAt]:
+    """The faults of requests whose row has to be there and is not, and of the others that the model refuses."""
+    faults = {place: lookup_faults(requests.decoded[place], lookups) for place, lookups in lost.items()}
+    if others := [place for place in range(requests.size) if place not in lost]:
+        made = {name: values[others] for name, values in (columns | found.columns).items()}
+        refusals = artifact.refusals(contract.vectors(dict(made)))
+        missing = [found.missing[place] for place in others]
+        refused = feature_faults(contract, refusals, made, missing)
+        faults |= {others[at]: one for at, one in refused.items()}
+    return faults
 
 
 async def _records(connection: Any, state: ServingState, requests: Requests) -> list[Any] | None:

@@ -15,7 +15,8 @@ from penstock.serving.deploying.history import Deploy, History
 from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
-from penstock.settings import Settings
+from penstock.serving.on_ray.remote import is_url
+from penstock.settings import EVERYWHERE, Settings
 
 log = logging.getLogger("penstock.deploy")
 
@@ -32,16 +33,24 @@ class DeployRecord(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def deploy(settings: Settings, config: Path | None = None) -> DeployRecord:
+class Elsewhere(msgspec.Struct, frozen=True):
+    """A cluster that others run, by the URL of its dashboard. `upload`: it gets the code; else its nodes have it."""
+
+    url: str
+    upload: bool = True
+
+
+def deploy(settings: Settings, config: Path | None = None, elsewhere: Elsewhere | None = None) -> DeployRecord:
     """Bring the project's code and configuration onto the running service, and wait until it serves.
 
     Replicas are replaced one by one, each after its successor can serve; what did not change keeps running. DeployError
     where nothing was changed, or what was changed does not serve and is as before again.
     """
-    project, head = settings.demand_project(), _head(settings)
+    project, head = settings.demand_project(), _head(settings, elsewhere)
     path = config or project.serve_config
     code = keep(project, History(settings).place, settings.home)
-    wanted = Target(head.address, code, path.read_text(), _name(path, project.root))
+    upload = elsewhere is None or elsewhere.upload
+    wanted = Target(head.address, code, path.read_text(), _name(path, project.root), upload=upload)
     return _run(settings, head, wanted)
 
 
@@ -65,15 +74,16 @@ def apply(settings: Settings, config: Path | None = None) -> DeployRecord:
     return _run(settings, head, Target(head.address, running.code, path.read_text(), name))
 
 
-def go_back(settings: Settings) -> DeployRecord:
+def go_back(settings: Settings, elsewhere: Elsewhere | None = None) -> DeployRecord:
     """Serve again what the deploy before the newest served: its code and its configuration. The project's files and
     the releases of the books stay as they are."""
-    head, target = _head(settings), History(settings).newest(1)
+    head, target = _head(settings, elsewhere), History(settings).newest(1)
     if target is None:
         todo = "`penstock deploy` brings the project's files."
         raise DeployError("--back", expected="a deploy before the one that serves", found="none", todo=todo)
     name = f"serve_config.yaml of deploy {target.number}"
-    wanted = Target(head.address, target.code, target.config, name, back=True)
+    upload = elsewhere is None or elsewhere.upload
+    wanted = Target(head.address, target.code, target.config, name, back=True, upload=upload)
     return _run(settings, head, wanted)
 
 
@@ -85,6 +95,8 @@ def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRec
     before = history.running(head.address)
     log_file = settings.home / "logs" / "deploy.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
+    if not head.parts:  # the nodes of a cluster listen for all, and their replicas demand keys
+        settings = msgspec.structs.replace(settings, http_host=EVERYWHERE)
     environment = ray_environment(settings, head.switches)
     code = code_environment(settings, Path(wanted.code.folder))
     code = {name: value.replace(BEFORE, environment["PYTHONPATH"]) for name, value in code.items()}
@@ -115,12 +127,14 @@ def _refusal(outcome: Outcome, wanted: Target, before: Deploy | None, settings: 
     serves = f"The service goes on as it was: deploy {before.number}, code {before.code}." if before else ""
     if outcome.refused:
         return f"Nothing was deployed.\n{outcome.refused}\n{serves}".rstrip()
-    logs = folder(settings) / "ray" / "session_latest" / "logs"
+    logs = wanted.head if is_url(wanted.head) else folder(settings) / "ray" / "session_latest" / "logs"
     undone = f"Code {wanted.code} does not serve; it was taken back.\n" if before else ""
     return f"{undone}{outcome.failed}\n{serves}\nThe logs of the replicas are in {logs}.".replace("\n\n", "\n")
 
 
-def _head(settings: Settings) -> cluster.Cluster:
+def _head(settings: Settings, elsewhere: Elsewhere | None = None) -> cluster.Cluster:
+    if elsewhere:
+        return cluster.Cluster(elsewhere.url, "", {}, ())
     found = cluster.find(settings)
     if found is None:
         raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")

@@ -27,6 +27,7 @@ from penstock.serving.deploying.serve_config import ServeConfigError
 from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
+from penstock.serving.on_ray.remote import Remote, is_url
 from penstock.settings import Settings, book_url
 
 
@@ -45,7 +46,7 @@ def run(wanted: Target, settings: Settings) -> Outcome:
         running = before.contracts if before else {}
         if faults := [*check.application, *(lost_by(check, running, fitting) if before else ())]:
             return Outcome(number, refused="\n".join(faults))
-        cpus = serve.connect(wanted.head)
+        cpus = Remote(wanted.head).cpus() if is_url(wanted.head) else serve.connect(wanted.head)
         if lacking := _lacking_cpus(config, cpus, spare=before is not None):
             return Outcome(number, refused=lacking)
     except (ServeConfigError, PenstockError) as error:
@@ -54,10 +55,10 @@ def run(wanted: Target, settings: Settings) -> Outcome:
         return Outcome(number, refused=away(error))
     history.begin(Roll(wanted.code.folder, tuple(sorted(_expected(check, running, fitting)))))
     try:
-        _apply(config, settings, wanted.code)
+        _apply(config, settings, wanted, wanted.code)
     except Exception as error:
         if before:
-            _apply(serve_config.read(before.config, "", settings), settings, before.code)
+            _apply(serve_config.read(before.config, "", settings), settings, wanted, before.code)
         return Outcome(number, failed=str(error))
     finally:
         history.end()
@@ -90,9 +91,18 @@ def _lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> st
     return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
 
 
-def _apply(config: dict[str, Any], settings: Settings, code: Code) -> None:
-    serve_config.add_variables(config, code_environment(settings, Path(code.folder)))
-    serve.apply(config)
+def _apply(config: dict[str, Any], settings: Settings, wanted: Target, code: Code) -> None:
+    if not is_url(wanted.head):
+        serve_config.add_variables(config, code_environment(settings, Path(code.folder)))
+        serve.apply(config)
+        return
+    cluster = Remote(wanted.head)
+    if wanted.upload:
+        uploaded = cluster.upload(code.folder)
+        serve_config.add_variables(config, uploaded.pop("env_vars"))
+        for application in config["applications"]:
+            application["runtime_env"] |= uploaded
+    cluster.apply(config)
 
 
 def _keep(history: History, wanted: Target, check: CodeCheck) -> int:

@@ -39,7 +39,7 @@ AT_START = ("proxy_location", "http_options", "grpc_options", "controller_option
 NEAR = 0.5
 SURGE_PERCENT = 1
 """Rounded up to one replica: a new one is there before an old one goes. Ray's own default stops the old one first."""
-DEFAULTS = {"proxy_location": "HeadOnly", "http_options": {}, "logging_config": {}}
+DEFAULTS = {"proxy_location": "EveryNode", "http_options": {}, "logging_config": {}}
 
 
 class ServeConfigError(PenstockError):

@@ -12,7 +12,8 @@ class Target(msgspec.Struct, frozen=True):
     """What is to serve.
 
     - `config` is the text of a serve_config.yaml, `name` what its faults are told by.
-    - `head` is the address of Ray's head.
+    - `head` is the address of Ray's head, or the URL of the dashboard of a cluster that others run.
+    - `upload`: such a cluster gets the code; else its nodes have it.
     - `back`: the newest deploy but one is to serve again.
     """
 
@@ -21,6 +22,7 @@ class Target(msgspec.Struct, frozen=True):
     config: str
     name: str
     back: bool = False
+    upload: bool = True
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -67,6 +67,16 @@ class ServedModel:
         self._lanes: list[asyncio.Task[None]] = []
         self._loading: asyncio.Task[None] | None = None
 
+    @property
+    def journals(self) -> bool:
+        """Whether answers are kept, and can be explained from what was kept."""
+        return True
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be answered."""
+        return self.state is not None
+
     def start(self) -> None:
         """Start the lanes."""
         self._lanes = [asyncio.create_task(self._run_lane(queue)) for queue in self._batcher.queues()]

@@ -38,6 +38,8 @@ class Watcher:
 
     def __init__(self, url: str, models: Mapping[str, ServedModel], store: ArtifactStore, cache: Path) -> None:
         self.connected = False
+        self.serves = ""
+        """What is served, where it is not the releases of a book."""
         self.trouble = ""
         """Why this code does not work with the book, with what to do."""
         self.ready = asyncio.Event()

@@ -5,7 +5,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 import ray
 import yaml
@@ -19,6 +20,14 @@ from penstock.serving.on_ray import compat
 
 SECONDS = 90.0
 """How long nothing may change before a deploy has failed: a replica that leaves holds its CPUs for 35 s."""
+
+
+class State(NamedTuple):
+    """What an application is: its status, what was said about it, and deployment -> state -> how many replicas."""
+
+    status: ApplicationStatus
+    said: tuple[str, ...]
+    replicas: Mapping[str, Mapping[str, int]]
 
 
 class ApplyError(PenstockError):
@@ -44,30 +53,42 @@ def apply(config: dict[str, Any]) -> None:
         _deploy_by_command(config)
     else:
         client.deploy_apps(checked)
+    wait([application.name for application in checked.applications], _states)
+
+
+def wait(names: Iterable[str], look: Callable[[], Mapping[str, State]]) -> None:
+    """Wait until applications run; ApplyError says why one does not, or that nothing has changed for SECONDS."""
+    wanted = set(names)
     seen, end = "", time.monotonic() + SECONDS
     while True:
-        found = serve.status().applications
-        states = {app.name: found[app.name] for app in checked.applications if app.name in found}
-        if len(states) == len(checked.applications):
-            if all(state.status == ApplicationStatus.RUNNING for state in states.values()):
-                return
-            for name, state in states.items():
-                if state.status == ApplicationStatus.DEPLOY_FAILED:
-                    raise ApplyError(f"application {name!r}", expected="to serve", found=_why(state))
-        now = str({name: state.deployments for name, state in states.items()})
-        if now != seen:
-            seen, end = now, time.monotonic() + SECONDS
+        states = {name: state for name, state in look().items() if name in wanted}
+        if states.keys() == wanted and all(state.status == ApplicationStatus.RUNNING for state in states.values()):
+            return
+        for name, state in states.items():
+            if state.status == ApplicationStatus.DEPLOY_FAILED:
+                raise ApplyError(f"application {name!r}", expected="to serve", found=_why(state))
+        if str(states) != seen:
+            seen, end = str(states), time.monotonic() + SECONDS
         if time.monotonic() > end:
-            counts = {d: dict(one.replica_states) for s in states.values() for d, one in s.deployments.items()}
+            counts = {name: dict(found) for state in states.values() for name, found in state.replicas.items()}
             found_ = f"nothing new for {SECONDS:.0f} s: {counts or 'no deployment'}"
             raise ApplyError("the service", expected="to serve", found=found_)
         time.sleep(0.1)
 
 
-def _why(state: Any) -> str:
+def _states() -> dict[str, State]:
+    found = {}
+    for name, application in serve.status().applications.items():
+        deployments = application.deployments
+        replicas = {one: {str(state): n for state, n in d.replica_states.items()} for one, d in deployments.items()}
+        said = tuple(one.message for one in deployments.values() if one.message) or (application.message,)
+        found[name] = State(application.status, said, replicas)
+    return found
+
+
+def _why(state: State) -> str:
     """Why an application failed, in the words of the replica or of the import that failed."""
-    messages = [one.message for one in state.deployments.values() if one.message]
-    return cause("\n".join(messages or [state.message])) or state.message
+    return cause("\n".join(state.said)) or "\n".join(state.said)
 
 
 def _deploy_by_command(config: dict[str, Any]) -> None:

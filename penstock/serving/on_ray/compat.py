@@ -44,6 +44,11 @@ ADD_PORT = PrivateName(
 GLOBAL_CLIENT = PrivateName(
     "ray.serve.context", "_get_global_client", "a config is applied by the command `serve run`, seconds later"
 )
+NO_UPLOAD = "`penstock deploy --ray` cannot bring code: the nodes need it, see --code-on-nodes"
+DASHBOARD = PrivateName("ray.dashboard.modules.serve.sdk", "ServeSubmissionClient", "`penstock deploy --ray` is gone")
+UPLOAD = PrivateName(
+    "ray.dashboard.modules.serve.sdk", "ServeSubmissionClient._upload_working_dir_if_needed", NO_UPLOAD
+)
 REFUSES_WHILE_BUILT = "a deploy of changed code or arguments refuses requests while Ray builds it, for about a second"
 APPLICATION_STATE = PrivateName("ray.serve._private.application_state", "ApplicationState", REFUSES_WHILE_BUILT)
 SET_TARGET = PrivateName(
@@ -53,6 +58,7 @@ HTTP_PROTOCOLS = PrivateName("uvicorn.config", "HTTP_PROTOCOLS", TWO_WRITES)
 HTTP_TOOLS = PrivateName("uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol", TWO_WRITES)
 NAMES = (
     *(REQUEST_METADATA, HTTP, CAN_ACCEPT, TRACK_QUEUED, START_REQUEST, INGRESS),
+    *(DASHBOARD, UPLOAD),
     *(ADD_PORT, GLOBAL_CLIENT, HTTP_PROTOCOLS, HTTP_TOOLS, APPLICATION_STATE, SET_TARGET),
 )
 ROUTE_PREFIX, WRAPPED_APP = "_route_prefix", "_app"
@@ -136,6 +142,21 @@ def serve_client() -> Any | None:
     make = GLOBAL_CLIENT.find()
     client = make() if make is not None else None
     return client if hasattr(client, "deploy_apps") else None
+
+
+def dashboard(url: str) -> Any:
+    """The client of Serve's REST interface behind the command `serve deploy`."""
+    make = DASHBOARD.find()
+    if make is None:
+        raise RuntimeError(f"Ray has moved {DASHBOARD.path}: {DASHBOARD.without}")
+    return make(url)
+
+
+def upload(client: Any, runtime_env: dict[str, Any]) -> None:
+    """Upload the `working_dir` of a runtime_env to the cluster of a client, and name the upload there instead."""
+    if UPLOAD.find() is None:
+        raise RuntimeError(f"Ray has moved {UPLOAD.path}: {UPLOAD.without}")
+    getattr(client, UPLOAD.path.rpartition(".")[2])(runtime_env)
 
 
 def http_host() -> str:

@@ -13,7 +13,7 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
-from penstock.project import Project
+from penstock.project import Project, find_or_none
 from penstock.serving.on_ray import haproxy
 from penstock.settings import PROJECT, Settings, variables_of
 
@@ -22,6 +22,8 @@ from penstock.settings import PROJECT, Settings, variables_of
 # Tasks of ours get the real ones.
 STUBS = Path(__file__).parent / "import_stubs"
 NICENESS = "0"
+GCS_AWAY_SECONDS = "600"
+"""How long a node and its replicas go on without the head. With Ray's own, 60, all end while a head is replaced."""
 BEFORE = "${PYTHONPATH}"
 REPLICA_PORTS = 50
 FIRST_REPLICA_PORT = 20_000
@@ -43,11 +45,10 @@ def folder(settings: Settings) -> Path:
 
 def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str, str]:
     """The environment of Ray's head, and so of every replica and of HAProxy. It holds secrets: it is never stored."""
-    project = settings.demand_project()
     resolved = postgres.resolve(settings)
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": _python_path(settings, project),
+        "PYTHONPATH": _python_path(settings, settings.project or find_or_none()),
         "PYTHONUNBUFFERED": "1",
         # No process of the service talks to Dagster.
         **variables_of(msgspec.structs.replace(resolved, dagster_url=settings.dagster_url)),
@@ -68,9 +69,10 @@ def code_environment(settings: Settings, copy: Path) -> dict[str, str]:
     return {PROJECT: place, "PYTHONPATH": os.pathsep.join((_stubs(settings), place, BEFORE))}
 
 
-def _python_path(settings: Settings, project: Project) -> str:
+def _python_path(settings: Settings, project: Project | None) -> str:
     """Where Ray's processes look for code first."""
-    entries = (_stubs(settings), _plain(settings, "project", project.root), os.environ.get("PYTHONPATH", ""))
+    place = _plain(settings, "project", project.root) if project else ""
+    entries = (_stubs(settings), place, os.environ.get("PYTHONPATH", ""))
     return os.pathsep.join(filter(None, entries))
 
 
@@ -141,6 +143,7 @@ def ray_switches(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": "1s",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "120",
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",  # else who asks a replica that hangs waits for ever
+        "RAY_gcs_rpc_server_reconnect_timeout_s": GCS_AWAY_SECONDS,
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + REPLICA_PORTS - 1),
     }

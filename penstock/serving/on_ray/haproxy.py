@@ -39,13 +39,13 @@ for pid in $(cat "$place/pids" "$place/stand-in" 2>/dev/null); do
 done
 echo $left $$ >"$place/pids.new" && mv "$place/pids.new" "$place/pids"
 test -z "$first" -o ! -d /proc/self ||
-    {keeper} "$place/pids" $PPID {binary} -db -f "$place/stand-in.cfg" </dev/null >>"$place/keeper.log" 2>&1
+    STAND_IN={binary} {keeper} "$place/pids" $PPID </dev/null >>"$place/keeper.log" 2>&1
 exec {binary} $options "$@" ${{left:+-sf $left}}
 """
 # Ray starts its first HAProxy of an actor without routes, and reloads it (-sf) when it knows them. After a kill the
 # first one takes the routes of the last, and takes over from what is left: the keeper's stand-in, or an HAProxy whose
-# actor was killed (see haproxy_keeper.py).
-KEEPER = Path(__file__).with_name("haproxy_keeper.py")
+# actor was killed (see entry_keeper.py).
+KEEPER = Path(__file__).with_name("entry_keeper.py")
 DEFAULTS = """\
     option http-buffer-request
     option http-ignore-probes

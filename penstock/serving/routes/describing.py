@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from penstock.artifact.fallback import Fallback
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ReleaseRefusal, ServedModel
 from penstock.serving.models.watcher import Watcher
@@ -35,6 +36,7 @@ class ModelState(msgspec.Struct, frozen=True):
     - `refused`: the book's current release if it cannot be served.
     - `explains`: whether its predictions can be explained.
     - `late`: why its last answers were given up, where they took too long.
+    - `fallback`: the library that predicts where the artifact is not packed, and what a row of its last call cost.
     """
 
     model: str
@@ -48,6 +50,7 @@ class ModelState(msgspec.Struct, frozen=True):
     refused: ReleaseRefusal | None
     explains: bool = False
     late: str = ""
+    fallback: Fallback | None = None
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -59,6 +62,7 @@ class Readiness(msgspec.Struct, frozen=True):
     - `refused`: model -> the book's current release where it cannot be served, why, and what is served instead.
     - `broken`: model -> the file of the project, line and cause for which it is not served. The others are.
     - `todo`: what to do where there is no model at all.
+    - `serves`: what is served, where it is not the releases of a book.
     """
 
     ready: bool
@@ -68,6 +72,7 @@ class Readiness(msgspec.Struct, frozen=True):
     refused: Mapping[str, ReleaseRefusal]
     broken: Mapping[str, str] = {}
     todo: str = ""
+    serves: str = ""
     late: Mapping[str, str] = {}
 
 
@@ -77,7 +82,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
     return ModelState(
         model=model.contract.model,
         purpose=model.contract.purpose,
-        ready=model.state is not None,
+        ready=model.ready,
         trouble=model.trouble,
         release=model.release.version if model.release else None,
         artifact=model.release.digest if model.release else None,
@@ -99,6 +104,7 @@ def model_state(model: ServedModel, settings: Settings) -> ModelState:
         refused=model.refused,
         explains=model.release is not None and model.release.artifact.explains,
         late=model.late,
+        fallback=model.release.artifact.fallback if model.release else None,
     )
 
 
@@ -118,7 +124,7 @@ def contract_document(model: ServedModel) -> dict[str, Any]:
 
 def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: Watcher) -> Readiness:
     """The state behind /readyz."""
-    served = any(model.state is not None for model in models.values())
+    served = any(model.ready for model in models.values())
     return Readiness(
         ready=watcher.connected and watcher.ready.is_set() and served,
         book=watcher.connected,
@@ -127,5 +133,6 @@ def readiness(models: Mapping[str, ServedModel], absent: AbsentModels, watcher: 
         refused={name: model.refused for name, model in models.items() if model.refused},
         broken=absent.broken,
         todo=absent.todo,
+        serves=watcher.serves,
         late={name: model.late for name, model in models.items() if model.late},
     )

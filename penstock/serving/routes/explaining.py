@@ -63,6 +63,8 @@ def _path(at: int, *, is_array: bool) -> str:
 def _refusal(model: ServedModel) -> str:
     """What would have to be so that predictions can be explained; empty if they can, or nothing is served."""
     release = model.release
+    if not model.journals:
+        return "false, as predictions are explained from the journal, and the dev book has none"
     if release is None or release.artifact.explains:
         return ""
     return f"false, as release {release.version} of {model.contract.model} does not explain: Model(explain=True) is off"

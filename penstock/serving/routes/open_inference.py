@@ -115,7 +115,7 @@ class OpenInference:
 
     async def _model_ready(self, _: HttpRequest, name: str, version: str | None) -> HttpResponse:
         model = self._model(name, version)
-        if model.state is None:
+        if not model.ready:
             raise unavailable("not-ready", f"Model {name!r}: {model.trouble}.")
         return _json({"name": name, "ready": True})
 

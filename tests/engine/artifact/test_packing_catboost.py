@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
 from sklearn.calibration import CalibratedClassifierCV
@@ -12,8 +13,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+from penstock.artifact.catboost_artifact import CatBoostArtifact
+from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
-from penstock.errors import UnsupportedEstimator
+from penstock.artifact.packing.pack import pack
+from penstock.artifact.packing.unfitted import demand_storable
+from penstock.errors import ArtifactError, UnsupportedEstimator
 from tests.engine.artifact.random_models import (
     frame_columns,
     frame_features,
@@ -130,6 +135,24 @@ def test_in_a_pipeline_and_calibrated_it_takes_what_the_steps_before_make(tmp_pa
             assert same(artifact.predict(frame_columns(frame)), model.predict_proba(frame))
 
 
+@pytest.mark.parametrize("policy", ["SymmetricTree", "Depthwise"])
+def test_the_contributions_of_features_are_those_of_the_library(policy: str, tmp_path: Path) -> None:
+    """Of trees that are not symmetric the library's own do not always add up to its score: these do."""
+    rng = np.random.default_rng(0)
+    matrix = numbers(rng, 200, 3, missing=0.1)
+    for classes in (2, 3):
+        model = CatBoostClassifier(**QUIET, iterations=10, depth=4, grow_policy=policy)
+        model.fit(matrix, np.digitize(matrix[:, 0], [0.0, 0.7][: classes - 1]))
+        said = model.get_feature_importance(Pool(matrix), type="ShapValues").reshape(200, -1, 4)
+        columns = matrix_columns(matrix)
+        for artifact in packed(model, tmp_path, matrix_features(matrix), columns):
+            found = artifact.explain(columns)
+            total = found.base + found.contributions.sum(axis=2)
+            np.testing.assert_allclose(total, artifact.raw(columns), rtol=0, atol=1e-9)
+            if policy == "SymmetricTree":
+                np.testing.assert_allclose(found.contributions, said[:, :, :3], rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
@@ -142,3 +165,49 @@ def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> N
     target = matrix if said == "one output" else (matrix > 0).astype(int)
     with pytest.raises(UnsupportedEstimator, match=said):
         packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
+
+
+def worded(rng: np.random.Generator, rows: int) -> pd.DataFrame:
+    frame = pd.DataFrame({"number": rng.normal(size=rows), "few": rng.choice(["a", "b", "ü"], size=rows)})
+    frame["many"] = [f"word {at}" for at in rng.integers(40, size=rows)]
+    return frame
+
+
+KEPT = {
+    "binary": lambda: CatBoostClassifier(**QUIET, iterations=20, cat_features=["few", "many"]),
+    "classes": lambda: CatBoostClassifier(**QUIET, iterations=10, cat_features=["few", "many"]),
+    "poisson": lambda: CatBoostRegressor(**QUIET, iterations=10, cat_features=["few", "many"], loss_function="Poisson"),
+    "ranks": lambda: CatBoostRanker(**QUIET, iterations=10, cat_features=["few", "many"], loss_function="QueryRMSE"),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_categories_are_predicted_by_catboost_itself_from_its_own_file(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = worded(rng, 300)
+    score = frame["number"] + (frame["few"] == "a") + frame["many"].str[5:].astype(int) / 20
+    target = np.digitize(score, np.quantile(score, [0.5] if name == "binary" else [0.3, 0.6]))
+    demand_storable(KEPT[name](), "classifier" if name in ("binary", "classes") else "regressor")
+    fitting = frame.astype({"few": "category", "many": "category"})
+    more = {"group_id": np.repeat(np.arange(3), 100)} if name == "ranks" else {}
+    model = KEPT[name]().fit(fitting, target, **more)
+    asked = worded(rng, 50)
+    asked.loc[:5, "many"] = "never seen"
+    path = tmp_path / "model.artifact"
+    pack(model, path, features=frame_features(frame), metadata={})
+    artifact = load(path)
+    assert type(artifact) is CatBoostArtifact
+    expected = model.predict_proba(asked) if hasattr(model, "predict_proba") else model.predict(asked)
+    assert same(artifact.predict(frame_columns(asked)), expected)
+    assert len(artifact.predict(frame_columns(asked.iloc[:0]))) == 0
+    asked.loc[3, "few"] = None
+    assert [(one.row, one.feature) for one in artifact.refusals(frame_columns(asked))] == [(3, "few")]
+    path.write_bytes(path.read_bytes().replace(b"CBM1", b"CBM0"))
+    with pytest.raises(ArtifactError, match="expected a file of CatBoost inside"):
+        load(path)
+
+
+def test_categories_inside_another_estimator_are_refused_before_the_fit() -> None:
+    model = CalibratedClassifierCV(KEPT["binary"](), cv=2)
+    with pytest.raises(UnsupportedEstimator, match="CatBoost is packed on numbers"):
+        demand_storable(model, "classifier")

@@ -140,6 +140,13 @@ def test_a_webserver_that_is_away_is_a_refusal() -> None:
         GraphQL(f"http://127.0.0.1:{free_port()}", "flights").partitions("good")
 
 
+def test_a_run_may_take_some_assets_and_checks_of_a_job(api: GraphQL) -> None:
+    steps: list[str] = []
+    follow(api, api.launch("several", assets=["calm"], checks=[("calm", "deep")]), lambda step, *_: steps.append(step))
+    assert "calm" in steps
+    assert "broken" not in steps
+
+
 def test_an_empty_book_needs_everything_of_a_model(prod_book: Book) -> None:
     assert list(missing_runs(prod_book, {"m": ["a", "b"], "n": []})) == [
         MissingRun("everything_for_m", "m"),

@@ -37,7 +37,7 @@ MODEL = Model(
 )
 """
 SLOW = """CREATE VIEW slow AS
-    SELECT s AS key, s::float8 AS n, timestamptz '2026-10-05' AS asked_at, 1::float8 AS outcome
+    SELECT s AS key, s AS n, timestamptz '2026-10-05' AS asked_at, 1::float8 AS outcome
     FROM generate_series(1, 5) s, pg_sleep(300)"""
 NEW = ["new", "other", "--from", "slow", "--outcome", "outcome", "--key", "key", "--asked-at", "asked_at"]
 WAREHOUSE = [
@@ -58,6 +58,14 @@ BOOKS = [
 ]
 LOCKED = "LOCK TABLE app.release, app.current_release, app.prediction, app.origin, replicated.current"
 SECONDS = 15.0
+# A shell may have started the tests in the background, where nothing hears Ctrl-C.
+IN_A_TERMINAL = """
+import signal
+from penstock.__main__ import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 
 
 @dataclass
@@ -71,7 +79,7 @@ class Place:
 
     def start(self, *command: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "penstock", *command],
+            [sys.executable, "-c", IN_A_TERMINAL, *command],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -96,7 +104,7 @@ def place(slow: None, postgres: str, book: Book, prod_book: Book, tmp_path: Path
     with psycopg.connect(warehouse, autocommit=True) as connection:
         connection.execute(SLOW)
     files = {
-        "model_tools/late.py": CONTRACT.format(name="late").replace("{{", "{").replace("}}", "}"),
+        "model_tools/late.py": CONTRACT.format(name="late").replace("n: float", "n: int"),
         "assets/late.py": DECLARED,
         "assets/definitions.py": "from penstock.graph.definitions import build\n\ndefs = build(__file__)\n",
     }

@@ -56,6 +56,38 @@ def test_it_serves_until_term_and_leaves_nothing(
             running.wait(60)
 
 
+def test_the_dev_book_is_served_without_ray_and_postgres_until_term(tmp_path: Path) -> None:
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
+    port = free_port()
+    own = {"PENSTOCK_HOME": str(tmp_path / "home"), "PENSTOCK_HTTP_PORT": str(port), "PENSTOCK_BOOK": "dev"}
+    log = tmp_path / "out"
+    with log.open("wb") as out:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "penstock", "serve"], cwd=ROOT, env=kept | own, stdout=out, stderr=out
+        )
+    try:
+        wait(lambda: "Serving at" in log.read_text() or running.poll() is not None, log)
+        assert "the dev book: the newest candidates" in log.read_text()
+        wait(lambda: running.poll() is not None or _answers(port), log)
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz")
+        assert ready.status_code == 503
+        assert "no candidate yet: `penstock train flight_delay`" in ready.json()["models"]["flight_delay"]
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 0
+        assert "\nStopped.\n" in log.read_text()
+    finally:
+        if running.poll() is None:
+            running.terminate()
+            running.wait(60)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    except httpx.ConnectError:
+        return False
+
+
 def wait(ready: Callable[[], bool], log: Path) -> None:
     end = time.monotonic() + SECONDS
     while not ready():

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner
 
+from penstock.cli import main
 from penstock.cli.main import penstock
 from penstock.cli.system import surroundings
+from penstock.errors import PenstockError
 from penstock.postgres import clock
 from penstock.postgres.book import Book
 from penstock.processes import free_port
@@ -80,3 +83,37 @@ def test_a_clock_that_is_off_is_said(book: Book, monkeypatch: pytest.MonkeyPatch
     found = surroundings.clock(book)
     assert not found.ok
     assert "60.0 s behind that of" in found.found
+
+
+def test_a_store_that_does_not_answer_is_one_sentence_before_anything_starts(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "PENSTOCK_ARTIFACTS_URL": "s3://bucket/artifacts",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PenstockError, match=r"^store of artifacts: expected an answer of s3://bucket/artifacts, found"):
+        surroundings.demand_stores(system.settings)
+    found = findings("store of artifacts", "store of snapshots")
+    assert "Look at PENSTOCK_ARTIFACTS_URL" in found["store of artifacts"]["found"]
+    assert (found["store of artifacts"]["ok"], found["store of snapshots"]["ok"]) == (False, True)
+
+
+def test_what_a_stores_client_says_while_a_command_runs_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="http://store")
+
+    monkeypatch.setattr(main, "penstock", refuse)
+    with pytest.raises(SystemExit):
+        main.main()
+    said = capsys.readouterr().err
+    assert said == (
+        'penstock: store: Could not connect to the endpoint URL: "http://store". `penstock doctor` asks both stores.\n'
+    )

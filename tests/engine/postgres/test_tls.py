@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from penstock.backup.dump import dump
 from penstock.errors import PenstockError
 from penstock.lookups.connection import connect
 from penstock.postgres.account import account
@@ -143,6 +144,18 @@ def test_a_replica_says_in_its_log_and_in_readyz_why_it_cannot_connect(
     assert f"the book at 127.0.0.1:{server.port} cannot be reached" in caplog.text
     assert caplog.text.count("cannot be reached") == 1
     assert PASSWORD not in caplog.text
+
+
+@needs_debians
+def test_a_book_behind_tls_is_dumped_by_the_machines_program(
+    server: TcpServer, authority: Authority, tmp_path: Path
+) -> None:
+    book = Book("test", server.url("localhost", f"?sslmode=verify-full&sslrootcert={authority.ca}"))
+    with book.connect() as connection:
+        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None
+        dump(book, row[0], tmp_path / "dump")
+    assert (tmp_path / "dump").read_bytes().startswith(b"PGDMP")
 
 
 def _configuration_errors() -> tuple[type[Exception], ...]:

@@ -1,5 +1,8 @@
 """`penstock render`: what it prints is whole, holds no secret and starts nothing."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from ray.serve.schema import ServeDeploySchema
 from penstock.cli.main import penstock
 from penstock.rendering.environment import node_environment
 from penstock.rendering.kubernetes.layout import layout
+from penstock.serving.on_ray.environment import STUBS
 from penstock.settings import Settings
 from tests.checkout import PROJECT
 
@@ -43,6 +47,21 @@ def test_the_environment_is_that_of_the_local_head_without_what_belongs_to_one_m
     assert not printed.keys() & {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_MODE", "PENSTOCK_PROD_URL"}
     assert not [f"{name}={text}" for name, text in printed.items() if "/tmp" in text or str(tmp_path) in text]
     assert not (tmp_path / "home").exists(), "rendering starts nothing and keeps nothing"
+
+
+def test_a_node_gets_its_variables_and_the_starter_of_its_haproxy(tmp_path: Path) -> None:
+    file = Path(render("node").strip())
+    sourced = subprocess.run(["sh", "-ec", f". {file} && env -0"], check=True, capture_output=True, text=True).stdout
+    found = dict(line.split("=", 1) for line in sourced.split("\0") if line)
+    assert found["RAY_SERVE_HAPROXY_RETRY_ON"] == "conn-failure empty-response"
+    assert found["PENSTOCK_HOME"] == str(tmp_path / "home")
+    assert found["PYTHONPATH"].split(":")[:2] == [str(STUBS), str(PROJECT.root)]
+    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in file.read_text()
+    starter = Path(found["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    assert os.access(starter, os.X_OK)
+    assert "entry_keeper.py" in starter.read_text()
+    assert "not-to-be-seen" not in file.read_text()
+    shutil.rmtree(file.parent)
 
 
 def test_rendering_twice_says_the_same(tmp_path: Path) -> None:

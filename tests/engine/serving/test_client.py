@@ -85,9 +85,9 @@ def test_an_unusable_url_is_refused() -> None:
         Client("localhost:8000", "overflow")
 
 
-def test_lost_connections_and_503_are_tried_again(client: Client) -> None:
+def test_lost_connections_and_503_or_429_are_tried_again(client: Client) -> None:
     answer = client.predict(ASKED)
-    with failing_first(["hang up", 503, 503, 200]) as (url, asked):
+    with failing_first(["hang up", 503, 429, 200]) as (url, asked):
         assert Client(url, "overflow").predict(ASKED).id == ""
         assert asked() == 4
     assert answer.id

@@ -77,6 +77,12 @@ def test_what_a_strict_model_cannot_take_is_refused_row_by_row(service: Service,
     assert (one.status_code, one.json()["faults"][0]["field"]) == (422, "$")
     assert "$, feature 'shape': expected a category seen in training, found \"oval\"" in one.json()["detail"]
     assert service.http.post(ROUTE, json=GOOD).status_code == 200
+    fallback = service.http.get("/models/overflow").json()["state"]["fallback"]
+    if last is NEIGHBOURS:
+        assert fallback["library"] == "scikit-learn"
+        assert fallback["us_per_row"] > 1
+    else:
+        assert fallback is None
     tensors = [
         {"name": name, "datatype": kind, "shape": [4], "data": [row[name] for row in BAD]}
         for name, kind in (("tank", "BYTES"), ("valve", "INT64"), ("inflow", "FP64"), ("asked_at", "BYTES"))

@@ -38,7 +38,7 @@ def test_what_the_file_leaves_out_is_not_remembered_from_another() -> None:
     first = serve_config.read(short, "", SETTINGS)
     second = serve_config.read(short, "", Settings(home=Path("/nowhere"), http_port=8124))
     assert (first["http_options"]["port"], second["http_options"]["port"]) == (8123, 8124)
-    assert first["proxy_location"] == "HeadOnly"
+    assert first["proxy_location"] == "EveryNode"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_key_that_stands_twice_is_said_for_yaml_takes_the_last() -> None:
             "keep_alive_timeout_s: 60",
             "http_options.keep_alive_timeout_s is 75 on the running",
         ),
-        ("proxy_location: HeadOnly", "proxy_location: EveryNode", "proxy_location is HeadOnly on the running service"),
+        ("proxy_location: EveryNode", "proxy_location: HeadOnly", "proxy_location is EveryNode on the running service"),
     ],
 )
 def test_what_a_running_service_cannot_change_is_refused_with_what_to_do(before: str, after: str, said: str) -> None:

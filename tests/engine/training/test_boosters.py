@@ -119,5 +119,6 @@ def test_types_that_a_model_trusts_are_shown_in_card_and_ledger(book: Book, prod
     made = run.train(training, holdout, NOTHING_DIFFERS, book, lambda _: None)
     entry = run.release_to_test(made.proposal, book, who="me", why="test")
     assert entry.metrics["trusted_types"] == own
-    assert (made.card.packed, made.card.trusted_types) == (False, (own,))
+    assert (made.card.packed, made.card.trusted_types, made.card.library) == (False, (own,), "scikit-learn")
+    assert f"which is slower: one row alone takes about {made.card.us_per_row:,.0f} us." in markdown(made.card, entry)
     assert f"whose code runs in every replica: {own}" in markdown(made.card, entry)

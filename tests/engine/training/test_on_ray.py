@@ -1,5 +1,6 @@
 """The candidate in a task of a real Ray head: the same artifact, its progress, and its errors in their own words."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -31,6 +32,14 @@ def test_a_cluster_that_is_not_there_is_named_with_its_setting() -> None:
         pass
 
 
+def test_a_machine_that_is_no_node_of_the_cluster_is_told_so_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(PenstockError, match="no node of it; name its dashboard") as refused, connected(address):
+            pass
+    assert address in str(refused.value)
+
+
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings of a home with a Ray head of its own."""
@@ -57,7 +66,7 @@ def test_a_task_makes_the_candidate_that_this_process_makes_and_tells_its_steps(
     found = made(settings, MODEL, book, there)
 
     assert found == expected
-    assert there[0].startswith("in a Ray task, process ")
+    assert there[0].startswith("on Ray, process ")
     assert there[1:] == here
     assert any("fitting" in step for step in there)
 

@@ -1,4 +1,4 @@
-"""A model with one lookup, from a DuckDB warehouse to the four ways in which its lookup is answered."""
+"""A model with one lookup, from a DuckDB warehouse to the five ways in which its lookup is answered."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from penstock.declare.model import GateRule, Model
 from penstock.declare.table import ReplicatedTable
 from penstock.extract.extract import extract, extract_training_rows
 from penstock.lookups.in_snapshots import look_up_stored
+from penstock.lookups.in_warehouse import WarehouseLookups
 from penstock.lookups.look_up import look_up_now
 from penstock.lookups.sql import SESSION, bound_types
 from penstock.lookups.statement import LookupResult, LookupStatement
@@ -94,7 +95,8 @@ class Trial:
         memory = asyncio.run(self._in_memory(posted))
         pointers = asyncio.run(self._pointers())
         stored = look_up_stored(LookupStatement(self.contract, pointers, pinned=True), {"facts": snapshot}, posted)
-        for other in [stored, *([memory] if memory else [])]:
+        direct = WarehouseLookups(open_warehouse(self.settings), self.contract, {"facts": self.table.query})
+        for other in [stored, direct.look_up(posted), *([memory] if memory else [])]:
             assert other.rows == found.rows
             assert other.missing == found.missing
             for name, values in found.columns.items():

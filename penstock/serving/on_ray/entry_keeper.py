@@ -1,10 +1,12 @@
 """Keeps a node's port answering while Ray Serve replaces an HAProxy that was killed. It imports no package.
 
-`python haproxy_keeper.py PIDS ACTOR COMMAND…`; the starter (haproxy.py) starts one for each proxy actor of Ray.
+`STAND_IN=… python entry_keeper.py PIDS ACTOR`; the starter (haproxy.py) starts one for each proxy actor of Ray.
 
-- PIDS is a file to which the starter writes the pid of each HAProxy, the newest last. ACTOR is the pid of Ray's actor.
-- Ray notices a killed HAProxy after 3 s and has another one 3 s later. A stand-in, which is COMMAND, answers within a
-  tenth of a second. It has no admin socket, so Ray's own checks fail as before and Ray's own restart happens.
+- PIDS is a file to which the starter writes the pid of each HAProxy, the newest last; the configuration of a stand-in
+  lies beside it. ACTOR is the pid of Ray's actor. STAND_IN is HAProxy's program: a variable, because who kills what has
+  "haproxy" in its command does not mean this process.
+- Ray notices a killed HAProxy after 3 s and has another one 3 s later. A stand-in answers within a tenth of a second.
+  It has no admin socket, so Ray's own checks fail as before and Ray's own restart happens.
 - The stand-in goes when Ray's next HAProxy takes over: the starter hands that one the stand-in's pid (`-sf`).
 - Where the actor ends right after its HAProxy, Ray has ended both on purpose, and the stand-in goes at once.
 - Where the raylet ends, every HAProxy of PIDS goes: none stays without Ray.
@@ -100,7 +102,13 @@ def _is(pid: int, program: str) -> bool:
     return False
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Leave the caller, and watch."""
+    pids, actor, program = Path(sys.argv[1]), int(sys.argv[2]), os.environ["STAND_IN"]
     if os.fork() == 0:
         os.setsid()
-        keep(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+        keep(pids, actor, [program, "-db", "-f", str(pids.with_name("stand-in.cfg"))])
+
+
+if __name__ == "__main__":
+    main()

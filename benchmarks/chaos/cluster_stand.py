@@ -1,0 +1,143 @@
+"""A whole service on a Ray cluster of nodes made for it: killed, cut off, drained and brought back node by node."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import msgspec
+import yaml
+
+from benchmarks import ROOT
+from benchmarks.chaos.nodes import Node, nodes
+from benchmarks.chaos.open_postgres import opened
+from penstock.serving.deploying import deploy
+from penstock.serving.deploying.deploy import Elsewhere
+from penstock.settings import Settings
+
+KEY = "chaos"
+HEADERS = {"x-api-key": KEY}
+PATIENCE_SECONDS = 120.0
+RAYS_OPTIONS = "--num-cpus=1 --object-store-memory=100000000 --disable-usage-stats"
+SOURCED = '. "$(penstock render node)"'
+
+
+@dataclass(frozen=True)
+class ClusterStand:
+    """A running service of so many replicas, at most `per_node` on one; the first node is the head.
+
+    Settings are those of the machine itself.
+    """
+
+    settings: Settings
+    nodes: tuple[Node, ...]
+    folder: Path
+    replicas: int
+    per_node: int
+
+    @property
+    def head(self) -> Node:
+        """The node of Ray's head."""
+        return self.nodes[0]
+
+    @property
+    def dashboard(self) -> str:
+        """The URL of the head's dashboard."""
+        return f"http://{self.head.address}:8265"
+
+    def start(self, node: Node) -> None:
+        """Start Ray on a node, as docs/production.md does it."""
+        if node is self.head:
+            kept = f"RAY_gcs_storage=rocksdb RAY_gcs_storage_path={self.folder}/gcs"
+            command = f"{kept} ray start --head --dashboard-host={node.address}"
+        else:
+            command = f"ray start --address={self.head.address}:6379"
+        line = f"{SOURCED} && {command} --node-ip-address={node.address} {RAYS_OPTIONS}"
+        node.run(["sh", "-ec", line], self._environment(node), PATIENCE_SECONDS)
+
+    def drain(self, node: Node) -> None:
+        """Tell Ray that a node will go, and wait until no replica is there."""
+        said = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message chaos --deadline-remaining-seconds 120"
+        command = f"{SOURCED} && ray drain-node --address={self.head.address}:6379 --node-id={self._id(node)} {said}"
+        node.run(["sh", "-ec", command], self._environment(node), PATIENCE_SECONDS)
+        self._wait(lambda: not node.named("ServeReplica"), f"{node.address} empty")
+
+    def deploy(self) -> None:
+        """Deploy the example with a fixed number of replicas, so many on a node. With one, each has an HAProxy."""
+        config = yaml.safe_load((ROOT / "serve_app" / "serve_config.yaml").read_text())
+        made = config["applications"][0]["deployments"][0]
+        made["autoscaling_config"] |= {"min_replicas": self.replicas, "max_replicas": self.replicas}
+        made["max_replicas_per_node"] = self.per_node
+        path = self.folder / "serve_config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        operator = msgspec.structs.replace(self.settings, home=self.folder / "operator")
+        deploy.deploy(operator, path, Elsewhere(self.dashboard))
+
+    def wait_until_whole(self) -> float:
+        """Wait until the HAProxies of the head and of each node with a replica reach all; returns how long it took."""
+        began = time.monotonic()
+        self._wait(self._whole, "the service whole")
+        return time.monotonic() - began
+
+    def _whole(self) -> bool:
+        with_replica = [node for node in self.nodes if node is self.head or node.named("ServeReplica")]
+        least = min(len(self.nodes), self.replicas) if self.per_node == 1 else 1
+        return len(with_replica) >= least and all(self._reached(node) == self.replicas for node in with_replica)
+
+    def _reached(self, node: Node) -> int:
+        """How many replicas answer through a node."""
+        found = set()
+        with suppress(httpx.HTTPError, ValueError, KeyError), httpx.Client(timeout=2, headers=HEADERS) as client:
+            for _ in range(6 * self.replicas):
+                answer = client.get(f"http://{node.address}:8000/state", headers={"connection": "close"})
+                found.add(answer.json()["replica"])
+        return len(found)
+
+    def _id(self, node: Node) -> str:
+        from ray.util.state import list_nodes
+
+        found = [one for one in list_nodes(address=self.dashboard) if one.node_ip == node.address]
+        return next(str(one.node_id) for one in found if one.state == "ALIVE")
+
+    def _environment(self, node: Node) -> dict[str, str]:
+        plain = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
+        return plain | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PENSTOCK_HOME": str(node.folder / "home"),
+            "PENSTOCK_NOW": os.environ["PENSTOCK_NOW"],
+            "PENSTOCK_PROD_URL": self.settings.prod_url,
+            "PENSTOCK_TEST_URL": self.settings.test_url,
+            "PENSTOCK_ARTIFACTS_URL": self.settings.artifacts,
+            "PENSTOCK_API_KEYS_FILE": str(self.folder / "api-keys"),
+        }
+
+    def _wait(self, holds: object, what: str) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not holds():  # type: ignore[operator]
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}: not after {PATIENCE_SECONDS:.0f} s")
+            time.sleep(0.3)
+
+
+@contextmanager
+def cluster_stand(
+    settings: Settings, folder: Path, *, count: int, replicas: int, per_node: int
+) -> Iterator[ClusterStand]:
+    """Start the service on so many nodes over the books of these settings, and end everything afterwards."""
+    (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
+    artifacts = settings.artifacts
+    with nodes(count, folder) as network, opened(settings, network.host, network.network) as open_books:
+        reached = msgspec.structs.replace(open_books, artifacts_url=artifacts, http_port=8000)
+        made = ClusterStand(reached, network.nodes, folder, replicas, per_node)
+        made.start(made.head)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(made.start, made.nodes[1:]))
+        made.deploy()
+        made.wait_until_whole()
+        yield made

@@ -1,0 +1,55 @@
+"""Classes that members choose, as one slot for each class, and one classifier per class."""
+
+from typing import Any
+
+from penstock.artifact.packing.estimators import answers, of_slots, scores
+from penstock.artifact.packing.model import Model
+from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
+from penstock.artifact.program import Function, Op
+
+
+def greatest(builder: ProgramBuilder, slots: list[int]) -> list[int]:
+    """1 for the first of the greatest slots, 0 for the others."""
+    made: list[int] = []
+    for at, slot in enumerate(slots):
+        beats = [
+            builder.emit(Op.ABOVE, difference, difference, builder.constants(0.0), 0, int(other > at))
+            for other, one in enumerate(slots)
+            if other != at
+            for difference in [builder.two(Op.MINUS, slot, one)]
+        ]
+        chosen = beats[0]
+        for beat in beats[1:]:
+            chosen = builder.two(Op.TIMES, chosen, beat)
+        made.append(chosen)
+    return made
+
+
+def chosen(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:
+    """1 in the slot of the class that a member without probabilities predicts, 0 in the others."""
+    slots, _ = scores(builder, member, block)
+    if len(slots) > 1:
+        return greatest(builder, slots)
+    positive = builder.with_constant(Op.ABOVE, slots[0], 0.0)
+    return [builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positive), 1.0), positive]
+
+
+def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """OneVsRestClassifier: the probability of each class by a classifier of its own, which then sum to 1."""
+    if estimator.multilabel_:
+        raise unsupported(estimator, "one label per row", "several")
+    positives = []
+    for member in estimator.estimators_:
+        if not hasattr(member, "predict_proba") or type(member).__name__ == "_ConstantPredictor":
+            raise unsupported(estimator, "members with predict_proba", type(member).__name__)
+        slots, single = answers(builder, member, block)
+        if single:
+            raise unsupported(estimator, "members that answer in float64", type(member).__name__)
+        positives.append(slots[1])
+    if len(positives) == 1:
+        rest = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positives[0]), 1.0)
+        return of_slots([rest, positives[0]], "classifier")
+    total = positives[0]
+    for slot in positives[1:]:
+        total = builder.two(Op.PLUS, total, slot)
+    return of_slots([builder.two(Op.OVER, slot, total) for slot in positives], "classifier")

@@ -1,0 +1,40 @@
+"""What one node of a cluster of others needs before `ray start`: its variables, and the starter of its HAProxy."""
+
+import os
+import shlex
+from pathlib import Path
+
+from penstock.rendering.environment import node_environment
+from penstock.serving.on_ray import haproxy
+from penstock.serving.on_ray.environment import STUBS, folder, ray_switches
+from penstock.settings import PROJECT, Settings
+
+OF_HAPROXY = (
+    "RAY_SERVE_HAPROXY_BINARY_PATH",
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE",
+    "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH",
+    "RAY_SERVE_HAPROXY_MAXCONN",
+)
+STATS_PORT = 8404
+"""Ray's own default: the starter binds it to loopback. Ray's metrics of HAProxy, 9101, stay open to Prometheus."""
+NOT_THE_METRICS = 0
+
+
+def write(settings: Settings) -> Path:
+    """Write the node's files; returns the one to source in the shell that starts Ray. It holds no secret."""
+    switches = ray_switches(settings)
+    starter = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    starter.write_text(haproxy.starter(starter.parent, metrics_port=NOT_THE_METRICS, stats_port=STATS_PORT))
+    code = [str(STUBS), os.environ.get("PYTHONPATH", "")]
+    variables = node_environment(settings) | {name: switches[name] for name in OF_HAPROXY}
+    variables["PENSTOCK_HOME"] = str(settings.home)
+    if settings.project:
+        variables[PROJECT] = str(settings.project.root)
+        code.insert(1, str(settings.project.root))
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, code))
+    file = folder(settings) / "node.sh"
+    file.write_text("".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items()))
+    return file

@@ -1,0 +1,61 @@
+"""Curves of single columns at their edges: knots, ends, missing, infinite and refused numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PowerTransformer, QuantileTransformer, SplineTransformer
+from sklearn.tree import DecisionTreeRegressor
+
+from penstock.errors import ContractError
+from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed
+
+CURVES: dict[str, Any] = {
+    f"SplineTransformer, {name}": lambda name=name: SplineTransformer(extrapolation=name, handle_missing="zeros")
+    for name in ("constant", "linear", "continue", "periodic")
+}
+CURVES |= {
+    "QuantileTransformer, normal": lambda: QuantileTransformer(n_quantiles=20, output_distribution="normal"),
+    "QuantileTransformer, uniform": lambda: QuantileTransformer(n_quantiles=20),
+    "PowerTransformer": PowerTransformer,
+    "PowerTransformer, box-cox": lambda: PowerTransformer("box-cox", standardize=False),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_a_curve_is_that_of_scikit_learn_at_its_knots_beyond_its_ends_and_where_nothing_is(
+    name: str, tmp_path: Path
+) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        matrix = np.exp(rng.normal(size=(80, 2)))
+        matrix[:, 1] = rng.integers(1, 6, size=80)
+        curve = CURVES[name]().fit(matrix)
+        model = make_pipeline(curve, DecisionTreeRegressor(max_depth=2)).fit(matrix, matrix[:, 0])
+        asked = near(rng, matrix, matrix.ravel(), 200)
+        asked = np.abs(np.where(rng.random(asked.shape) < 0.2, asked * 7 + 0.1, asked))
+        asked[rng.random(asked.shape) < 0.1] = np.nan
+        expected = model[0].transform(asked)
+        assert len(expected.T) >= 2
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            slots = artifact.inputs(matrix_columns(asked))
+            for column in expected.T:
+                apart = np.abs(slots - column[:, None]) / np.maximum(1, np.abs(column[:, None]))
+                apart = np.where(np.isnan(column)[:, None] & np.isnan(slots), 0.0, apart)
+                assert np.nanmin(np.max(np.where(np.isnan(apart), np.inf, apart), axis=0)) < 1e-6
+
+
+@pytest.mark.parametrize("refused", [0.0, -1.0, np.inf])
+def test_a_number_that_has_no_logarithm_is_refused_by_its_name(refused: float, tmp_path: Path) -> None:
+    matrix = np.exp(np.random.default_rng(0).normal(size=(80, 2)))
+    model = make_pipeline(PowerTransformer("box-cox"), DecisionTreeRegressor()).fit(matrix, matrix[:, 0])
+    asked = matrix.copy()
+    asked[3, 1] = refused
+    with pytest.raises(ValueError, match=r"strictly positive|infinity"):
+        model.predict(asked)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        with pytest.raises(ContractError, match="'x1': expected a number above 0, or no value"):
+            artifact.predict(matrix_columns(asked))
+        assert [one.row for one in artifact.refusals(matrix_columns(asked))] == [3]

@@ -1,0 +1,138 @@
+"""The checks that a team runs against its own warehouse: they pass where all is well, and name what is not."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from penstock.extract import conformance, training_join
+from penstock.extract.conformance import Conformance, Finding
+from penstock.settings import Settings
+from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres_types import PostgresColumn
+from penstock.warehouse.session_zone import another_zone
+
+CHECKS = [
+    "connection",
+    "types",
+    "order of text",
+    "nulls",
+    "instants",
+    "sorted stream",
+    "cancellation",
+    "timeout",
+    "scratch schema",
+    "as-of join",
+    "preparation",
+    "scratch dropped",
+]
+
+
+def tried(settings: Settings, seconds: float = conformance.MOST_SECONDS) -> dict[str, Finding]:
+    return {finding.check: finding for finding in Conformance(settings, seconds).findings()}
+
+
+def schemas(url: str) -> list[str]:
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'penstock%'").fetchall()
+    return [name for (name,) in found]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["duckdb", "postgresql"])
+def test_a_warehouse_that_is_well_passes_every_check_and_keeps_nothing(
+    kind: str, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url = new_database() if kind == "postgresql" else ""
+    settings = Settings(home=tmp_path, warehouse_url=url)
+    with duckdb.connect(str(settings.warehouse_file)) as connection:
+        connection.execute("CREATE TABLE t (n INTEGER)")
+    began = time.monotonic()
+    found = tried(settings)
+
+    assert list(found) == CHECKS
+    assert [one for one in found.values() if not one.ok] == []
+    assert time.monotonic() - began < conformance.MOST_SECONDS
+    if url:
+        assert schemas(url) == []
+        assert "runs it no more" in found["cancellation"].found
+    else:
+        with duckdb.connect(str(settings.warehouse_file)) as connection:
+            assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("t",)]
+
+
+def test_what_the_connected_user_may_not_do_is_named_with_what_it_is_for(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS reads_only")
+        connection.execute("CREATE ROLE reads_only LOGIN")
+    found = tried(Settings(home=tmp_path, warehouse_url=url.replace("postgres@", "reads_only@", 1)))
+
+    assert [name for name, one in found.items() if one.ok] == CHECKS[:8]
+    assert "permission denied for database" in found["scratch schema"].found
+    assert "GRANT CREATE ON DATABASE" in found["scratch schema"].todo
+    assert [found[name].ok for name in ("as-of join", "preparation")] == [None, None]
+
+
+def test_a_session_that_is_not_in_utc_is_found(
+    tmp_path: Path, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresWarehouse, "SETTINGS", ())
+    found = tried(Settings(home=tmp_path, warehouse_url=new_database()))["instants"]
+
+    assert found.ok is False
+    assert "datetime.datetime(2026, 3, 29, 21, 0)" in found.found
+
+
+def test_texts_that_are_sorted_otherwise_are_found(
+    tmp_path: Path, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresColumn, "BYTES", " DESC")
+    found = tried(Settings(home=tmp_path, warehouse_url=new_database()))["order of text"]
+
+    assert found.ok is False
+    assert "order of their bytes" in found.found
+
+
+def test_a_join_that_knows_the_future_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    with duckdb.connect(str(settings.warehouse_file)):
+        pass
+    query = training_join.training_query
+    monkeypatch.setattr(conformance, "training_query", lambda *arguments: query(*arguments).replace(">=", "<="))
+    found = tried(settings)["as-of join"]
+
+    assert found.ok is False
+    assert "expected {'id'" in found.found
+
+
+def test_without_a_warehouse_nothing_else_is_tried(tmp_path: Path) -> None:
+    found = tried(Settings(home=tmp_path))
+
+    assert list(found) == ["connection"]
+    assert found["connection"].ok is False
+    assert "none" in found["connection"].found
+
+
+def test_after_its_time_no_check_is_begun(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with duckdb.connect(str(settings.warehouse_file)):
+        pass
+    found = tried(settings, 0.3)
+
+    assert found["timeout"].ok is None
+    assert "the time for all checks is over" in found["timeout"].found
+
+
+def test_the_zone_of_the_surroundings_is_as_it_was_afterwards() -> None:
+    before = os.environ.get("TZ"), time.tzname
+    with another_zone():
+        assert time.tzname == ("JST", "JST")
+
+    assert (os.environ.get("TZ"), time.tzname) == before

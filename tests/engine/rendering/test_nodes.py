@@ -1,0 +1,146 @@
+"""Two nodes in network namespaces, made by the commands of docs/production.md as printed there, serve the project."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from benchmarks.chaos.nodes import Node, hindrance, nodes
+from benchmarks.chaos.open_postgres import opened
+from penstock.errors import PenstockError
+from penstock.postgres import urls as postgres
+from penstock.postgres.book import Book
+from penstock.settings import Settings
+from penstock.snapshots.store import Snapshot
+from penstock.testing import Story, wait_for
+from penstock.training.candidate import Candidate
+from penstock.training.run import TrainingRun
+from penstock.training.skew import Skew
+from tests.checkout import PROJECT, ROOT
+from tests.engine.training.tank_declarations import declared
+from tests.engine.training.tanks import rows_of
+
+SECTION = (
+    (ROOT / "docs" / "production.md").read_text().split("## A Ray cluster without Kubernetes")[1].split("\n## ")[0]
+)
+BLOCKS = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+HEAD, WORKER, DEPLOY, PLAIN = (
+    next(block for block in BLOCKS if part in block)
+    for part in ("ray start --head", "ray start --address", "penstock deploy --ray", "serve deploy")
+)
+KEY = "a key"
+
+
+@dataclass(frozen=True)
+class Made:
+    """The nodes, and the variables that the page tells each to have."""
+
+    nodes: tuple[Node, ...]
+    variables: dict[str, str]
+    settings: Settings
+
+    def run(self, node: Node, block: str) -> None:
+        """A block of the page on a node."""
+        own = {"NODE": node.address, "PENSTOCK_HOME": str(node.folder / "home")}
+        node.run(["sh", "-ec", block], self.variables | own, 120)
+
+    def operate(self, block: str, folder: Path) -> str:
+        """A block of the page on the machine of whoever operates the cluster."""
+        own = {"PENSTOCK_HOME": str(folder / "operator"), "PENSTOCK_PROJECT": str(PROJECT.root)}
+        command, variables = ["sh", "-ec", block], self.variables | own
+        done = subprocess.run(
+            command, check=False, env=variables, cwd=folder, capture_output=True, text=True, timeout=150
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(self, node: Node, path: str, **headers: str) -> httpx.Response:
+        return httpx.get(f"http://{node.address}:8000{path}", headers=headers, timeout=10)
+
+
+@pytest.fixture(scope="class")
+def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    if reason := hindrance():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("cluster")
+    settings = postgres.resolve(Settings(home=folder / "books", project=PROJECT))
+    for book in postgres.books(settings):
+        book.migrate()
+    keys = folder / "api-keys"
+    keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} a test\n")
+    try:
+        with nodes(2, folder) as cluster, opened(settings, cluster.host, cluster.network) as reached:
+            plain = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
+            variables = {
+                **plain,
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HEAD": cluster.nodes[0].address,
+                "PENSTOCK_PROD_URL": reached.prod_url,
+                "PENSTOCK_TEST_URL": reached.test_url,
+                "PENSTOCK_ARTIFACTS_URL": str(folder / "artifacts"),
+                "PENSTOCK_API_KEYS_FILE": str(keys),
+            }
+            yield Made(cluster.nodes, variables, reached)
+    finally:
+        postgres.stop(settings)
+
+
+class TestNodes(Story):
+    def test_two_nodes_come_up_by_the_page(self, made: Made) -> None:
+        for node, block in zip(made.nodes, (HEAD, WORKER), strict=True):
+            made.run(node, block)
+            assert node.named("raylet/raylet")
+
+    def test_deploy_brings_the_code_and_every_node_answers_who_has_a_key(self, made: Made, tmp_path: Path) -> None:
+        assert "serves code" in made.operate(DEPLOY, tmp_path)
+        assert len(made.nodes) == 2
+        for node in made.nodes:
+            assert made.ask(node, "/state").status_code == 401, "a replica that is reached from elsewhere demands a key"
+            assert wait_for(lambda node=node: made.ask(node, "/state", **{"x-api-key": KEY}).status_code == 200, 20)  # type: ignore[misc]
+            assert node.named("entry_keeper.py"), "HAProxy is started by ours"
+        replicas = [process for node in made.nodes for process in node.named("ServeReplica")]
+        assert len(replicas) == 2
+        for replica in replicas:
+            assert "working_dir_files" in replica.environ()["PYTHONPATH"], "the code is what was uploaded"
+            assert "pandas" not in Path(f"/proc/{replica.pid}/maps").read_text(), "the stand-ins of packages are used"
+
+    def test_the_rendered_file_is_deployed_by_rays_own_command(self, made: Made, tmp_path: Path) -> None:
+        before = {process.pid for node in made.nodes for process in node.named("ServeReplica")}
+        made.operate(PLAIN, tmp_path)
+
+        def replaced() -> bool:
+            now = {process.pid for node in made.nodes for process in node.named("ServeReplica")}
+            return bool(now - before)
+
+        assert wait_for(replaced, 60)
+        assert len(made.nodes) == 2
+        for node in made.nodes:
+            assert made.ask(node, "/state", **{"x-api-key": KEY}).status_code == 200
+
+    def test_a_machine_that_is_no_node_trains_by_a_job_of_the_cluster(self, made: Made) -> None:
+        here = made.settings
+        there = msgspec.structs.replace(here, ray_address=f"http://{made.nodes[0].address}:8265")
+        february, march = (rows_of(here, month) for month in ("2026-02", "2026-03"))
+        test, said = Book("test", here.test_url), list[str]()
+
+        def train(settings: Settings, holdout: Snapshot) -> Candidate:
+            module = "tests.engine.training.tank_declarations"
+            run = TrainingRun(settings, declared().model("overflow"), "2026-03", declared_in=module)
+            return run.train(february, holdout, Skew(0, {}, {}), test, said.append)
+
+        expected = train(here, march)
+        said.clear()
+        assert train(there, march) == expected
+        assert said[0].startswith("on Ray, process ")
+        assert any("fitting" in step for step in said)
+        gone = replace(march, manifest=msgspec.structs.replace(march.manifest, id="f" * 64))
+        with pytest.raises(PenstockError, match=f"snapshot {'f' * 12}: expected one in"):
+            train(there, gone)
