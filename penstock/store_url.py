@@ -69,7 +69,12 @@ def shown_store(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def written_at(files: Any, path: str) -> datetime:
+    """When a file of a store was written, UTC, on every store."""
+    modified: datetime = files.modified(path)
+    return modified.replace(tzinfo=UTC) if modified.tzinfo is None else modified.astimezone(UTC)
+
+
 def age(files: Any, path: str) -> timedelta:
     """How long ago a file of a store was written, on every store."""
-    modified: datetime = files.modified(path)
-    return datetime.now(UTC) - (modified.replace(tzinfo=UTC) if modified.tzinfo is None else modified)
+    return datetime.now(UTC) - written_at(files, path)

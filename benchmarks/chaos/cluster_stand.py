@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from benchmarks import ROOT
-from benchmarks.chaos.nodes import Node, nodes
+from benchmarks.chaos.nodes import Node, nodes, pid_inside
 from benchmarks.chaos.open_postgres import opened
 from penstock.serving.deploying import deploy
 from penstock.serving.deploying.deploy import Elsewhere
@@ -86,18 +86,22 @@ class ClusterStand:
         return time.monotonic() - began
 
     def _whole(self) -> bool:
-        with_replica = [node for node in self.nodes if node is self.head or node.named("ServeReplica")]
+        replicas = {node: node.named("ServeReplica") for node in self.nodes}
+        entries = [node for node in self.nodes if node is self.head or replicas[node]]
         least = min(len(self.nodes), self.replicas) if self.per_node == 1 else 1
-        return len(with_replica) >= least and all(self._reached(node) == self.replicas for node in with_replica)
+        if len(entries) < least or sum(map(len, replicas.values())) != self.replicas:
+            return False
+        known = {pid_inside(process) for found in replicas.values() for process in found}  # two nodes may have the same
+        return all(self._reached(node) == known for node in entries)
 
-    def _reached(self, node: Node) -> int:
-        """How many replicas answer through a node."""
-        found = set()
+    def _reached(self, node: Node) -> set[int]:
+        """The replicas that answer through a node, by the pid that each has there."""
+        found: set[int] = set()
         with suppress(httpx.HTTPError, ValueError, KeyError), httpx.Client(timeout=2, headers=HEADERS) as client:
             for _ in range(6 * self.replicas):
                 answer = client.get(f"http://{node.address}:8000/state", headers={"connection": "close"})
                 found.add(answer.json()["replica"])
-        return len(found)
+        return found
 
     def _id(self, node: Node) -> str:
         from ray.util.state import list_nodes

@@ -160,6 +160,15 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
             _ip("link", "delete", bridge)
 
 
+def pid_inside(process: psutil.Process) -> int:
+    """The pid that a process has in its own namespace; 0 where it has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return 0
+
+
 def _ip(*arguments: str) -> str:
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
 

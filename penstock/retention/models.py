@@ -13,7 +13,7 @@ from penstock.artifact.file import read_header
 from penstock.journal.reading import KEEP_DAYS
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
-from penstock.store_url import age, open_store
+from penstock.store_url import open_store, written_at
 
 Kind = Literal["artifact", "estimator", "card"]
 _FOLDERS: tuple[tuple[Kind, str, str], ...] = (
@@ -107,7 +107,7 @@ def _stored(files: Any, root: str) -> Iterator[StoredFile]:
         for entry in files.ls(place, detail=True):
             name = posixpath.basename(entry["name"])
             if entry["type"] == "file" and name.endswith(suffix) and not name.startswith("."):
-                written = datetime.now(UTC) - age(files, entry["name"])
+                written = written_at(files, entry["name"])
                 yield StoredFile(kind, name.removesuffix(suffix), entry["name"], int(entry["size"]), written)
 
 

@@ -6,12 +6,14 @@
 | the same with `timestamptz` or `timestamp with time zone` | `DateTime64(6, 'UTC')` | it has no such name |
 | `TIMESTAMP '…'`, `TIMESTAMPTZ '…'` | a cast of the text | likewise |
 | `THEN 1`, `ELSE 0`, `1 AS x` | `toInt32(1)` | a whole number is an INTEGER; ClickHouse takes the narrowest type |
+| `a > 1 AS late` | `CAST((a > 1) AS Bool) AS late` | a condition is a boolean; ClickHouse takes a UInt8 |
 
 Nothing in a text, a quoted name or a comment is touched, and nothing that ClickHouse alone has.
 """
 
 import re
 
+from penstock.warehouse.clickhouse_conditions import conditions
 from penstock.warehouse.query_text import outside
 
 _ZONED = r"timestamptz|timestamp\s+with\s+time\s+zone"
@@ -40,6 +42,7 @@ def clickhouse_words(text: str) -> str:
         for found in pattern.finditer(hidden):
             if int(found["number"]) in INTEGERS:
                 edits.append((found.start("number"), found.end("number"), f"toInt32({found['number']})"))
+    edits += conditions(hidden)
     for first, last, new in sorted(edits, reverse=True):
         text = text[:first] + new + text[last:]
     return text

@@ -37,7 +37,9 @@ def test_training_the_same_month_again_gives_the_same_artifact_and_keeps_the_rel
     before = current(example.prod, MODEL)
     assert before is not None
 
-    trained = json.loads(run(train.command, "--period", MONTH, "--json").stdout)
+    done = run(train.command, "--period", MONTH, "--json")
+    assert done.exit_code == 0, (done.stderr, done.exception)
+    trained = json.loads(done.stdout)
 
     assert trained["artifact"] == before.artifact
     assert current(example.prod, MODEL) == before

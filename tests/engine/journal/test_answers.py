@@ -26,8 +26,8 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int, at: f
     made = OutcomeEncoder(names, threshold)(predicted, missing)
 
     assert made == [
-        msgspec.json.encode({"prediction": best, "missing": lost, "probabilities": probabilities})
-        for (best, probabilities), lost in zip(outcomes(names, predicted, threshold), missing, strict=True)
+        msgspec.json.encode({"prediction": one.prediction, "missing": lost, "probabilities": one.probabilities})
+        for one, lost in zip(outcomes(names, predicted, threshold), missing, strict=True)
     ]
 
 

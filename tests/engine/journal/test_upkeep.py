@@ -30,7 +30,7 @@ def asking(service: Service, statuses: list[int], slowest: list[float]) -> Itera
         n = 0
         while not ended.is_set():
             began, n = time.monotonic(), n + 1
-            statuses.append(service.ask(inflow=float(n)).status_code)
+            statuses.append(service.ask(tank=f"t{n}", inflow=float(n % 900)).status_code)
             slowest[0] = max(slowest[0], time.monotonic() - began)
 
     thread = threading.Thread(target=ask)

@@ -61,7 +61,7 @@ class Answers:
         n = 0
         while not self._ended.is_set():
             n += 1
-            answer = self._service.ask(inflow=float(n))
+            answer = self._service.ask(tank=f"t{n}", inflow=float(n % 900))
             if answer.status_code == 200:
                 self.ids.append(answer.json()["id"])
                 self.last = time.monotonic()

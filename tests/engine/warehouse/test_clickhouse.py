@@ -84,6 +84,18 @@ def test_what_a_query_reads_is_said_before_it_runs(warehouse: ClickHouseWarehous
         ("TIMESTAMPTZ '2026-01-01 00:00:00+01'", "CAST('2026-01-01 00:00:00+01' AS DateTime64(6, 'UTC'))"),
         ("CASE WHEN a THEN 1 ELSE -1 END", "CASE WHEN a THEN toInt32(1) ELSE toInt32(-1) END"),
         ("SELECT 0 AS y, 1 AS z", "SELECT toInt32(0) AS y, toInt32(1) AS z"),
+        ("SELECT a > 1 AS b, c FROM t", "SELECT CAST(( a > 1 ) AS Bool) AS b, c FROM t"),
+        ("SELECT c, \"a\" = 'x' AS b", "SELECT c, CAST(( \"a\" = 'x' ) AS Bool) AS b"),
+        (
+            "SELECT DISTINCT x IS NOT NULL AS b, (SELECT NOT y AS z) AS w",
+            "SELECT DISTINCT CAST(( x IS NOT NULL ) AS Bool) AS b, (SELECT CAST(( NOT y ) AS Bool) AS z) AS w",
+        ),
+        ("SELECT CASE WHEN a = 1 THEN b END AS c, f(x > 1) AS d, a = 1 ? 2 : 3 AS e, a = b FROM t WHERE a > 1", None),
+        (
+            "SELECT sum(x) OVER (ORDER BY y ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS s FROM t AS u JOIN v ON a = b",
+            None,
+        ),
+        ("SELECT extract(hour FROM x) AS h, arrayMap(x -> x > 1, y) AS m, '>' AS gt FROM t", None),
         ("SELECT timestamp, (SELECT x AS timestamp) FROM t", None),
         ("SELECT 'THEN 1' AS \"CAST(x AS timestamp)\" -- x::timestamp", None),
         ("CASE WHEN a THEN 1.5 ELSE x1 END, 99999999999 AS large", None),
@@ -93,6 +105,14 @@ def test_what_a_query_reads_is_said_before_it_runs(warehouse: ClickHouseWarehous
 def test_words_are_replaced_where_they_mean_something_else(written: str, sent: str | None) -> None:
     assert clickhouse_words(written) == (sent or written)
     assert clickhouse_words(clickhouse_words(written)) == clickhouse_words(written)
+
+
+def test_a_condition_is_a_boolean_and_a_null_stays_one(warehouse: ClickHouseWarehouse) -> None:
+    found = read(
+        warehouse, "SELECT n > 1 AS late, n IN (1, 2) AS known FROM (VALUES (1), (2), (NULL)) AS t (n) ORDER BY n"
+    )
+    assert found.schema.types == [pa.bool_(), pa.bool_()]
+    assert found.column("late").to_pylist() == [False, True, None]
 
 
 def test_a_script_is_taken_apart_where_its_statements_end() -> None:

@@ -1,0 +1,1 @@
+"""The same data through several estimators."""
