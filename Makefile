@@ -14,6 +14,8 @@ PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
 DURATIONS = --durations=15 --durations-min=0.5
+# The tests of one file stay together, and more than two whole systems at once would want more memory than many machines have.
+PARALLEL = -n auto --maxprocesses 2 --dist loadfile
 # Those that other measurements start in an interpreter of their own are left out.
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py %/dagster_load.py benchmarks/models/replica.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
@@ -75,10 +77,10 @@ status: $(STAMP) ## Show what runs: pid, port, memory, health
 	@$(BIN)/python -m penstock status
 
 test: $(DEV) ## Run the tests (TESTS=tests/engine/publish runs a part)
-	@$(BIN)/python -m pytest $(DURATIONS) $(TESTS)
+	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
 
 test-fast: $(DEV) ## Run the tests that take no Ray, no Dagster process, no browser and little time
-	@$(BIN)/python -m pytest $(DURATIONS) -n auto --maxprocesses 4 --dist loadfile -m "not slow" $(TESTS)
+	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
 
 check: $(DEV) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
