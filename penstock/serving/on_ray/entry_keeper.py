@@ -12,6 +12,7 @@
 - Where the raylet ends, every HAProxy of PIDS goes: none stays without Ray.
 """
 
+import ctypes
 import os
 import select
 import signal
@@ -25,6 +26,7 @@ ON_PURPOSE_SECONDS = 1.0
 LONGEST_SECONDS = 60
 """Ray's next HAProxy is there long before; one that never comes leaves no stand-in behind."""
 LOOK_SECONDS = 1.0
+PR_SET_PDEATHSIG = 1
 
 
 def keep(pids: Path, actor: int, command: list[str]) -> None:
@@ -48,8 +50,8 @@ def keep(pids: Path, actor: int, command: list[str]) -> None:
 
 def _stand_in(pids: Path, actor: int, raylet: int, command: list[str]) -> None:
     """Answer until Ray's next HAProxy does, which ends this one."""
-    file = pids.with_name("stand-in")
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
+    file, keeper = pids.with_name("stand-in"), os.getpid()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=lambda: _end_with(keeper))  # noqa: S603, PLW1509
     file.write_text(str(process.pid))
     try:
         on_purpose = actor in _ended([actor, raylet, process.pid], ON_PURPOSE_SECONDS)
@@ -59,6 +61,13 @@ def _stand_in(pids: Path, actor: int, raylet: int, command: list[str]) -> None:
         process.terminate()
         process.wait()
         file.unlink(missing_ok=True)
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end when its parent does, however that one ends: nothing else would end a stand-in."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _ended(pids: list[int], seconds: float | None = None) -> set[int]:

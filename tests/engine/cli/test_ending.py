@@ -37,8 +37,8 @@ MODEL = Model(
 )
 """
 SLOW = """CREATE VIEW slow AS
-    SELECT s AS key, s AS n, timestamptz '2026-10-05' AS asked_at, 1::float8 AS outcome
-    FROM generate_series(1, 5) s, pg_sleep(300)"""
+    SELECT s AS key, s AS n, timestamptz '2026-10-05' - s * interval '1 day' AS asked_at, 1::float8 AS outcome
+    FROM generate_series(1, 60) s, pg_sleep(300)"""  # rows in every window, or none would sleep
 NEW = ["new", "other", "--from", "slow", "--outcome", "outcome", "--key", "key", "--asked-at", "asked_at"]
 WAREHOUSE = [
     ["train", "late", "--period", "2026-10"],

@@ -169,7 +169,7 @@ def test_a_dry_run_prints_every_file_and_writes_none(shop: Shop) -> None:
     shown = shop.new("coming_back", *NAMES, *LOOKUPS, "--dry-run")
     assert shown.returncode == 0
     assert shown.stdout.count("==> ") == 6
-    assert "CONTRACT = Contract(" in shown.stdout
+    assert "CONTRACT = plain_contract(" in shown.stdout
     assert shop.files() == before
     again = shop.new("coming_back", *NAMES, *LOOKUPS)
     assert again.returncode == 0

@@ -125,6 +125,18 @@ def test_what_ray_ends_on_purpose_and_what_has_no_ray_stays_ended(ray: Ray) -> N
     assert _soon(lambda: not running_over(ray.place), 5.0), running_over(ray.place)
 
 
+def test_a_stand_in_ends_with_its_keeper_however_that_one_ends(ray: Ray) -> None:
+    port = free_port()
+    served = ray.start(WITH_ROUTES.format(place=ray.place, port=port))
+    keepers = [one for one in running_over(ray.place) if "entry_keeper.py" in " ".join(one.cmdline())]
+    os.kill(served, signal.SIGKILL)
+    assert _soon((ray.place / "stand-in").exists)
+    assert _soon(lambda: _answer(port) == 200, 1.0)
+    assert len(keepers) == 1
+    keepers[0].kill()
+    assert _soon(lambda: _answer(port) is None, 5.0), running_over(ray.place)
+
+
 def test_no_haproxy_stays_when_the_raylet_is_gone(ray: Ray) -> None:
     port = free_port()
     ray.start(WITH_ROUTES.format(place=ray.place, port=port))
