@@ -100,10 +100,11 @@ def _demand_no_run(settings: Settings) -> None:
 
 def read_again(settings: Settings) -> bool:
     """Let the code server read the project's files again if it runs and they changed; whether it did."""
-    processes = Processes(settings.state)
-    before, now = DagsterCode.read(settings), DagsterCode.now(settings, variables(settings))
-    runs = all(processes.running(part) for part in PARTS)
-    if not runs or before is None or before.files == now.files:
+    processes, before = Processes(settings.state), DagsterCode.read(settings)
+    if before is None or not all(processes.running(part) for part in PARTS):
+        return False
+    now = DagsterCode.now(settings, variables(settings))
+    if before.files == now.files:
         return False
     _read_again(settings, processes, now)
     return True

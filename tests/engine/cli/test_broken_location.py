@@ -50,6 +50,8 @@ def settings(stack: None, tmp_path: Path) -> Iterator[Settings]:
 
 def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_next_up(settings: Settings) -> None:
     target = ("assets.definitions",)
+    assert not dagster_system.read_again(settings)
+    assert not postgres.is_running(settings), "where Dagster does not run, nothing is started to look"
     began = time.monotonic()
     with pytest.raises(
         dagster_system.StartError, match=r"code location 'shop': expected to load, found .*river is dry"
