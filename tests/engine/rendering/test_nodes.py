@@ -40,7 +40,7 @@ KEY = "a key"
 
 
 @dataclass(frozen=True)
-class Made:
+class TwoNodes:
     """The nodes, and the variables that the page tells each to have."""
 
     nodes: tuple[Node, ...]
@@ -67,7 +67,7 @@ class Made:
 
 
 @pytest.fixture(scope="class")
-def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
     if reason := hindrance():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("cluster")
@@ -88,18 +88,18 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made
                 "PENSTOCK_ARTIFACTS_URL": str(folder / "artifacts"),
                 "PENSTOCK_API_KEYS_FILE": str(keys),
             }
-            yield Made(cluster.nodes, variables, reached)
+            yield TwoNodes(cluster.nodes, variables, reached)
     finally:
         postgres.stop(settings)
 
 
 class TestNodes(Story):
-    def test_two_nodes_come_up_by_the_page(self, made: Made) -> None:
+    def test_two_nodes_come_up_by_the_page(self, made: TwoNodes) -> None:
         for node, block in zip(made.nodes, (HEAD, WORKER), strict=True):
             made.run(node, block)
             assert node.named("raylet/raylet")
 
-    def test_deploy_brings_the_code_and_every_node_answers_who_has_a_key(self, made: Made, tmp_path: Path) -> None:
+    def test_deploy_brings_the_code_and_every_node_answers_who_has_a_key(self, made: TwoNodes, tmp_path: Path) -> None:
         assert "serves code" in made.operate(DEPLOY, tmp_path)
         assert len(made.nodes) == 2
         for node in made.nodes:
@@ -112,7 +112,7 @@ class TestNodes(Story):
             assert "working_dir_files" in replica.environ()["PYTHONPATH"], "the code is what was uploaded"
             assert "pandas" not in Path(f"/proc/{replica.pid}/maps").read_text(), "the stand-ins of packages are used"
 
-    def test_the_rendered_file_is_deployed_by_rays_own_command(self, made: Made, tmp_path: Path) -> None:
+    def test_the_rendered_file_is_deployed_by_rays_own_command(self, made: TwoNodes, tmp_path: Path) -> None:
         before = {process.pid for node in made.nodes for process in node.named("ServeReplica")}
         made.operate(PLAIN, tmp_path)
 
@@ -125,7 +125,7 @@ class TestNodes(Story):
         for node in made.nodes:
             assert made.ask(node, "/state", **{"x-api-key": KEY}).status_code == 200
 
-    def test_a_machine_that_is_no_node_trains_by_a_job_of_the_cluster(self, made: Made) -> None:
+    def test_a_machine_that_is_no_node_trains_by_a_job_of_the_cluster(self, made: TwoNodes) -> None:
         here = made.settings
         there = msgspec.structs.replace(here, ray_address=f"http://{made.nodes[0].address}:8265")
         february, march = (rows_of(here, month) for month in ("2026-02", "2026-03"))

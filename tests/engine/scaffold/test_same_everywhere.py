@@ -15,7 +15,7 @@ from tests.engine.scaffold.test_new import Shop
 TABLES = ("products", "visits")
 
 
-class Found:
+class Products:
     """What a project made from one warehouse: snapshot ids by name, the artifact, and the newest requests."""
 
     def __init__(self, shop: Shop, store: Path, url: str) -> None:
@@ -49,7 +49,7 @@ def test_snapshots_model_and_predictions_are_the_same_to_the_bit(
     shop = Shop(tmp_path / "shop", system)
     assert shop.new("coming_back", *NAMES, *LOOKUPS).returncode == 0
     written = {name: (shop.root / name).read_bytes() for name in shop.files()}
-    made: dict[str, Any] = {kind: Found(shop, tmp_path / f"store of {kind}", url) for kind, url in urls.items()}
+    made: dict[str, Any] = {kind: Products(shop, tmp_path / f"store of {kind}", url) for kind, url in urls.items()}
     first = made["duckdb"]
     assert len(first.snapshots) == len(TABLES) + 2
     assert len(first.requests.splitlines()) == 50

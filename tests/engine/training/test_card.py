@@ -17,7 +17,7 @@ from penstock.training.metrics import brier, roc_auc
 FEATURES = tuple(Feature(name, "number") for name in ("strong", "weak", "noise"))
 
 
-class Asked(msgspec.Struct, forbid_unknown_fields=True):
+class CardRequest(msgspec.Struct, forbid_unknown_fields=True):
     code: Annotated[str, msgspec.Meta(max_length=4, pattern="^[A-Z]+$", description="The code.")]
     count: Annotated[int, msgspec.Meta(ge=1, le=9)] | None = None
 
@@ -64,7 +64,9 @@ def test_shuffling_leaves_the_rows_as_they_were(rows: tuple[dict[str, Any], Any]
 
 
 def test_request_fields_are_told_with_their_bounds_and_meaning() -> None:
-    contract = Contract("m", "", Asked, ("code",), (), (), lambda _: {}, Output("y", "classifier"), asked_at="code")
+    contract = Contract(
+        "m", "", CardRequest, ("code",), (), (), lambda _: {}, Output("y", "classifier"), asked_at="code"
+    )
     code, count = request_fields(contract)
 
     assert (code.name, code.type, code.required, code.meaning) == ("code", "string", True, "The code.")
