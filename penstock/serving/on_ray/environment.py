@@ -8,8 +8,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from penstock.errors import PenstockError
 from penstock.postgres import urls as postgres
 from penstock.processes import free_port
@@ -45,13 +43,13 @@ def folder(settings: Settings) -> Path:
 
 def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str, str]:
     """The environment of Ray's head, and so of every replica and of HAProxy. It holds secrets: it is never stored."""
-    resolved = postgres.resolve(settings)
+    # No process of the service talks to Dagster: its storage is not looked for.
+    resolved = postgres.resolve(settings, ("test_url", "prod_url"))
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "PYTHONPATH": _python_path(settings, settings.project or find_or_none()),
         "PYTHONUNBUFFERED": "1",
-        # No process of the service talks to Dagster.
-        **variables_of(msgspec.structs.replace(resolved, dagster_url=settings.dagster_url)),
+        **variables_of(resolved),
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": "2097152",
         "MALLOC_TRIM_THRESHOLD_": "8388608",

@@ -101,6 +101,7 @@ class TestNodes(Story):
 
     def test_deploy_brings_the_code_and_every_node_answers_who_has_a_key(self, made: TwoNodes, tmp_path: Path) -> None:
         assert "serves code" in made.operate(DEPLOY, tmp_path)
+        assert not (tmp_path / "operator" / "postgres").exists(), "a deploy elsewhere starts nothing here"
         assert len(made.nodes) == 2
         for node in made.nodes:
             assert made.ask(node, "/state").status_code == 401, "a replica that is reached from elsewhere demands a key"
