@@ -1,5 +1,6 @@
 """Replay: journaled predictions made again from their release and snapshots, and compared bit by bit."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from penstock.releases.code_archive import CodeArchive
 
 BATCH = 2000
 SHOWN = 300
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Replay:
     def _batches(
         self, ids: Sequence[str], since: datetime | None, model: str, limit: int
     ) -> Iterator[list[JournalEntry]]:
+        demand_ids(ids)
         where, values = ["true"], {"ids": list(ids), "since": since, "model": model, "limit": limit or None}
         if ids:
             where.append("p.id = ANY(%(ids)s::uuid[])")
@@ -228,3 +232,13 @@ def _difference(expected: str, found: str) -> tuple[str, str]:
                 after.get(name)
             ).decode()
     return expected, found
+
+
+def demand_ids(ids: Sequence[str]) -> None:
+    """PenstockError that names every text which is no id of a prediction."""
+    if wrong := [text for text in ids if not _ID.fullmatch(text)]:
+        raise PenstockError(
+            "ids of predictions",
+            expected="such as an answer's `id`: 01a214e2-55ea-7000-8a7a-2eadae9f2757",
+            found=", ".join(map(repr, wrong)),
+        )

@@ -18,7 +18,7 @@ from penstock.errors import PenstockError
 from penstock.serving.deploying.code_copy import keep
 from penstock.settings import PROJECT, Settings
 from penstock.training.job import Job, Say
-from penstock.training.on_ray import Failure, Progress, Result, failed, messages_of
+from penstock.training.on_ray import Failure, Progress, Result, candidate_of, failed, messages_of
 
 if TYPE_CHECKING:
     from penstock.training.candidate import Candidate
@@ -38,17 +38,7 @@ Message = Progress | Failure | Result
 def train_by_job(settings: Settings, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
     """The candidate of the job, trained by a Ray job. PenstockError in the job's own words if it fails, and for a
     cluster that cannot be reached."""
-    from penstock.training.candidate import Candidate
-
-    for message in _messages(settings, job, options):
-        match message:
-            case Progress(text):
-                say(text)
-            case Failure(thing, expected, found, todo):
-                raise PenstockError(thing, expected=expected, found=found, todo=todo)
-            case Result(candidate):
-                return msgspec.json.decode(candidate, type=Candidate)
-    raise failed(job.model, "a job that ended without an answer")
+    return candidate_of(job, _messages(settings, job, options), say)
 
 
 def _messages(settings: Settings, job: Job, options: Mapping[str, Any]) -> Iterator[Message]:

@@ -62,27 +62,32 @@ def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -
 
     PenstockError with the task's own words if it fails, and for a cluster that cannot be reached or a worker that died.
     """
-    from penstock.training.candidate import Candidate
-
     with connected(address) as ray:
         asked = {"num_cpus": 1} | dict(options)
         task = ray.remote(_task).options(num_returns="streaming", max_retries=0, **asked)
         answers = task.remote(msgspec.json.encode(job), max(int(asked["num_cpus"]), 1))
         try:
-            for message in _messages(ray, answers, say):
-                match message:
-                    case Progress(text):
-                        say(text)
-                    case Failure(thing, expected, found, todo):
-                        raise PenstockError(thing, expected=expected, found=found, todo=todo)
-                    case Result(candidate):
-                        return msgspec.json.decode(candidate, type=Candidate)
+            return candidate_of(job, _messages(ray, answers, say), say)
         except ray.exceptions.RayError as error:
             raise failed(job.model, str(error).strip()) from error
         except BaseException:
             ray.cancel(answers)
             raise
-    raise failed(job.model, "a task that ended without an answer")
+
+
+def candidate_of(job: Job, messages: Iterator[Progress | Failure | Result], say: Say) -> "Candidate":
+    """The candidate that a task's messages end with. PenstockError in its words where they end otherwise."""
+    from penstock.training.candidate import Candidate
+
+    for message in messages:
+        match message:
+            case Progress(text):
+                say(text)
+            case Failure(thing, expected, found, todo):
+                raise PenstockError(thing, expected=expected, found=found, todo=todo)
+            case Result(candidate):
+                return msgspec.json.decode(candidate, type=Candidate)
+    raise failed(job.model, "an end without an answer")
 
 
 def _messages(ray: Any, answers: Any, say: Say) -> Iterator[Progress | Failure | Result]:

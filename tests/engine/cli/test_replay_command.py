@@ -4,6 +4,7 @@ import pytest
 
 from penstock.cli.commands.replay import Tally, instant
 from penstock.errors import PenstockError
+from penstock.journal.replay import demand_ids
 from penstock.journal.verdict import Verdict
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -25,6 +26,12 @@ def test_since_is_a_time_ago_or_an_instant(text: str | None, meant: datetime | N
 def test_any_other_since_is_refused_with_examples() -> None:
     with pytest.raises(PenstockError, match=r"--since: expected a time ago such as 90m, 6h or 2d.*'yesterday'"):
         instant("yesterday", NOW)
+
+
+def test_what_is_no_id_is_named() -> None:
+    demand_ids(["01a214e2-55ea-7000-8a7a-2eadae9f2757"])
+    with pytest.raises(PenstockError, match=r"ids of predictions: .* found 'nonsense', '12'"):
+        demand_ids(["nonsense", "01a214e2-55ea-7000-8a7a-2eadae9f2757", "12"])
 
 
 def test_predictions_whose_code_is_not_here_are_counted_by_that_code() -> None:
