@@ -71,7 +71,7 @@ def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> str
     web = ["-h", HOST, "-p", str(settings.dagster_port), *workspace]
     python = (sys.executable, "-m")
     commands = {
-        CODE: [*python, "dagster", "code-server", "start", "-h", HOST, "-p", str(port), *_target(project, definitions)],
+        CODE: [*python, "penstock.graph.code_server", "-h", HOST, "-p", str(port), *_target(project, definitions)],
         WEB: [*python, "dagster_webserver", *web, "--db-pool-max-overflow", "10"],
         DAEMON: [*dagster_daemon(), "run", *workspace],
     }

@@ -5,12 +5,12 @@ import msgspec
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dev_service import NAME as DEV_SERVICE
 from penstock.errors import PenstockError
-from penstock.processes import Processes, free_port, is_free
+from penstock.processes import Processes, free_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
 
 class PortError(PenstockError):
-    """Another program holds a port that Penstock was told to use."""
+    """Another program holds a port that Penstock was told to use, or its host is not this machine."""
 
 
 def choose_ports(settings: Settings) -> Settings:
@@ -18,6 +18,7 @@ def choose_ports(settings: Settings) -> Settings:
 
     A port that the environment names is used or refused. If a default port is taken, a free one is used instead.
     """
+    _demand_own_address(settings.http_host)
     web, serving = _running(settings)
     dagster, http = settings.dagster_port, settings.http_port
     if not web and not is_set("PENSTOCK_DAGSTER_PORT"):
@@ -32,6 +33,7 @@ def choose_ports(settings: Settings) -> Settings:
 
 def check_ports(settings: Settings) -> str:
     """The ports in words; PortError, which names the setting, if another program holds one."""
+    _demand_own_address(settings.http_host)
     web, serving = _running(settings)
     if web and web != settings.dagster_port:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, settings.dagster_port)
@@ -53,6 +55,16 @@ def _running(settings: Settings) -> tuple[int, bool]:
 
 def _first_free(host: str, *wanted: int) -> int:
     return next((port for port in wanted if is_free(host, port)), 0) or free_port(host)
+
+
+def _demand_own_address(host: str) -> None:
+    if not is_own_address(host):
+        raise PortError(
+            f"PENSTOCK_HTTP_HOST={host}",
+            expected="one of the addresses of this machine",
+            found="not one of them",
+            todo="Set 127.0.0.1, the machine's own address, or 0.0.0.0 for all that it has.",
+        )
 
 
 def _taken(name: str, port: int) -> PortError:

@@ -23,6 +23,13 @@ def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: 
             check_ports(Settings(home=tmp_path, **ports))
 
 
+def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, http_host="192.0.2.1")
+    for use in (check_ports, choose_ports):
+        with pytest.raises(PortError, match=r"PENSTOCK_HTTP_HOST=192.0.2.1: .* addresses of this machine"):
+            use(settings)
+
+
 def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_finds_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
