@@ -28,22 +28,22 @@ def home(kept: Path | None = None) -> Iterator[Settings]:
     It is made for this run and removed, or `kept` for the next, which then starts at once.
     """
     from penstock import settings
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.processes import free_port
 
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as temporary:
         folder = kept.resolve() if kept else Path(temporary)
         os.environ |= {"PENSTOCK_HOME": str(folder), "PENSTOCK_NOW": NOW, "PENSTOCK_HTTP_PORT": str(free_port())}
-        resolved = postgres.resolve(settings.load())
+        resolved = Databases(settings.load()).resolve()
         try:
-            for book in postgres.books(resolved):
+            for book in Databases(resolved).books():
                 book.migrate()
             if not (folder / MADE).exists():
                 _materialize(resolved)
                 (folder / MADE).touch()
             yield resolved
         finally:
-            postgres.stop(resolved)
+            Databases(resolved).stop()
 
 
 def requests(settings: Settings, count: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import psutil
 import yaml
 
 from benchmarks import ROOT
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import tree
 from penstock.serving.deploying import deploy
 from penstock.serving.on_ray import cluster
@@ -42,7 +42,7 @@ class Stand:
 
     def kill_postgres(self) -> None:
         """Kill the postmaster with SIGKILL, and wait for its end; its other processes notice and go."""
-        pid = postgres.server(self.settings).pid()
+        pid = Databases(self.settings).server().pid()
         assert pid is not None
         killed = psutil.Process(pid)
         killed.kill()
@@ -50,15 +50,15 @@ class Stand:
 
     def stop_postgres(self) -> None:
         """Stop it in good order; whoever is connected is sent away."""
-        postgres.server(self.settings).stop()
+        Databases(self.settings).server().stop()
 
     def start_postgres(self) -> None:
         """Start it again; it recovers what was committed."""
-        postgres.server(self.settings).start()
+        Databases(self.settings).server().start()
 
     def kill_backend(self) -> int:
         """Kill one process of Postgres that holds a connection; all others then restart. Gives how many were killed."""
-        pid = postgres.server(self.settings).pid()
+        pid = Databases(self.settings).server().pid()
         assert pid is not None
         backends = [p for p in psutil.Process(pid).children() if "penstock_prod" in _command(p)]
         for backend in backends[-1:]:

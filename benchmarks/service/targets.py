@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks import ROOT
 from benchmarks.service.files import ARRAYS, REQUESTS, UNJOURNALED
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import end_tree, free_port, memory, tree
 from penstock.serving.deploying import deploy
 from penstock.serving.on_ray import cluster
@@ -184,7 +184,7 @@ def _wait(url: str, name: str, log: Path | None = None) -> None:
 
 def postmaster(settings: Settings) -> int:
     """The pid of the home's own Postgres."""
-    found = postgres.server(settings).pid()
+    found = Databases(settings).server().pid()
     assert found is not None
     return found
 

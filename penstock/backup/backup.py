@@ -13,8 +13,8 @@ import psycopg
 from penstock.backup.dump import BackupError, dump, owners_and_grantees
 from penstock.backup.stores import copy_store
 from penstock.postgres.book import Book, Books
+from penstock.postgres.databases import Databases
 from penstock.postgres.pointer import pointers
-from penstock.postgres.urls import books
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CURRENT_RELEASES, CurrentRelease
 from penstock.settings import Settings
@@ -60,7 +60,7 @@ def back_up(settings: Settings, folder: Path) -> Backup:
         raise BackupError(str(place), expected="no backup of this second", found="one", todo="Run it again.")
     made.mkdir(parents=True)
     try:
-        found = _dump(books(settings), made)
+        found = _dump(Databases(settings).books(), made)
         counts = [copy_store(getattr(settings, store), str(folder / store)) for store in STORES]
         files, new = (sum(count) for count in zip(*counts, strict=True))
         done = Backup(name, at, found, files, new, missing_snapshots(found, str(folder / "snapshots")))

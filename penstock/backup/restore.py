@@ -8,8 +8,8 @@ from penstock.backup.backup import BACKUP, STORES, Backup, check_artifacts, sha2
 from penstock.backup.dump import BackupError, restore, roles_are_there
 from penstock.backup.stores import copy_store, is_empty
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.migrations import newest
-from penstock.postgres.urls import books
 from penstock.settings import Settings
 
 
@@ -28,7 +28,7 @@ def bring_back(settings: Settings, folder: Path, name: str = "") -> RestoreRecor
     was written, or the books are newer than this code.
     """
     backup = find(folder, name)
-    place, both = folder / backup.name, list(books(settings))
+    place, both = folder / backup.name, list(Databases(settings).books())
     faults = [*_faults_of_dumps(backup, place), *_faults_of_targets(settings, both)]
     if faults:
         raise BackupError("Nothing was restored.\n" + "\n".join(faults))

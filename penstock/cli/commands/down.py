@@ -14,7 +14,7 @@ def down() -> None:
     """
     from penstock.cli.steps import Steps
     from penstock.cli.system import dagster_system, dev_service
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.serving.on_ray import cluster
     from penstock.settings import load
 
@@ -23,7 +23,7 @@ def down() -> None:
         "Ray Serve": lambda: cluster.stop(settings),
         **({"Dev service": lambda: dev_service.stop(settings)} if dev_service.runs(settings) else {}),
         "Dagster": lambda: bool(dagster_system.stop(settings)),
-        "Postgres": lambda: postgres.stop(settings),
+        "Postgres": lambda: Databases(settings).stop(),
     }
     with Steps(Console(highlight=False)) as steps:
         for name, stop in stops.items():

@@ -44,7 +44,7 @@ def command(
     _demand_reason(context, {"--override": override, "--incomplete": incomplete})
     from penstock.cli.served import compare
     from penstock.declare.discovery import declared
-    from penstock.postgres.urls import open_books
+    from penstock.postgres.databases import Databases
     from penstock.processes import let_waiting_threads_sleep
     from penstock.releases.ledger import current
     from penstock.training.run import TrainingRun
@@ -66,7 +66,7 @@ def command(
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
         training, holdout = run.extract_both()
     _say_unused(declaration, training.schema.names)
-    test, prod = open_books(settings)
+    test, prod = Databases(settings).open_books()
     if missing := run.missing_tables((test, prod)):
         with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
             run.publish(missing, (test, prod))

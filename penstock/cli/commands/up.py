@@ -68,7 +68,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     """
     from penstock.cli.system.surroundings import demand_stores
     from penstock.declare.discovery import declared
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import newest
     from penstock.warehouse.opening import open_warehouse
 
@@ -78,8 +78,8 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     # What starts next would fail of a file that does not import.
     everything = _in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:
-        was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
-        applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
+        was_running = Databases(settings).is_embedded() and Databases(settings).is_running()
+        applied = [book.migrate(say=step.show) for book in Databases(settings).books()]
         current = was_running and not any(applied)
         step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
     everything.result()

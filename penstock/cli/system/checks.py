@@ -17,8 +17,8 @@ from penstock.journal.reading import FEW_DAYS
 from penstock.journal.upkeep import days_ahead
 from penstock.postgres import data as postgres_data
 from penstock.postgres import roles
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.migrations import named, newest
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
@@ -71,7 +71,7 @@ def _warehouse(settings: Settings) -> Finding:
 def _books(runtime: Runtime) -> list[Finding]:
     """Version and rights in each book, and what PROD serves."""
     settings = runtime.settings
-    findings, books = [], postgres.books(settings)
+    findings, books = [], Databases(settings).books()
     for book in books:
         try:
             findings.append(_book(book))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.project import Project
 from penstock.settings import CODE_HOST, CODE_PORT, Settings, variables_of
 
@@ -26,8 +26,8 @@ def dagster_home(settings: Settings, project: Project) -> Path:
 
 def variables(settings: Settings) -> dict[str, str]:
     """Every setting as a variable of Penstock, with the URLs that the embedded Postgres has."""
-    resolved = postgres.resolve(settings)
-    return variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved)))
+    resolved = Databases(settings).resolve()
+    return variables_of(msgspec.structs.replace(resolved, dagster_url=Databases(resolved).dagster_url()))
 
 
 def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, str]:

@@ -10,8 +10,8 @@ from penstock.cli.system import dagster_system, dev_service
 from penstock.cli.system.first_prediction import is_ready
 from penstock.client import Client
 from penstock.errors import PenstockError
-from penstock.postgres import urls as postgres
 from penstock.postgres.connecting import connect
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, memory, tree
 from penstock.serving.models.candidates import SERVES
 from penstock.serving.on_ray import cluster
@@ -54,9 +54,9 @@ def _dev(settings: Settings) -> Part:
 
 
 def _postgres(settings: Settings) -> Part:
-    if not postgres.is_embedded(settings):
+    if not Databases(settings).is_embedded():
         return _part("postgres", None, 0, lambda: _answers(settings.prod_url), elsewhere="by URL")
-    server = postgres.server(settings)
+    server = Databases(settings).server()
     pid = server.pid()
     elsewhere = f", data in {server.folder}" if server.folder != server.data else ""
     process = psutil.Process(pid) if pid else None

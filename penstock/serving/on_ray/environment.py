@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from penstock.errors import PenstockError
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import free_port
 from penstock.project import Project, find_or_none
 from penstock.serving.on_ray import haproxy
@@ -44,7 +44,7 @@ def folder(settings: Settings) -> Path:
 def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str, str]:
     """The environment of Ray's head, and so of every replica and of HAProxy. It holds secrets: it is never stored."""
     # No process of the service talks to Dagster: its storage is not looked for.
-    resolved = postgres.resolve(settings, ("test_url", "prod_url"))
+    resolved = Databases(settings).resolve(("test_url", "prod_url"))
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "PYTHONPATH": _python_path(settings, settings.project or find_or_none()),

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from penstock.cli.system import dagster_system
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.project import containing
 from penstock.settings import Settings
@@ -45,13 +45,13 @@ def settings(stack: None, tmp_path: Path) -> Iterator[Settings]:
     made = Settings(home=root / ".penstock", dagster_port=free_port(), project=containing(root))
     yield made
     dagster_system.stop(made)
-    postgres.server(made).remove()
+    Databases(made).server().remove()
 
 
 def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_next_up(settings: Settings) -> None:
     target = ("assets.definitions",)
     assert not dagster_system.read_again(settings)
-    assert not postgres.is_running(settings), "where Dagster does not run, nothing is started to look"
+    assert not Databases(settings).is_running(), "where Dagster does not run, nothing is started to look"
     began = time.monotonic()
     with pytest.raises(
         dagster_system.StartError, match=r"code location 'shop': expected to load, found .*river is dry"

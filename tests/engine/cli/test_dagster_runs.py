@@ -10,8 +10,8 @@ import pytest
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
 from penstock.cli.system.dagster_runs import MissingRun, RunError, follow, materialize, missing_runs
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.settings import Settings
 
@@ -28,13 +28,13 @@ TINY = ("tests.engine.cli.tiny_definitions",)
 def settings(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home in which Dagster's three processes run over a tiny code location."""
     made = Settings(home=tmp_path_factory.mktemp("home"), dagster_port=free_port())
-    postgres.server(made, {"fsync": "off"}).start()
+    Databases(made).server({"fsync": "off"}).start()
     try:
         assert dagster_system.start(made, TINY)
         yield made
     finally:
         dagster_system.stop(made)
-        postgres.stop(made)
+        Databases(made).stop()
 
 
 @pytest.fixture(scope="module")

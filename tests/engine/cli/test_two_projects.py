@@ -10,7 +10,7 @@ import pytest
 from penstock.cli.system import dagster_runs, dagster_system
 from penstock.cli.system.dagster_graphql import GraphQL
 from penstock.cli.system.environment import child_environment
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.project import containing
 from penstock.settings import Settings
@@ -62,9 +62,9 @@ def both(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
     second_processes = Processes(second.state)
     try:
         for settings in (first, second):
-            postgres.server(settings, {"fsync": "off"}).start()
+            Databases(settings).server({"fsync": "off"}).start()
         # Its runs are kept where the Dagster that starts them keeps its own.
-        storage = {"PENSTOCK_DAGSTER_URL": postgres.dagster_url(postgres.resolve(first))}
+        storage = {"PENSTOCK_DAGSTER_URL": Databases(first).dagster_url()}
         module, attribute = dagster_system.DEFINITIONS
         command = [sys.executable, "-m", "dagster", "code-server", "start", "-h", "127.0.0.1", "-p", str(port)]
         second_processes.start(
@@ -80,7 +80,7 @@ def both(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
         second_processes.stop("code")
         dagster_system.stop(first)
         for settings in (first, second):
-            postgres.stop(settings)
+            Databases(settings).stop()
 
 
 def test_a_run_of_each_location_works_in_its_own_project(both: tuple[Settings, Settings]) -> None:
