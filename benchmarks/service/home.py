@@ -50,8 +50,9 @@ def requests(settings: Settings, count: int) -> list[dict[str, Any]]:
     """Requests about flights that are really coming, without their `asked_at`."""
     from penstock.declare.discovery import declared
     from penstock.extract.coming_requests import coming
+    from penstock.warehouse.opening import open_warehouse
 
-    return coming(settings, declared().model("flight_delay"), count)
+    return coming(declared().model("flight_delay"), count, open_warehouse(settings), settings.now())
 
 
 def _materialize(settings: Settings) -> None:

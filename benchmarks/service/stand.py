@@ -13,8 +13,8 @@ import yaml
 from benchmarks import ROOT
 from penstock.postgres.databases import Databases
 from penstock.processes import tree
-from penstock.serving.deploying import deploy
-from penstock.serving.on_ray import cluster
+from penstock.serving.deploying.deploy import Rollout
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 
 PATIENCE_SECONDS = 120.0
@@ -74,7 +74,7 @@ class Stand:
         deployment |= options or {}
         path = self.settings.home / "serve_config.yaml"
         path.write_text(yaml.safe_dump(config))
-        deploy.apply(self.settings, path)
+        Rollout(self.settings).apply(path)
 
     def wait_for_replicas(self, count: int, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until so many replicas answer, and no other runs; gives how long that took."""
@@ -97,7 +97,7 @@ class Stand:
 @contextmanager
 def stand(settings: Settings, replicas: int) -> Iterator[Stand]:
     """Start the service over the books of these settings, and end it and all its processes afterwards."""
-    started = cluster.start(settings)
+    started = RayCluster(settings).start()
     try:
         raylet = started.parts[-1].process()
         assert raylet is not None
@@ -106,7 +106,7 @@ def stand(settings: Settings, replicas: int) -> Iterator[Stand]:
         made.wait_for_replicas(replicas)
         yield made
     finally:
-        cluster.stop(settings)
+        RayCluster(settings).stop()
 
 
 def _command(process: psutil.Process) -> str:

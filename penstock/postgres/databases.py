@@ -49,6 +49,12 @@ class Databases:
         urls = {field: embedded.url(name) for field, name in missing.items()}
         return msgspec.structs.replace(self._settings, **urls)
 
+    def variables(self) -> dict[str, str]:
+        """Every setting as a variable of Penstock, with all URLs filled in, for the processes that Dagster has."""
+        resolved = self.resolve()
+        url = with_dagsters_driver(resolved.dagster_url)
+        return msgspec.structs.replace(resolved, dagster_url=url).variables()
+
     def books(self) -> Books:
         """TEST and PROD, of any version."""
         resolved = self.resolve(("test_url", "prod_url"))

@@ -236,7 +236,9 @@ def test_the_dev_book_predicts_from_the_warehouse_the_bits_that_prod_predicts(
 ) -> None:
     model, released = declared().model(MODEL), current(example.prod, MODEL)
     contract = model.contract
-    posted = [msgspec.convert(row, contract.request) for row in coming(example.settings, model, 300)]
+    posted = [
+        msgspec.convert(row, contract.request) for row in coming(model, 300, example.warehouse, example.clock.now)
+    ]
     for place, one in enumerate(posted):
         posted[place] = msgspec.structs.replace(one, asked_at=example.clock.now)
     queries = {table.name: table.query for table in declared().tables_for(model)}
