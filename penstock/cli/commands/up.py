@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,10 +40,10 @@ def up(key: str) -> None:
 
     settings, console = load(), Console(highlight=False)
     alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
-    with alone, Steps(console) as steps:
+    with alone, Steps(console) as steps, ExitStack() as held:
         try:
             with steps.step("Ports") as step:
-                settings = choose_ports(settings)
+                settings = choose_ports(settings, held)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
             predictions, faults = bring_up(Runtime(settings), steps, key)
         except KeyboardInterrupt:

@@ -1,11 +1,12 @@
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
-from penstock.settings import Ports, load
+from penstock.settings import Ports, Settings, load
 
 HOST = "127.0.0.1"
 
@@ -36,13 +37,16 @@ def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_
         each.bind(("127.0.0.1", 0))
         each.listen()
         monkeypatch.setattr(f"penstock.cli.system.ports.{name}", each.getsockname()[1])
-    chosen = choose_ports(load())
+    with ExitStack() as held:
+        chosen = choose_ports(load(), held)
     busy = {each.getsockname()[1] for each in taken}
     assert not busy & {chosen.http_port, chosen.dagster_port}
     assert (load().http_port, load().dagster_port) == (chosen.http_port, chosen.dagster_port)
     for each in taken:
         each.close()
-    assert {choose_ports(load()).http_port, choose_ports(load()).dagster_port} == busy, "the defaults again, once free"
+    with ExitStack() as held:
+        chosen = choose_ports(load(), held)
+    assert {chosen.http_port, chosen.dagster_port} == busy, "the defaults again, once free"
 
 
 def test_a_port_that_the_environment_names_is_never_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,4 +56,22 @@ def test_a_port_that_the_environment_names_is_never_changed(tmp_path: Path, monk
         taken.listen()
         monkeypatch.setenv("PENSTOCK_HTTP_PORT", str(taken.getsockname()[1]))
         with pytest.raises(PortError, match="PENSTOCK_HTTP_PORT="):
-            choose_ports(load())
+            choose_ports(load(), ExitStack())
+
+
+def test_two_that_start_at_the_same_moment_choose_different_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: two clones whose `up` began in the same second both took 3000, and the later webserver ended."""
+    for name in ("PENSTOCK_HTTP_PORT", "PENSTOCK_DAGSTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    one, two = (Settings(home=tmp_path / name) for name in ("one", "two"))
+    with ExitStack() as held:
+        first, second = choose_ports(one, held), choose_ports(two, held)
+        assert not {first.http_port, first.dagster_port} & {second.http_port, second.dagster_port}
+    monkeypatch.setenv("PENSTOCK_HTTP_PORT", "named")
+    one, two = (Settings(home=each.home, http_port=first.http_port) for each in (one, two))
+    with ExitStack() as held:
+        choose_ports(one, held)
+        with pytest.raises(PortError, match=f"port {first.http_port}: .*PENSTOCK_HTTP_PORT="):
+            choose_ports(two, held)
