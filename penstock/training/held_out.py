@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.artifact import load as artifacts
+from penstock.artifact.load import load as load_artifact
 from penstock.declare.model import Model
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Snapshot
@@ -50,7 +50,7 @@ class HeldOut:
     def coverage(self, artifact: str) -> Coverage | None:
         """How many outcomes the intervals or sets of a stored artifact hold, on the rows that do not calibrate the
         candidate's; None if it has none, or `scores` returns None."""
-        conformal = artifacts.load(self._store.fetch(artifact, self._cache)).conformal
+        conformal = load_artifact(self._store.fetch(artifact, self._cache)).conformal
         scores = self.scores(artifact) if conformal else None
         if conformal is None or scores is None:
             return None
@@ -78,7 +78,7 @@ class HeldOut:
         return self._comparisons[candidate, current]
 
     def _compute(self, artifact: str) -> Values | None:
-        loaded = artifacts.load(self._store.fetch(artifact, self._cache))
+        loaded = load_artifact(self._store.fetch(artifact, self._cache))
         names = [feature.name for feature in loaded.features]
         if not set(names) <= {feature.name for feature in self.model.contract.features}:
             return None

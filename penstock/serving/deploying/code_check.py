@@ -10,9 +10,7 @@ from penstock.contract.registry import read_contracts
 from penstock.importing import broken_file
 from penstock.postgres.book import Book
 from penstock.project import Project
-
-FITTING = """SELECT model, array_agg(DISTINCT contract) FROM app.release
-    WHERE model IN (SELECT model FROM app.current_release) GROUP BY model"""
+from penstock.releases.ledger import fitting_contracts
 
 
 class CodeCheck(msgspec.Struct, frozen=True):
@@ -49,12 +47,6 @@ def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Bo
                     f"({contracts[model][:12]}). Run `penstock train {model}`: its release waits for the deploy."
                 )
     return CodeCheck(contracts, tuple(dict.fromkeys(application)), tuple(dict.fromkeys(broken)), unfit)
-
-
-def fitting_contracts(book: Book) -> dict[str, set[str]]:
-    """The contracts of all releases, by each model that has a current one."""
-    with book.connect() as connection:
-        return {model: set(contracts) for model, contracts in connection.execute(FITTING)}
 
 
 def lost_by(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, Set[str]]) -> list[str]:
