@@ -33,9 +33,10 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
         pool=POOL,
     )
     def take(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        runtime = environment.runtime
         with faults():
             try:
-                taken = extract(environment.settings, table)
+                taken = extract(table, runtime.warehouse, runtime.snapshots, runtime.settings.now())
             except ShapeError as error:
                 yield dg.AssetCheckResult(passed=False, check_name=SHAPE, asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error

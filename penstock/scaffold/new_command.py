@@ -93,17 +93,17 @@ def new(
     ever overwritten.
     """
     from penstock.project import find
+    from penstock.runtime import Runtime
     from penstock.scaffold.choices import Options
     from penstock.scaffold.model_files import files
     from penstock.scaffold.new_model import planned, write
-    from penstock.settings import load
 
     project = find()
-    settings = load(project)
+    runtime = Runtime.load(project)
     keys = tuple(name.strip() for name in key.split(",") if name.strip())
     options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups, every or "", outcome_after, zone)
     with _shown() as progress:
-        plan = planned(settings, project, options, progress, _ask_kind)
+        plan = planned(project, runtime.warehouse, runtime.settings.now(), options, progress, _ask_kind)
     if dry_run:
         for name, text in files(plan).items():
             click.echo(f"==> {name} <==\n{text}")

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +26,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, release
+from penstock.serving.deploying.code_copy import keep
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide
@@ -112,8 +115,9 @@ class TrainingRun:
         self.demand_complete()
         since, until = self.window(rows)
         name = self._snapshot_name(rows)
+        warehouse, now = open_warehouse(self.settings, ended), self.settings.now()
         return extract_training_rows(
-            self.settings, self.model, self.tables, name=name, since=since, until=until, ended=ended
+            self.model, self.tables, warehouse, self.snapshots, now, name=name, since=since, until=until
         )
 
     def extract_both(self) -> tuple[Snapshot, Snapshot]:
@@ -147,8 +151,9 @@ class TrainingRun:
 
     def publish(self, tables: Sequence[ReplicatedTable], books: Iterable[Book]) -> None:
         """Extract tables and publish them into the books."""
+        warehouse = open_warehouse(self.settings)
         for table in tables:
-            publish(extract(self.settings, table), table, books, who="penstock train")
+            publish(extract(table, warehouse, self.snapshots, self.settings.now()), table, books, who="penstock train")
 
     def compare_with_serving(self, holdout: Snapshot, test: Book) -> Skew:
         """How the feature vectors of held-out rows differ when the lookups of TEST make them."""
@@ -179,7 +184,9 @@ class TrainingRun:
         if self.settings.ray_address.startswith(("http://", "https://")):
             from penstock.training.by_job import train_by_job
 
-            return train_by_job(self.settings, job, self.model.ray_options, say)
+            with TemporaryDirectory() as folder:
+                code = keep(self.settings.demand_project(), Path(folder), self.settings.home)
+                return train_by_job(self.settings.ray_address, code, job, self.model.ray_options, say)
         if self.settings.ray_address:
             from penstock.training.on_ray import train_on_ray
 

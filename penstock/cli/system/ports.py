@@ -4,6 +4,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from itertools import chain
+from pathlib import Path
 
 import msgspec
 
@@ -26,33 +27,34 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     A port that the environment names is used or refused. If a default port is taken, a free one is used instead. Until
     `held` closes, another `penstock up` on this machine takes none of them, although nothing listens there yet.
     """
-    web, serving = _running(settings)
+    web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
     if not web:
         dagster = _first_free(held, "PENSTOCK_DAGSTER_PORT", dagster_system.HOST, DAGSTER_PORT, dagster)
     if not serving:
         http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
     chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
-    check_ports(chosen)
-    remember_ports(settings.home, Ports(http=http, dagster=dagster))
+    ports = Ports(http=http, dagster=dagster)
+    check_ports(ports, settings.http_host, settings.state)
+    remember_ports(settings.home, ports)
     return chosen
 
 
-def check_ports(settings: Settings) -> str:
+def check_ports(ports: Ports, host: str, state: Path) -> str:
     """The ports in words; PortError, which names the setting, if another program holds one."""
-    web, serving = _running(settings)
-    if web and web != settings.dagster_port:
-        raise _moved("PENSTOCK_DAGSTER_PORT", web, settings.dagster_port)
-    if not web and not is_free(dagster_system.HOST, settings.dagster_port):
-        raise _taken("PENSTOCK_DAGSTER_PORT", settings.dagster_port)
-    if not serving and not is_free(settings.http_host, settings.http_port):
-        raise _taken("PENSTOCK_HTTP_PORT", settings.http_port)
-    return f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
+    web, serving = _running(state)
+    if web and web != ports.dagster:
+        raise _moved("PENSTOCK_DAGSTER_PORT", web, ports.dagster)
+    if not web and not is_free(dagster_system.HOST, ports.dagster):
+        raise _taken("PENSTOCK_DAGSTER_PORT", ports.dagster)
+    if not serving and not is_free(host, ports.http):
+        raise _taken("PENSTOCK_HTTP_PORT", ports.http)
+    return f"HTTP {ports.http}, Dagster {ports.dagster}"
 
 
-def _running(settings: Settings) -> tuple[int, bool]:
+def _running(state: Path) -> tuple[int, bool]:
     """The port of the running webserver, or 0, and whether the service runs."""
-    processes = Processes(settings.state)
+    processes = Processes(state)
     web = processes.running(dagster_system.WEB)
     ours = [record for record in processes.all() if record.name.startswith("ray-") or record.name == DEV_SERVICE]
     serving = any(record.process() for record in ours)

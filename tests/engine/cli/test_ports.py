@@ -6,22 +6,24 @@ import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
-from penstock.settings import Settings, load
+from penstock.settings import Ports, load
+
+HOST = "127.0.0.1"
 
 
 def test_free_ports_are_named(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port())
-    assert check_ports(settings) == f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
+    ports = Ports(http=free_port(), dagster=free_port())
+    assert check_ports(ports, HOST, tmp_path) == f"HTTP {ports.http}, Dagster {ports.dagster}"
 
 
-@pytest.mark.parametrize(("setting", "name"), [("http_port", "HTTP"), ("dagster_port", "DAGSTER")])
+@pytest.mark.parametrize(("setting", "name"), [("http", "HTTP"), ("dagster", "DAGSTER")])
 def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: str, name: str) -> None:
-    ports = {"http_port": free_port(), "dagster_port": free_port()}
+    ports = {"http": free_port(), "dagster": free_port()}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", ports[setting]))
         taken.listen()
         with pytest.raises(PortError, match=f"port {ports[setting]}: .*PENSTOCK_{name}_PORT="):
-            check_ports(Settings(home=tmp_path, **ports))
+            check_ports(Ports(**ports), HOST, tmp_path)
 
 
 def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_finds_them(
