@@ -81,9 +81,11 @@ def call(function: str, arguments: list[str], indent: int = 0, *, around: int = 
 
 
 def sequence(parts: list[str], indent: int = 0, *, around: int = 0) -> str:
-    """A tuple, laid out as `call`."""
-    if len(parts) == 1 and "\n" not in parts[0] and indent + len(parts[0]) + 3 + around <= LONGEST_LINE:
-        return f"({parts[0]},)"
+    """A tuple, laid out as `call`. That of one part keeps the comma that makes it one."""
+    if len(parts) == 1 and "\n" not in parts[0]:
+        fits = indent + len(parts[0]) + len("(,)") + around <= LONGEST_LINE
+        inside = " " * (indent + 4)
+        return f"({parts[0]},)" if fits else f"(\n{inside}{parts[0]},\n{' ' * indent})"
     return call("", parts, indent, around=around)
 
 
