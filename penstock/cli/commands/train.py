@@ -140,6 +140,7 @@ def _newest(settings: "Settings", model: "Model") -> str:
 
 def _dry_run(settings: "Settings", model: "Model", found: "Declarations", named: str) -> None:
     """Print what a training would do, and what was seen of its rows."""
+    from penstock.declare.metrics import MEASURES
     from penstock.declare.periods import Period
     from penstock.training.dry_run import dry_run
 
@@ -149,10 +150,11 @@ def _dry_run(settings: "Settings", model: "Model", found: "Declarations", named:
         click.echo(f"  {sentence}")
     window = period.windows(model.window)
     looked_up = f", look up in {', '.join(table.name for table in tables)}" if tables else ""
+    limit = "floor" if MEASURES[model.gate.metric].higher_is_better else "ceiling"
     click.echo(
         f"Would train {name} on {window.training_from:%Y-%m-%d} until {window.holdout_from:%Y-%m-%d}, judge it on"
-        f" {period} by {model.gate.metric} (floor {model.gate.floor}){looked_up}, and release it into TEST, then PROD,"
-        " if the gate lets it."
+        f" {period} by {model.gate.metric} ({limit} {model.gate.floor}){looked_up}, and release it into TEST,"
+        " then PROD, if the gate lets it."
     )
     click.echo("Nothing was done: --dry-run.")
 
