@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -92,8 +92,29 @@ class _Ready(msgspec.Struct, frozen=True):
     refused: dict[str, ReleaseRefusal] = {}
 
 
+class LookedUpColumn(msgspec.Struct, frozen=True):
+    """A column that a model of the service looks up."""
+
+    name: str
+    kind: Literal["number", "text", "time"]
+
+
+class LookedUp(msgspec.Struct, frozen=True):
+    """A lookup of a model of the service: its table, the table's columns of `key` and `as_of`, and the wanted ones."""
+
+    table: str
+    key: dict[str, str]
+    columns: tuple[LookedUpColumn, ...]
+    as_of: tuple[str, str] | None = None
+
+
+class _Contract(msgspec.Struct, frozen=True):
+    lookups: tuple[LookedUp, ...]
+
+
 class _Description(msgspec.Struct, frozen=True):
     state: ModelState
+    contract: _Contract = _Contract(())
 
 
 class ServiceError(PenstockError):
@@ -151,6 +172,14 @@ class Client:
     def state(self) -> ModelState:
         """What the service serves of the model."""
         return self._ask(_STATE, "GET", "").state
+
+    def lookups(self) -> tuple[LookedUp, ...]:
+        """What the running code of the model looks up."""
+        return self._ask(_STATE, "GET", "").contract.lookups
+
+    def models(self) -> list[str]:
+        """The names of the models that the service has."""
+        return [state.model for state in _STATES.decode(self._call("GET", f"{self._base}/models"))]
 
     def refused(self) -> dict[str, ReleaseRefusal]:
         """The models whose current release the service does not serve, with why; needs no key."""
@@ -274,3 +303,4 @@ _MANY = msgspec.json.Decoder(list[Prediction])
 _JOURNALED = msgspec.json.Decoder(JournaledPrediction)
 _READY = msgspec.json.Decoder(_Ready)
 _STATE = msgspec.json.Decoder(_Description)
+_STATES = msgspec.json.Decoder(list[ModelState])
