@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -92,29 +92,9 @@ class _Ready(msgspec.Struct, frozen=True):
     refused: dict[str, ReleaseRefusal] = {}
 
 
-class LookedUpColumn(msgspec.Struct, frozen=True):
-    """A column that a model of the service looks up."""
-
-    name: str
-    kind: Literal["number", "text", "time"]
-
-
-class LookedUp(msgspec.Struct, frozen=True):
-    """A lookup of a model of the service: its table, the table's columns of `key` and `as_of`, and the wanted ones."""
-
-    table: str
-    key: dict[str, str]
-    columns: tuple[LookedUpColumn, ...]
-    as_of: tuple[str, str] | None = None
-
-
-class _Contract(msgspec.Struct, frozen=True):
-    lookups: tuple[LookedUp, ...]
-
-
 class _Description(msgspec.Struct, frozen=True):
     state: ModelState
-    contract: _Contract = _Contract(())
+    contract: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class ServiceError(PenstockError):
@@ -173,9 +153,9 @@ class Client:
         """What the service serves of the model."""
         return self._ask(_STATE, "GET", "").state
 
-    def lookups(self) -> tuple[LookedUp, ...]:
-        """What the running code of the model looks up."""
-        return self._ask(_STATE, "GET", "").contract.lookups
+    def contract(self) -> bytes:
+        """The contract of the running code of the model, as JSON: request schema, lookups, features, output."""
+        return bytes(self._ask(_STATE, "GET", "").contract)
 
     def models(self) -> list[str]:
         """The names of the models that the service has."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from penstock.client import Client, LookedUp, ServiceError
+import msgspec
+
+from penstock.client import Client, ServiceError
+from penstock.contract.contract import Lookup
 from penstock.declare.derived_shape import OF_KIND
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
@@ -14,6 +17,10 @@ from penstock.settings import API_KEY, api_key
 from penstock.snapshots.snapshot import Snapshot
 
 ASK_SECONDS = 2.0
+
+
+class _Contract(msgspec.Struct):
+    lookups: tuple[Lookup, ...] = ()
 
 
 def demand_not_looked_up(url: str, group: Iterable[tuple[Snapshot, ReplicatedTable]], books: Sequence[Book]) -> None:
@@ -51,16 +58,17 @@ def _takes_away(book: Book, snapshot: Snapshot, table: ReplicatedTable) -> bool:
     return bool(set(columns) - set(postgres_columns(snapshot.schema)))
 
 
-def _running_lookups(url: str) -> list[tuple[str, LookedUp]]:
+def _running_lookups(url: str) -> list[tuple[str, Lookup]]:
     """Each lookup of the models that the service serves, with the model's name."""
     key = api_key()
     try:
         with Client(url, "", key=key, timeout=ASK_SECONDS, repeat=False) as client:
             models = client.models()
-        found: list[tuple[str, LookedUp]] = []
+        found: list[tuple[str, Lookup]] = []
         for model in models:
             with Client(url, model, key=key, timeout=ASK_SECONDS, repeat=False) as client:
-                found += [(model, lookup) for lookup in client.lookups()]
+                contract = msgspec.json.decode(client.contract(), type=_Contract)
+            found += [(model, lookup) for lookup in contract.lookups]
     except ServiceError as error:
         if error.status == 0:
             return []
@@ -73,7 +81,7 @@ def _running_lookups(url: str) -> list[tuple[str, LookedUp]]:
     return found
 
 
-def _lost(lookup: LookedUp, snapshot: Snapshot) -> list[str]:
+def _lost(lookup: Lookup, snapshot: Snapshot) -> list[str]:
     """The columns of a lookup that the snapshot does not have, or not of their kind."""
     names = set(snapshot.schema.names)
     joined = [*lookup.key, *(lookup.as_of or ())[:1]]
