@@ -12,8 +12,9 @@ import pytest
 from penstock.declare.model import Model
 from penstock.declare.periods import Cadence
 from penstock.errors import PenstockError
-from penstock.extract.extract import demand_columns
+from penstock.extract.extract import demand_columns, extract
 from penstock.postgres.book import Book
+from penstock.publish.publish import publish
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import current
 from penstock.settings import Settings
@@ -24,6 +25,7 @@ from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew, SkewError
 from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import rows_of, settings_in
+from tests.engine.training.trial import Trial
 
 NOTHING_DIFFERS = Skew(0, {}, {})
 
@@ -180,3 +182,17 @@ def test_columns_that_the_query_lacks_are_named_at_once(model: Model) -> None:
     with pytest.raises(PenstockError, match="it lacks 'overflow', 'wight', found "):
         demand_columns(misspelt, found)
     demand_columns(model, [*found, model.outcome])
+
+
+def test_a_table_that_lacks_a_new_lookup_column_is_missing_too(tmp_path: Path, book: Book) -> None:
+    """So that one `penstock train` publishes it: the replicas that run select the columns that they know."""
+    trial = Trial(tmp_path, book, int, "number")
+    trial.fill("SELECT 1::BIGINT AS who, 1.5::DOUBLE AS fact", "SELECT 1 AS who, now() AS asked_at, 1.0 AS y")
+    run = TrainingRun(trial.settings, trial.model, "2026-01", [trial.table])
+    before = replace(trial.table, query="SELECT who FROM facts")
+
+    assert run.missing_tables([book]) == [trial.table]
+    publish(extract(trial.settings, before), before, [book], who="me")
+    assert run.missing_tables([book]) == [trial.table]
+    run.publish([trial.table], [book])
+    assert run.missing_tables([book]) == []
