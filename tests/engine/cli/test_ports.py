@@ -6,7 +6,7 @@ import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
-from penstock.settings import Ports, load
+from penstock.settings import Ports, Settings, load
 
 HOST = "127.0.0.1"
 
