@@ -55,7 +55,8 @@ class Faults:
         try:
             yield
         except WarehouseError as error:
-            said = str(error.found or error).partition("\nLINE ")[0]
+            own = error.found and error.thing == "query"
+            said = (error.found if own else str(error)).partition("\nLINE ")[0]
             self.found.append(f"{thing or 'the warehouse'}: {' '.join(said.split())}")
         except ValueError as error:
             self.found.append(str(error))
@@ -286,7 +287,7 @@ def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:
 
 def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[Column]) -> list[str]:
     """What the rows have that the model does not use, and why."""
-    said = [f"left out {name}: of a type that no request holds ({kind})" for name, kind in table.unreadable.items()]
+    said = [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
     return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]

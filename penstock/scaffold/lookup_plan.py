@@ -163,9 +163,10 @@ def _pairs(
         choices = [list(some) for size in (1, 2, 3) for some in itertools.combinations(common[:8], size)]
         if not choices:
             lacks = f"only {', '.join(unlike)}" if unlike else "none"
+            cast = ", or cast one of the two, or both, in a query" if unlike else ""
             raise ValueError(
                 f"{said}: expected a column in common with the rows that are asked about, found {lacks}; say which it"
-                f" is joined by ({option.table}:KEY=FIELD){', or cast one of the two in a query' if unlike else ''}"
+                f" is joined by ({option.table}:KEY=FIELD){cast}"
             )
     twice: dict[str, Any] = {}
     names: list[str] = []
@@ -174,7 +175,7 @@ def _pairs(
             if _differ(column, field):
                 raise ValueError(
                     f"{said}:{column.name}={field.column.name}: expected columns of one type with exact equality,"
-                    f" found {column.type} and {field.column.type}; cast one of the two in a query"
+                    f" found {_difference(column, field)}; cast one of the two, or both, in a query"
                 )
         names = [*(column.name for column, _ in pairs), *([known_at.name] if known_at else [])]
         found = repeated(reader.warehouse, table.query, names)
@@ -190,6 +191,8 @@ def _pairs(
 
 
 def _difference(column: Column, field: Field) -> str:
+    if column.storage == field.column.storage:
+        return f"{column.name}, which is {column.type}: a type without exact equality"
     return f"{column.name} of another type ({column.type}, where the rows have {field.column.type})"
 
 

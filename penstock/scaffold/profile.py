@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.scaffold.spelling import unquoted
-from penstock.warehouse.interface import ColumnTypesError, Warehouse, quoted
+from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, Warehouse, quoted
 from penstock.warehouse.query_text import subquery
 
 MOST_VALUES = 1_000
@@ -158,7 +158,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a query by name. `unreadable` are those of types that nothing can hold, by name."""
+    """The columns of a query by name. `unreadable`: the name of a column that nothing can hold -> the reason."""
 
     query: str
     rows: int
@@ -167,10 +167,28 @@ class Table:
 
 
 def read(warehouse: Warehouse, query: str, progress: Progress) -> Table:
-    """Read every row of a query; WarehouseError where the warehouse refuses it."""
+    """Read every row of a query; WarehouseError where the warehouse refuses it.
+
+    A column with a value that cannot be read is left out, and the others are read anew.
+    """
     query, unreadable = _readable(warehouse, query)
     total = int(ask(warehouse, f"SELECT count(*) AS n FROM (\n{subquery(query)}) AS source")[0]["n"])
     columns: dict[str, Column] = {}
+    while True:
+        try:
+            _read(warehouse, query, columns, lambda done: progress(done, total))
+        except ColumnValuesError as error:
+            if columns.pop(error.column, None) is None or not columns:
+                raise
+            todo = error.todo[:1].lower() + error.todo[1:].rstrip(".")
+            unreadable[error.column] = f"with {error.found}, where a request holds {error.expected}; {todo}"
+            query = _only(query, columns)
+        else:
+            return Table(query, max(column.rows for column in columns.values()), columns, unreadable)
+
+
+def _read(warehouse: Warehouse, query: str, columns: dict[str, Column], progress: Callable[[int], None]) -> None:
+    """Fill in the columns of a query, anew."""
     done = 0
     with warehouse.batches(query) as batches:
         twice = sorted({name for name in batches.schema.names if batches.schema.names.count(name) > 1})
@@ -183,8 +201,7 @@ def read(warehouse: Warehouse, query: str, progress: Progress) -> Table:
             for name, array in zip(batch.schema.names, batch.columns, strict=True):
                 columns[name].add(array)
             done += batch.num_rows
-            progress(done, total)
-    return Table(query, done, columns, unreadable)
+            progress(done)
 
 
 def named(table: Table, name: str, option: str) -> Column:
@@ -194,7 +211,7 @@ def named(table: Table, name: str, option: str) -> Column:
         if wanted in table.columns or alike:
             return table.columns.get(wanted) or alike[0]
     if name in table.unreadable:
-        raise ValueError(f"{option} {name}: expected a type that a request holds, found {table.unreadable[name]}")
+        raise ValueError(f"{option} {name}: expected values that a request holds, found some {table.unreadable[name]}")
     near = difflib.get_close_matches(name, table.columns, 3)
     known = ", ".join(list(table.columns)[:30])
     raise ValueError(
@@ -231,8 +248,12 @@ def _readable(warehouse: Warehouse, query: str) -> tuple[str, dict[str, str]]:
     except ColumnTypesError as error:
         if not error.others:
             raise
-        names = ", ".join(map(quoted, error.others))
-        return f"SELECT {names} FROM (\n{subquery(query)}) AS source", error.kinds
+        kinds = {name: f"of a type that no request holds ({kind})" for name, kind in error.kinds.items()}
+        return _only(query, error.others), kinds
+
+
+def _only(query: str, names: Iterable[str]) -> str:
+    return f"SELECT {', '.join(map(quoted, names))} FROM (\n{subquery(query)}) AS source"
 
 
 def _of_the_calendar(array: "pa.Array[Any]") -> "pa.Array[Any]":

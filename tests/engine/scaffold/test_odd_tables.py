@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click.testing
 import duckdb
+import psycopg
 import pytest
 
 from penstock.scaffold.names import identifier
@@ -51,6 +52,36 @@ def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
     assert "left out opens: of a type that no request holds (TIME WITH TIME ZONE)" in made.output
     assert "left out ends: 300 of its times are beyond the years 1 to 9999; NULLIF in a query" in made.output
     assert "most of them are numbers: cast them in a query (--from QUERY.sql)" in made.output
+
+
+def test_a_postgres_with_types_of_its_own_is_read_without_them(
+    new_model: New, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            'CREATE MATERIALIZED VIEW "Cases MV" AS SELECT i AS id, i AS "ID", i % 7 AS n, i % 3 = 0 AS y,'
+            " timestamp '2026-06-01' + i * interval '2 hours' AS asked, interval '1 day' AS span, point(1, 2) AS place,"
+            " CASE WHEN i = 9 THEN 'infinity' ELSE date '2026-01-01' END AS ends, (i % 9)::numeric AS code,"
+            " CASE WHEN i = 9 THEN 'NaN' ELSE 1.5 END::numeric(9, 2) AS rate FROM generate_series(1, 1500) i"
+        )
+        connection.execute(
+            "CREATE TABLE codes AS SELECT c::numeric AS code, c % 2 AS half FROM generate_series(0, 8) c"
+        )
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", url)
+    options = ("--from", "Cases MV", *ROWS[2:])
+    made = new_model("i AS unused", *options)
+    assert made.exit_code == 0
+    assert "Request: id, ID_2, n, code." in made.output
+    assert "left out span: of a type that no request holds (interval)" in made.output
+    assert "left out place: of a type that no request holds (point)" in made.output
+    assert "left out ends: with an infinity, or a later one, where a request holds days" in made.output
+    assert (
+        "left out rate: with NaN, where a request holds numbers of numeric(9,2); write nullif(rate, 'NaN')"
+        in made.output
+    )
+    refused = click.testing.CliRunner().invoke(new, ["other", *options, "--lookup", "codes"])
+    assert "found only code, which is double: a type without exact equality" in str(refused.exception)
 
 
 def test_first_and_last_asking_are_said(new_model: New) -> None:
@@ -182,7 +213,11 @@ def test_rows_that_no_column_dates_are_refused_with_what_to_do(new_model: New) -
             "facts",
             "found only account of another type (string, where the rows have int64)",
         ),
-        ("SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)", "facts:account", "cast one of the two in a query"),
+        (
+            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
+            "facts:account",
+            "cast one of the two, or both, in a query",
+        ),
         (
             "SELECT lpad(a::VARCHAR, 5, '0') AS code, a AS v FROM range(40) t(a)",
             "facts:code",
