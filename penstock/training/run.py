@@ -33,6 +33,7 @@ from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide
 from penstock.training.held_out import HeldOut
 from penstock.training.job import Job, Say, work
+from penstock.training.recorded import is_comparable, with_recorded
 from penstock.training.skew import Skew, skew
 from penstock.warehouse.opening import open_warehouse
 
@@ -230,7 +231,15 @@ class TrainingRun:
             known = proposal.metrics["incomplete_until"]
             reasons.append(f"it was trained before the outcomes of {proposal.period} were known, on {known}")
         if before is not None and held_out.scores(before.artifact) is None:
-            reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
+            if not held_out.lacks_features(before.artifact):
+                reasons.append(f"release {before.version} has classes that the contract no longer has")
+            elif is_comparable(before, proposal.period):
+                comparison = with_recorded(comparison, before)
+            else:
+                reasons.append(
+                    f"release {before.version} needs features that the contract no longer has, so only their scores on"
+                    f" {before.period}, which the ledger has, can be compared: train {before.period}"
+                )
         if held_out.scores(proposal.artifact) is None:
             reasons.append("it needs features, or has classes, that the contract does not have")
         version = before.version if before else None

@@ -8,7 +8,9 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
+from penstock.contract.contract import Columns
 from penstock.declare.model import Model
 from penstock.declare.periods import Cadence
 from penstock.errors import PenstockError
@@ -196,3 +198,32 @@ def test_a_table_that_lacks_a_new_lookup_column_is_missing_too(tmp_path: Path, b
     assert run.missing_tables([book]) == [trial.table]
     run.publish([trial.table], [book])
     assert run.missing_tables([book]) == []
+
+
+def without_site(columns: Columns) -> dict[str, Any]:
+    return {name: columns[name] for name in ("inflow", "level")}
+
+
+def test_a_release_that_needs_a_removed_feature_is_compared_by_what_the_ledger_recorded_of_the_period(
+    settings: Settings, model: Model, book: Book, prod_book: Book
+) -> None:
+    first = TrainingRun(settings, model, "2026-03")
+    released(first, trained(first, book), book, prod_book)
+    contract = msgspec.structs.replace(model.contract, features=model.contract.features[:2], compute=without_site)
+    fewer = replace(model, contract=contract, estimator=lambda: HistGradientBoostingClassifier(max_iter=20))
+    run = TrainingRun(settings, fewer, "2026-03")
+    made = trained(run, book)
+    before = current(book, run.name)
+    assert before is not None
+
+    decision = run.judge(made.proposal, before)
+    assert (decision.recorded, decision.current) == (True, before.metrics["roc_auc"])
+    assert decision.passed, decision.summary
+    assert "as recorded of the same period" in decision.summary
+    better = replace(before, metrics={**before.metrics, "roc_auc": 0.999})
+    assert "is worse than 0.9990 of release 1" in run.judge(made.proposal, better).summary
+    of_other_rows = run.judge(made.proposal, replace(before, period="2026-02"))
+    assert not of_other_rows.passed
+    assert "train 2026-02" in of_other_rows.summary
+    entries = released(run, made, book, prod_book)
+    assert [gate["recorded"] for gate in entries] == [True, True]
