@@ -9,6 +9,7 @@ from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
 from penstock.extract.changed_rows import changed_rows
+from penstock.extract.in_parts import whole_result
 from penstock.extract.incremental import (
     WATERMARK,
     changes_query,
@@ -46,7 +47,7 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
                     last, changes, lambda rows: base.rows + rows - changes.replaced, recipe, as_of=now, check=check
                 )
     began = time.monotonic()
-    with warehouse.batches(table.query, key=table.key) as batches:
+    with whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
         return store.write(table.name, batches, recipe, as_of=now, check=check, began=began)
 

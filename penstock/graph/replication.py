@@ -89,7 +89,8 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
                     found=f"a run without {', '.join('/'.join(place) for place in missing)}",
                     todo="Select them too.",
                 )
-            for published in publish_group(pairs, wanted, who=who, proven_in=books.test):
+            service = environment.settings.service_url
+            for published in publish_group(pairs, wanted, who=who, proven_in=books.test, service=service):
                 key = keys[published.book, published.table]
                 evidence = publication_evidence(published, environment.settings.now())
                 yield dg.MaterializeResult(

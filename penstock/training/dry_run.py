@@ -90,7 +90,8 @@ def _check_training_set(
     with warehouse.batches(query, window, key=key) as batches:
         snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
     rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)
-    run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookups")
+    plural = "" if len(contract.lookups) == 1 else "s"
+    run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookup{plural}")
     _check_rows(run, model, rows)
 
 

@@ -84,7 +84,8 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
             def show(stage: str, rows: int, of: int, name: str = ", ".join(table.name for table in group)) -> None:
                 status.update(f"{name}: {stage}" + (f" {rows:,} of {of:,} rows" if of else ""))
 
-            done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show)
+            service = runtime.settings.service_url
+            done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show, service=service)
     if as_json:
         click.echo(msgspec.json.encode(done))
     else:

@@ -136,6 +136,7 @@ def _newest(runtime: "Runtime", model: "Model") -> str:
 
 def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
     """Print what a training would do, and what was seen of its rows."""
+    from penstock.declare.metrics import MEASURES
     from penstock.declare.periods import Period
     from penstock.training.dry_run import dry_run
 
@@ -145,10 +146,11 @@ def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
         click.echo(f"  {sentence}")
     window = period.windows(model.window)
     looked_up = f", look up in {', '.join(table.name for table in tables)}" if tables else ""
+    limit = "floor" if MEASURES[model.gate.metric].higher_is_better else "ceiling"
     click.echo(
         f"Would train {name} on {window.training_from:%Y-%m-%d} until {window.holdout_from:%Y-%m-%d}, judge it on"
-        f" {period} by {model.gate.metric} (floor {model.gate.floor}){looked_up}, and release it into TEST, then PROD,"
-        " if the gate lets it."
+        f" {period} by {model.gate.metric} ({limit} {model.gate.floor}){looked_up}, and release it into TEST,"
+        " then PROD, if the gate lets it."
     )
     click.echo("Nothing was done: --dry-run.")
 
