@@ -16,6 +16,8 @@ TESTS ?= tests
 DURATIONS = --durations=15 --durations-min=0.5
 # The tests of one file stay together, and more than two whole systems at once would want more memory than many machines have.
 PARALLEL = -n auto --maxprocesses 2 --dist loadfile
+# Each of them has a core: threads of a fit that wait for each other on a core that another one uses cost more than they save.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Those that other measurements start in an interpreter of their own are left out.
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py %/dagster_load.py benchmarks/models/replica.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
@@ -77,10 +79,10 @@ status: $(STAMP) ## Show what runs: pid, port, memory, health
 	@$(BIN)/python -m penstock status
 
 test: $(DEV) ## Run the tests (TESTS=tests/engine/publish runs a part)
-	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
 
 test-fast: $(DEV) ## Run the tests that take no Ray, no Dagster process, no browser and little time
-	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
 
 check: $(DEV) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
