@@ -23,6 +23,7 @@ def plain_contract(
     asked_at: str = "asked_at",
     unchanged: Literal["exact", "input"] = "exact",
     journal: Literal["strict", "relaxed"] = "strict",
+    retired: tuple[str, ...] = (),
 ) -> Contract:
     """The contract whose features are all numbers and texts of its request and lookups, and those that are computed.
 
@@ -45,6 +46,7 @@ def plain_contract(
         asked_at=asked_at,
         unchanged=unchanged,
         journal=journal,
+        retired=retired,
     )
 
 
