@@ -29,6 +29,8 @@ from penstock.warehouse.interface import WarehouseError, quoted
 
 LATEST_SECOND = 1e11
 """Since 1970; more are milliseconds."""
+LAST_YEAR = 2999
+"""Later times stand for something else than a time."""
 LONGEST_FIELD = 44
 """So that a field fits on one line of code wherever it stands."""
 
@@ -211,6 +213,10 @@ def features_of(
             name = identifier(f"{wanted}_days", [feature.name for feature in features], LONGEST_FIELD + 8)
             made = ['columns["' + asked_at.name + '"]', f'columns["{column}"]']
             features.append(FeaturePlan(name, "number", "days_between", made))
+        elif field.storage.kind == "text" and field.column.values is not None and len(field.column.values) == 1:
+            # Histogram boosting sees no difference between the one category and a missing one.
+            name = identifier(f"{wanted}_given", [feature.name for feature in features], LONGEST_FIELD + 8)
+            features.append(FeaturePlan(name, "number", "given", [f'columns["{column}"]']))
         else:
             kind = "text" if field.storage.kind == "text" else "number"
             features.append(FeaturePlan(column, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
@@ -290,4 +296,14 @@ def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[
     said = [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
+    said += [
+        f"{c.name} goes on to {c.greatest}: where that stands for no end, NULLIF in a query makes it a missing value"
+        for c in table.columns.values()
+        if c.storage is not None
+        and c.storage.kind == "time"
+        and not c.outside
+        and not c.empty
+        and c is not asked
+        and c.greatest.year > LAST_YEAR
+    ]
     return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]
