@@ -16,7 +16,7 @@ import yaml
 
 from benchmarks import ROOT
 from benchmarks.chaos.nodes import Node, nodes, pid_inside
-from benchmarks.chaos.open_postgres import opened
+from benchmarks.chaos.open_postgres import OpenPostgres, opened
 from penstock.serving.deploying import deploy
 from penstock.serving.deploying.deploy import Elsewhere
 from penstock.settings import Settings
@@ -32,11 +32,14 @@ SOURCED = '. "$(penstock render node)"'
 class ClusterStand:
     """A running service of so many replicas, at most `per_node` on one; the first node is the head.
 
-    Settings are those of the machine itself.
+    Settings are those of the machine itself. The books' Postgres is on a node that has no Ray, and
+    `spare` is a node on which nothing runs.
     """
 
     settings: Settings
+    postgres: OpenPostgres
     nodes: tuple[Node, ...]
+    spare: Node
     folder: Path
     replicas: int
     per_node: int
@@ -61,9 +64,11 @@ class ClusterStand:
         line = f"{SOURCED} && {command} --node-ip-address={node.address} {RAYS_OPTIONS}"
         node.run(["sh", "-ec", line], self._environment(node), PATIENCE_SECONDS)
 
-    def drain(self, node: Node) -> None:
-        """Tell Ray that a node will go, and wait until no replica is there."""
-        said = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message chaos --deadline-remaining-seconds 120"
+    def drain(self, node: Node, seconds: float) -> None:
+        """Tell Ray that a node will go after so long, and wait until no replica is there."""
+        said = (
+            f"--reason DRAIN_NODE_REASON_PREEMPTION --reason-message chaos --deadline-remaining-seconds {seconds:.0f}"
+        )
         command = f"{SOURCED} && ray drain-node --address={self.head.address}:6379 --node-id={self._id(node)} {said}"
         node.run(["sh", "-ec", command], self._environment(node), PATIENCE_SECONDS)
         self._wait(lambda: not node.named("ServeReplica"), f"{node.address} empty")
@@ -114,7 +119,7 @@ class ClusterStand:
         return plain | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PENSTOCK_HOME": str(node.folder / "home"),
-            "PENSTOCK_NOW": os.environ["PENSTOCK_NOW"],
+            **{name: os.environ[name] for name in ("PENSTOCK_NOW",) if name in os.environ},
             "PENSTOCK_PROD_URL": self.settings.prod_url,
             "PENSTOCK_TEST_URL": self.settings.test_url,
             "PENSTOCK_ARTIFACTS_URL": self.settings.artifacts,
@@ -136,9 +141,9 @@ def cluster_stand(
     """Start the service on so many nodes over the books of these settings, and end everything afterwards."""
     (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
     artifacts = settings.artifacts
-    with nodes(count, folder) as network, opened(settings, network.host, network.network) as open_books:
-        reached = msgspec.structs.replace(open_books, artifacts_url=artifacts, http_port=8000)
-        made = ClusterStand(reached, network.nodes, folder, replicas, per_node)
+    with nodes(count + 2, folder) as network, opened(settings, network.nodes[-1], network.network) as books:
+        reached = msgspec.structs.replace(books.settings, artifacts_url=artifacts, http_port=8000)
+        made = ClusterStand(reached, books, network.nodes[:-2], network.nodes[-2], folder, replicas, per_node)
         made.start(made.head)
         with ThreadPoolExecutor() as pool:
             list(pool.map(made.start, made.nodes[1:]))

@@ -20,8 +20,6 @@ from penstock.processes import end_tree
 FIRST = 11
 """The last byte of the first node's address; the machine itself has 1."""
 RAYS_FOLDER = Path("/tmp/ray")  # where Ray puts its sockets, of every node alike
-RETRIES = 4
-"""As docs/production.md sets net.ipv4.tcp_retries2: a peer that is gone without a word is given up after 6 s."""
 COMMAND_SECONDS = 60.0
 END_SECONDS = 10.0
 
@@ -144,7 +142,6 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
             for device in ("lo", "eth0"):
                 _ip("-n", node.name, "link", "set", device, "up")
             _ip("-n", node.name, "route", "add", "default", "via", f"{network}.1")
-            _ip("netns", "exec", node.name, "sh", "-c", f"echo {RETRIES} > /proc/sys/net/ipv4/tcp_retries2")
         yield Nodes(f"{network}.1", f"{network}.0/24", tuple(made))
     finally:
         for node in made:
