@@ -20,7 +20,7 @@ from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes import open_inference
 from penstock.serving.routes.routes import Routes
-from penstock.serving.routes.telemetry import log_request
+from penstock.serving.routes.telemetry import log_request, recent_latency
 from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
@@ -97,6 +97,10 @@ class App:
         if troubles := {name: trouble for name, trouble in troubles.items() if trouble}:
             found = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
             raise PenstockError("replica", expected="every served model to be served by this code", found=found)
+
+    def latency(self, seconds: float) -> float:
+        """The mean milliseconds of what was answered in the last `seconds`; 0 where nothing was."""
+        return recent_latency(self._routes.counts.values(), seconds)
 
     async def stop(self) -> None:
         """Stop everything that start() started."""

@@ -35,7 +35,7 @@ class Routes:
         settings: Settings,
     ) -> None:
         self._keys = Keys(settings)
-        counts = {name: ModelCounts(model) for name, model in models.items()}
+        self.counts = counts = {name: ModelCounts(model) for name, model in models.items()}
         self._reader = Reader(url)
         explanations = Explanations(self._reader, ArtifactStore(settings.artifacts), settings.artifact_cache)
         metrics = Metrics(models, counts, watcher, settings)
