@@ -20,6 +20,8 @@ STILL_SECONDS, GOES_SECONDS = 0.2, 0.2
 """A slowed Postgres stands still for half of the time."""
 DRAINED_SECONDS, MOVED_SECONDS = 45.0, 120.0
 """How long a node has that goes: Serve ends its replica 20 s before, or when another node has one instead."""
+STORE_STILL_SECONDS = 4.0
+"""A slowed store stands still for so long after each GOES_SECONDS."""
 BOOK_AWAY = ("503 book-away",)
 
 
@@ -46,6 +48,7 @@ def events(stood: ClusterStand, away: float) -> Iterator[ClusterEvent]:
     yield ClusterEvent("head replaced", (head,), lambda: _kill(stood, head, NOTHING_SECONDS, replaced=True))
     for node in stood.nodes[1:]:
         yield ClusterEvent(f"node {node.name[-2:]} replaced", (node,), lambda node=node: _replace(stood, node))  # type: ignore[misc]
+    yield ClusterEvent("store slowed", (worker,), lambda: _slow_store(stood, worker))
     yield ClusterEvent("Postgres slowed", (), lambda: _slow_postgres(stood))
     yield ClusterEvent("Postgres cut off the network", (), lambda: _cut_postgres_off(stood), BOOK_AWAY)
     yield ClusterEvent("Postgres restarted", (), lambda: _restart_postgres(stood), BOOK_AWAY)
@@ -97,6 +100,14 @@ def _forget(node: Node) -> None:
     shutil.rmtree(node.folder / "home", ignore_errors=True)
     for path in (node.folder / "ray").iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _slow_store(stood: ClusterStand, node: Node) -> None:
+    """Let a new node, which has no artifact yet, take a worker's place while the store hardly answers."""
+    assert stood.store is not None
+    with slowed(stood.store.processes, still=STORE_STILL_SECONDS, goes=GOES_SECONDS):
+        _kill(stood, node, NOTHING_SECONDS, replaced=True)
+        stood.wait_until_whole()
 
 
 def _slow_postgres(stood: ClusterStand) -> None:

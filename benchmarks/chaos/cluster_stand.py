@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import yaml
 from benchmarks import ROOT
 from benchmarks.chaos.nodes import Node, nodes, pid_inside
 from benchmarks.chaos.open_postgres import OpenPostgres, opened
+from benchmarks.chaos.open_store import OpenStore, opened_store
 from penstock.serving.deploying import deploy
 from penstock.serving.deploying.deploy import Elsewhere
 from penstock.settings import Settings
@@ -32,12 +33,13 @@ SOURCED = '. "$(penstock render node)"'
 class ClusterStand:
     """A running service of so many replicas, at most `per_node` on one; the first node is the head.
 
-    Settings are those of the machine itself. The books' Postgres is on a node that has no Ray, and
-    `spare` is a node on which nothing runs.
+    Settings are those of the machine itself. The books' Postgres is on a node that has no Ray, and so
+    is the store, where the artifacts are not in a folder. `spare` is a node on which nothing runs.
     """
 
     settings: Settings
     postgres: OpenPostgres
+    store: OpenStore | None
     nodes: tuple[Node, ...]
     spare: Node
     folder: Path
@@ -124,6 +126,7 @@ class ClusterStand:
             "PENSTOCK_TEST_URL": self.settings.test_url,
             "PENSTOCK_ARTIFACTS_URL": self.settings.artifacts,
             "PENSTOCK_API_KEYS_FILE": str(self.folder / "api-keys"),
+            **(self.store.environment if self.store else {}),
         }
 
     def _wait(self, holds: object, what: str) -> None:
@@ -140,10 +143,13 @@ def cluster_stand(
 ) -> Iterator[ClusterStand]:
     """Start the service on so many nodes over the books of these settings, and end everything afterwards."""
     (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
-    artifacts = settings.artifacts
-    with nodes(count + 2, folder) as network, opened(settings, network.nodes[-1], network.network) as books:
-        reached = msgspec.structs.replace(books.settings, artifacts_url=artifacts, http_port=8000)
-        made = ClusterStand(reached, books, network.nodes[:-2], network.nodes[-2], folder, replicas, per_node)
+    with ExitStack() as stack:
+        network = stack.enter_context(nodes(count + 2, folder))
+        *ray, spare, services = network.nodes
+        books = stack.enter_context(opened(settings, services, network.network))
+        store = stack.enter_context(opened_store(services, settings.artifacts, folder / "store.log"))
+        reached = msgspec.structs.replace(books.settings, artifacts_url=store.url, http_port=8000)
+        made = ClusterStand(reached, books, store, tuple(ray), spare, folder, replicas, per_node)
         made.start(made.head)
         with ThreadPoolExecutor() as pool:
             list(pool.map(made.start, made.nodes[1:]))

@@ -91,7 +91,7 @@ def stood(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
         with nodes(3, folder) as cluster, opened(settings, cluster.nodes[-1], cluster.network) as books:
             reached = msgspec.structs.replace(books.settings, artifacts_url=str(folder / "artifacts"))
             *ray, last = cluster.nodes
-            yield ClusterStand(reached, books, tuple(ray), last, folder, replicas=2, per_node=1)
+            yield ClusterStand(reached, books, None, tuple(ray), last, folder, replicas=2, per_node=1)
     finally:
         postgres.stop(settings)
 
