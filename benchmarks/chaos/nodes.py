@@ -125,6 +125,7 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
     RAYS_FOLDER.mkdir(exist_ok=True, mode=0o1777)
     made: list[Node] = []
     names: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
     try:
         _ip("link", "add", bridge, "type", "bridge")
         _ip("address", "add", f"{network}.1/24", "dev", bridge)
@@ -144,6 +145,8 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
             _ip("-n", node.name, "route", "add", "default", "via", f"{network}.1")
         yield Nodes(f"{network}.1", f"{network}.0/24", tuple(made))
     finally:
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave namespaces behind
         for node in made:
             with suppress(subprocess.CalledProcessError):
                 node.kill()
@@ -155,6 +158,8 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
                 _ip("netns", "delete", name)
         with suppress(subprocess.CalledProcessError):
             _ip("link", "delete", bridge)
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
 
 
 def pid_inside(process: psutil.Process) -> int:
