@@ -12,8 +12,8 @@ import psutil
 import psycopg
 
 from benchmarks.chaos.nodes import Node
-from penstock.postgres import urls as postgres
 from penstock.postgres.account import account
+from penstock.postgres.databases import Databases
 from penstock.postgres.programs import programs
 from penstock.postgres.server import ENVIRONMENT
 from penstock.settings import Settings
@@ -82,7 +82,7 @@ def _is_first(process: psutil.Process) -> bool:
 @contextmanager
 def opened(settings: Settings, node: Node, network: str) -> Iterator[OpenPostgres]:
     """Run the home's server on `node`, for everybody of `network`."""
-    embedded = postgres.server(settings)
+    embedded = Databases(settings).server()
     embedded.stop()
     access = embedded.folder / "pg_hba.conf"
     line = f"host all all {network} trust\n"

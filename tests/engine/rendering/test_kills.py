@@ -13,8 +13,8 @@ from benchmarks.chaos.cluster_stand import HEADERS, KEY, ClusterStand
 from benchmarks.chaos.nodes import hindrance, nodes
 from benchmarks.chaos.open_postgres import opened
 from benchmarks.service.clients import Clients, lost
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.settings import Settings
 from penstock.testing import Story, wait_for
 from tests.checkout import PROJECT
@@ -69,6 +69,7 @@ from sklearn.linear_model import LinearRegression
 
 from model_tools.doubled import CONTRACT
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.releases.artifacts import ArtifactStore
 from penstock.testing.publishing import release_model
 
@@ -83,8 +84,8 @@ def stood(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
     if reason := hindrance():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("kills")
-    settings = postgres.resolve(Settings(home=folder / "books", project=PROJECT))
-    for book in postgres.books(settings):
+    settings = Databases(Settings(home=folder / "books", project=PROJECT)).resolve()
+    for book in Databases(settings).books():
         book.migrate()
     (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
     try:
@@ -93,7 +94,7 @@ def stood(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
             *ray, last = cluster.nodes
             yield ClusterStand(reached, books, None, tuple(ray), last, folder, replicas=2, per_node=1)
     finally:
-        postgres.stop(settings)
+        Databases(settings).stop()
 
 
 def question(client: int, n: int) -> bytes:
