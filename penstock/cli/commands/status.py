@@ -83,7 +83,8 @@ def _scaling(settings: "Settings") -> dict[str, Any]:
         return {}
     from penstock.serving.deploying import scaling_trial, serve_config
 
-    config = serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", settings)
+    name, host, port = f"{path.parent.name}/{path.name}", settings.http_host, settings.http_port
+    config = serve_config.read(path.read_text(), name, host, port)
     return {
         "autoscaling": [
             {
