@@ -16,6 +16,8 @@ TESTS ?= tests
 DURATIONS = --durations=15 --durations-min=0.5
 # The tests of one file stay together, and more than two whole systems at once would want more memory than many machines have.
 PARALLEL = -n auto --maxprocesses 2 --dist loadfile
+# Each of them has a core: threads of a fit that wait for each other on a core that another one uses cost more than they save.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Those that other measurements start in an interpreter of their own are left out.
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py %/dagster_load.py benchmarks/models/replica.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
@@ -77,10 +79,10 @@ status: $(STAMP) ## Show what runs: pid, port, memory, health
 	@$(BIN)/python -m penstock status
 
 test: $(DEV) ## Run the tests (TESTS=tests/engine/publish runs a part)
-	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
 
 test-fast: $(DEV) ## Run the tests that take no Ray, no Dagster process, no browser and little time
-	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
 
 check: $(DEV) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
@@ -118,7 +120,7 @@ chaos-serve: $(DEV) ## Kill the service's parts at random under load and count w
 chaos-deploy: $(DEV) ## Deploy under load with 1, 2 and 3 replicas and count what failed
 	@$(BIN)/python -m benchmarks.chaos.deploy
 
-chaos-cluster: $(STAMP) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
+chaos-cluster: $(DEV) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
 	@$(BIN)/python -m benchmarks.chaos.cluster
 
 images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)

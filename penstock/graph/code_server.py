@@ -18,7 +18,7 @@ import grpc
 
 PING, RELOAD = "/api.DagsterApi/Ping", "/api.DagsterApi/ReloadCode"
 """Their requests have no fields: no bytes at all."""
-EVERY, PATIENCE, LOADING, ENDING = 2.0, 30.0, 300.0, 30.0
+EVERY, PATIENCE, LOADING, ENDING = 2.0, 30.0, 300.0, 10.0
 FAILURES = 2
 
 

@@ -63,7 +63,7 @@ def store(postgres: str, folder: Path, target: Path) -> None:
         toy.release(book, settings.artifacts, folder, contract=CONTRACT)
     with client(settings) as http:
         answers = [(request, ask(http, request)) for request in requests()]
-    back_up(settings, target)
+    back_up(both, settings.stores, target)
     (target / ANSWERS).write_bytes(msgspec.json.format(msgspec.json.encode(answers), indent=1))
 
 

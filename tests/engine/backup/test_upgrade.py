@@ -12,8 +12,8 @@ from penstock.backup.restore import bring_back
 from penstock.journal.replay import Replay
 from penstock.journal.verdict import Verdict
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.migrations import newest
-from penstock.postgres.urls import books
 from penstock.releases.artifacts import ArtifactStore
 from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
@@ -38,11 +38,12 @@ def test_there_is_a_stored_version() -> None:
 def test_a_stored_version_is_restored_migrated_and_serves_and_replays_as_it_did(
     version: str, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    stored = bring_back(elsewhere, VERSIONS / version).backup
-    for book in books(elsewhere):
+    stored = bring_back(Databases(elsewhere).books(), elsewhere.stores, VERSIONS / version).backup
+    both = Databases(elsewhere).books()
+    for book in both:
         book.migrate()
-        assert (book.version(), book.pending()) == (newest(), ())
-    checked = verify(books(elsewhere), SnapshotStore(elsewhere.snapshots))
+    assert [(book.version(), book.pending()) for book in both] == [(newest(), ())] * 2
+    checked = verify(both, SnapshotStore(elsewhere.snapshots))
     assert [one.equal for one in checked] == [True] * 4, checked
 
     stages = [verdict.stage for verdict in replay(elsewhere, stored, tmp_path)]
