@@ -120,7 +120,7 @@ chaos-serve: $(DEV) ## Kill the service's parts at random under load and count w
 chaos-deploy: $(DEV) ## Deploy under load with 1, 2 and 3 replicas and count what failed
 	@$(BIN)/python -m benchmarks.chaos.deploy
 
-chaos-cluster: $(STAMP) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
+chaos-cluster: $(DEV) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
 	@$(BIN)/python -m benchmarks.chaos.cluster
 
 images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)
