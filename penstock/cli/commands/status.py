@@ -1,5 +1,6 @@
 """`penstock status`: what runs, and what it serves."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,7 +9,6 @@ from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
     from penstock.postgres.book import Book
-    from penstock.settings import Settings
 
 
 @click.command(epilog="Example: penstock status --json")
@@ -28,7 +28,9 @@ def status(as_json: bool) -> None:
     from penstock.runtime import Runtime
 
     runtime = Runtime.load()
-    found = parts(runtime.settings)
+    settings = runtime.settings
+    found = parts(settings)
+    configured = settings.project.serve_config if settings.project and settings.book != "dev" else None
     serves: dict[str, Any] = {"releases": [], "tables": [], "autoscaling": []}
     troubles = []
     try:
@@ -36,13 +38,14 @@ def status(as_json: bool) -> None:
     except PenstockError as error:
         troubles.append(str(error))
     try:
-        serves |= _scaling(runtime.settings)
+        if configured and configured.exists():
+            serves |= _scaling(configured, settings.http_host, settings.http_port)
     except PenstockError as error:
         troubles.append(str(error))
     trouble = "\n".join(troubles)
     if as_json:
         total = sum(part.memory for part in found)
-        told = {"parts": found, "memory": total, "home": str(runtime.settings.home), "trouble": trouble, **serves}
+        told = {"parts": found, "memory": total, "home": str(settings.home), "trouble": trouble, **serves}
         click.echo(msgspec.json.encode(told))
     else:
         _print(found, serves)
@@ -76,14 +79,11 @@ def _served(prod: "Book") -> dict[str, Any]:
     }
 
 
-def _scaling(settings: "Settings") -> dict[str, Any]:
-    """What the policies of the project's serve_config.yaml decide; nothing where replicas are not Ray's."""
-    path = settings.project.serve_config if settings.project else None
-    if settings.book == "dev" or path is None or not path.exists():
-        return {}
+def _scaling(path: Path, host: str, port: int) -> dict[str, Any]:
+    """What the policies of a serve_config.yaml decide."""
     from penstock.serving.deploying import scaling_trial, serve_config
 
-    config = serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", settings)
+    config = serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", host, port)
     return {
         "autoscaling": [
             {
