@@ -83,7 +83,8 @@ def _binarizer(builder: ProgramBuilder, binarizer: Any, block: Block) -> Block:
 def _selection(builder: ProgramBuilder, selector: Any, block: Block) -> Block:
     """Any selector: the columns that it supports."""
     columns = builder.numbers(selector, block)
-    builder.finite(columns, allow_nan=bool(selector.__sklearn_tags__().input_tags.allow_nan))
+    if not selector.__sklearn_tags__().input_tags.allow_nan:  # where NaN is allowed, infinity is
+        builder.finite(columns, allow_nan=False)
     return Block([columns[at] for at in selector.get_support(indices=True)], block.sparse)
 
 

@@ -28,7 +28,7 @@ def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, k
     `kept`: it will be stored as it is too, to be trained further.
     """
     name = type(estimator).__name__
-    if kind == "classifier" and not _has_probabilities(estimator):
+    if kind == "classifier" and not has_probabilities(estimator):
         raise UnsupportedEstimator(
             f"estimator {name}",
             expected="a classifier with predict_proba",
@@ -53,15 +53,15 @@ def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, k
         )
 
 
-def _has_probabilities(estimator: Any) -> bool:
+def has_probabilities(estimator: Any) -> bool:
     """Whether it will have predict_proba. A stack that is to end in its own LogisticRegression has it once fitted."""
     name = public_name(estimator)
     if hasattr(estimator, "predict_proba"):
         return True
     if name == "Pipeline":
-        return _has_probabilities(estimator.steps[-1][1])
+        return has_probabilities(estimator.steps[-1][1])
     if name in INSIDE:
-        return _has_probabilities(estimator.estimator)
+        return has_probabilities(estimator.estimator)
     return name == "StackingClassifier" and estimator.final_estimator is None
 
 

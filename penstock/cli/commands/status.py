@@ -1,6 +1,5 @@
 """`penstock status`: what runs, and what it serves."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +8,7 @@ from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
     from penstock.postgres.book import Book
+    from penstock.runtime import Runtime
 
 
 @click.command(epilog="Example: penstock status --json")
@@ -28,9 +28,7 @@ def status(as_json: bool) -> None:
     from penstock.runtime import Runtime
 
     runtime = Runtime.load()
-    settings = runtime.settings
-    found = parts(settings)
-    configured = settings.project.serve_config if settings.project and settings.book != "dev" else None
+    found = parts(runtime.settings)
     serves: dict[str, Any] = {"releases": [], "tables": [], "autoscaling": []}
     troubles = []
     try:
@@ -38,14 +36,13 @@ def status(as_json: bool) -> None:
     except PenstockError as error:
         troubles.append(str(error))
     try:
-        if configured and configured.exists():
-            serves |= _scaling(configured, settings.http_host, settings.http_port)
+        serves |= _scaling(runtime)
     except PenstockError as error:
         troubles.append(str(error))
     trouble = "\n".join(troubles)
     if as_json:
         total = sum(part.memory for part in found)
-        told = {"parts": found, "memory": total, "home": str(settings.home), "trouble": trouble, **serves}
+        told = {"parts": found, "memory": total, "home": str(runtime.settings.home), "trouble": trouble, **serves}
         click.echo(msgspec.json.encode(told))
     else:
         _print(found, serves)
@@ -79,11 +76,16 @@ def _served(prod: "Book") -> dict[str, Any]:
     }
 
 
-def _scaling(path: Path, host: str, port: int) -> dict[str, Any]:
-    """What the policies of a serve_config.yaml decide."""
+def _scaling(runtime: "Runtime") -> dict[str, Any]:
+    """What the policies of the project's serve_config.yaml decide; nothing where replicas are not Ray's."""
+    settings = runtime.settings
+    path = settings.project.serve_config if settings.project else None
+    if settings.book == "dev" or path is None or not path.exists():
+        return {}
     from penstock.serving.deploying import scaling_trial, serve_config
 
-    config = serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", host, port)
+    name, host, port = f"{path.parent.name}/{path.name}", settings.http_host, settings.http_port
+    config = serve_config.read(path.read_text(), name, host, port)
     return {
         "autoscaling": [
             {

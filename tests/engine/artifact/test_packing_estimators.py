@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, RandomForestClassifier
+from sklearn.feature_selection import SelectFromModel
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+from sklearn.pipeline import make_pipeline
 
 from penstock.errors import ContractError
 from penstock.journal.answers import chosen_classes
@@ -46,6 +48,16 @@ def test_what_scikit_learn_refuses_though_its_trees_would_take_it_is_refused(mod
     for artifact in packed(model, tmp_path, matrix_features(matrix)):
         with pytest.raises(ContractError, match="column 'x1'"):
             artifact.predict(matrix_columns(matrix))
+
+
+def test_a_selector_that_allows_nan_takes_infinity_in_a_column_that_it_drops(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(60, 3))
+    model = make_pipeline(SelectFromModel(forest(), max_features=1, threshold=-np.inf), forest())
+    model.fit(matrix, (matrix[:, 0] > 0).astype(int))
+    matrix[:, 2] = rng.choice([np.inf, -np.inf, np.nan], size=60)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
 
 
 def forest() -> RandomForestClassifier:
