@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.contract.contract import Contract, Kind, Lookup, Output, kind_of
+from penstock.contract.declaring import call_faults
 from penstock.errors import ContractError, PenstockError
 
 LONGEST_NAME = 63
@@ -95,7 +96,9 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
     faults += _empty(f"entity of {thing}", contract.entity, 'the fields of what is asked about, such as ("customer",)')
     for name in contract.entity:
         demand_field(f"entity of {thing}", name)
-    demand_field(f"asked_at of {thing}", contract.asked_at)
+    demand_field(f"asked_at of {thing}", contract.asked_at, ("time",))
+    expected = "a function of the columns, such as `def features(columns):`, that returns a dict"
+    faults += call_faults(f"compute of {thing}", contract.compute, expected, 1)
     for lookup in contract.lookups:
         of = f"lookup {lookup.name!r} of {thing}"
         for name in lookup.key.values():
