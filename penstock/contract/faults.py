@@ -96,7 +96,10 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
     faults += _empty(f"entity of {thing}", contract.entity, 'the fields of what is asked about, such as ("customer",)')
     for name in contract.entity:
         demand_field(f"entity of {thing}", name)
-    demand_field(f"asked_at of {thing}", contract.asked_at, ("time",))
+    demand_field(f"asked_at of {thing}", contract.asked_at)
+    if kinds.get(contract.asked_at) == "number":
+        found = f"{contract.asked_at!r}, a number"
+        faults.append(ContractError(f"asked_at of {thing}", expected="a date or time", found=found))
     expected = "a function of the columns, such as `def features(columns):`, that returns a dict"
     faults += call_faults(f"compute of {thing}", contract.compute, expected, 1)
     for lookup in contract.lookups:

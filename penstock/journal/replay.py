@@ -28,6 +28,7 @@ from penstock.postgres.book import Book
 from penstock.postgres.pointer import PinnedTable
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
+from penstock.releases.entry import CONTRACT
 
 BATCH = 2000
 SHOWN = 300
@@ -103,7 +104,7 @@ class Replay:
     def _made_by(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Model and release -> the digest of its contract, and the version of the code that trained it."""
         with self.book.connect() as connection:
-            rows = connection.execute("SELECT model, version, contract, code_version FROM app.release").fetchall()
+            rows = connection.execute(f"SELECT model, version, {CONTRACT}, code_version FROM app.release").fetchall()
         return {(model, version): (digest, code) for model, version, digest, code in rows}
 
     @cached_property

@@ -70,6 +70,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     from penstock.declare.discovery import declared
     from penstock.postgres import urls as postgres
     from penstock.postgres.migrations import newest
+    from penstock.releases.former import adopt
     from penstock.warehouse.opening import open_warehouse
 
     settings = runtime.settings
@@ -80,6 +81,8 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     with steps.step("Postgres") as step:
         was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
         applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
+        for book in postgres.books(settings):
+            adopt(book, runtime.contracts.by_model.values())
         current = was_running and not any(applied)
         step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
     everything.result()

@@ -15,8 +15,9 @@ from penstock.lookups.sql import tables_of
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
+from penstock.releases.entry import CONTRACT
 
-FITTING = """SELECT model, array_agg(DISTINCT contract) FROM app.release
+FITTING = f"""SELECT model, array_agg(DISTINCT {CONTRACT}) FROM app.release
     WHERE model IN (SELECT model FROM app.current_release) GROUP BY model"""
 
 

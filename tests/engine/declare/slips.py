@@ -152,7 +152,12 @@ SLIPS = (
     Slip("a first period to come", OUTCOME, f'{OUTCOME} first_period="2999-01",', ("first_period", "has begun")),
     Slip("a first period of weeks", OUTCOME, f'{OUTCOME} first_period="2026-W04",', ("first_period", "a month")),
     Slip("a weight that lacks", OUTCOME, f'{OUTCOME} sample_weight="wieght",', ("query of model 'churn'", "'wieght'")),
-    Slip("asked at a number", COMPUTE, f'{COMPUTE} asked_at="account",', ("asked_at of model", "a time", "a number")),
+    Slip(
+        "asked at a number",
+        COMPUTE,
+        f'{COMPUTE} asked_at="account",',
+        ("asked_at of model", "a date or time", "a number"),
+    ),
     Slip("a retired field that is asked", COMPUTE, f'{COMPUTE} retired=("plan",),', ("retired of model", "'plan'")),
     Slip("an instance for the request", "request=ChurnRequest,", "request=3,", ("request of Contract", "a class that")),
     Slip("a field of two kinds", REQUEST, "    plan: str | int\n", ("request field 'plan'", "one kind", "str | int")),
