@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from penstock.artifact import load as artifacts
+from penstock.artifact.load import load as load_artifact
 from penstock.code_version import code_version
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -25,6 +27,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, release
+from penstock.serving.deploying.code_copy import keep
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide
@@ -114,8 +117,9 @@ class TrainingRun:
         self.demand_complete()
         since, until = self.window(rows)
         name = self._snapshot_name(rows)
+        warehouse, now = open_warehouse(self.settings, ended), self.settings.now()
         return extract_training_rows(
-            self.settings, self.model, self.tables, name=name, since=since, until=until, ended=ended
+            self.model, self.tables, warehouse, self.snapshots, now, name=name, since=since, until=until
         )
 
     def extract_both(self) -> tuple[Snapshot, Snapshot]:
@@ -150,9 +154,10 @@ class TrainingRun:
 
     def publish(self, tables: Sequence[ReplicatedTable], books: Iterable[Book]) -> None:
         """Extract tables and publish them into the books."""
+        warehouse = open_warehouse(self.settings)
         for table in tables:
-            snapshot, service = extract(self.settings, table), self.settings.service_url
-            publish(snapshot, table, books, who="penstock train", service=service)
+            snapshot = extract(table, warehouse, self.snapshots, self.settings.now())
+            publish(snapshot, table, books, who="penstock train", service=self.settings.service_url)
 
     def compare_with_serving(self, holdout: Snapshot, test: Book) -> Skew:
         """How the feature vectors of held-out rows differ when the lookups of TEST make them."""
@@ -183,7 +188,9 @@ class TrainingRun:
         if self.settings.ray_address.startswith(("http://", "https://")):
             from penstock.training.by_job import train_by_job
 
-            return train_by_job(self.settings, job, self.model.ray_options, say)
+            with TemporaryDirectory() as folder:
+                code = keep(self.settings.demand_project(), Path(folder), self.settings.home)
+                return train_by_job(self.settings.ray_address, code, job, self.model.ray_options, say)
         if self.settings.ray_address:
             from penstock.training.on_ray import train_on_ray
 
@@ -199,7 +206,7 @@ class TrainingRun:
 
     def proposal_of(self, artifact: str) -> Proposal:
         """The proposal to release a stored artifact, from its own metadata; for a release after the training."""
-        metadata = artifacts.load(self.artifacts.fetch(artifact, self.settings.artifact_cache)).metadata
+        metadata = load_artifact(self.artifacts.fetch(artifact, self.settings.artifact_cache)).metadata
         return Proposal(
             model=str(metadata["model"]),
             artifact=artifact,

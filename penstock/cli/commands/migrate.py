@@ -18,14 +18,14 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
     Needs a role that owns the schemas, see `penstock doctor --roles`.
     """
     from penstock.contract.registry import contracts
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import check_version, named, newest
     from penstock.releases.former import adopt
     from penstock.settings import load
 
     settings = load()
     told: list[dict[str, Any]] = []
-    for one in postgres.books(settings):
+    for one in Databases(settings).books():
         if book not in ("both", one.name):
             continue
         before = one.version()

@@ -10,8 +10,7 @@ from penstock.contract.contract import Contract
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.releases.former import adopt
-from penstock.releases.ledger import Proposal, Verdict, current, current_releases, ledger, release
-from penstock.serving.deploying.code_check import fitting_contracts
+from penstock.releases.ledger import Proposal, Verdict, current, current_releases, fitting_contracts, ledger, release
 from penstock.testing import as_member
 from tests.engine.contract.former import CONTRACT, ParcelRequest
 from tests.engine.contract.test_digest import NOW, OF_VERSION_0_1_0
