@@ -35,6 +35,7 @@ class Query:
     - `ended`: once another thread sets it, the query ends.
     - `what` it is, in what the reader is told.
     - `first_word`: a query that takes longer says how far it is, and again whenever it has taken twice as long.
+    - `state`: what the warehouse itself says of the query while it runs; empty where it says nothing.
     """
 
     start: Callable[[], pa.RecordBatchReader]
@@ -44,6 +45,7 @@ class Query:
     ended: Event = field(default_factory=Event)
     what: str = "query"
     first_word: float = 10.0
+    state: Callable[[], str] = str
 
 
 @contextmanager
@@ -113,7 +115,14 @@ class _Progress:
             )
         if elapsed >= self.due:
             self.due *= 2
-            log.warning("A %s in the warehouse has run for %.0f s: %s", what, elapsed, far)
+            log.warning("A %s in the warehouse has run for %.0f s: %s%s", what, elapsed, far, self._state())
+
+    def _state(self) -> str:
+        try:
+            said = self.query.state()
+        except Exception:  # a query does not fail because nobody can say how far it is
+            return ""
+        return f"; {said}" if said else ""
 
 
 def _batches(

@@ -19,6 +19,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract import extract as extracting
 from penstock.extract.extract import extract
+from penstock.extract.in_parts import whole_result
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.warehouse.interface import WarehouseError
@@ -147,6 +148,22 @@ def test_a_part_that_fails_ends_the_others(url: str, tmp_path: Path, taken: Call
     with pytest.raises(WarehouseError, match="column 'at'"):
         taken("parts", PART_ROWS)
     assert not list(tmp_path.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("version", ["", VERSION])
+def test_an_interrupt_ends_the_queries_of_all_parts_and_keeps_what_can_be_gone_on_with(
+    url: str, tmp_path: Path, version: str
+) -> None:
+    run(url, "UPDATE orders SET name = repeat(name, 500)")  # so that no part is read before it is interrupted
+    store = SnapshotStore(str(tmp_path))
+    table = orders(version_query=version)
+    with pytest.raises(KeyboardInterrupt), whole_result(warehouse(url), table, store) as batches:
+        batches.read_next_batch()
+        raise KeyboardInterrupt
+    with psycopg.connect(url) as connection:
+        running = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert connection.execute(running).fetchone() == (0,)
+    assert bool(parts_in(tmp_path)) == bool(version)
 
 
 PROGRAM = """

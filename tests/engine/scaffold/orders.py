@@ -91,6 +91,7 @@ def write_postgres(url: str) -> None:
 
 def write_clickhouse(url: str, folder: Path) -> None:
     """The same tables in a ClickHouse, which reads them of files in the folder."""
+    Path(url.removeprefix("chdb://")).mkdir()
     warehouse = ClickHouseWarehouse(url)
     for name, table in tables().items():
         file = folder / f"{name}.parquet"
