@@ -6,9 +6,11 @@ from typing import Literal
 import msgspec
 
 from penstock.contract.contract import Columns, Contract, Lookup, Output, kind_of
+from penstock.contract.declaring import declares
 from penstock.contract.features import Vectors, plain_features
 
 
+@declares
 def plain_contract(
     model: str,
     request: type[msgspec.Struct],
@@ -17,12 +19,13 @@ def plain_contract(
     entity: tuple[str, ...],
     output: Output,
     compute: Callable[[Columns], Vectors],
-    computed: Iterable[str] = (),
-    but: Iterable[str] | None = None,
+    computed: tuple[str, ...] = (),
+    but: tuple[str, ...] | None = None,
     purpose: str = "",
     asked_at: str = "asked_at",
     unchanged: Literal["exact", "input"] = "exact",
     journal: Literal["strict", "relaxed"] = "strict",
+    retired: tuple[str, ...] = (),
 ) -> Contract:
     """The contract whose features are all numbers and texts of its request and lookups, and those that are computed.
 
@@ -32,7 +35,7 @@ def plain_contract(
     - Everything else is as in `Contract`.
     """
     said = "The amount of" if output.kind == "regressor" else "The probability of each value of"
-    left_out = identifiers(request, lookups, entity) if but is None else tuple(but)
+    left_out = identifiers(request, lookups, entity) if but is None else but
     return Contract(
         model=model,
         purpose=purpose or f"{said} {output.name}, by {', '.join(entity)}.",
@@ -45,6 +48,7 @@ def plain_contract(
         asked_at=asked_at,
         unchanged=unchanged,
         journal=journal,
+        retired=retired,
     )
 
 

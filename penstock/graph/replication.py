@@ -12,8 +12,8 @@ from penstock.extract.extract import extract
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import failing_rows, publication_evidence, publish_history, snapshot_evidence
 from penstock.graph.faults import faults
+from penstock.graph.pools import WAREHOUSE, of_table
 from penstock.graph.standing_checks import without_standing_checks
-from penstock.graph.warehouse import POOL
 from penstock.publish.publish import publish_group
 from penstock.snapshots.store import Snapshot
 
@@ -30,12 +30,13 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
         owners=[table.owner] if table.owner else None,
         kinds={"parquet", "pandera"},
         check_specs=[dg.AssetCheckSpec(SHAPE, asset=key, blocking=True, description="Every row has the shape.")],
-        pool=POOL,
+        pool=WAREHOUSE,
     )
     def take(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        runtime = environment.runtime
         with faults():
             try:
-                taken = extract(environment.settings, table)
+                taken = extract(table, runtime.warehouse, runtime.snapshots, runtime.settings.now())
             except ShapeError as error:
                 yield dg.AssetCheckResult(passed=False, check_name=SHAPE, asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
@@ -72,7 +73,7 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
     ]
     name = tables[0].group or tables[0].name
 
-    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=check_specs, can_subset=True)
+    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=check_specs, can_subset=True, pool=of_table(name))
     def load(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
         with faults():
             pairs = [(_newest(environment, table), table) for table in tables]
@@ -88,7 +89,8 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
                     found=f"a run without {', '.join('/'.join(place) for place in missing)}",
                     todo="Select them too.",
                 )
-            for published in publish_group(pairs, wanted, who=who, proven_in=books.test):
+            service = environment.settings.service_url
+            for published in publish_group(pairs, wanted, who=who, proven_in=books.test, service=service):
                 key = keys[published.book, published.table]
                 evidence = publication_evidence(published, environment.settings.now())
                 yield dg.MaterializeResult(

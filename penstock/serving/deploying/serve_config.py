@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import yaml
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import (
     DeploymentSchema,
     HTTPOptionsSchema,
@@ -17,7 +17,7 @@ from ray.serve.schema import (
 )
 
 from penstock.errors import PenstockError
-from penstock.settings import HTTP_PORT, BookName, Settings
+from penstock.settings import HTTP_PORT, BookName
 
 INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
     ServeDeploySchema: {
@@ -32,6 +32,7 @@ INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
         "ray_actor_options": RayActorOptionsSchema,
         "logging_config": LoggingConfig,
     },
+    AutoscalingConfig: {"policy": AutoscalingPolicy},
 }
 """Which keys hold a mapping, or a list of mappings, with known keys of its own."""
 AT_START = ("proxy_location", "http_options", "grpc_options", "controller_options")
@@ -50,20 +51,24 @@ class ServeConfigError(PenstockError):
         super().__init__("\n".join(faults))
 
 
-def read(text: str, name: str, settings: Settings, running: str = "") -> dict[str, Any]:
+def read(text: str, name: str, host: str, port: int, running: str = "") -> dict[str, Any]:
     """The configuration in a text, complete; ServeConfigError names every fault of it with the file's `name` and line.
 
-    `running` is the text that the running service was started with: what it cannot change is refused.
+    - `host` and `port` are the service's, by the settings.
+    - `running` is the text that the running service was started with: what it cannot change is refused.
     """
     config, root = _parse(text, name)
     faults = [f"{name}, line {line}: {said}" for line, said in _unknown(root, ServeDeploySchema, "the file")]
     faults += [f"{name}{_place(root, where)}: {said}" for where, said in _invalid(config)]
-    for where, said in [*_elsewhere(config, settings), *(_fixed(config, _parse(running, name)[0]) if running else [])]:
+    for where, said in [
+        *_elsewhere(config, host, port),
+        *(_fixed(config, _parse(running, name)[0]) if running else []),
+    ]:
         faults.append(f"{name}{_place(root, where)}: {said}")
     if faults:
         raise ServeConfigError(faults)
     config = DEFAULTS | config
-    config["http_options"] = config["http_options"] | {"host": settings.http_host, "port": settings.http_port}
+    config["http_options"] = config["http_options"] | {"host": host, "port": port}
     for deployment in (one for application in config["applications"] for one in application.get("deployments") or ()):
         deployment.setdefault("max_surge_percent", SURGE_PERCENT)
     return config
@@ -123,15 +128,30 @@ def _invalid(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]
     except ValueError as error:
         yield from _of(error, ())
         return
+    except Exception as error:  # what importing a policy raises: Ray does not say which one
+        named = [function for _, options in _scaling(config) if (function := _policy(options))]
+        words = f"cannot be imported: {type(error).__name__}: {error}. Write MODULE:NAME of the project."
+        yield (), f"policy_function {' or '.join(map(repr, named))} {words}"
+        return
+    for where, options in _scaling(config):
+        try:
+            AutoscalingConfig.model_validate(options)
+        except ValueError as error:
+            yield from _of(error, where)
+
+
+def _scaling(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Each `autoscaling_config`, and where it stands."""
     for number, application in enumerate(config["applications"]):
         for place, deployment in enumerate(application.get("deployments") or []):
             options = deployment.get("autoscaling_config")
             if isinstance(options, dict):
-                try:
-                    AutoscalingConfig.model_validate(options)
-                except ValueError as error:
-                    where = ("applications", number, "deployments", place, "autoscaling_config")
-                    yield from _of(error, where)
+                yield ("applications", number, "deployments", place, "autoscaling_config"), options
+
+
+def _policy(options: Mapping[str, Any]) -> str:
+    policy = options.get("policy")
+    return str(policy.get("policy_function", "")) if isinstance(policy, dict) else ""
 
 
 def _of(error: Any, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -143,12 +163,12 @@ def _of(error: Any, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], s
         yield (*where, *one["loc"]), f"{named}{words}{found}"
 
 
-def _elsewhere(config: Mapping[str, Any], settings: Settings) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _elsewhere(config: Mapping[str, Any], host: str, port: int) -> Iterator[tuple[tuple[Any, ...], str]]:
     """What the settings say, not the file."""
     options = config.get("http_options")
     said = {
-        "host": ("PENSTOCK_HTTP_HOST", (settings.http_host, "127.0.0.1")),
-        "port": ("PENSTOCK_HTTP_PORT", (settings.http_port, HTTP_PORT)),
+        "host": ("PENSTOCK_HTTP_HOST", (host, "127.0.0.1")),
+        "port": ("PENSTOCK_HTTP_PORT", (port, HTTP_PORT)),
     }
     for key, (variable, allowed) in said.items():
         if isinstance(options, dict) and options.get(key, allowed[0]) not in allowed:

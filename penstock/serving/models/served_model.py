@@ -20,6 +20,7 @@ from penstock.serving.answering.predictor import Predictor
 from penstock.serving.answering.state import Release, ServingState
 from penstock.serving.http.problems import Problem, unavailable
 from penstock.serving.models.connections import Connections, ConnectionsInUse
+from penstock.serving.models.loop_time import LoopTimeout
 from penstock.serving.tables.cache import TableCache, release_free_memory
 
 MOST_ROUNDS = 50
@@ -62,6 +63,7 @@ class ServedModel:
         self.late = ""
         """Why the last batch was given up, where it took too long; else empty."""
         self.state: ServingState | None = None
+        self._misfit = ""
         self._connections = connections
         self._batcher = Batcher()
         self._lanes: list[asyncio.Task[None]] = []
@@ -101,6 +103,14 @@ class ServedModel:
             self.pointers = wanted
             self._renew()
 
+    def use_misfit(self, misfit: str) -> None:
+        """Serve only while the columns of the current tables fit the contract; `misfit` says what of them does not."""
+        if misfit != self._misfit:
+            self._misfit = misfit
+            if misfit:
+                log.error("%s is not served: %s", self.contract.model, misfit)
+            self._renew()
+
     def refuse_release(self, version: int, reason: str) -> None:
         """Keep what is served, and say why it is not the book's current release."""
         refused = ReleaseRefusal(version, reason, self.release.version if self.release else None)
@@ -121,6 +131,9 @@ class ServedModel:
         if self._loading is None and self.tables.missing() is not None:
             self._loading = asyncio.create_task(self._load_tables())
         if self.release is None:
+            return
+        if self._misfit:
+            self.state, self.trouble = None, self._misfit
             return
         try:
             self.state = ServingState(self.contract, self.release, self.pointers, cached)
@@ -147,7 +160,7 @@ class ServedModel:
         seconds = SECONDS + sum(call.requests.size for call in calls) * SECONDS_PER_ROW
         batch, lease, failure = Batch(calls), None, None
         try:
-            async with asyncio.timeout(seconds):
+            async with LoopTimeout(seconds):
                 lease = await self._connections.take(self.contract.model)
                 await self._answer_batch(lease.connection, batch)
             lease.whole, self.late = True, ""
