@@ -19,11 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 import sqlglot
 
-from penstock.extract import extract as extracting
 from penstock.extract.extract import extract
 from penstock.publish.plan import plan
 from penstock.settings import Settings
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.store_url import open_store
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
@@ -39,6 +38,7 @@ ROWS = """CREATE TABLE orders AS SELECT n::bigint AS id, (n % 7)::int AS shop, '
     FROM generate_series(1, 1000) AS n;
 CREATE TABLE unloaded (n bigint); INSERT INTO unloaded VALUES (0);
 CREATE FUNCTION pg_last_unload_count() RETURNS bigint LANGUAGE sql AS 'SELECT n FROM unloaded'"""
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TABLE = replace(declared("orders", ("id",)), query="SELECT * FROM orders -- it's all")
 
 
@@ -103,10 +103,8 @@ def place(bucket: str, new_database: Callable[[], str]) -> Callable[..., FakeRed
     return lambda **faults: FakeRedshift(url + more, **faults)
 
 
-def taken(warehouse: Warehouse, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    with monkeypatch.context() as patched:
-        patched.setattr(extracting, "open_warehouse", lambda *_: warehouse)
-        return extract(Settings(home=folder, now_override=datetime(2026, 11, 22, tzinfo=UTC)), TABLE)
+def taken(warehouse: Warehouse, folder: Path) -> Snapshot:
+    return extract(TABLE, warehouse, SnapshotStore(str(folder / "snapshots")), NOW)
 
 
 def left(bucket: str) -> list[str]:
@@ -115,11 +113,11 @@ def left(bucket: str) -> list[str]:
 
 
 def test_an_unload_of_redshift_is_the_snapshot_of_its_rows(
-    place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path
 ) -> None:
     warehouse = place()
-    by_unload = taken(warehouse, tmp_path / "unload", monkeypatch)
-    by_cursor = taken(PostgresWarehouse(plain(warehouse)), tmp_path / "cursor", monkeypatch)
+    by_unload = taken(warehouse, tmp_path / "unload")
+    by_cursor = taken(PostgresWarehouse(plain(warehouse)), tmp_path / "cursor")
     assert by_unload.rows == 1000
     assert by_unload.id == by_cursor.id
     assert left(bucket) == []
@@ -134,11 +132,11 @@ def plain(warehouse: RedshiftWarehouse) -> str:
 
 
 def test_an_empty_unload_has_the_types_of_the_query(
-    place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(plain(place()), autocommit=True) as connection:
         connection.execute("DELETE FROM orders")
-    found = taken(place(), tmp_path, monkeypatch)
+    found = taken(place(), tmp_path)
     assert found.rows == 0
     assert dict(found.manifest.columns)["amount"] == "numeric(12,3)"
     assert left(bucket) == []
@@ -191,12 +189,11 @@ def test_a_half_or_foreign_unload_is_refused_and_removed(
     place: Callable[..., FakeRedshift],
     bucket: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[Any, str], None],
     said: str,
 ) -> None:
     with pytest.raises(WarehouseError, match=said):
-        taken(place(spoil=spoil), tmp_path, monkeypatch)
+        taken(place(spoil=spoil), tmp_path)
     assert left(bucket) == []
     assert SnapshotStore(str(tmp_path / "snapshots")).latest("orders") is None
 
@@ -215,7 +212,6 @@ def test_a_file_of_other_types_than_declared_is_refused(
     place: Callable[..., FakeRedshift],
     bucket: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     column: str,
     kind: pa.DataType | None,
     said: str,
@@ -230,7 +226,7 @@ def test_a_file_of_other_types_than_declared_is_refused(
         return rows.set_column(place, column, values)
 
     with pytest.raises(WarehouseError, match=said):
-        taken(place(table=changed), tmp_path, monkeypatch)
+        taken(place(table=changed), tmp_path)
     assert left(bucket) == []
 
 
@@ -239,7 +235,7 @@ def test_the_plan_says_that_an_unload_is_sorted_here(
 ) -> None:
     with psycopg.connect(plain(place()), autocommit=True) as connection:
         connection.execute("ANALYZE orders")
-    found = plan(TABLE, place(), SnapshotStore(str(tmp_path)), (), now=datetime(2026, 11, 22, tzinfo=UTC))
+    found = plan(TABLE, place(), SnapshotStore(str(tmp_path)), (), now=NOW)
     assert (found.rows, found.parts) == (1000, 1)
     assert found.sorts == f"here, after an unload to {bucket}"
 
@@ -271,9 +267,9 @@ def test_an_unload_of_snowflake_is_the_snapshot_of_its_rows(
             DATEADD(day, id, '2026-01-01'::DATE)::DATE AS day, id % 2 = 0 AS open
             FROM (SELECT SEQ4() + 1 AS id FROM TABLE(GENERATOR(ROWCOUNT => 1000)))"""
         )
-        by_unload = taken(warehouse, tmp_path / "unload", monkeypatch)
+        by_unload = taken(warehouse, tmp_path / "unload")
     assert by_unload.rows == 1000
-    assert by_unload.id == taken(PostgresWarehouse(url), tmp_path / "postgres", monkeypatch).id
+    assert by_unload.id == taken(PostgresWarehouse(url), tmp_path / "postgres").id
     assert left(bucket) == []
     assert len(said) == 1
     assert sqlglot.parse_one(said[0], dialect="snowflake")
