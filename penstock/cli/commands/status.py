@@ -8,7 +8,7 @@ from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
     from penstock.postgres.book import Book
-    from penstock.settings import Settings
+    from penstock.runtime import Runtime
 
 
 @click.command(epilog="Example: penstock status --json")
@@ -36,7 +36,7 @@ def status(as_json: bool) -> None:
     except PenstockError as error:
         troubles.append(str(error))
     try:
-        serves |= _scaling(runtime.settings)
+        serves |= _scaling(runtime)
     except PenstockError as error:
         troubles.append(str(error))
     trouble = "\n".join(troubles)
@@ -76,14 +76,16 @@ def _served(prod: "Book") -> dict[str, Any]:
     }
 
 
-def _scaling(settings: "Settings") -> dict[str, Any]:
+def _scaling(runtime: "Runtime") -> dict[str, Any]:
     """What the policies of the project's serve_config.yaml decide; nothing where replicas are not Ray's."""
+    settings = runtime.settings
     path = settings.project.serve_config if settings.project else None
     if settings.book == "dev" or path is None or not path.exists():
         return {}
     from penstock.serving.deploying import scaling_trial, serve_config
 
-    config = serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", settings)
+    name, host, port = f"{path.parent.name}/{path.name}", settings.http_host, settings.http_port
+    config = serve_config.read(path.read_text(), name, host, port)
     return {
         "autoscaling": [
             {

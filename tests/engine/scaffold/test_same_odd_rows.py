@@ -61,7 +61,7 @@ METERS = pa.schema(
 
 
 def tariffs() -> pa.Table:
-    """What each meter of a site costs, from when on it is known: some before the epoch, some at the very instant of a reading."""
+    """What each meter of a site costs, from when on it is known: before 1970, or at the very instant of a reading."""
     rows = [
         {
             "site": TEXTS[n % len(TEXTS)],
