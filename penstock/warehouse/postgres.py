@@ -20,7 +20,7 @@ from penstock.warehouse.postgres_ranges import key_ranges, within
 from penstock.warehouse.postgres_text import ordered, refused, rows_of, said, with_values
 from penstock.warehouse.postgres_types import PostgresColumn, as_declared, columns_of, schema_of
 from penstock.warehouse.query_text import subquery
-from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.reading import Query, reading, run
 from penstock.warehouse.url import WarehouseUrl, driver
 
 SESSION = {
@@ -187,8 +187,8 @@ class PostgresWarehouse:
             return self.state("pid", connection.info.backend_pid)
 
         cancel = connection.cancel_safe
-        with reading(Query(start, cancel, explain, self.timeout, self.ended, "description of a query", state=state)):
-            return found
+        run(Query(start, cancel, explain, self.timeout, self.ended, "description of a query", state=state))
+        return found
 
     @contextmanager
     def _running(

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 
@@ -68,6 +68,24 @@ def reading(query: Query) -> Iterator[pa.RecordBatchReader]:
         while thread.is_alive():
             query.cancel()
             thread.join(_TICK_SECONDS)
+
+
+def run(query: Query) -> None:
+    """Run what returns no rows. Once it has ended nothing is cancelled: the connection may run something else."""
+    over = Event()
+
+    def start() -> pa.RecordBatchReader:
+        try:
+            return query.start()
+        finally:
+            over.set()
+
+    def cancel() -> None:
+        if not over.is_set():
+            query.cancel()
+
+    with reading(replace(query, start=start, cancel=cancel)):
+        pass
 
 
 def _read(query: Query, rows: "Queue[pa.Schema | pa.RecordBatch | Exception | None]", left: Event) -> None:

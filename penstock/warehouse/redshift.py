@@ -21,7 +21,7 @@ from penstock.warehouse.postgres import PostgresWarehouse
 from penstock.warehouse.postgres_text import refused
 from penstock.warehouse.postgres_types import AS_TEXT, Kinds, PostgresColumn, as_declared, columns_of, schema_of
 from penstock.warehouse.query_text import subquery
-from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.reading import Query, run
 from penstock.warehouse.unload import UnloadFile, UnloadReport
 
 MANIFEST = "manifest"
@@ -125,8 +125,7 @@ class RedshiftWarehouse(PostgresWarehouse):
             def explain(error: Exception) -> Exception:
                 return refused(error, query, "unload") if isinstance(error, psycopg.Error) else error
 
-            with reading(Query(start, connection.cancel_safe, explain, self.timeout, self.ended, "unload")):
-                pass
+            run(Query(start, connection.cancel_safe, explain, self.timeout, self.ended, "unload"))
             (rows,) = connection.execute("SELECT pg_last_unload_count()").fetchone() or (0,)
         files, root = open_store(folder)
         path = posixpath.join(root, MANIFEST)

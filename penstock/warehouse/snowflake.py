@@ -20,7 +20,7 @@ from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import quoted, quoted_text
 from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.query_text import subquery
-from penstock.warehouse.reading import reading
+from penstock.warehouse.reading import run
 from penstock.warehouse.unload import UnloadFile, UnloadReport
 from penstock.warehouse.url import WarehouseUrl, driver, unreachable
 
@@ -188,8 +188,7 @@ class SnowflakeWarehouse(DescribedWarehouse):
                     found.append(UnloadFile(posixpath.basename(name), int(size), int(rows)))
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
 
-            with reading(self._query(session, start, query, "unload")):
-                pass
+            run(self._query(session, start, query, "unload"))
         return UnloadReport(schema_of(columns), sum(one.rows for one in found), tuple(found))
 
     def refusals(self) -> tuple[type[Exception], ...]:

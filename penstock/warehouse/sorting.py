@@ -49,22 +49,20 @@ def sorted_rows(
 
 
 class _Run:
-    """A sorted run on the disk; `head` is the next of its rows, None at its end."""
+    """A sorted run on the disk. `head` is the next of its rows, at least half a piece of them; None at its end."""
 
     def __init__(self, file: pa.NativeFile) -> None:
-        self._pieces = pa.ipc.open_stream(file)
-        self.head: pa.RecordBatch | None = None
-        self.advance(0)
+        self._pieces: Iterator[pa.RecordBatch] = iter(pa.ipc.open_stream(file))
+        self.head = next(self._pieces, None)
+        self._enough = self.head.num_rows // 2 if self.head is not None else 0
 
     def advance(self, rows: int) -> None:
-        """Leave out the first rows of the head; read the next piece where it is at its end."""
-        if self.head is not None and rows < self.head.num_rows:
-            self.head = self.head.slice(rows)
-            return
-        try:
-            self.head = self._pieces.read_next_batch()
-        except StopIteration:
-            self.head = None
+        """Leave out the first rows of the head. With too few left, each round of the merge would be a short one."""
+        assert self.head is not None
+        rest = self.head.slice(rows)
+        if rest.num_rows <= self._enough and (piece := next(self._pieces, None)) is not None:
+            rest = pa.concat_batches([rest, piece])
+        self.head = rest if rest.num_rows else None
 
 
 def _write_runs(rows: pa.RecordBatchReader, key: Sequence[str], folder: Path, left: Event) -> list[Path]:

@@ -21,7 +21,7 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres import PostgresWarehouse
-from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.reading import Query, reading, run
 from tests.engine.warehouse.test_warehouse import read
 
 ENDLESS = {
@@ -239,6 +239,21 @@ def test_the_time_is_declared_by_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_TIMEOUT", "soon")
     with pytest.raises(SettingError, match="PENSTOCK_WAREHOUSE_TIMEOUT: expected whole seconds"):
         load()
+
+
+def test_what_has_run_is_not_cancelled_when_its_thread_is_slow_to_end() -> None:
+    def start() -> pa.RecordBatchReader:
+        def batches() -> Iterator[pa.RecordBatch]:
+            time.sleep(0.5)
+            yield from ()
+
+        return pa.RecordBatchReader.from_batches(pa.schema([]), batches())
+
+    cancelled: list[str] = []
+    begin = time.monotonic()
+    run(Query(start, lambda: cancelled.append("late"), lambda error: error))
+    assert time.monotonic() - begin >= 0.5
+    assert cancelled == []
 
 
 def test_a_long_query_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
