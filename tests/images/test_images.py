@@ -31,7 +31,7 @@ for preparation in runtime.declared.preparations.values():
 """What `penstock up` and a run of Dagster do before the first publish."""
 SECONDS = 120
 UNPACKED, COMPRESSED, CODE = 380e6, 130e6, 5e6
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why := why_not(SERVICE, PIPELINE)), reason=why)]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why := why_not()), reason=why)]
 
 
 @pytest.fixture(scope="module")
