@@ -16,7 +16,7 @@ from penstock.postgres.book import Book
 from penstock.publish.plan import ROWS_PER_SECOND, TablePlan, plan
 from penstock.publish.publish import publish
 from penstock.settings import Settings
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, STORED, estimate
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
@@ -54,6 +54,10 @@ def planned(settings: Settings, table: ReplicatedTable, *books: Book) -> TablePl
     return plan(table, open_warehouse(settings), store, books, now=settings.now())
 
 
+def taken_of(settings: Settings, table: ReplicatedTable) -> Snapshot:
+    return extract(table, open_warehouse(settings), SnapshotStore(settings.snapshots), settings.now())
+
+
 def later(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, now_override=NOW + timedelta(hours=1))
 
@@ -72,7 +76,7 @@ def test_a_first_publish_extracts_everything_and_loads_it(place: Settings, book:
 
 
 def test_after_an_extract_its_speed_and_its_bytes_are_those_of_the_next(place: Settings, book: Book) -> None:
-    taken = extract(place, orders())
+    taken = taken_of(place, orders())
     publish(taken, orders(), [book], who="test")
     found = planned(later(place), orders(), book)
 
@@ -85,7 +89,7 @@ def test_after_an_extract_its_speed_and_its_bytes_are_those_of_the_next(place: S
 
 def test_a_table_whose_version_is_the_same_is_not_extracted(place: Settings, book: Book) -> None:
     table = orders(version_query="SELECT count(*) AS n FROM orders")
-    publish(extract(place, table), table, [book], who="test")
+    publish(taken_of(place, table), table, [book], who="test")
     found = planned(later(place), table, book)
 
     assert (found.action, found.rows, found.parts) == ("unchanged", 0, 0)
@@ -94,9 +98,9 @@ def test_a_table_whose_version_is_the_same_is_not_extracted(place: Settings, boo
 
 def test_of_a_table_with_a_watermark_only_the_changes_are_counted(place: Settings, book: Book) -> None:
     table = orders(watermark="changed")
-    publish(extract(place, table), table, [book], who="test")
+    publish(taken_of(place, table), table, [book], who="test")
     open_warehouse(place).prepare("UPDATE orders SET changed = '2026-11-22 11:00:00+00' WHERE id < 3")
-    assert extract(later(place), table).manifest.delta_rows == 3  # now the greatest watermark is that of three rows
+    assert taken_of(later(place), table).manifest.delta_rows == 3  # now the greatest watermark is that of three rows
     if place.warehouse_url:
         with psycopg.connect(place.warehouse_url, autocommit=True) as connection:
             connection.execute("ANALYZE orders")
