@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from penstock.declare.table import ReplicatedTable
+from penstock.extract import in_parts
 from penstock.extract.extract import extract
 from penstock.postgres.book import Book
 from penstock.publish.plan import ROWS_PER_SECOND, TablePlan, plan
@@ -156,8 +157,9 @@ def test_nothing_is_written_by_a_plan(tmp_path: Path, book: Book) -> None:
 
 
 def test_a_large_table_is_planned_in_as_many_parts_as_it_is_read_in(
-    new_database: Callable[[], str], tmp_path: Path
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(in_parts, "cores", lambda: 4)
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE orders (id bigint PRIMARY KEY, x double precision)")
@@ -167,4 +169,6 @@ def test_a_large_table_is_planned_in_as_many_parts_as_it_is_read_in(
         plan(orders(), warehouse, store, (), now=NOW).parts == 4 == len(ranges_of(warehouse, orders().query, ("id",)))
     )
     assert plan(orders(), PostgresWarehouse(url), store, (), now=NOW).parts == 1
+    monkeypatch.setattr(in_parts, "cores", lambda: 2)
+    assert plan(orders(), warehouse, store, (), now=NOW).parts == 1
     assert plan(orders(version_query="SELECT 1"), warehouse, store, (), now=NOW).parts == 4
