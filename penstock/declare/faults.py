@@ -3,11 +3,13 @@
 import inspect
 import re
 from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from penstock.contract.faults import name_faults
+from penstock.contract.declaring import call_faults
+from penstock.contract.faults import name_faults, twice
 from penstock.declare.cron import demand_cron
-from penstock.declare.metrics import measures_for
+from penstock.declare.metrics import MEASURES, measures_for
 from penstock.declare.periods import NO_DELAY, Period
 from penstock.errors import PenstockError
 
@@ -24,7 +26,10 @@ def model_faults(model: "Model") -> list[PenstockError]:
     """The faults of a model by itself."""
     name = model.contract.model
     thing = f"model {name!r}"
-    fields = model.contract.request_kinds()
+    try:
+        fields = model.contract.request_kinds()
+    except PenstockError:
+        return []  # of the contract, which says so itself
     faults = names_in_dagster(thing, name)
     if not model.contract.features:
         faults.append(PenstockError(f"features of {thing}", expected="at least one", found="none"))
@@ -53,10 +58,21 @@ def model_faults(model: "Model") -> list[PenstockError]:
         of, found = f"outcome_after of {thing}", repr(model.outcome_after)
         faults.append(PenstockError(of, expected="a timedelta of zero or more", found=found))
     if model.first_period:
-        faults += caught(Period.parse, model.first_period, model.every, f"first_period of {thing}")
+        faults += _first_period_faults(f"first_period of {thing}", model)
     if model.cron:
         faults += caught(demand_cron, model.cron, f"cron of {thing}")
     return faults + _shape_faults(model, fields)
+
+
+def _first_period_faults(of: str, model: "Model") -> list[PenstockError]:
+    try:
+        first = Period.parse(model.first_period, model.every, of)
+    except PenstockError as error:
+        return [error]
+    if first.start <= datetime.now(UTC):
+        return []
+    todo = "No period could be trained."
+    return [PenstockError(of, expected="a period that has begun", found=repr(model.first_period), todo=todo)]
 
 
 def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[PenstockError]:
@@ -68,6 +84,10 @@ def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[
             faults.append(PenstockError(of, expected="a share below 1, such as 0.9", found=str(level)))
         elif level and model.contract.output.kind != kind:
             faults.append(PenstockError(of, expected=f"a {kind}", found=f"a {model.contract.output.kind}"))
+    if model.fit is not None:
+        faults += call_faults(f"fit of {thing}", model.fit, "a function of estimator and rows", 2)
+    if model.base_rate_by is not None:
+        faults += call_faults(f"base_rate_by of {thing}", model.base_rate_by, "a function of the rows", 1)
     if model.fit is not None and model.continues:
         todo = "Leave one of them out."
         faults.append(
@@ -100,6 +120,17 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
                         f"{of} of {thing}", expected="columns of its shape", found=", ".join(lacking), todo=todo
                     )
                 )
+    faults += twice(f"key of {thing}", table.key)
+    for name, (least, greatest) in table.bounds.items():
+        if least > greatest:
+            of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
+            faults.append(PenstockError(of, expected="the least value before the greatest", found=found))
+    if table.full_every <= NO_DELAY:
+        of, found = f"full_every of {thing}", repr(table.full_every)
+        faults.append(PenstockError(of, expected="a timedelta above zero", found=found))
+    if not 0 <= table.largest_delta <= 1:
+        of, found = f"largest_delta of {thing}", str(table.largest_delta)
+        faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
     faults += _at_least(f"minimum_rows of {thing}", table.minimum_rows, 0)
     if not 0 <= table.largest_drop <= 1:
         of, found = f"largest_drop of {thing}", str(table.largest_drop)
@@ -128,7 +159,15 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
 def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
     """The faults of a gate rule by itself."""
     faults = _at_least("minimum_rows of GateRule", rule.minimum_rows, 1)
+    faults += twice("metrics of GateRule", [bound.metric for bound in rule.bounds])
     for bound in rule.bounds:
+        measure = MEASURES[bound.metric]
+        if not measure.least <= bound.floor <= measure.greatest:
+            of, expected = (
+                f"floor of {bound.metric!r}",
+                f"{measure.least:g} to {measure.greatest:g}, as {measure.label} is",
+            )
+            faults.append(PenstockError(of, expected=expected, found=str(bound.floor)))
         if bound.margin < 0:
             of, found = f"margin of {bound.metric!r}", str(bound.margin)
             faults.append(PenstockError(of, expected="0 or more", found=found, todo="It is how much worse is allowed."))

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, StackingClassifier, VotingClassifier
+from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -48,6 +49,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         StackingClassifier([("own", LGBMClassifier())], stack_method="predict"),
         "probabilities or scores",
     ),
+    "codes in float32": (make_pipeline(OneHotEncoder(dtype=np.float32), LGBMClassifier()), "dtype float64"),
+    "too many hashed terms": (make_pipeline(HashingVectorizer(), LGBMClassifier()), "n_features of at most"),
     "a start that is fitted": (
         make_pipeline(OneHotEncoder(), SplineTransformer(), GradientBoostingClassifier(init=LogisticRegression())),
         "constant start.*curves of SplineTransformer",
