@@ -162,11 +162,10 @@ def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
     faults += twice("metrics of GateRule", [bound.metric for bound in rule.bounds])
     for bound in rule.bounds:
         measure = MEASURES[bound.metric]
-        if not measure.least <= bound.floor <= measure.greatest:
-            of, expected = (
-                f"floor of {bound.metric!r}",
-                f"{measure.least:g} to {measure.greatest:g}, as {measure.label} is",
-            )
+        best = measure.greatest if measure.higher_is_better else measure.least
+        if (bound.floor > best) if measure.higher_is_better else (bound.floor < best):
+            of = f"floor of {bound.metric!r}"
+            expected = f"at {'most' if measure.higher_is_better else 'least'} {best:g}, the best {measure.label}"
             faults.append(PenstockError(of, expected=expected, found=str(bound.floor)))
         if bound.margin < 0:
             of, found = f"margin of {bound.metric!r}", str(bound.margin)
