@@ -24,6 +24,9 @@ Answer = TypeVar("Answer")
 class Prediction(msgspec.Struct, frozen=True):
     """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer.
 
+    The prediction of a regressor with several outputs has the value of each name. A classifier answers `probabilities`,
+    or `scores` where it has none: the decision score of each class, of two classes that of the second.
+
     A model that says how sure it is adds the `interval` around a value, or the `prediction_set` of classes.
 
     With `explain` the answer of a model that explains has what each feature contributed: `base_value` and the sum of
@@ -35,7 +38,7 @@ class Prediction(msgspec.Struct, frozen=True):
     """
 
     id: str
-    prediction: str | float | None
+    prediction: str | float | dict[str, float | None] | None
     release: int
     snapshots: dict[str, str]
     missing: tuple[str, ...]
@@ -43,6 +46,7 @@ class Prediction(msgspec.Struct, frozen=True):
     probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     interval: tuple[float | None, float | None] | msgspec.UnsetType = msgspec.UNSET
     prediction_set: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
     contributions: dict[str, float | None] | msgspec.UnsetType | None = msgspec.UNSET
     base_value: float | msgspec.UnsetType | None = msgspec.UNSET
     raw_score: float | msgspec.UnsetType | None = msgspec.UNSET

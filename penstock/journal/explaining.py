@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from penstock.artifact.native import Artifact
+from penstock.artifact.native import Artifact, best_places
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
@@ -58,7 +58,7 @@ def explain(contract: Contract, artifact: Artifact, entries: Sequence[JournalEnt
     if found.scores.shape[1] == 2:
         places[:] = 1
     elif found.scores.shape[1] > 2:
-        places = artifact.predict(taken).argmax(axis=1)
+        places = best_places(artifact, artifact.predict(taken))
     made: list[Reason] = []
     for at, (entry, place) in enumerate(zip(entries, places.tolist(), strict=True)):
         why = Contributions(

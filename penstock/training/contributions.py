@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from penstock.artifact.native import Artifact
+from penstock.artifact.native import Artifact, best_places
 from penstock.training.plots import FAINT, INK, png
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ def held_out_contributions(artifact: Artifact, vectors: Mapping[str, Array]) -> 
     outputs = found.shape[1]
     place = np.full(len(found), outputs - 1)
     if outputs > 2:
-        place = artifact.predict(rows).argmax(axis=1)
+        place = best_places(artifact, artifact.predict(rows))
     return HeldOutContributions(names, rows, found[np.arange(len(found)), place])
 
 

@@ -40,8 +40,8 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
     trees += [inputs.tree(tree) for tree in told.get("trees", [])]
     kind, link = prediction_of(estimator)
-    if kind == "regressor" and outputs != 1:
-        raise unsupported(estimator, "one output", str(outputs))
+    if kind == "regressor" and outputs != 1 and not _several_values(estimator):
+        raise unsupported(estimator, "one output, or those of MultiRMSE", str(outputs))
     if scale == 1 and any(bias):
         trees.append((_leaf(), np.array([bias], dtype=np.float64)))
     model = Model("trees", kind, link, _arrays(estimator, trees, outputs))
@@ -71,6 +71,11 @@ def prediction_of(estimator: Any) -> tuple[Literal["classifier", "regressor"], L
             raise unsupported(estimator, f"a loss of {', '.join(_CLASSES)}", loss)
         return "classifier", _CLASSES[loss]
     return "regressor", Link.LOG if own == "CatBoostRegressor" and loss in _EXPONENTIAL else Link.IDENTITY
+
+
+def _several_values(estimator: Any) -> bool:
+    """Whether each output of a regressor is the value of one target."""
+    return str(estimator.get_all_params()["loss_function"]).startswith("MultiRMSE")
 
 
 def outputs_of(estimator: Any) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from penstock.artifact.packing.answering import demand_answers, last_step
 from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.estimators import INSIDE, packers
@@ -10,7 +11,9 @@ from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import TEXTS
+from penstock.artifact.packing.votes import VOTERS
 from penstock.artifact.packing.xgboost import XGBOOST
+from penstock.contract.contract import Output
 from penstock.errors import UnsupportedEstimator
 
 _MEMBERS = ("estimator", "regressor", "final_estimator")
@@ -20,19 +23,13 @@ _NOT_NUMBERS = ("cat_features", "text_features", "embedding_features")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
-def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, kept: bool = False) -> None:
+def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (), *, kept: bool = False) -> None:
     """UnsupportedEstimator if the unfitted estimator will neither be packed nor stored, as far as that can be known.
 
     `kept`: it will be stored as it is too, to be trained further.
     """
     name = type(estimator).__name__
-    if kind == "classifier" and not hasattr(estimator, "predict_proba"):
-        raise UnsupportedEstimator(
-            f"estimator {name}",
-            expected="a classifier with predict_proba",
-            found="one without",
-            todo="Put it into CalibratedClassifierCV.",
-        )
+    demand_answers(estimator, output)
     obstacles = list(dict.fromkeys(_obstacles(estimator)))
     inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
     if any(part.get_params().get(name) for part in inner for name in _NOT_NUMBERS):
@@ -70,8 +67,10 @@ def _obstacles(part: Any) -> Iterator[str]:
         yield f"{name} is packed without a function of one's own ({', '.join(functions_of_texts)})"
     if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
         yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
-    if getattr(part, "voting", "soft") != "soft":
-        yield f"{name} has no probabilities where voting is {part.voting!r}"
+    if getattr(part, "voting", "soft") == "hard":
+        voters = [public_name(last_step(member)) for _, member in part.estimators if not isinstance(member, str)]
+        if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
+            yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
     for attribute in _MEMBERS:
         yield from _obstacles(getattr(part, attribute, None))
     for attribute in _LISTS:
