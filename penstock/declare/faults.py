@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from penstock.contract.faults import name_faults
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 STEPS = ("warehouse/", "prepared/")
+RAY_OPTIONS = ("num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "label_selector", "runtime_env")
+"""What a training task may ask Ray for."""
 _TASKS: dict[Task, str] = {
     "binary_scores": "a classifier of two classes that answers scores",
     "multiclass_scores": "a classifier of several classes that answers scores",
@@ -52,6 +54,7 @@ def model_faults(model: "Model") -> list[PenstockError]:
     if model.most_training_rows is not None and model.most_training_rows < 1:
         of, found = f"most_training_rows of {thing}", str(model.most_training_rows)
         faults.append(PenstockError(of, expected="at least 1", found=found))
+    faults += _ray_faults(thing, model.ray_options)
     if model.window < 1:
         faults.append(PenstockError(f"window of {thing}", expected="at least 1 period", found=str(model.window)))
     if model.outcome_after < NO_DELAY:
@@ -62,6 +65,21 @@ def model_faults(model: "Model") -> list[PenstockError]:
     if model.cron:
         faults += caught(demand_cron, model.cron, f"cron of {thing}")
     return faults + _shape_faults(model, fields)
+
+
+def _ray_faults(thing: str, options: Mapping[str, Any]) -> list[PenstockError]:
+    """What Ray would refuse when the model is trained, in dozens of lines of its own."""
+    faults = [
+        PenstockError(f"ray_options of {thing}", expected=", ".join(RAY_OPTIONS), found=repr(name))
+        for name in options
+        if name not in RAY_OPTIONS
+    ]
+    for name in ("num_cpus", "num_gpus", "memory"):
+        value = options.get(name, 0)
+        if not isinstance(value, int | float) or not value >= 0:
+            of = f"{name} of ray_options of {thing}"
+            faults.append(PenstockError(of, expected="a number of at least 0", found=repr(value)))
+    return faults
 
 
 def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[PenstockError]:
