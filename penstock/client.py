@@ -98,6 +98,7 @@ class _Ready(msgspec.Struct, frozen=True):
 
 class _Description(msgspec.Struct, frozen=True):
     state: ModelState
+    contract: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class ServiceError(PenstockError):
@@ -155,6 +156,14 @@ class Client:
     def state(self) -> ModelState:
         """What the service serves of the model."""
         return self._ask(_STATE, "GET", "").state
+
+    def contract(self) -> bytes:
+        """The contract of the running code of the model, as JSON: request schema, lookups, features, output."""
+        return bytes(self._ask(_STATE, "GET", "").contract)
+
+    def models(self) -> list[str]:
+        """The names of the models that the service has."""
+        return [state.model for state in _STATES.decode(self._call("GET", f"{self._base}/models"))]
 
     def refused(self) -> dict[str, ReleaseRefusal]:
         """The models whose current release the service does not serve, with why; needs no key."""
@@ -278,3 +287,4 @@ _MANY = msgspec.json.Decoder(list[Prediction])
 _JOURNALED = msgspec.json.Decoder(JournaledPrediction)
 _READY = msgspec.json.Decoder(_Ready)
 _STATE = msgspec.json.Decoder(_Description)
+_STATES = msgspec.json.Decoder(list[ModelState])

@@ -48,9 +48,9 @@ class Runtime:
     @cached_property
     def books(self) -> "Books":
         """TEST and PROD; BookError if this code does not work with their versions."""
-        from penstock.postgres.urls import open_books
+        from penstock.postgres.databases import Databases
 
-        return open_books(self.settings)
+        return Databases(self.settings).open_books()
 
     @cached_property
     def warehouse(self) -> "Warehouse":

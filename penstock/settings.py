@@ -60,6 +60,25 @@ class Settings(msgspec.Struct, frozen=True):
         """The URL of a book; empty for the embedded default."""
         return self.test_url if book == "test" else self.prod_url
 
+    def demand_url(self, book: BookName) -> str:
+        """The URL of a book; a replica never starts a server, so SettingError where none is set."""
+        url = self.url_of(book)
+        if not url:
+            name, todo = f"PENSTOCK_{book.upper()}_URL", "or run `penstock up`."
+            raise SettingError(name, expected="a Postgres URL", found="nothing", todo=f"Set {name}, {todo}")
+        return url
+
+    def variables(self) -> dict[str, str]:
+        """The variables from which another process loads these settings."""
+        values = {one.name: getattr(self, one.field) for one in VARIABLES if one.field}
+        if self.project:
+            values[PROJECT] = self.project.root
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else str(value)
+            for name, value in values.items()
+            if value not in ("", None)
+        }
+
     @property
     def service_url(self) -> str:
         """Where the prediction service answers."""
@@ -84,6 +103,11 @@ class Settings(msgspec.Struct, frozen=True):
     def artifacts(self) -> str:
         """The fsspec URL or folder of the artifact store."""
         return self.artifacts_url or str(self.home / "artifacts")
+
+    @property
+    def stores(self) -> dict[str, str]:
+        """Name of each store -> its fsspec URL or folder."""
+        return {"snapshots": self.snapshots, "artifacts": self.artifacts}
 
     @property
     def artifact_cache(self) -> Path:
@@ -213,18 +237,6 @@ def service_url() -> str:
     return f"http://{host}:{_port(HTTP_PORT_VARIABLE, os.environ.get(HTTP_PORT_VARIABLE) or str(HTTP_PORT))}"
 
 
-def variables_of(settings: Settings) -> dict[str, str]:
-    """The variables from which another process loads these settings."""
-    values = {one.name: getattr(settings, one.field) for one in VARIABLES if one.field}
-    if settings.project:
-        values[PROJECT] = settings.project.root
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else str(value)
-        for name, value in values.items()
-        if value not in ("", None)
-    }
-
-
 def api_key() -> str:
     """The API key with which commands ask the service; empty where none is set."""
     return os.environ.get(API_KEY, "")
@@ -257,12 +269,3 @@ def remember_ports(home: Path, ports: Ports) -> None:
     """Keep the chosen ports for every later command of this home."""
     (home / "state").mkdir(parents=True, exist_ok=True)
     (home / "state" / "ports.json").write_bytes(msgspec.json.encode(ports))
-
-
-def book_url(settings: Settings, book: BookName) -> str:
-    """The book's URL; a replica never starts a server, so SettingError where none is set."""
-    url = settings.url_of(book)
-    if not url:
-        name = f"PENSTOCK_{book.upper()}_URL"
-        raise SettingError(name, expected="a Postgres URL", found="nothing", todo=f"Set {name}, or run `penstock up`.")
-    return url

@@ -113,12 +113,14 @@ place_two-clones() {
     local ended=$?
     wait $first && return $ended
 }
-place_memory-4g() {
-    local group=/sys/fs/cgroup/penstock-places
-    mkdir "$group" && echo 4G >"$group/memory.max" && echo 0 >"$group/memory.swap.max" || { echo "no cgroup here"; return 77; }
+place_memory-4g() { # by either version of control groups
+    local root=/sys/fs/cgroup limit=memory.max peak=memory.peak
+    test -d $root/memory && root=$root/memory limit=memory.limit_in_bytes peak=memory.max_usage_in_bytes
+    local group=$root/penstock-places
+    mkdir "$group" && test -w "$group/cgroup.procs" && echo 4G >"$group/$limit" || { echo "no cgroup here"; return 77; }
     clone "$SCRATCH/4g" && (echo $BASHPID >"$group/cgroup.procs"; both "$SCRATCH/4g")
     local ended=$?
-    echo "at most $(($(cat "$group/memory.peak") >> 20)) MiB"
+    echo "at most $(($(cat "$group/$peak") >> 20)) MiB"
     rmdir "$group"
     return $ended
 }

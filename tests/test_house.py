@@ -26,6 +26,7 @@ DEV_BOOK = Path("penstock/serving/models/in_warehouse.py")
 COMMAND_MODULES = ROOT / "penstock" / "cli" / "commands"
 BARE = ("model_tools", "penstock/artifact", "penstock/contract", "penstock/client.py", "penstock/digests.py")
 LONGEST_FILE = 300
+MOST_TAKING_SETTINGS = 18
 LIBRARIES = {
     "penstock/artifact/skops_artifact.py": {"skops", "pandas"},
     "penstock/artifact/catboost_artifact.py": {"catboost", "pandas"},
@@ -174,6 +175,19 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     assert not {str(path): lines for path, lines in long.items() if lines > LONGEST_FILE}
 
 
+def test_settings_are_taken_only_where_a_process_is_put_together() -> None:
+    """All else takes what it uses: a URL, a folder, a store."""
+    taking = [
+        f"{path}:{node.lineno} {node.name}"
+        for path in room_files("penstock")
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for one in (*node.args.args, *node.args.kwonlyargs)
+        if one.annotation and ast.unparse(one.annotation).strip("'") == "Settings"
+    ]
+    assert 10 < len(taking) <= MOST_TAKING_SETTINGS, taking
+
+
 def test_the_picture_of_the_rooms_is_drawn_from_the_import_rules() -> None:
     drawn = rooms.svg((ROOT / "pyproject.toml").read_text())
     assert rooms.PICTURE.read_text() == drawn, "Run `python -m docs.rooms`."
@@ -250,7 +264,7 @@ def brought(extra: str) -> set[str]:
         ("serve", "penstock/serving/on_ray/apply.py"),
         ("pipeline", "penstock/graph/code_location.py"),
         ("pipeline", "penstock/graph/definitions.py"),
-        ("pipeline", "penstock/cli/commands/train.py"),
+        ("pipeline", "penstock/training/run.py"),
     ],
 )
 def test_each_extra_brings_what_its_rooms_import(name: str, entry: str) -> None:

@@ -17,8 +17,7 @@ import yaml
 from benchmarks import ROOT
 from benchmarks.chaos.nodes import Node, nodes, pid_inside
 from benchmarks.chaos.open_postgres import opened
-from penstock.serving.deploying import deploy
-from penstock.serving.deploying.deploy import Elsewhere
+from penstock.serving.deploying.deploy import Elsewhere, Rollout
 from penstock.settings import Settings
 
 KEY = "chaos"
@@ -77,7 +76,7 @@ class ClusterStand:
         path = self.folder / "serve_config.yaml"
         path.write_text(yaml.safe_dump(config))
         operator = msgspec.structs.replace(self.settings, home=self.folder / "operator")
-        deploy.deploy(operator, path, Elsewhere(self.dashboard))
+        Rollout(operator, Elsewhere(self.dashboard)).deploy(path)
 
     def wait_until_whole(self) -> float:
         """Wait until the HAProxies of the head and of each node with a replica reach all; returns how long it took."""

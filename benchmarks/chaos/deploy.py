@@ -18,9 +18,8 @@ from benchmarks.service.clients import Clients
 from benchmarks.service.stand import Stand, stand
 from penstock.postgres.book import Book
 from penstock.project import containing
-from penstock.serving.deploying import deploy
 from penstock.serving.deploying.code_copy import keep
-from penstock.serving.deploying.deploy import DeployError
+from penstock.serving.deploying.deploy import DeployError, Rollout
 from penstock.settings import Settings
 
 UNABLE = """
@@ -67,7 +66,7 @@ class Project:
             text = file.read_text()
             file.write_text(text + "\nmissing\n" if broken else text)
             try:
-                deploy.deploy(settings)
+                Rollout(settings).deploy()
             except DeployError as error:
                 click.echo("    " + str(error).replace("\n", "\n    "), err=True)
             else:
@@ -75,12 +74,12 @@ class Project:
             finally:
                 file.write_text(text)
         else:
-            deploy.deploy(settings)
+            Rollout(settings).deploy()
         self.stood.wait_for_replicas(self.replicas)
 
     def back(self) -> None:
         """Go back one deploy."""
-        deploy.go_back(msgspec.structs.replace(self.stood.settings, project=containing(self.root)))
+        Rollout(msgspec.structs.replace(self.stood.settings, project=containing(self.root))).go_back()
         self.stood.wait_for_replicas(self.replicas)
 
     def change_code(self) -> None:

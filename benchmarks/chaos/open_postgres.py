@@ -9,8 +9,8 @@ import msgspec
 import psutil
 import psycopg
 
-from penstock.postgres import urls as postgres
 from penstock.postgres.account import account
+from penstock.postgres.databases import Databases
 from penstock.postgres.programs import programs
 from penstock.postgres.server import ENVIRONMENT
 from penstock.settings import Settings
@@ -22,7 +22,7 @@ READY_SECONDS = 30.0
 @contextmanager
 def opened(settings: Settings, host: str, network: str) -> Iterator[Settings]:
     """Run the home's server on `host` for everybody of `network`; yields the settings with its URLs there."""
-    embedded = postgres.server(settings)
+    embedded = Databases(settings).server()
     embedded.stop()
     access = embedded.folder / "pg_hba.conf"
     line = f"host all all {network} trust\n"

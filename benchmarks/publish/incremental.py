@@ -22,6 +22,7 @@ from penstock.postgres.server import PostgresServer
 from penstock.publish.publish import publish
 from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
+from penstock.warehouse.opening import open_warehouse
 
 TABLE = ReplicatedTable(
     "synthetic",
@@ -54,8 +55,9 @@ class Measurement:
 
 def measured(settings: Settings, table: ReplicatedTable, books: list[Book]) -> Measurement:
     """Extract and publish into all books."""
+    warehouse, store = open_warehouse(settings), SnapshotStore(settings.snapshots)
     started = time.perf_counter()
-    snapshot = extract(settings, table)
+    snapshot = extract(table, warehouse, store, settings.now())
     extracted = time.perf_counter()
     published = publish(snapshot, table, books, who="benchmark")
     done = time.perf_counter()

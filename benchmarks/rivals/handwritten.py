@@ -17,7 +17,6 @@ from penstock import settings
 from penstock.artifact import load as artifact
 from penstock.contract.columns import column
 from penstock.releases.artifacts import ArtifactStore
-from penstock.settings import book_url
 from penstock.snapshots.store import SnapshotStore
 
 
@@ -67,7 +66,7 @@ def pipeline(path: Path) -> Any:
 
     found = settings.load()
     model = declared().model(CONTRACT.model)
-    with sa.create_engine(_driver(book_url(found, "prod"))).connect() as connection:
+    with sa.create_engine(_driver(found.demand_url("prod"))).connect() as connection:
         digest = connection.execute(
             sa.text("SELECT artifact FROM app.current_release WHERE model = :model"), {"model": CONTRACT.model}
         ).scalar_one()
@@ -81,7 +80,7 @@ def pipeline(path: Path) -> Any:
 def application() -> FastAPI:
     """The application with its routes."""
     app = FastAPI()
-    lookups = Lookups(sa.create_engine(_driver(book_url(settings.load(), "prod")), pool_size=20))
+    lookups = Lookups(sa.create_engine(_driver(settings.load().demand_url("prod")), pool_size=20))
     with tempfile.TemporaryDirectory() as folder:
         estimator = pipeline(Path(folder) / "model.joblib")
     kinds = CONTRACT.input_kinds()

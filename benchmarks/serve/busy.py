@@ -54,8 +54,8 @@ def main(rounds: int, seconds: float, home: Path | None) -> None:
 
 
 def _loads(settings: Settings, niceness: str, seconds: float) -> Iterator[tuple[str, Load]]:
-    def switches(found: Settings) -> dict[str, str]:
-        return ray_environment.ray_switches(found) | {"RAY_worker_niceness": niceness}
+    def switches(home: Path) -> dict[str, str]:
+        return ray_environment.ray_switches(home) | {"RAY_worker_niceness": niceness}
 
     count = 2 * (os.cpu_count() or 1)
     with mock.patch.object(cluster, "ray_switches", switches), on_ray(settings) as (target, *_):

@@ -22,6 +22,7 @@ from penstock.processes import tree
 from penstock.serving.on_ray import cluster
 from penstock.serving.on_ray import environment as ray_environment
 from penstock.serving.on_ray.bypass import Bypass
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 
 CONNECTIONS = 8
@@ -98,8 +99,8 @@ def _loads(target: Target, seconds: float) -> tuple[float, Load]:
 def _started(settings: Settings, step: Step) -> Iterator[Target]:
     """The service on Ray with the switches up to a step."""
 
-    def switches(found: Settings) -> dict[str, str]:
-        made = ray_environment.ray_switches(found)
+    def switches(home: Path) -> dict[str, str]:
+        made = ray_environment.ray_switches(home)
         starter = Path(made["RAY_SERVE_HAPROXY_BINARY_PATH"])
         text = starter.read_text()
         if step.watch:
@@ -111,7 +112,7 @@ def _started(settings: Settings, step: Step) -> Iterator[Target]:
         return {name: value for name, value in made.items() if name not in step.without}
 
     def service() -> list[psutil.Process]:
-        head = cluster.find(settings)
+        head = RayCluster(settings).find()
         raylet = head.parts[-1].process() if head else None
         return [process for process in tree(raylet) if _serves(process)] if raylet else []
 

@@ -11,7 +11,7 @@ import yaml
 from benchmarks.service.load import measure
 from benchmarks.service.targets import Target
 from penstock.processes import memory
-from penstock.serving.deploying import deploy
+from penstock.serving.deploying.deploy import Rollout
 from penstock.settings import Settings
 
 CONFIG = "serve_config.yaml"
@@ -27,7 +27,7 @@ def further_replica(settings: Settings, target: Target) -> float:
     config = yaml.safe_load(path.read_text())
     config["applications"][0]["deployments"][0]["autoscaling_config"] |= {"min_replicas": 2, "max_replicas": 2}
     path.write_text(yaml.safe_dump(config))
-    deploy.apply(settings, path)
+    Rollout(settings).apply(path)
     state = target.url.split("/models/")[0] + "/state"
     end = time.monotonic() + PATIENCE_SECONDS
     while len({httpx.get(state).json()["replica"] for _ in range(20)}) < 2:

@@ -28,30 +28,31 @@ def home(kept: Path | None = None) -> Iterator[Settings]:
     It is made for this run and removed, or `kept` for the next, which then starts at once.
     """
     from penstock import settings
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.processes import free_port
 
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as temporary:
         folder = kept.resolve() if kept else Path(temporary)
         os.environ |= {"PENSTOCK_HOME": str(folder), "PENSTOCK_NOW": NOW, "PENSTOCK_HTTP_PORT": str(free_port())}
-        resolved = postgres.resolve(settings.load())
+        resolved = Databases(settings.load()).resolve()
         try:
-            for book in postgres.books(resolved):
+            for book in Databases(resolved).books():
                 book.migrate()
             if not (folder / MADE).exists():
                 _materialize(resolved)
                 (folder / MADE).touch()
             yield resolved
         finally:
-            postgres.stop(resolved)
+            Databases(resolved).stop()
 
 
 def requests(settings: Settings, count: int) -> list[dict[str, Any]]:
     """Requests about flights that are really coming, without their `asked_at`."""
     from penstock.declare.discovery import declared
     from penstock.extract.coming_requests import coming
+    from penstock.warehouse.opening import open_warehouse
 
-    return coming(settings, declared().model("flight_delay"), count)
+    return coming(declared().model("flight_delay"), count, open_warehouse(settings), settings.now())
 
 
 def _materialize(settings: Settings) -> None:

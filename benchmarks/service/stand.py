@@ -11,10 +11,10 @@ import psutil
 import yaml
 
 from benchmarks import ROOT
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import tree
-from penstock.serving.deploying import deploy
-from penstock.serving.on_ray import cluster
+from penstock.serving.deploying.deploy import Rollout
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 
 PATIENCE_SECONDS = 120.0
@@ -42,7 +42,7 @@ class Stand:
 
     def kill_postgres(self) -> None:
         """Kill the postmaster with SIGKILL, and wait for its end; its other processes notice and go."""
-        pid = postgres.server(self.settings).pid()
+        pid = Databases(self.settings).server().pid()
         assert pid is not None
         killed = psutil.Process(pid)
         killed.kill()
@@ -50,15 +50,15 @@ class Stand:
 
     def stop_postgres(self) -> None:
         """Stop it in good order; whoever is connected is sent away."""
-        postgres.server(self.settings).stop()
+        Databases(self.settings).server().stop()
 
     def start_postgres(self) -> None:
         """Start it again; it recovers what was committed."""
-        postgres.server(self.settings).start()
+        Databases(self.settings).server().start()
 
     def kill_backend(self) -> int:
         """Kill one process of Postgres that holds a connection; all others then restart. Gives how many were killed."""
-        pid = postgres.server(self.settings).pid()
+        pid = Databases(self.settings).server().pid()
         assert pid is not None
         backends = [p for p in psutil.Process(pid).children() if "penstock_prod" in _command(p)]
         for backend in backends[-1:]:
@@ -74,7 +74,7 @@ class Stand:
         deployment |= options or {}
         path = self.settings.home / "serve_config.yaml"
         path.write_text(yaml.safe_dump(config))
-        deploy.apply(self.settings, path)
+        Rollout(self.settings).apply(path)
 
     def wait_for_replicas(self, count: int, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until so many replicas answer, and no other runs; gives how long that took."""
@@ -97,7 +97,7 @@ class Stand:
 @contextmanager
 def stand(settings: Settings, replicas: int) -> Iterator[Stand]:
     """Start the service over the books of these settings, and end it and all its processes afterwards."""
-    started = cluster.start(settings)
+    started = RayCluster(settings).start()
     try:
         raylet = started.parts[-1].process()
         assert raylet is not None
@@ -106,7 +106,7 @@ def stand(settings: Settings, replicas: int) -> Iterator[Stand]:
         made.wait_for_replicas(replicas)
         yield made
     finally:
-        cluster.stop(settings)
+        RayCluster(settings).stop()
 
 
 def _command(process: psutil.Process) -> str:

@@ -17,10 +17,10 @@ import psutil
 
 from benchmarks import ROOT
 from benchmarks.service.files import ARRAYS, REQUESTS, UNJOURNALED
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import end_tree, free_port, memory, tree
-from penstock.serving.deploying import deploy
-from penstock.serving.on_ray import cluster
+from penstock.serving.deploying.deploy import Rollout
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 
 READY_SECONDS = 90
@@ -81,14 +81,14 @@ def write_requests(settings: Settings, posted: list[dict[str, Any]], single: int
 @contextmanager
 def on_ray(settings: Settings) -> Iterator[list[Target]]:
     """Ours through HAProxy and one replica, as `penstock up` runs it, with the journal and without."""
-    started = cluster.start(settings)
+    started = RayCluster(settings).start()
     try:
         config = (ROOT / "serve_app" / "serve_config.yaml").read_text()
         config = config.replace("serve_app.deployment:build", "benchmarks.service.switchable:build")
         config = config.replace("min_replicas: 2", "min_replicas: 1")
         path = settings.home / "serve_config.yaml"
         path.write_text(config)
-        deploy.apply(settings, path)
+        Rollout(settings).apply(path)
         gcs, raylet = (part.process() for part in started.parts)
         assert gcs is not None
         assert raylet is not None
@@ -124,7 +124,7 @@ def on_ray(settings: Settings) -> Iterator[list[Target]]:
             for name, do in (("Penstock on Ray Serve", journal), ("the same without journal", do_not_journal))
         ]
     finally:
-        cluster.stop(settings)
+        RayCluster(settings).stop()
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def _wait(url: str, name: str, log: Path | None = None) -> None:
 
 def postmaster(settings: Settings) -> int:
     """The pid of the home's own Postgres."""
-    found = postgres.server(settings).pid()
+    found = Databases(settings).server().pid()
     assert found is not None
     return found
 

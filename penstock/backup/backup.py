@@ -14,14 +14,11 @@ from penstock.backup.dump import BackupError, dump, owners_and_grantees
 from penstock.backup.stores import copy_store
 from penstock.postgres.book import Book, Books
 from penstock.postgres.pointer import pointers
-from penstock.postgres.urls import books
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CURRENT_RELEASES, CurrentRelease
-from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotStore
 
 BACKUP = "backup.json"
-STORES = ("snapshots", "artifacts")
 
 
 class BookDump(msgspec.Struct, frozen=True):
@@ -47,8 +44,10 @@ class Backup(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-def back_up(settings: Settings, folder: Path) -> Backup:
-    """Copy both books as of one instant, and the stores, below a folder. It is a backup once its backup.json is there.
+def back_up(both: Books, stores: Mapping[str, str], folder: Path) -> Backup:
+    """Copy both books as of one instant, and the stores, by their URLs, below a folder.
+
+    It is a backup once its backup.json is there.
 
     A snapshot or artifact is stored before a book names it, and never changed: stores that are copied after that
     instant have all that the books name.
@@ -60,8 +59,8 @@ def back_up(settings: Settings, folder: Path) -> Backup:
         raise BackupError(str(place), expected="no backup of this second", found="one", todo="Run it again.")
     made.mkdir(parents=True)
     try:
-        found = _dump(books(settings), made)
-        counts = [copy_store(getattr(settings, store), str(folder / store)) for store in STORES]
+        found = _dump(both, made)
+        counts = [copy_store(url, str(folder / store)) for store, url in stores.items()]
         files, new = (sum(count) for count in zip(*counts, strict=True))
         done = Backup(name, at, found, files, new, missing_snapshots(found, str(folder / "snapshots")))
         check_artifacts(done, str(folder / "artifacts"))

@@ -1,16 +1,15 @@
 """A backup brought back into an empty place: everything is checked before anything is written."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from penstock.backup.backup import BACKUP, STORES, Backup, check_artifacts, sha256_of
+from penstock.backup.backup import BACKUP, Backup, check_artifacts, sha256_of
 from penstock.backup.dump import BackupError, restore, roles_are_there
 from penstock.backup.stores import copy_store, is_empty
-from penstock.postgres.book import Book
+from penstock.postgres.book import Books
 from penstock.postgres.migrations import newest
-from penstock.postgres.urls import books
-from penstock.settings import Settings
 
 
 class RestoreRecord(msgspec.Struct, frozen=True):
@@ -21,19 +20,19 @@ class RestoreRecord(msgspec.Struct, frozen=True):
     without_roles: tuple[str, ...]
 
 
-def bring_back(settings: Settings, folder: Path, name: str = "") -> RestoreRecord:
-    """Fill the empty books and stores of these settings from a backup, by default the newest of a folder.
+def bring_back(both: Books, stores: Mapping[str, str], folder: Path, name: str = "") -> RestoreRecord:
+    """Fill empty books and stores, by their URLs, from a backup, by default the newest of a folder.
 
     BackupError with every fault at once, and nothing changed, where a book or store is not empty, a dump is not what
     was written, or the books are newer than this code.
     """
     backup = find(folder, name)
-    place, both = folder / backup.name, list(books(settings))
-    faults = [*_faults_of_dumps(backup, place), *_faults_of_targets(settings, both)]
+    place = folder / backup.name
+    faults = [*_faults_of_dumps(backup, place), *_faults_of_targets(both, stores)]
     if faults:
         raise BackupError("Nothing was restored.\n" + "\n".join(faults))
     check_artifacts(backup, str(folder / "artifacts"))
-    counts = [copy_store(str(folder / store), getattr(settings, store)) for store in STORES]
+    counts = [copy_store(str(folder / store), url) for store, url in stores.items()]
     without = []
     for book in both:
         owners = roles_are_there(book, backup.books[book.name].roles)
@@ -69,10 +68,9 @@ def _faults_of_dumps(backup: Backup, place: Path) -> list[str]:
     return faults
 
 
-def _faults_of_targets(settings: Settings, both: list[Book]) -> list[str]:
+def _faults_of_targets(both: Books, stores: Mapping[str, str]) -> list[str]:
     todo = "Name an empty one."
     faults = [f"book {book.name!r} is not empty. {todo}" for book in both if book.version() is not None]
-    stores = {store: getattr(settings, store) for store in STORES}
     return faults + [
         f"the {store} store {url} is not empty. {todo}" for store, url in stores.items() if not is_empty(url)
     ]

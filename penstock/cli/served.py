@@ -5,7 +5,7 @@ import msgspec
 from penstock.client import Client, ModelState, ServiceError
 from penstock.project import NO_MODEL
 from penstock.serving.deploying.history import History
-from penstock.settings import API_KEY, Settings, api_key
+from penstock.settings import API_KEY, api_key
 
 ASK_SECONDS = 2.0
 
@@ -24,13 +24,13 @@ class Comparison(msgspec.Struct, frozen=True):
         return f"PROD serves release {version} of {model}{how}."
 
 
-def compare(settings: Settings, model: str, contract: str, what: str = "the release") -> Comparison:
-    """Whether the running service can serve a release of this contract; `what` names it in the sentence."""
+def compare(url: str, deploys: History, model: str, contract: str, what: str = "the release") -> Comparison:
+    """Whether the service at a URL can serve a release of this contract; `what` names it in the sentence."""
     try:
-        state = _state(settings, model)
+        state = _state(url, model)
     except ServiceError as error:
         if error.status == 0:
-            return Comparison(None, f"No service answers at {settings.service_url}: {what} was compared with none.")
+            return Comparison(None, f"No service answers at {url}: {what} was compared with none.")
         if error.status == 404 or NO_MODEL in error.found:
             return Comparison(False, f"The running service has no code of {model} yet: `penstock deploy` brings it.")
         todo = f" Set {API_KEY}." if error.status == 401 else ""
@@ -41,18 +41,18 @@ def compare(settings: Settings, model: str, contract: str, what: str = "the rele
     return Comparison(
         False,
         f"The running service has other code of {model} (contract {state.contract[:12]}, not {contract[:12]}): it goes "
-        f"on with {now}, and serves {what} once code that fits is deployed. {_todo(settings, model, contract)}",
+        f"on with {now}, and serves {what} once code that fits is deployed. {_todo(deploys, model, contract)}",
     )
 
 
-def _state(settings: Settings, model: str) -> ModelState:
-    with Client(settings.service_url, model, key=api_key(), timeout=ASK_SECONDS, repeat=False) as client:
+def _state(url: str, model: str) -> ModelState:
+    with Client(url, model, key=api_key(), timeout=ASK_SECONDS, repeat=False) as client:
         return client.state()
 
 
-def _todo(settings: Settings, model: str, contract: str) -> str:
+def _todo(deploys: History, model: str, contract: str) -> str:
     """How code of a contract comes to serve."""
-    earlier = History(settings).newest(1)
+    earlier = deploys.newest(1)
     if earlier and earlier.contracts.get(model) == contract:
         return f"`penstock deploy --back` deploys it: that of deploy {earlier.number}."
     return "`penstock deploy` does that, from a checkout of that code."

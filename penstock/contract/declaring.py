@@ -2,18 +2,20 @@
 is named, all at once."""
 
 import difflib
+import functools
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from penstock.errors import ContractError, PenstockError, demand_none
 
+Declare = TypeVar("Declare", bound=Callable[..., Any])
 WORDS: Mapping[Any, str] = {
     str: "a text",
     int: "a whole number",
@@ -44,7 +46,18 @@ class DeclaredStruct(msgspec.StructMeta):
             return super().__call__(*arguments, **named)
 
 
-def demand_arguments(declaration: type, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
+def declares(function: Declare) -> Declare:
+    """A function that makes a declaration, and names what is wrong with its arguments as the declaration does."""
+
+    @functools.wraps(function)
+    def checked(*arguments: Any, **named: Any) -> Any:
+        demand_arguments(function, arguments, named)
+        return function(*arguments, **named)
+
+    return cast("Declare", checked)
+
+
+def demand_arguments(declaration: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
     """ContractError, or several as one error, for what a declaration is not called with.
 
     Every argument has to be one of its fields, every field without a default has to be there, and each has to be of its
@@ -103,7 +116,8 @@ def _words(wanted: Any) -> str:
 
 
 def _article(wanted: Any) -> str:
-    return f"a {getattr(wanted, '__name__', wanted)}"
+    name = str(getattr(wanted, "__name__", wanted))
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def _plural(wanted: Any) -> str:
@@ -161,20 +175,31 @@ COMPOUND: Mapping[Any, Compound] = {
 
 
 @cache
-def _parameters(declaration: type) -> dict[str, inspect.Parameter]:
+def _parameters(declaration: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     found = dict(inspect.signature(vars(declaration).get("__init__", declaration)).parameters)
     return {name: parameter for name, parameter in found.items() if name != "self"}
 
 
 @cache
-def _types(declaration: type) -> dict[str, Any]:
-    return {name: kind for name, kind in get_type_hints(declaration).items() if not name.startswith("_")}
+def _types(declaration: Callable[..., Any]) -> dict[str, Any]:
+    return {
+        name: kind
+        for name, kind in get_type_hints(declaration).items()
+        if not name.startswith("_") and name != "return"
+    }
 
 
-def _thing(declaration: type, given: Mapping[str, Any]) -> str:
+def _thing(declaration: Callable[..., Any], given: Mapping[str, Any]) -> str:
     """What the declaration is called: by its own name where it has one."""
     contract = given.get("contract")
     name = given.get("name", given.get("model", getattr(contract, "model", "")))
-    kind = {"Model": "model", "ReplicatedTable": "table", "Lookup": "lookup", "Preparation": "preparation"}
-    said = kind.get(declaration.__name__, declaration.__name__)
+    kind = {
+        "Model": "model",
+        "ReplicatedTable": "table",
+        "Lookup": "lookup",
+        "Preparation": "preparation",
+        "plain_contract": "Contract",
+    }
+    own = str(getattr(declaration, "__name__", declaration))
+    said = kind.get(own, own)
     return f"{said} {name!r}" if isinstance(name, str) and name else said

@@ -6,9 +6,11 @@ from typing import Literal
 import msgspec
 
 from penstock.contract.contract import Columns, Contract, Lookup, Output, kind_of
+from penstock.contract.declaring import declares
 from penstock.contract.features import Vectors, plain_features
 
 
+@declares
 def plain_contract(
     model: str,
     request: type[msgspec.Struct],
@@ -17,8 +19,8 @@ def plain_contract(
     entity: tuple[str, ...],
     output: Output,
     compute: Callable[[Columns], Vectors],
-    computed: Iterable[str] = (),
-    but: Iterable[str] | None = None,
+    computed: tuple[str, ...] = (),
+    but: tuple[str, ...] | None = None,
     purpose: str = "",
     asked_at: str = "asked_at",
     unchanged: Literal["exact", "input"] = "exact",
@@ -32,7 +34,7 @@ def plain_contract(
     - Everything else is as in `Contract`.
     """
     said = "The amount of" if output.kind == "regressor" else "The probability of each value of"
-    left_out = identifiers(request, lookups, entity) if but is None else tuple(but)
+    left_out = identifiers(request, lookups, entity) if but is None else but
     return Contract(
         model=model,
         purpose=purpose or f"{said} {output.name}, by {', '.join(entity)}.",

@@ -1,5 +1,6 @@
 """Requests that a backend would send next, read from the warehouse."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,19 +9,17 @@ import msgspec
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.extract.newest_rows import PAST
-from penstock.settings import Settings
-from penstock.warehouse.interface import quoted
-from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import bind, subquery
 
 
-def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]:
+def coming(model: Model, count: int, warehouse: Warehouse, now: datetime) -> list[dict[str, Any]]:
     """Up to `count` different requests, soonest first, as JSON-ready mappings that the contract accepts.
 
     - A field without a value in the warehouse is left out where the contract has it optional.
     - A row that the contract refuses is left out; PenstockError with the reason where it refuses all.
     """
-    now, query = settings.now(), requests_query(model)
+    query = requests_query(model)
     values: dict[str, Any] = {"now": now, "count": count, "from": PAST, "until": now}
     used: list[str] = []
 
@@ -29,7 +28,7 @@ def coming(settings: Settings, model: Model, count: int) -> list[dict[str, Any]]
         return name
 
     bind(query, values, note)
-    with open_warehouse(settings).batches(query, {name: values[name] for name in used}) as batches:
+    with warehouse.batches(query, {name: values[name] for name in used}) as batches:
         rows = [row for batch in batches for row in batch.to_pylist()]
     accepted, refused = [], ""
     for row in rows:

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from threading import Event
 
 from penstock.declare.model import Model
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
 from penstock.extract.changed_rows import changed_rows
+from penstock.extract.in_parts import whole_result
 from penstock.extract.incremental import (
     WATERMARK,
     changes_query,
@@ -20,21 +20,18 @@ from penstock.extract.incremental import (
     unchanged,
 )
 from penstock.extract.training_join import training_query
-from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.warehouse.interface import Warehouse
-from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.query_text import subquery
 
 
-def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:
+def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, now: datetime) -> Snapshot:
     """The snapshot of a replicated table as it is in the warehouse now.
 
     - A table with a watermark: only what changed since the last snapshot is read, until a full extract is due.
     - A table with a version query: nothing is read while the result of that query stays the same.
     - ShapeError, and nothing stored, where the rows do not have the declared shape.
     """
-    store, now, warehouse = SnapshotStore(settings.snapshots), settings.now(), open_warehouse(settings)
     last = store.latest(table.name)
     recipe = recipe_of(table, warehouse)
     if last is not None and unchanged(table, recipe, last, now):
@@ -50,36 +47,34 @@ def extract(settings: Settings, table: ReplicatedTable) -> Snapshot:
                     last, changes, lambda rows: base.rows + rows - changes.replaced, recipe, as_of=now, check=check
                 )
     began = time.monotonic()
-    with warehouse.batches(table.query, key=table.key) as batches:
+    with whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
         return store.write(table.name, batches, recipe, as_of=now, check=check, began=began)
 
 
 def extract_training_rows(
-    settings: Settings,
     model: Model,
     tables: Mapping[str, ReplicatedTable],
+    warehouse: Warehouse,
+    store: SnapshotStore,
+    now: datetime,
     *,
     name: str,
     since: datetime,
     until: datetime,
-    ended: Event | None = None,
 ) -> Snapshot:
-    """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time.
-
-    The query ends once another thread sets `ended`.
-    """
-    warehouse, contract = open_warehouse(settings, ended), model.contract
-    key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))  # an entity may be asked about many times
+    """The snapshot `name` of a model's rows between two instants, each lookup joined as of the row's asking time."""
+    key = tuple(
+        dict.fromkeys((*model.contract.entity, model.contract.asked_at))
+    )  # an entity may be asked about many times
     window = {"from": since, "until": until}
     demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table)])
     queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
     query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
-    store = SnapshotStore(settings.snapshots)
     with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         check, recipe = shape_check(model.rows_shape, name), Recipe(query, key)
-        return store.write(name, batches, recipe, as_of=settings.now(), check=check, for_book=False)
+        return store.write(name, batches, recipe, as_of=now, check=check, for_book=False)
 
 
 def column_faults(warehouse: Warehouse, table: ReplicatedTable) -> list[PenstockError]:

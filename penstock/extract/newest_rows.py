@@ -6,21 +6,18 @@ from typing import Any
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.errors import PenstockError
-from penstock.settings import Settings
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
-from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.query_text import subquery
 
 PAST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-def newest_period(settings: Settings, model: Model) -> Period:
+def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
     """The newest period whose outcomes are known, and for which the warehouse has rows; PenstockError if none has.
 
     Where the rows end before or within that period, it is the last one with at least half the rows of the one before:
     where the data end early in a period, the one before is the last whole one.
     """
-    now, warehouse = settings.now(), open_warehouse(settings)
     newest = model.newest_trainable(now)
     try:
         _, last = _rows(warehouse, model, newest.start, max(now, newest.end))

@@ -7,7 +7,7 @@ from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import pg_url_from_config
 
 from penstock.graph.compat import LocalArtifactStorage, LocalComputeLogManager
-from penstock.postgres.urls import with_dagsters_driver
+from penstock.postgres.databases import with_dagsters_driver
 from penstock.postgres_url import libpq_url, use_system_certificates
 from penstock.settings import load
 

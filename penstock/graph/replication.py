@@ -33,9 +33,10 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
         pool=POOL,
     )
     def take(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        runtime = environment.runtime
         with faults():
             try:
-                taken = extract(environment.settings, table)
+                taken = extract(table, runtime.warehouse, runtime.snapshots, runtime.settings.now())
             except ShapeError as error:
                 yield dg.AssetCheckResult(passed=False, check_name=SHAPE, asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
@@ -88,7 +89,8 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
                     found=f"a run without {', '.join('/'.join(place) for place in missing)}",
                     todo="Select them too.",
                 )
-            for published in publish_group(pairs, wanted, who=who, proven_in=books.test):
+            service = environment.settings.service_url
+            for published in publish_group(pairs, wanted, who=who, proven_in=books.test, service=service):
                 key = keys[published.book, published.table]
                 evidence = publication_evidence(published, environment.settings.now())
                 yield dg.MaterializeResult(

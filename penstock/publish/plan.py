@@ -22,6 +22,7 @@ from penstock.snapshots.snapshot import EXTRACTED
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.warehouse.estimate import Estimate, estimate
 from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.parts import ranges_of
 
 ROWS_PER_SECOND = 465_000
 """How fast sorted rows of Postgres become a verified snapshot: `make bench-extract`, see docs/warehouses.md."""
@@ -87,7 +88,7 @@ def plan(
         prepares=prepares,
         rows=found.rows,
         bytes=found.rows * row_bytes if found.rows is not None and row_bytes is not None else None,
-        parts=0 if action == "unchanged" else 1,
+        parts=_parts(table, warehouse, action, found),
         sorts=found.sorts,
         seconds=seconds,
         seconds_from=by,
@@ -112,6 +113,13 @@ def _action(
             return "incremental", "the version is another" if recipe.version else "the table has a watermark"
         why = "the last snapshot has no watermark that is not null"
     return "full", why
+
+
+def _parts(table: ReplicatedTable, warehouse: Warehouse, action: Action, found: Estimate) -> int:
+    """In how many queries the rows would be read; only a whole table is read in parts."""
+    if action == "unchanged":
+        return 0
+    return len(ranges_of(warehouse, table.query, table.key)) or 1 if action == "full" and not found.unknown else 1
 
 
 def _seconds(rows: int | None, store: SnapshotStore, table: ReplicatedTable) -> tuple[float | None, str]:

@@ -9,6 +9,7 @@ from penstock.postgres.book import Book
 from penstock.publish.copy_fan import fan_out
 from penstock.publish.guard import check_declaration, check_rows, check_test_first, in_order
 from penstock.publish.publication import Publication
+from penstock.publish.running import demand_not_looked_up
 from penstock.publish.switch import Switch, switch
 from penstock.publish.table_load import TableLoad
 from penstock.snapshots.proof import Proof
@@ -26,6 +27,7 @@ def publish(
     who: str,
     progress: Progress | None = None,
     proven_in: Book | None = None,
+    service: str = "",
 ) -> list[Publication]:
     """Make `snapshot` the current content of `table` in all `books`, TEST before PROD.
 
@@ -34,10 +36,11 @@ def publish(
       failure leaves all books as they were.
     - Content that is current already is not loaded again.
     - PROD without TEST among `books` demands that the snapshot is current in `proven_in`, which is TEST.
+    - With the URL of a `service`, no column is taken away that the service looks up.
 
     PublishError for what the declaration or the content forbids, psycopg.Error for a book that is away.
     """
-    return publish_group([(snapshot, table)], books, who=who, progress=progress, proven_in=proven_in)
+    return publish_group([(snapshot, table)], books, who=who, progress=progress, proven_in=proven_in, service=service)
 
 
 def publish_group(
@@ -47,12 +50,15 @@ def publish_group(
     who: str,
     progress: Progress | None = None,
     proven_in: Book | None = None,
+    service: str = "",
 ) -> list[Publication]:
     """Publish several tables that become current together, in one transaction of each book. See `publish`."""
     report, ordered = progress or _silent, in_order(books)
     for snapshot, table in group:
         check_declaration(snapshot, table)
         check_test_first(snapshot, table, ordered, proven_in)
+    if service:
+        demand_not_looked_up(service, group, ordered)
     with contextlib.ExitStack() as stack:
         loadings = {
             book.name: [

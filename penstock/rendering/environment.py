@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from penstock.serving.on_ray.environment import REPLICA_PORTS, folder, ray_environment, ray_switches
-from penstock.settings import VARIABLES, Settings, variables_of
+from penstock.settings import VARIABLES, Settings
 
 FIRST_REPLICA_PORT = 20_000
 """Of every node alike: nothing else runs in its container."""
@@ -38,10 +38,10 @@ def node_environment(settings: Settings) -> dict[str, str]:
         nowhere = dict.fromkeys(("test_url", "prod_url", "dagster_url"), "postgresql://")
         scratch = msgspec.structs.replace(settings, home=Path(home), ray_address="", **nowhere)
         try:
-            whole = ray_environment(scratch, ray_switches(scratch))
+            whole = ray_environment(scratch, ray_switches(scratch.home))
         finally:
-            shutil.rmtree(folder(scratch), ignore_errors=True)
-    own = variables_of(settings)
+            shutil.rmtree(folder(scratch.home), ignore_errors=True)
+    own = settings.variables()
     known = {one.name for one in VARIABLES if one.field} - set(SECRETS)
     found = {name: text for name, text in whole.items() if PORTABLE.fullmatch(name)}
     found = {

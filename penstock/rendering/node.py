@@ -25,7 +25,7 @@ NOT_THE_METRICS = 0
 
 def write(settings: Settings) -> Path:
     """Write the node's files; returns the one to source in the shell that starts Ray. It holds no secret."""
-    switches = ray_switches(settings)
+    switches = ray_switches(settings.home)
     starter = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
     starter.write_text(haproxy.starter(starter.parent, metrics_port=NOT_THE_METRICS, stats_port=STATS_PORT))
     code = [str(STUBS), os.environ.get("PYTHONPATH", "")]
@@ -35,6 +35,6 @@ def write(settings: Settings) -> Path:
         variables[PROJECT] = str(settings.project.root)
         code.insert(1, str(settings.project.root))
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, code))
-    file = folder(settings) / "node.sh"
+    file = folder(settings.home) / "node.sh"
     file.write_text("".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items()))
     return file

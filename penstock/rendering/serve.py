@@ -5,27 +5,23 @@ from typing import Any
 import msgspec
 
 from penstock.errors import PenstockError
+from penstock.project import Project
 from penstock.serving.deploying import serve_config
-from penstock.settings import EVERYWHERE, HTTP_PORT, Settings
+from penstock.settings import EVERYWHERE, HTTP_PORT
 
 
-def serve(settings: Settings) -> dict[str, Any]:
+def serve(project: Project, host: str, port: int) -> dict[str, Any]:
     """The Serve config of a project for plain `serve deploy`; ServeConfigError names every fault of the file."""
-    path = settings.demand_project().serve_config
-    return serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", settings)
+    path = project.serve_config
+    return serve_config.read(path.read_text(), f"{path.parent.name}/{path.name}", host, port)
 
 
-def in_containers(settings: Settings) -> Settings:
-    """The settings of a node in a container: every interface, the port that manifests name, and API keys."""
-    return msgspec.structs.replace(settings, http_host=EVERYWHERE, http_port=HTTP_PORT)
-
-
-def serve_in_pods(settings: Settings) -> dict[str, Any]:
+def serve_in_pods(project: Project) -> dict[str, Any]:
     """The Serve config of a RayService: an HAProxy on every worker, and one replica a pod.
 
     One replica a pod spreads them over the nodes, and lets each be scraped at the first of the replicas' ports.
     """
-    config = serve(in_containers(settings)) | {"proxy_location": "EveryNode"}
+    config = serve(project, EVERYWHERE, HTTP_PORT) | {"proxy_location": "EveryNode"}
     for application in config["applications"]:
         for deployment in application.get("deployments") or ():
             deployment.setdefault("max_replicas_per_node", 1)

@@ -25,8 +25,10 @@ from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome
 from penstock.scaffold.period_plan import periods_and_gate
 from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named, repeated
 from penstock.scaffold.sources import LookupOption, lookup_option, source
-from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.interface import WarehouseError, quoted
 
+LATEST_SECOND = 1e11
+"""Since 1970; more are milliseconds."""
 LONGEST_FIELD = 44
 """So that a field fits on one line of code wherever it stands."""
 
@@ -48,12 +50,14 @@ class Faults:
         self.found: list[str] = []
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
-        """Note a fault of this step, and go on after it."""
+    def noted(self, thing: str = "") -> Iterator[None]:
+        """Note a fault of this step, and go on after it. `thing` is what the warehouse is asked for."""
         try:
             yield
         except WarehouseError as error:
-            self.found.append(f"the warehouse: {error.found or error}".strip().splitlines()[0])
+            own = error.found and error.thing == "query"
+            said = (error.found if own else str(error)).partition("\nLINE ")[0]
+            self.found.append(f"{thing or 'the warehouse'}: {' '.join(said.split())}")
         except ValueError as error:
             self.found.append(str(error))
 
@@ -99,7 +103,7 @@ def choose(
         with faults.noted():
             option = lookup_option(text)
             wanted.append((option, source(option.table, tables, "--lookup")))
-    with faults.noted():
+    with faults.noted(f"--from {options.rows}"):
         rows = source(options.rows, tables, "--from")
         table = reader.read(rows)
     if rows is None or table is None:
@@ -118,7 +122,10 @@ def choose(
     if not options.key:
         faults.found.append("--key: expected a column, found none")
     faults.demand_none()
-    outcome, asked, key = columns[options.outcome], columns[options.asked_at], [columns[name] for name in options.key]
+    outcome, asked = columns[options.outcome], columns[options.asked_at]
+    key = list({columns[name].name: columns[name] for name in options.key}.values())
+    faults.found += _role_faults(outcome, key, asked)
+    faults.demand_none()
     kind: Kind | None = None
     with faults.noted():
         kind = kind_of_outcome(outcome, options.kind, ask_kind)
@@ -129,8 +136,8 @@ def choose(
     fields = fields_of(table, outcome, asked, asked_field.name, key)
     plans: list[LookupPlan] = []
     for option, place in wanted:
-        with faults.noted():
-            plans.append(lookup_plan(option, place, reader, fields, declared, options.model, plans))
+        with faults.noted(f"--lookup {option.table}"):
+            plans.append(lookup_plan(option, place, reader, rows, fields, declared, options.model, plans))
     faults.demand_none()
     assert kind is not None
     taken = [field.name for field in fields] + [asked_field.name]
@@ -163,7 +170,7 @@ def choose(
 def plain_field(column: Column, name: str, *, key: bool = False) -> Field:
     """A column as a field of a request or of a replicated table; one of no type that is held is a text."""
     storage = column.storage or AS_TEXT
-    if key and is_beyond_exact(column):
+    if key and (is_beyond_exact(column) or (column.is_whole_decimal and storage.python == "float")):
         storage = AS_TEXT
     return Field(name, column, storage, optional=column.missing and not key, bounded=not key)
 
@@ -222,16 +229,28 @@ def _asked(column: Column, table: Table, zone: str) -> Field:
     return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column, zone)
 
 
+def _role_faults(outcome: Column, key: Sequence[Column], asked: Column) -> list[str]:
+    """A column is one of outcome, key and asking time."""
+    faults = [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
+    faults += [f"--key {c.name}: it is the outcome; name what is asked about" for c in key if c is outcome]
+    return faults + ([f"--asked-at {asked.name}: it is the outcome"] if asked is outcome else [])
+
+
 def _time_faults(asked: Column, table: Table) -> list[str]:
     if asked.storage is None or asked.storage.kind != "time":
-        return [f"--asked-at {asked.name}: expected a date or a time, found {asked.type}{_times(table)}"]
+        return [f"--asked-at {asked.name}: expected a date or a time, found {asked.type}{_times(table, asked)}"]
+    if asked.outside:
+        return [f"--asked-at {asked.name}: expected times of the years 1 to 9999, found {asked.outside:,} beyond them"]
     return [f"--asked-at {asked.name}: expected times, found none in {table.rows:,} rows"] if asked.empty else []
 
 
 def _key_faults(reader: Reader, rows: Source, table: Table, key: Sequence[Column], asked: Column) -> list[str]:
-    faults = [f"--key {c.name}: expected a type with exact equality, found {c.type}" for c in key if _is_inexact(c)]
+    faults = [
+        f"--key {c.name}: expected a type with exact equality, found {c.type}; cast it in a query"
+        for c in key
+        if _is_inexact(c)
+    ]
     faults += [f"--key {c.name}: expected values, found none" for c in key if c.empty]
-    faults += [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
     if faults:
         return faults
     twice = repeated(reader.warehouse, table.query, [*(column.name for column in key), asked.name])
@@ -246,12 +265,20 @@ def _key_faults(reader: Reader, rows: Source, table: Table, key: Sequence[Column
 
 
 def _is_inexact(column: Column) -> bool:
-    return column.storage is None or column.storage.python == "float"
+    return column.storage is None or (column.storage.python == "float" and not column.is_whole_decimal)
 
 
-def _times(table: Table) -> str:
+def _times(table: Table, asked: Column) -> str:
+    """What to do about an asking time that is none."""
     times = [c.name for c in table.columns.values() if c.storage is not None and c.storage.kind == "time"]
-    return f"; {', '.join(times)} would do" if times else f"; no column of {len(table.columns)} is one"
+    there = f"; {', '.join(times)} would do" if times else f"; no column of {len(table.columns)} is one"
+    if asked.storage is None or asked.storage.python not in ("str", "int", "float"):
+        return there
+    plain = quoted(asked.name)
+    milliseconds = isinstance(asked.greatest, int | float) and asked.greatest > LATEST_SECOND
+    seconds = f"to_timestamp({plain}{' / 1000.0' if milliseconds else ''})"
+    made = f"CAST({plain} AS TIMESTAMP)" if asked.storage.python == "str" else seconds
+    return f"{there}; a query (--from QUERY.sql) makes one of it, such as {made} in DuckDB and Postgres"
 
 
 def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:
@@ -260,7 +287,7 @@ def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:
 
 def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[Column]) -> list[str]:
     """What the rows have that the model does not use, and why."""
-    said = [f"left out {name}: of a type that no request holds ({kind})" for name, kind in table.unreadable.items()]
+    said = [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
     return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]

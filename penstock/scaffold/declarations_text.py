@@ -29,7 +29,8 @@ def declarations(plan: ModelPlan) -> str:
 
 def _model(plan: ModelPlan) -> list[str]:
     outcome, periods = plan.outcome, plan.periods
-    leaf = min(400, max(5, plan.rows // 500))
+    rarest = min((outcome.field.column.values or {}).values(), default=plan.rows) if outcome.classes else plan.rows
+    leaf = max(5, min(400, plan.rows // 500, rarest // 4))
     gate = [
         f'metric="{outcome.metric}"',
         f"floor={outcome.floor}",

@@ -9,7 +9,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.scaffold.model_files import table_query
 from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_beyond_exact, useless
 from penstock.scaffold.names import identifier
-from penstock.scaffold.profile import AS_TEXT, INSTANT, WALL_CLOCK, Column, Progress, Table, named, read, repeated
+from penstock.scaffold.profile import AS_TEXT, INSTANT, WALL_CLOCK, Column, Progress, Table, ask, named, read, repeated
 from penstock.scaffold.sources import LookupOption
 from penstock.warehouse.interface import Warehouse
 
@@ -38,6 +38,7 @@ def lookup_plan(
     option: LookupOption,
     source: Source,
     reader: Reader,
+    rows: Source,
     fields: Sequence[Field],
     declared: Mapping[str, ReplicatedTable],
     model: str,
@@ -79,12 +80,43 @@ def lookup_plan(
             f"{said}: expected a column of use beside its key, found none among {', '.join(table.columns)}"
         )
     key = {field.name: asked.name for field, (_, asked) in zip(key_fields, pairs, strict=True)}
-    plan = LookupPlan(name, plain, source, table.rows, key, key_fields, moment, columns)
+    asked = [joined(field, own) for (_, field), own in zip(pairs, key_fields, strict=True)]
+    found = _found(reader.warehouse, rows, source, asked, key_fields)
+    if not found:
+        raise ValueError(
+            f"{said}: expected rows of it by {' and '.join(c.name for c, _ in pairs)}, found none for any row that is"
+            f" asked about: {_unlike(pairs)}; name another key ({option.table}:KEY=FIELD), or bring both into one form"
+            " in a query"
+        )
+    plan = LookupPlan(name, plain, source, table.rows, key, key_fields, moment, columns, found=found)
     if plain in declared and _holds(declared[plain], plan):
         return replace(plan, shared=True)
     tables = [*declared, *(one.table for one in before)]
     replicated = identifier(f"{model}_{plain}" if plain in declared else plain, tables, 50)
     return replace(plan, table=replicated)
+
+
+def joined(field: Field, own: Field) -> Field:
+    """The request field as a lookup that is keyed by it needs it: a text where the table's key is one."""
+    return replace(field, storage=AS_TEXT) if own.storage == AS_TEXT else field
+
+
+def _found(warehouse: Warehouse, rows: Source, table: Source, asked: Sequence[Field], own: Sequence[Field]) -> int:
+    """How many of the rows that are asked about have a row of the table, whenever that was known."""
+    sides = []
+    for distinct, place, fields in (("", rows, asked), ("DISTINCT ", table, own)):
+        keys = ", ".join(f"{field.expression} AS k{number}" for number, field in enumerate(fields))
+        sides.append(warehouse.natural(f"SELECT {distinct}{keys} FROM {place.text}"))
+    equal = " AND ".join(f"a.k{number} = b.k{number}" for number in range(len(own)))
+    query = f"SELECT count(*) AS n FROM (\n{sides[0]}) AS a JOIN (\n{sides[1]}) AS b ON {equal}"
+    return int(ask(warehouse, query)[0]["n"])
+
+
+def _unlike(pairs: Sequence[tuple[Column, Field]]) -> str:
+    return ", ".join(
+        f"{column.name} is such as {column.example!r}, and {field.column.name} {field.column.example!r}"
+        for column, field in pairs
+    )
 
 
 def _holds(table: ReplicatedTable, plan: LookupPlan) -> bool:
@@ -125,12 +157,16 @@ def _pairs(
         choices = [pairs]
     else:
         common = [(c, by_name[c.name.lower()]) for c in table.columns.values() if c.name.lower() in by_name]
-        common = [pair for pair in common if pair[0] is not known_at and not _differ(*pair)]
+        common = [pair for pair in common if pair[0] is not known_at]
+        unlike = [_difference(*pair) for pair in common if _differ(*pair)]
+        common = [pair for pair in common if not _differ(*pair)]
         choices = [list(some) for size in (1, 2, 3) for some in itertools.combinations(common[:8], size)]
         if not choices:
+            lacks = f"only {', '.join(unlike)}" if unlike else "none"
+            cast = ", or cast one of the two, or both, in a query" if unlike else ""
             raise ValueError(
-                f"{said}: it has no column in common with the rows that are asked about; say which it is joined by:"
-                f" {option.table}:KEY=FIELD"
+                f"{said}: expected a column in common with the rows that are asked about, found {lacks}; say which it"
+                f" is joined by ({option.table}:KEY=FIELD){cast}"
             )
     twice: dict[str, Any] = {}
     names: list[str] = []
@@ -139,7 +175,7 @@ def _pairs(
             if _differ(column, field):
                 raise ValueError(
                     f"{said}:{column.name}={field.column.name}: expected columns of one type with exact equality,"
-                    f" found {column.type} and {field.column.type}"
+                    f" found {_difference(column, field)}; cast one of the two, or both, in a query"
                 )
         names = [*(column.name for column, _ in pairs), *([known_at.name] if known_at else [])]
         found = repeated(reader.warehouse, table.query, names)
@@ -152,6 +188,12 @@ def _pairs(
         f"{said}: expected one row per {' and '.join(names)}, found {count:,} with {where}; name a wider key, the time"
         f" since when a row is known (@KNOWN_AT), or a query that groups ({option.table}.sql)"
     )
+
+
+def _difference(column: Column, field: Field) -> str:
+    if column.storage == field.column.storage:
+        return f"{column.name}, which is {column.type}: a type without exact equality"
+    return f"{column.name} of another type ({column.type}, where the rows have {field.column.type})"
 
 
 def _differ(column: Column, field: Field) -> bool:

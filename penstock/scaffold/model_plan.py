@@ -61,6 +61,7 @@ class Source:
 class LookupPlan:
     """One lookup and the replicated table behind it. `key`: its column -> the request field.
 
+    `found`: how many of the rows that are asked about have a row of it.
     `shared`: another model declares the table, and this one only names it.
     """
 
@@ -73,6 +74,7 @@ class LookupPlan:
     known_at: Field | None
     columns: Sequence[Field]
     shared: bool = False
+    found: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,16 +140,26 @@ def useless(column: Column) -> str:
     """Why a column is of no use to a model; empty for one that is."""
     if column.storage is None:
         return f"of a type that no request holds ({column.type})"
+    if column.outside:
+        return f"{column.outside:,} of its times are beyond the years 1 to 9999; NULLIF in a query leaves them out"
     if column.empty:
         return "without any value"
     if column.values is not None and len(column.values) == 1 and not column.missing:
         return f"always {str(column.least)[:40]!r}"
-    if column.storage.python == "str" and (column.values is None or len(column.values) > MOST_CATEGORIES):
-        count = "more than 1,000" if column.values is None else f"{len(column.values)}"
-        return f"{count} different texts, of which at most {MOST_CATEGORIES} can be categories"
-    if is_beyond_exact(column):
-        return "whole numbers beyond 2^53, which no float64 holds exactly"
-    return ""
+    beyond = "whole numbers beyond 2^53, which no float64 holds exactly" if is_beyond_exact(column) else ""
+    return beyond or _too_many_texts(column)
+
+
+def _too_many_texts(column: Column) -> str:
+    different = None if column.values is None else len(column.values)
+    text = column.storage is not None and column.storage.python == "str"
+    if not text or (different is not None and different <= MOST_CATEGORIES):
+        return ""
+    mostly_numbers = column.numerals > (column.rows - column.nulls) / 2
+    cast = "; most of them are numbers: cast them in a query (--from QUERY.sql)" if mostly_numbers else ""
+    return (
+        f"{different or 'more than 1,000'} different texts, of which at most {MOST_CATEGORIES} can be categories{cast}"
+    )
 
 
 def is_beyond_exact(column: Column) -> bool:

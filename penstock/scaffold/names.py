@@ -26,7 +26,10 @@ def model_name(text: str) -> str:
 
 
 def identifier(text: str, taken: Collection[str] = (), longest: int = LONGEST) -> str:
-    """A Python identifier of at most `longest` bytes that is not taken; the text itself where it is one."""
+    """A Python identifier of at most `longest` bytes that is not taken; the text itself where it is one.
+
+    Names that differ only in case are the same to many a warehouse, and so is one of them taken by the other.
+    """
     plain = unicodedata.normalize("NFKC", text)
     if not plain.isidentifier():
         plain = re.sub(r"\W+", "_", plain).strip("_") or "column"
@@ -35,8 +38,9 @@ def identifier(text: str, taken: Collection[str] = (), longest: int = LONGEST) -
     plain = _shortened(plain, longest) or "column"
     if keyword.iskeyword(plain) or plain in _HARD_TO_READ:
         plain = _shortened(plain, longest - 1) + "_"
+    lower = {name.lower() for name in taken}
     found, number = plain, 2
-    while found in taken:
+    while found.lower() in lower:
         ending = f"_{number}"
         found, number = _shortened(plain, longest - len(ending)) + ending, number + 1
     return found
@@ -81,9 +85,11 @@ def call(function: str, arguments: list[str], indent: int = 0, *, around: int = 
 
 
 def sequence(parts: list[str], indent: int = 0, *, around: int = 0) -> str:
-    """A tuple, laid out as `call`."""
-    if len(parts) == 1 and "\n" not in parts[0] and indent + len(parts[0]) + 3 + around <= LONGEST_LINE:
-        return f"({parts[0]},)"
+    """A tuple, laid out as `call`. That of one part keeps the comma that makes it one."""
+    if len(parts) == 1 and "\n" not in parts[0]:
+        fits = indent + len(parts[0]) + len("(,)") + around <= LONGEST_LINE
+        inside = " " * (indent + 4)
+        return f"({parts[0]},)" if fits else f"(\n{inside}{parts[0]},\n{' ' * indent})"
     return call("", parts, indent, around=around)
 
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 DELAY = re.compile(r"(\d+)([hdw])")
 HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+UNDATED = (
+    "Missing option '--asked-at': the column of when the model would have been asked, by which it is trained on some"
+    " periods and judged on the next. Rows that no column dates cannot be judged so; where their order or their file"
+    " says when they are from, a query (--from QUERY.sql) can say it as a date."
+)
 EXAMPLE = "penstock new churn --from orders --outcome came_back --key customer_id --asked-at ordered_at"
 
 
@@ -51,7 +56,7 @@ class Zone(click.ParamType[str]):
 @click.option("--from", "rows", required=True, metavar="TABLE|QUERY.sql", help="What was asked, and what happened.")
 @click.option("--outcome", required=True, metavar="COLUMN", help="The column of what really happened.")
 @click.option("--key", required=True, metavar="A[,B]", help="The columns that say what is asked about.")
-@click.option("--asked-at", required=True, metavar="COLUMN", help="When the model would have been asked.")
+@click.option("--asked-at", default="", metavar="COLUMN", help="When the model would have been asked.  [required]")
 @click.option("--kind", type=click.Choice(["classifier", "regressor"]), help="What the outcome is: classes or amounts.")
 @click.option(
     "--every", type=click.Choice(["day", "week", "month"]), help="How often it is trained; the longest that fits."
@@ -93,17 +98,20 @@ def new(
     ever overwritten.
     """
     from penstock.project import find
+    from penstock.runtime import Runtime
     from penstock.scaffold.choices import Options
     from penstock.scaffold.model_files import files
     from penstock.scaffold.new_model import planned, write
-    from penstock.settings import load
+    from penstock.scaffold.spelling import split
 
+    if not asked_at.strip():
+        raise click.UsageError(UNDATED)
     project = find()
-    settings = load(project)
-    keys = tuple(name.strip() for name in key.split(",") if name.strip())
+    runtime = Runtime.load(project)
+    keys = tuple(name.strip() for name in split(key, ",") if name.strip())
     options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups, every or "", outcome_after, zone)
     with _shown() as progress:
-        plan = planned(settings, project, options, progress, _ask_kind)
+        plan = planned(project, runtime.warehouse, runtime.settings.now(), options, progress, _ask_kind)
     if dry_run:
         for name, text in files(plan).items():
             click.echo(f"==> {name} <==\n{text}")
@@ -121,15 +129,16 @@ def new(
 def _say(plan: "ModelPlan", *, err: bool) -> None:
     """What was seen and decided."""
     outcome, periods = plan.outcome, plan.periods
-    kind, asked = plan.asked_at.column.type, plan.asked_at.storage
-    click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {plan.asked_at.column.least} on ({kind}).", err=err)
+    seen, asked = plan.asked_at.column, plan.asked_at.storage
+    kind = seen.type
+    click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {seen.least} to {seen.greatest} ({kind}).", err=err)
     if asked.cast or asked.zone:
         read = f"in {asked.zone}" if asked.zone else "as UTC"
-        click.echo(f"  {plan.asked_at.column.name} has no time zone: it is read {read}.", err=err)
+        click.echo(f"  {seen.name} has no time zone: it is read {read}.", err=err)
     classes = f" of {len(outcome.classes)} classes: {', '.join(outcome.classes[:8])}" if outcome.classes else ""
     click.echo(f"Outcome {outcome.field.column.name}: a {outcome.kind}{classes}.", err=err)
     if outcome.field.column.missing:
-        click.echo(f"  {outcome.field.column.nulls:,} rows without an outcome are left out when training.", err=err)
+        click.echo(f"  {outcome.field.column.lacking:,} rows without an outcome are left out when training.", err=err)
     better = "at most" if outcome.metric == "log_loss" else "at least"
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
     every = periods.every
@@ -146,6 +155,9 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
         columns = ", ".join(field.name for field in lookup.columns)
         shared = f" Its table {lookup.table} is declared already, and shared." if lookup.shared else ""
         click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).{shared}", err=err)
+        if lookup.found < plan.rows:
+            lacking = plan.rows - lookup.found
+            click.echo(f"  {lacking:,} of the {plan.rows:,} rows have none there: its columns are missing.", err=err)
     for line in plan.said:
         click.echo(f"  {line}", err=err)
 

@@ -1,5 +1,6 @@
 """Writing a new model into a project: all of it or nothing."""
 
+from datetime import datetime
 from pathlib import Path
 
 from penstock.declare.discovery import declared
@@ -11,21 +12,19 @@ from penstock.scaffold.model_plan import ModelPlan
 from penstock.scaffold.names import is_model_name, model_name
 from penstock.scaffold.outcome_plan import AskKind
 from penstock.scaffold.profile import Progress
-from penstock.settings import Settings
 from penstock.warehouse.catalog import tables
-from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.interface import Warehouse
 
 
-def planned(settings: Settings, project: Project, options: Options, progress: Progress, ask_kind: AskKind) -> ModelPlan:
+def planned(
+    project: Project, warehouse: Warehouse, now: datetime, options: Options, progress: Progress, ask_kind: AskKind
+) -> ModelPlan:
     """The plan of a new model, from its rows in the warehouse; NewModelError with every fault."""
     faults = _name_faults(project.root, options.model)
     if faults:
         raise NewModelError(options.model, faults)
-    warehouse = open_warehouse(settings)
     known = declared(project).tables
-    return choose(
-        options, Reader(warehouse, progress, options.zone), tables(warehouse), known, settings.now(), ask_kind
-    )
+    return choose(options, Reader(warehouse, progress, options.zone), tables(warehouse), known, now, ask_kind)
 
 
 def write(root: Path, plan: ModelPlan) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 from penstock.scaffold.model_plan import Field, OutcomePlan
 from penstock.scaffold.profile import Column
+from penstock.warehouse.interface import quoted
 
 Kind = Literal["classifier", "regressor"]
 AskKind = Callable[[str], str]
@@ -24,7 +25,11 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
     if storage is None or storage.kind == "time":
         raise ValueError(f"outcome {column.name!r} is {column.type}: expected a number, a boolean or a text")
     if different == 1:
-        raise ValueError(f"outcome {column.name!r} is always {column.least!r}: there is nothing to predict")
+        others = ""
+        if column.missing:
+            others = f" in the rows that have one; if those without ({column.lacking:,}) mean another, a query says it"
+            others += f" (COALESCE({quoted(column.name)}, …))"
+        raise ValueError(f"outcome {column.name!r} is always {column.least!r}{others}: there is nothing to predict")
     amount = storage.python in ("int", "float")
     if wanted == "regressor" and not amount:
         raise ValueError(f"--kind regressor: expected numbers in outcome {column.name!r}, found {column.type}")

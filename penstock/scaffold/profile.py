@@ -2,18 +2,24 @@
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.warehouse.interface import ColumnTypesError, Warehouse, quoted
+from penstock.scaffold.spelling import unquoted
+from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, Warehouse, quoted
 from penstock.warehouse.query_text import subquery
 
 MOST_VALUES = 1_000
 """Different values of a column that are counted one by one."""
+MOST_WHOLE_DIGITS = 18
+"""Of every decimal with so many digits an int64 is the same number."""
+NUMERAL = r"^\s*[-+]?\d+(\.\d+)?\s*$"
+"""A text that says a number."""
 Progress = Callable[[int, int], None]
 """Called with the rows that are read, and all rows."""
 
@@ -50,6 +56,8 @@ def storage_of(kind: pa.DataType) -> Storage | None:
         kind = kind.value_type
     if kind in _WHOLE:
         return _WHOLE[kind]
+    if pa.types.is_decimal(kind) and kind.scale == 0 and kind.precision <= MOST_WHOLE_DIGITS:
+        return Storage("int", "WHOLE_64", "number", "BIGINT")
     if pa.types.is_timestamp(kind):
         return INSTANT if kind.tz else WALL_CLOCK
     known: tuple[tuple[Callable[[pa.DataType], bool], Storage], ...] = (
@@ -67,7 +75,12 @@ def storage_of(kind: pa.DataType) -> Storage | None:
 
 @dataclass
 class Column:
-    """What was seen of one column. `values` counts the different ones, None where there are more than MOST_VALUES."""
+    """What was seen of one column.
+
+    - `values` counts the different ones, None where there are more than MOST_VALUES.
+    - `outside` counts times beyond the years that a request holds, such as infinity; they are no values of it.
+    - `numerals` counts texts that say a number.
+    """
 
     name: str
     type: str
@@ -75,20 +88,32 @@ class Column:
     rows: int = 0
     nulls: int = 0
     unfinite: int = 0
+    outside: int = 0
     least: Any = None
     greatest: Any = None
     longest: int = 0
+    numerals: int = 0
     values: dict[Any, int] | None = field(default_factory=dict)
 
     @property
     def missing(self) -> bool:
         """Whether a row may be without a value: a null, or a number that is none."""
-        return self.nulls + self.unfinite > 0
+        return self.lacking > 0
+
+    @property
+    def lacking(self) -> int:
+        """How many rows are without a value."""
+        return self.nulls + self.unfinite
 
     @property
     def empty(self) -> bool:
         """Whether no row has a value."""
-        return self.nulls + self.unfinite == self.rows
+        return self.lacking == self.rows
+
+    @property
+    def is_whole_decimal(self) -> bool:
+        """Whether its type is one of decimals without a fraction."""
+        return self.type.startswith("decimal") and self.type.endswith(", 0)")
 
     @property
     def example(self) -> Any:
@@ -107,12 +132,16 @@ class Column:
             finite = array.filter(pc.is_finite(array))
             self.unfinite += len(array) - array.null_count - len(finite)
             array = finite
+        within = _of_the_calendar(array)
+        self.outside += len(array.drop_null()) - len(within.drop_null())
+        array = within
         found = pc.min_max(array).as_py()
         if found["min"] is not None:
             self.least = found["min"] if self.least is None else min(self.least, found["min"])
             self.greatest = found["max"] if self.greatest is None else max(self.greatest, found["max"])
         if self.storage.python == "str":
             self.longest = max(self.longest, pc.max(pc.utf8_length(array)).as_py() or 0)
+            self.numerals += pc.sum(pc.match_substring_regex(array, NUMERAL)).as_py() or 0
         if self.values is not None:
             for pair in pc.value_counts(array.drop_null()):
                 value = pair["values"].as_py()
@@ -129,7 +158,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a query by name. `unreadable` are those of types that nothing can hold, by name."""
+    """The columns of a query by name. `unreadable`: the name of a column that nothing can hold -> the reason."""
 
     query: str
     rows: int
@@ -138,29 +167,51 @@ class Table:
 
 
 def read(warehouse: Warehouse, query: str, progress: Progress) -> Table:
-    """Read every row of a query; WarehouseError where the warehouse refuses it."""
+    """Read every row of a query; WarehouseError where the warehouse refuses it.
+
+    A column with a value that cannot be read is left out, and the others are read anew.
+    """
     query, unreadable = _readable(warehouse, query)
     total = int(ask(warehouse, f"SELECT count(*) AS n FROM (\n{subquery(query)}) AS source")[0]["n"])
     columns: dict[str, Column] = {}
+    while True:
+        try:
+            _read(warehouse, query, columns, lambda done: progress(done, total))
+        except ColumnValuesError as error:
+            if columns.pop(error.column, None) is None or not columns:
+                raise
+            todo = error.todo[:1].lower() + error.todo[1:].rstrip(".")
+            unreadable[error.column] = f"with {error.found}, where a request holds {error.expected}; {todo}"
+            query = _only(query, columns)
+        else:
+            return Table(query, max(column.rows for column in columns.values()), columns, unreadable)
+
+
+def _read(warehouse: Warehouse, query: str, columns: dict[str, Column], progress: Callable[[int], None]) -> None:
+    """Fill in the columns of a query, anew."""
     done = 0
     with warehouse.batches(query) as batches:
+        twice = sorted({name for name in batches.schema.names if batches.schema.names.count(name) > 1})
+        if twice:
+            several = f"{', '.join(twice)} more than once; name each of them once (b.{twice[0]} AS b_{twice[0]})"
+            raise ValueError(f"columns of the query: expected different names, found {several}")
         for name, kind in zip(batches.schema.names, batches.schema.types, strict=True):
             columns[name] = Column(name, str(kind), storage_of(kind))
         for batch in batches:
             for name, array in zip(batch.schema.names, batch.columns, strict=True):
                 columns[name].add(array)
             done += batch.num_rows
-            progress(done, total)
-    return Table(query, done, columns, unreadable)
+            progress(done)
 
 
 def named(table: Table, name: str, option: str) -> Column:
-    """The column of that name, in whatever case; ValueError with the nearest names."""
-    found = table.columns.get(name) or next((c for c in table.columns.values() if c.name.lower() == name.lower()), None)
-    if found is not None:
-        return found
+    """The column of that name, in whatever case and perhaps in double quotes; ValueError with the nearest names."""
+    for wanted in (name, unquoted(name)):
+        alike = [column for column in table.columns.values() if column.name.lower() == wanted.lower()]
+        if wanted in table.columns or alike:
+            return table.columns.get(wanted) or alike[0]
     if name in table.unreadable:
-        raise ValueError(f"{option} {name}: expected a type that a request holds, found {table.unreadable[name]}")
+        raise ValueError(f"{option} {name}: expected values that a request holds, found some {table.unreadable[name]}")
     near = difflib.get_close_matches(name, table.columns, 3)
     known = ", ".join(list(table.columns)[:30])
     raise ValueError(
@@ -190,14 +241,35 @@ def repeated(warehouse: Warehouse, query: str, key: list[str]) -> dict[str, Any]
 
 
 def _readable(warehouse: Warehouse, query: str) -> tuple[str, dict[str, str]]:
+    """The query with the columns alone that can be read, and the types of the others."""
     try:
-        warehouse.natural(query)
+        with warehouse.batches(f"SELECT * FROM (\n{subquery(query)}) AS source WHERE 1 = 0"):
+            return query, {}
     except ColumnTypesError as error:
         if not error.others:
             raise
-        names = ", ".join(map(quoted, error.others))
-        return f"SELECT {names} FROM (\n{subquery(query)}) AS source", error.kinds
-    return query, {}
+        kinds = {name: f"of a type that no request holds ({kind})" for name, kind in error.kinds.items()}
+        return _only(query, error.others), kinds
+
+
+def _only(query: str, names: Iterable[str]) -> str:
+    return f"SELECT {', '.join(map(quoted, names))} FROM (\n{subquery(query)}) AS source"
+
+
+def _of_the_calendar(array: "pa.Array[Any]") -> "pa.Array[Any]":
+    """The dates and times from year 1 to 9999, and any other values as they are."""
+    kind = array.type
+    first: date
+    last: date
+    if pa.types.is_timestamp(kind) and kind.unit != "ns":  # all nanoseconds are of the years 1677 to 2262
+        zone = UTC if kind.tz else None
+        first, last = datetime(1, 1, 1, tzinfo=zone), datetime(9999, 12, 31, 23, 59, 59, tzinfo=zone)
+    elif pa.types.is_date(kind):
+        first, last = date.min, date.max
+    else:
+        return array
+    known = pc.and_(pc.greater_equal(array, pa.scalar(first, kind)), pc.less_equal(array, pa.scalar(last, kind)))
+    return array.filter(known, null_selection_behavior="drop")
 
 
 def _power(value: float) -> float:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.scaffold.model_plan import Source
+from penstock.scaffold.spelling import split, unquoted
 from penstock.warehouse.interface import quoted
-from penstock.warehouse.query_text import subquery
+from penstock.warehouse.query_text import bind, statements, subquery
 
 SPELLING = "TABLE[:KEY[=FIELD],…][@KNOWN_AT]"
 
@@ -23,20 +24,21 @@ class LookupOption:
 
 def lookup_option(text: str) -> LookupOption:
     """Read one --lookup; ValueError for what is none."""
-    head, at, known_at = text.rpartition("@") if "@" in text else (text, "", "")
-    table, colon, keys = head.partition(":")
-    pairs = [part.partition("=") for part in keys.split(",")] if colon else []
-    key = {column.strip(): (field.strip() or column.strip()) for column, _, field in pairs}
-    if not table.strip() or (at and not known_at.strip()) or any(not name for name in key) or len(key) != len(pairs):
+    *heads, known_at = split(text, "@") if len(split(text, "@")) > 1 else (text, "")
+    table, *keys = split("@".join(heads), ":")
+    pairs = [[unquoted(name) for name in split(part, "=")] for part in split(":".join(keys), ",")] if keys else []
+    key = {pair[0]: pair[-1] or pair[0] for pair in pairs}
+    lacks = not table.strip() or (heads != [text] and not known_at.strip())
+    if lacks or any(not pair[0] or len(pair) > 2 for pair in pairs) or len(key) != len(pairs):
         raise ValueError(f"--lookup {text}: expected {SPELLING}, such as products:sku=product@valid_from")
-    return LookupOption(table.strip(), key, known_at.strip())
+    return LookupOption(table.strip(), key, unquoted(known_at))
 
 
 def source(named: str, tables: list[tuple[str, str]], option: str) -> Source:
     """A table, by name or `schema.name`, or the query in a .sql file; ValueError with the nearest names if none."""
     if named.lower().endswith(".sql"):
         return _query(Path(named), option)
-    found = _table(named, tables)
+    found = _table(named, tables, option)
     if found is None:
         every = sorted({".".join(_spelt(schema, name)) for schema, name in tables})
         near = difflib.get_close_matches(named, every, 3)
@@ -47,14 +49,23 @@ def source(named: str, tables: list[tuple[str, str]], option: str) -> Source:
     return Source(f"`{'.'.join(found)}`", text, f"SELECT * FROM {text}", table=re.sub(r"\W+", "_", found[-1]))
 
 
-def _table(named: str, tables: list[tuple[str, str]]) -> tuple[str, ...] | None:
-    """The parts of the table's name as the warehouse spells them."""
+def _table(named: str, tables: list[tuple[str, str]], option: str) -> tuple[str, ...] | None:
+    """The parts of the table's name as the warehouse spells them; ValueError where several are called so.
+
+    A name without a schema is first that of a table which needs none in SQL.
+    """
+    parts = tuple(map(unquoted, split(named, ".")))
     for alike in (str, str.lower):
-        for schema, name in tables:
-            if alike(name) == alike(named):
-                return _spelt(schema, name)
-            if alike(f"{schema}.{name}") == alike(named):
-                return schema, name
+        wanted = {tuple(map(alike, parts)), (alike(named),)}
+        found = [(schema, name) for schema, name in tables if wanted & {(alike(name),), (alike(schema), alike(name))}]
+        found = [place for place in found if len(_spelt(*place)) == 1] or found
+        if len(found) > 1:
+            every = " or ".join(sorted(".".join(place) for place in found))
+            raise ValueError(
+                f"{option} {named}: expected one table, found {len(found)} that are called so; say {every}"
+            )
+        if found:
+            return _spelt(*found[0])
     return None
 
 
@@ -70,4 +81,13 @@ def _query(path: Path, option: str) -> Source:
         raise ValueError(f"{option} {path}: expected a file with one query, found {said}") from None
     if not text.strip():
         raise ValueError(f"{option} {path}: expected one query, found an empty file")
+    if len(statements(text)) > 1:
+        raise ValueError(f"{option} {path}: expected one query, found {len(statements(text))} statements")
+    bound = [name for name in ("from", "until") if bind(text, (name,), "${}".format) != text]
+    if bound:
+        said = " and ".join(f":{name}" for name in bound)
+        raise ValueError(
+            f"{option} {path}: expected the rows of all times, found {said}; leave them out: the query that"
+            " is written into the project has them"
+        )
     return Source(f"the query of {path.name}", f"(\n{subquery(text)}) AS source", text)

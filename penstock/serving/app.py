@@ -12,6 +12,7 @@ from penstock.contract import registry
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.cards import CardStore
 from penstock.serving.http.exchange import ClientDisconnect, HttpRequest, HttpResponse, Receive, Send
 from penstock.serving.http.problems import Problem
 from penstock.serving.models.absent import AbsentModels
@@ -19,8 +20,13 @@ from penstock.serving.models.connections import DEFAULT, Connections
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes import open_inference
+from penstock.serving.routes.explaining import Explanations
+from penstock.serving.routes.keys import Keys
+from penstock.serving.routes.metrics import Metrics
+from penstock.serving.routes.pages import Pages
+from penstock.serving.routes.reading import Reader
 from penstock.serving.routes.routes import Routes
-from penstock.serving.routes.telemetry import log_request
+from penstock.serving.routes.telemetry import ModelCounts, log_request
 from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
@@ -57,7 +63,7 @@ class App:
             found = registry.Contracts(
                 {name: one for name, one in found.by_model.items() if name in models}, found.broken
             )
-        store, cache = ArtifactStore(settings.artifacts), settings.home / "cache" / "artifacts"
+        store, cache = ArtifactStore(settings.artifacts), settings.artifact_cache
         self._connections = Connections(url, connections)
         self.models: dict[str, ServedModel]
         self.watcher: Watcher
@@ -73,7 +79,22 @@ class App:
             self.models = direct_models(settings, found.by_model, self._connections)
             self.watcher = CandidateWatcher(self.models, store, cache)
         absent = AbsentModels(self.models, found.broken)
-        self._routes = Routes(self.models, absent, self.watcher, url, settings)
+        counts = {name: ModelCounts(model) for name, model in self.models.items()}
+        self._reader = Reader(url)
+        explanations = Explanations(self._reader, store, cache)
+        pages = Pages(
+            self.models,
+            absent,
+            self.watcher,
+            Metrics(self.models, counts, self.watcher, settings.now),
+            self._reader,
+            explanations,
+            CardStore(settings.artifacts),
+            settings.now,
+        )
+        others = [*pages.routes(), *open_inference.OpenInference(self.models, absent, counts, self.watcher).routes()]
+        keys = Keys(settings.api_keys_file, settings.http_host)
+        self._routes = Routes(keys, self.models, counts, explanations, others)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -102,7 +123,7 @@ class App:
         """Stop everything that start() started."""
         for task in self._tasks:
             task.cancel()
-        await self._routes.stop()
+        await self._reader.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(model.stop() for model in self.models.values()), return_exceptions=True)
         self._connections.stop()

@@ -8,7 +8,6 @@ from penstock import settings
 from penstock.serving.app import App
 from penstock.serving.models.connections import DEFAULT
 from penstock.serving.routes.telemetry import log_to_stderr
-from penstock.settings import Settings, book_url
 
 
 def main() -> None:
@@ -19,13 +18,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=DEFAULT, help="to the book, at most")
     options = parser.parse_args()
     found = settings.load()
-    url = "" if options.book == "dev" else book_url(found, options.book)
+    url = "" if options.book == "dev" else found.demand_url(options.book)
     run(App(found, url, connections=options.connections), "127.0.0.1", options.port)
-
-
-def run_dev(found: Settings) -> None:
-    """Serve the dev book where the settings say, in the foreground, until TERM or Ctrl-C."""
-    run(App(found, ""), found.http_host, found.http_port)
 
 
 def run(app: App, host: str, port: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import ray
 from ray import serve
 from ray.serve import Application
@@ -18,7 +19,7 @@ from penstock.serving.models.connections import DEFAULT, LEAST
 from penstock.serving.on_ray import bypass, compat, loopback
 from penstock.serving.routes.keys import reached_at
 from penstock.serving.routes.telemetry import log_to_stderr
-from penstock.settings import BookName, book_url
+from penstock.settings import BookName
 
 FIRST_READ_SECONDS = 60.0
 CORRECT = "Correct serve_config.yaml."
@@ -44,8 +45,9 @@ class Predictions:
             loopback.bind_grpc_to_loopback()
         settings.warn_of_unknown_variables()
         host = await asyncio.to_thread(compat.http_host)
-        self._settings = reached_at(settings.load(), address, host)
-        self._app = App(self._settings, book_url(self._settings, book), contracts, connections, models)
+        found = settings.load()
+        self._settings = msgspec.structs.replace(found, http_host=reached_at(found.http_host, address, host))
+        self._app = App(self._settings, self._settings.demand_url(book), contracts, connections, models)
         bypass.serve(self._app)
 
     def __serve_build_asgi_app__(self) -> App:
@@ -62,7 +64,7 @@ class Predictions:
             return
         if self._on_loopback:
             await asyncio.to_thread(loopback.close_exposed)
-        roll = History(self._settings).roll()
+        roll = History(self._settings.home).roll()
         project = self._settings.project
         if roll and project and project.root == Path(roll.code).resolve():
             await self._app.demand(roll.models, FIRST_READ_SECONDS)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.rows.types import postgres_columns, stored_schema
+from penstock.snapshots.parts import PartFiles, remove_old_parts
 from penstock.snapshots.snapshot import CHANGES, SKIPPED, Manifest, Recipe, Snapshot, SnapshotError
 from penstock.snapshots.writing import SnapshotFile, remove_leftovers
 from penstock.store_url import age, open_store
@@ -97,6 +98,10 @@ class SnapshotStore:
         )
         return self._store(draft, base.schema, changes, check, rows, base)
 
+    def parts(self, name: str, identity: str | None, plan: bytes) -> PartFiles:
+        """The parts of an extract of the table that is under way, see `PartFiles`."""
+        return PartFiles(self._fs, self._root, name, identity, plan)
+
     def skip(self, last: Snapshot, as_of: datetime) -> Snapshot:
         """Record that the table still has the content of `last` at a later instant, without an extract."""
         return self._again(
@@ -123,6 +128,7 @@ class SnapshotStore:
         began: float | None = None,
     ) -> Snapshot:
         remove_leftovers(self._fs, self._root)
+        remove_old_parts(self._fs, self._root)
         with SnapshotFile(self._fs, self._root, draft.name, schema=schema, key=draft.key, check=check) as file:
             for batch in batches:
                 file.add(batch)

@@ -3,16 +3,13 @@
 import hashlib
 import os
 import posixpath
-import socket
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 import fsspec
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
@@ -20,12 +17,13 @@ from fsspec.implementations.local import LocalFileSystem
 from penstock.rows.conform import Conformer
 from penstock.rows.copy_stream import CopyEncoder, StreamDigest, slices
 from penstock.rows.types import postgres_columns, schema_text
+from penstock.snapshots.writer import is_dead, writer
 from penstock.store_url import age
 
 ROW_GROUP_BYTES = 16 << 20
 CHECKED_BYTES = 8 << 20
 """Arrow bytes that are checked at once, so that pandera's cost per call is spread over many rows."""
-_ABANDONED_AFTER = timedelta(days=1)
+ABANDONED_AFTER = timedelta(days=1)
 _DRAFTS = "drafts"
 
 
@@ -52,7 +50,7 @@ class SnapshotFile:
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_bytes = 0
         self.rows = 0
-        self.path = posixpath.join(root, _DRAFTS, f"{_writer()}-{uuid.uuid4().hex}.parquet")
+        self.path = posixpath.join(root, _DRAFTS, f"{writer()}-{uuid.uuid4().hex}.parquet")
 
     @property
     def digest(self) -> StreamDigest:
@@ -170,28 +168,6 @@ def remove_leftovers(filesystem: fsspec.AbstractFileSystem, root: str) -> int:
     return removed
 
 
-def _writer() -> str:
-    """This process by place, pid and creation time, by which another process there can tell whether it still runs."""
-    return f"{_place()}~{os.getpid()}~{psutil.Process().create_time():.2f}"
-
-
-def _place() -> str:
-    """Where a pid means one process: host, boot and pid namespace. Containers may share the name of a host."""
-    facts = [socket.gethostname()]
-    for path in (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")):
-        try:
-            facts.append(os.readlink(path) if path.is_symlink() else path.read_text().strip())
-        except OSError:  # no Linux
-            facts.append("")
-    return f"{facts[0]}~{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:12]}"
-
-
 def _abandoned(filesystem: fsspec.AbstractFileSystem, draft: str) -> bool:
-    place, _, process = posixpath.basename(draft).rsplit("-", 1)[0].rpartition("~")[0].rpartition("~")
-    created = posixpath.basename(draft).rsplit("-", 1)[0].rpartition("~")[2]
-    if place == _place() and process.isdecimal():
-        try:
-            return f"{psutil.Process(int(process)).create_time():.2f}" != created
-        except psutil.NoSuchProcess:
-            return True
-    return age(filesystem, draft) > _ABANDONED_AFTER
+    dead = is_dead(posixpath.basename(draft).rsplit("-", 1)[0])
+    return age(filesystem, draft) > ABANDONED_AFTER if dead is None else dead

@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from penstock import settings
+from penstock.declare.table import ReplicatedTable
+from penstock.extract.extract import extract
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.settings import Settings
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.testing.books import as_member, create_book, create_database
 from penstock.testing.time import NOON, Clock
 from penstock.testing.warehouse import Tables, write_tables
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.opening import open_warehouse
 
 NO_SERVER = "postgresql://127.0.0.1:1/none"
 
@@ -53,6 +56,10 @@ class System:
     def warehouse(self) -> DuckDBWarehouse:
         """The warehouse of the home, as of now."""
         return DuckDBWarehouse(str(self.settings.warehouse_file), now=self.clock.now)
+
+    def extract(self, table: ReplicatedTable) -> Snapshot:
+        """The snapshot of a replicated table as it is in the warehouse now; see `penstock.extract.extract`."""
+        return extract(table, open_warehouse(self.settings), self.snapshots, self.clock.now)
 
     def write_tables(self, tables: Tables) -> None:
         """Write rows into the warehouse of the home, by table; see `penstock.testing.warehouse.write_tables`."""

@@ -6,17 +6,15 @@ the code of the project is uploaded, the engine and its packages are those of th
 
 import base64
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from penstock.errors import PenstockError
-from penstock.serving.deploying.code_copy import keep
-from penstock.settings import PROJECT, Settings
+from penstock.serving.deploying.code_copy import Code
+from penstock.settings import PROJECT
 from penstock.training.job import Job, Say
 from penstock.training.on_ray import Failure, Progress, Result, candidate_of, failed, messages_of, threads_of
 
@@ -35,26 +33,26 @@ OPTIONS = {
 Message = Progress | Failure | Result
 
 
-def train_by_job(settings: Settings, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
-    """The candidate of the job, trained by a Ray job. PenstockError in the job's own words if it fails, and for a
-    cluster that cannot be reached."""
-    return candidate_of(job, _messages(settings, job, options), say)
+def train_by_job(url: str, code: Code, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
+    """The candidate of the job, trained with this code by a Ray job on the cluster of a dashboard's URL.
+
+    PenstockError in the job's own words if it fails, and for a cluster that cannot be reached.
+    """
+    return candidate_of(job, _messages(url, code, job, options), say)
 
 
-def _messages(settings: Settings, job: Job, options: Mapping[str, Any]) -> Iterator[Message]:
+def _messages(url: str, code: Code, job: Job, options: Mapping[str, Any]) -> Iterator[Message]:
     asked = {"num_cpus": 1} | dict(options)
     if unknown := asked.keys() - OPTIONS.keys():
         known = ", ".join(OPTIONS)
         raise PenstockError(f"ray_options of {job.model}", expected=f"for a job: {known}", found=", ".join(unknown))
-    client = _client(settings.ray_address)
+    client = _client(url)
     text = base64.urlsafe_b64encode(msgspec.json.encode(job)).decode()
-    with tempfile.TemporaryDirectory() as folder:
-        code = keep(settings.demand_project(), Path(folder), settings.home)
-        name = client.submit_job(
-            entrypoint=f"python -m penstock.training.by_job {text} {threads_of(asked)}",
-            runtime_env={"working_dir": code.folder, "env_vars": {PROJECT: "."}},
-            **{OPTIONS[option]: value for option, value in asked.items()},
-        )
+    name = client.submit_job(
+        entrypoint=f"python -m penstock.training.by_job {text} {threads_of(asked)}",
+        runtime_env={"working_dir": code.folder, "env_vars": {PROJECT: "."}},
+        **{OPTIONS[option]: value for option, value in asked.items()},
+    )
     read = 0
     try:
         while True:

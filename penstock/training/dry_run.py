@@ -16,12 +16,10 @@ from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
 from penstock.extract.extract import column_faults, demand_columns
 from penstock.extract.training_join import training_query
-from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.training.bounds import demand_inside
 from penstock.training.frame import training_rows, without_values
 from penstock.warehouse.interface import Warehouse, quoted
-from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.query_text import subquery
 
 ROWS = 1_000
@@ -43,16 +41,18 @@ class DryRun:
             self.faults.append(error)
 
 
-def dry_run(settings: Settings, model: Model, tables: Sequence[ReplicatedTable], period: Period) -> list[str]:
+def dry_run(
+    model: Model, tables: Sequence[ReplicatedTable], period: Period, warehouse: Warehouse, now: datetime
+) -> list[str]:
     """What was seen of the rows that a training of this period would read; every fault at once as one PenstockError."""
-    run, warehouse = DryRun(), open_warehouse(settings)
+    run = DryRun()
     with TemporaryDirectory() as folder:
         store = SnapshotStore(folder)
         for table in tables:
             with run.noted():
-                run.said.append(_check_table(warehouse, store, table, settings.now()))
+                run.said.append(_check_table(warehouse, store, table, now))
         with run.noted():
-            _check_training_set(run, warehouse, store, model, tables, period, settings.now())
+            _check_training_set(run, warehouse, store, model, tables, period, now)
     demand_none(run.faults)
     return run.said
 
@@ -90,7 +90,8 @@ def _check_training_set(
     with warehouse.batches(query, window, key=key) as batches:
         snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
     rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)
-    run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookups")
+    plural = "" if len(contract.lookups) == 1 else "s"
+    run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookup{plural}")
     _check_rows(run, model, rows)
 
 

@@ -17,7 +17,8 @@ from penstock.training.metrics import METRICS, Metric, Values, difference, inter
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of the candidate and of the current release on the same rows.
 
-    `difference` is candidate minus current; `interval` is its 95% bootstrap interval.
+    `difference` is candidate minus current; `interval` is its 95% bootstrap interval. `recorded`: the current release
+    was not scored again, because the contract no longer has what it needs: its metric is that of the ledger.
     """
 
     metric: str
@@ -28,6 +29,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     current: float | None = None
     difference: float | None = None
     interval: tuple[float, float] | None = None
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Decision(Finding, frozen=True, kw_only=True):
 
     def _said(self, one: Finding) -> str:
         floor = f"{'floor' if one.higher_is_better else 'ceiling'} {one.floor}"
-        versus = "" if one.current is None else f", release {self.current_version} {one.current:.4f} on the same rows"
+        rows = "as recorded of the same period" if one.recorded else "on the same rows"
+        versus = "" if one.current is None else f", release {self.current_version} {one.current:.4f} {rows}"
         return f"{one.metric} {one.candidate:.4f} ({floor}{versus})"
 
 
@@ -195,10 +198,13 @@ def _objections(one: Finding, version: int | None) -> list[str]:
     if not _sign(one) * (one.candidate - one.floor) >= 0:
         end = "reach the floor" if one.higher_is_better else "stay below the ceiling"
         said.append(f"{one.metric} {one.candidate:.4f} does not {end} {one.floor}")
-    if one.difference is not None and one.interval is not None and not _sign(one) * one.difference >= -one.margin:
+    if one.difference is not None and not _sign(one) * one.difference >= -one.margin:
+        interval = (
+            one.interval and f" (95% interval of the difference {one.interval[0]:+.4f} to {one.interval[1]:+.4f})"
+        )
         said.append(
             f"{one.metric} {one.candidate:.4f} is worse than {one.current:.4f} of release {version} by more than"
-            f" {one.margin} (95% interval of the difference {one.interval[0]:+.4f} to {one.interval[1]:+.4f})"
+            f" {one.margin}{interval or ''}"
         )
     return said
 

@@ -48,6 +48,11 @@ class HeldOut:
             self._scores[artifact] = self._compute(artifact)
         return self._scores[artifact]
 
+    def lacks_features(self, artifact: str) -> bool:
+        """Whether a stored artifact needs features that the contract does not have."""
+        loaded = artifacts.load(self._store.fetch(artifact, self._cache))
+        return not {one.name for one in loaded.features} <= {one.name for one in self.model.contract.features}
+
     def coverage(self, artifact: str) -> Coverage | None:
         """How many outcomes the intervals or sets of a stored artifact hold, on the rows that do not calibrate the
         candidate's; None if it has none, or `scores` returns None."""
@@ -80,10 +85,11 @@ class HeldOut:
         return self._comparisons[candidate, current]
 
     def _compute(self, artifact: str) -> Values | None:
+        if self.lacks_features(artifact):
+            return None
         loaded = artifacts.load(self._store.fetch(artifact, self._cache))
         names = [feature.name for feature in loaded.features]
-        known = set(names) <= {feature.name for feature in self.model.contract.features}
-        if not known or loaded.scores != self.model.contract.output.scores:
+        if loaded.scores != self.model.contract.output.scores:
             return None
         scores = score_of(loaded.predict({name: self.rows.vectors[name] for name in names}), self.model.task)
         return scores if scores.shape == self._shape else None

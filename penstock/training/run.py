@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +19,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract, extract_training_rows
 from penstock.extract.preparing import prepare
+from penstock.lookups.fit import misfits_in
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.publish.publish import publish
@@ -24,11 +27,13 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, release
+from penstock.serving.deploying.code_copy import keep
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide
 from penstock.training.held_out import HeldOut
 from penstock.training.job import Job, Say, work
+from penstock.training.recorded import is_comparable, with_recorded
 from penstock.training.skew import Skew, skew
 from penstock.warehouse.opening import open_warehouse
 
@@ -44,7 +49,7 @@ class TrainingRun:
 
     1. `prepare` creates the tables inside the warehouse that the lookups need.
     2. `extract` stores the snapshots of the training set and of the held-out set.
-    3. `publish` publishes those of `missing_tables`.
+    3. `publish` publishes those of `missing_tables`, also those that lack a column.
     4. `compare_with_serving` sends held-out rows through the serving lookup.
     5. `train` fits, packs and stores the candidate.
     6. `release_to_test` and `release_to_prod` move the pointers of the books, if `judge` finds no reason against it.
@@ -112,8 +117,9 @@ class TrainingRun:
         self.demand_complete()
         since, until = self.window(rows)
         name = self._snapshot_name(rows)
+        warehouse, now = open_warehouse(self.settings, ended), self.settings.now()
         return extract_training_rows(
-            self.settings, self.model, self.tables, name=name, since=since, until=until, ended=ended
+            self.model, self.tables, warehouse, self.snapshots, now, name=name, since=since, until=until
         )
 
     def extract_both(self) -> tuple[Snapshot, Snapshot]:
@@ -138,17 +144,20 @@ class TrainingRun:
         return found
 
     def missing_tables(self, books: Iterable[Book]) -> list[ReplicatedTable]:
-        """The tables of the model's lookups that one of the books does not have yet."""
+        """The tables of the model's lookups that one of the books does not have yet, or not with their columns."""
         missing: set[str] = set()
         for book in books:
             with book.connect() as connection:
                 missing |= self.tables.keys() - pointers(connection).keys()
+                missing |= misfits_in(connection, self.model.contract).keys() & self.tables.keys()
         return [table for name, table in self.tables.items() if name in missing]
 
     def publish(self, tables: Sequence[ReplicatedTable], books: Iterable[Book]) -> None:
         """Extract tables and publish them into the books."""
+        warehouse = open_warehouse(self.settings)
         for table in tables:
-            publish(extract(self.settings, table), table, books, who="penstock train")
+            snapshot = extract(table, warehouse, self.snapshots, self.settings.now())
+            publish(snapshot, table, books, who="penstock train", service=self.settings.service_url)
 
     def compare_with_serving(self, holdout: Snapshot, test: Book) -> Skew:
         """How the feature vectors of held-out rows differ when the lookups of TEST make them."""
@@ -179,7 +188,9 @@ class TrainingRun:
         if self.settings.ray_address.startswith(("http://", "https://")):
             from penstock.training.by_job import train_by_job
 
-            return train_by_job(self.settings, job, self.model.ray_options, say)
+            with TemporaryDirectory() as folder:
+                code = keep(self.settings.demand_project(), Path(folder), self.settings.home)
+                return train_by_job(self.settings.ray_address, code, job, self.model.ray_options, say)
         if self.settings.ray_address:
             from penstock.training.on_ray import train_on_ray
 
@@ -220,7 +231,15 @@ class TrainingRun:
             known = proposal.metrics["incomplete_until"]
             reasons.append(f"it was trained before the outcomes of {proposal.period} were known, on {known}")
         if before is not None and held_out.scores(before.artifact) is None:
-            reasons.append(f"release {before.version} needs features, or has classes, that the contract no longer has")
+            if not held_out.lacks_features(before.artifact):
+                reasons.append(f"release {before.version} has classes that the contract no longer has")
+            elif is_comparable(before, proposal.period):
+                comparison = with_recorded(comparison, before)
+            else:
+                reasons.append(
+                    f"release {before.version} needs features that the contract no longer has, so only their scores on"
+                    f" {before.period}, which the ledger has, can be compared: train {before.period}"
+                )
         if held_out.scores(proposal.artifact) is None:
             reasons.append("it needs features, or has classes, that the contract does not have")
         version = before.version if before else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from penstock.warehouse.interface import ColumnTypesError, WarehouseError, quoted
+from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, quoted
 from penstock.warehouse.query_text import subquery
 
 MOST_DIGITS = 38
@@ -66,7 +66,7 @@ def schema_of(columns: Iterable[Column]) -> pa.Schema:
 
 
 def as_described(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The batches of a driver in the schema that was described; WarehouseError names a column that does not fit it."""
+    """The batches of a driver in the schema that was described; ColumnValuesError where one does not fit it."""
     for batch in batches:
         arrays = [_fitting(array, field) for array, field in zip(batch.columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -80,8 +80,8 @@ def _fitting(array: pa.Array, field: pa.Field) -> pa.Array:
             array = array.cast(pa.binary())
         return array.cast(field.type)
     except pa.ArrowException as error:
-        raise WarehouseError(
-            f"column {field.name!r}",
+        raise ColumnValuesError(
+            field.name,
             expected=f"values of the type {field.type}",
             found=str(error).partition("\n")[0],
             todo="Cast it in the query, bytes to a text of hexadecimal digits.",

@@ -28,6 +28,14 @@ class ColumnTypesError(WarehouseError):
         )
 
 
+class ColumnValuesError(WarehouseError):
+    """A column with values that its type has in the warehouse alone, such as an infinite day."""
+
+    def __init__(self, column: str, *, expected: str, found: str, todo: str) -> None:
+        self.column = column
+        super().__init__(f"column {column!r}", expected=expected, found=found, todo=todo)
+
+
 class Warehouse(Protocol):
     """A warehouse of any kind. Its queries bind values as `:name`."""
 

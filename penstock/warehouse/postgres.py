@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Event
 from types import ModuleType
@@ -13,7 +13,9 @@ import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
 from penstock.warehouse.estimate import Estimate, from_postgres
-from penstock.warehouse.interface import WarehouseError, quoted
+from penstock.warehouse.interface import WarehouseError, quoted, quoted_text
+from penstock.warehouse.parts import KeyRange, PartReader
+from penstock.warehouse.postgres_ranges import key_ranges, within
 from penstock.warehouse.postgres_types import PostgresColumn, as_declared, columns_of, schema_of
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
@@ -27,6 +29,7 @@ SESSION = {
     "client_connection_check_interval": "1s",  # a query whose client is gone ends
 }
 CONNECT_SECONDS = 10
+PART_ROWS = 2_000_000
 _BATCH_BYTES = 4 << 20
 
 
@@ -35,6 +38,7 @@ class PostgresWarehouse:
     """Postgres 14 or newer, in sessions whose time zone is UTC.
 
     `timeout` is in seconds for one query; 0 is none. Once `ended` is set by another thread, queries end too.
+    A larger result is read in parts of about `part_rows` rows, where that is better.
     """
 
     SETTINGS: ClassVar[Sequence[str]] = ("SET TimeZone TO 'UTC'", "SET DateStyle TO 'ISO'")
@@ -42,6 +46,7 @@ class PostgresWarehouse:
     url: str
     timeout: float = 0.0
     ended: Event = field(default_factory=Event, compare=False)
+    part_rows: int = PART_ROWS
 
     @property
     def dialect(self) -> str:
@@ -85,6 +90,40 @@ class PostgresWarehouse:
             except (psycopg.Error, WarehouseError) as error:
                 return Estimate(unknown=_said(error).partition("\n")[0])
         return from_postgres(lines, key)
+
+    def ranges(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str]) -> list[KeyRange]:
+        """See `PartSource.ranges`."""
+        with self._connected() as connection:
+            text = _with_values(connection, query, bound)
+            columns = self._described(connection, text)
+            kind = next((one.type for one in columns if one.name == key[0]), None)
+            statement = _ordered(text, columns, key)
+            return key_ranges(connection, text, key[0], kind, statement, self.part_rows) if kind is not None else []
+
+    @contextmanager
+    def parts(
+        self, query: str, ranges: Sequence[KeyRange], *, key: Sequence[str], version: str = ""
+    ) -> Iterator[PartReader]:
+        """See `PartSource.parts`: a connection exports its snapshot, in which those of the parts read."""
+        adbc = driver("adbc_driver_postgresql.dbapi", "postgres")
+        with self._connected() as holder:
+            holder.execute("SET idle_in_transaction_session_timeout = 0")
+            with holder.transaction():
+                holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                (exported,) = holder.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+                columns = self._described(holder, query)
+                statement = _ordered(query, columns, key)
+                of = (str(self._place), statement, version, _rows_of(holder, version) if version else [])
+                begin = (
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+                    f"SET TRANSACTION SNAPSHOT {quoted_text(exported)}",
+                )
+
+                def read(wanted: KeyRange, timeout: float, ended: Event) -> Any:
+                    part = replace(self, timeout=timeout, ended=ended)
+                    return part._running(adbc, within(statement, key[0], wanted), columns, query, {}, begin)
+
+                yield PartReader(schema_of(columns), ranges, repr(of) if version else None, read)
 
     def prepare(self, script: str) -> None:
         """See `Warehouse.prepare`."""
@@ -139,9 +178,15 @@ class PostgresWarehouse:
 
     @contextmanager
     def _running(
-        self, adbc: ModuleType, statement: str, columns: Sequence[PostgresColumn], query: str, more: Mapping[str, str]
+        self,
+        adbc: ModuleType,
+        statement: str,
+        columns: Sequence[PostgresColumn],
+        query: str,
+        more: Mapping[str, str],
+        begin: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatchReader]:
-        """The rows of a statement, in the types of the columns; it ends with the context."""
+        """The rows of a statement, in the types of the columns; it ends with the context. `begin` its transaction."""
         try:
             connection = adbc.connect(self._conninfo(more))
         except adbc.Error as error:
@@ -150,7 +195,7 @@ class PostgresWarehouse:
         with connection, connection.cursor() as cursor:
 
             def start() -> pa.RecordBatchReader:
-                for setting in self.SETTINGS:
+                for setting in (*begin, *self.SETTINGS):
                     cursor.execute(setting)
                 return self.read(cursor, statement, schema)
 
@@ -195,6 +240,13 @@ def _ordered(query: str, columns: Sequence[PostgresColumn], key: Sequence[str]) 
     order = ", ".join(named[name].ordered() if name in named else f"extract.{quoted(name)}" for name in key)
     listed = ", ".join(column.read() for column in columns)
     return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract{f' ORDER BY {order}' if order else ''}"
+
+
+def _rows_of(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(query.encode()).fetchall()
+    except psycopg.Error as error:
+        raise _refused(error, query) from error
 
 
 def _refused(error: Exception, query: str, what: str = "query") -> WarehouseError:

@@ -8,7 +8,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.warehouse.interface import ColumnTypesError, WarehouseError, quoted
+from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, quoted
 from penstock.warehouse.query_text import subquery
 
 # The type codes of a Postgres result (pg_type.oid) that Arrow has a fixed type for.
@@ -135,7 +135,7 @@ def schema_of(columns: Iterable[PostgresColumn]) -> pa.Schema:
 
 
 def as_declared(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """A batch of the driver in the schema; WarehouseError for a value that no type of a book has."""
+    """A batch of the driver in the schema; ColumnValuesError for a value that no type of a book has."""
     return pa.RecordBatch.from_arrays(
         [_declared(array, field) for array, field in zip(batch.columns, schema, strict=True)], schema=schema
     )
@@ -149,8 +149,8 @@ def _declared(array: pa.Array, field: pa.Field) -> pa.Array:
     if first is not None:
         least = pc.min(array.view(pa.int32() if pa.types.is_date32(field.type) else pa.int64())).as_py()
         if least is not None and least < first:
-            raise WarehouseError(
-                f"column {field.name!r}",
+            raise ColumnValuesError(
+                field.name,
                 expected="days and instants of a calendar, up to the year 294246",
                 found="an infinity, or a later one",
                 todo="Write it as a null, or as a column of its own, in the query.",
@@ -162,8 +162,8 @@ def _decimals(array: pa.Array, field: pa.Field) -> pa.Array:
     try:
         return array.cast(field.type)
     except pa.ArrowInvalid:
-        raise WarehouseError(
-            f"column {field.name!r}",
+        raise ColumnValuesError(
+            field.name,
             expected=f"numbers of numeric({field.type.precision},{field.type.scale})",
             found="NaN",
             todo=f"Write nullif({field.name}, 'NaN') in the query, or cast it to double precision.",

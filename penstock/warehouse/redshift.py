@@ -13,6 +13,7 @@ import psycopg
 import pyarrow as pa
 
 from penstock.warehouse.interface import BATCH_ROWS
+from penstock.warehouse.parts import KeyRange
 from penstock.warehouse.postgres import PostgresWarehouse
 from penstock.warehouse.postgres_types import AS_TEXT, Kinds, PostgresColumn, as_declared, columns_of
 
@@ -47,6 +48,10 @@ class RedshiftWarehouse(PostgresWarehouse):
     def hash_joins(self) -> Mapping[str, str]:
         """See `PostgresWarehouse.hash_joins`. Redshift joins by equality through hashes anyway."""
         return {}
+
+    def ranges(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str]) -> list[KeyRange]:  # noqa: ARG002
+        """See `PartSource.ranges`. Redshift exports no snapshot."""
+        return []
 
     def read(self, cursor: Any, statement: str, schema: pa.Schema) -> pa.RecordBatchReader:
         """See `PostgresWarehouse.read`."""

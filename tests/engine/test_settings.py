@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.settings import VARIABLES, SettingError, load, variables_of, warn_of_unknown_variables
+from penstock.settings import VARIABLES, SettingError, load, warn_of_unknown_variables
 from tests.checkout import ROOT
 
 NAME = re.compile(r"PENSTOCK_[A-Z_]*[A-Z]")
@@ -102,7 +102,7 @@ def test_another_process_loads_the_same_settings_from_their_variables(
         monkeypatch.setenv(name, text)
     settings = load()
 
-    made = variables_of(settings)
+    made = settings.variables()
 
     assert set(made) > {"PENSTOCK_DAGSTER_PORT", "PENSTOCK_RAY_ADDRESS"}
     for name, text in made.items():

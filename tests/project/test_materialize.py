@@ -14,7 +14,8 @@ from penstock.declare.discovery import declared
 from penstock.extract.coming_requests import coming
 from penstock.lookups.in_warehouse import WarehouseLookups
 from penstock.lookups.look_up import look_up_now
-from penstock.postgres.urls import open_books
+from penstock.postgres.book import Books
+from penstock.postgres.databases import Databases
 from penstock.releases.ledger import current, ledger, rollback
 from penstock.warehouse.opening import open_warehouse
 from tests.example import MONTH, Example
@@ -212,15 +213,17 @@ def test_a_lost_database_connection_is_tried_again(
 ) -> None:
     lost: list[int] = []
 
-    def open_then_lose(settings: Any) -> Any:
-        books = open_books(settings)
+    open_books = Databases.open_books
+
+    def open_then_lose(databases: Databases) -> Books:
+        books = open_books(databases)
         if not lost:
             lost.append(1)
             raise psycopg.OperationalError("the connection was lost")
         return books
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("penstock.postgres.urls.open_books", open_then_lose)
+        patch.setattr(Databases, "open_books", open_then_lose)
         patch.setattr("penstock.graph.faults.SECONDS_BETWEEN", 0)
         retried = materialize(dagster_instance, [["test", "planes"], ["prod", "planes"]])
 
@@ -233,7 +236,9 @@ def test_the_dev_book_predicts_from_the_warehouse_the_bits_that_prod_predicts(
 ) -> None:
     model, released = declared().model(MODEL), current(example.prod, MODEL)
     contract = model.contract
-    posted = [msgspec.convert(row, contract.request) for row in coming(example.settings, model, 300)]
+    posted = [
+        msgspec.convert(row, contract.request) for row in coming(model, 300, example.warehouse, example.clock.now)
+    ]
     for place, one in enumerate(posted):
         posted[place] = msgspec.structs.replace(one, asked_at=example.clock.now)
     queries = {table.name: table.query for table in declared().tables_for(model)}

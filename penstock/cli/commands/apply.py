@@ -12,9 +12,9 @@ def apply() -> None:
     """
     from penstock.cli.commands.deploy import told
     from penstock.cli.steps import Steps
-    from penstock.serving.deploying import deploy as deploying
+    from penstock.serving.deploying.deploy import Rollout
     from penstock.settings import load
 
     with Steps(Console(highlight=False)) as steps, steps.step("Apply") as step:
         step.show("waiting until the replicas serve")
-        step.done = told(deploying.apply(load()))
+        step.done = told(Rollout(load()).apply())

@@ -17,9 +17,11 @@ def backup(folder: Path, as_json: bool) -> None:
     import msgspec
 
     from penstock.backup.backup import back_up
+    from penstock.postgres.databases import Databases
     from penstock.settings import load
 
-    done = back_up(load(), folder)
+    settings = load()
+    done = back_up(Databases(settings).books(), settings.stores, folder)
     if as_json:
         click.echo(msgspec.json.encode(done))
         return

@@ -28,21 +28,22 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
       `penstock render node`. See docs/production.md.
     """
     from penstock.cli.steps import Steps
-    from penstock.cli.system import dagster_system
+    from penstock.cli.system.dagster_system import DagsterSystem
     from penstock.cli.system.surroundings import demand_stores
-    from penstock.serving.deploying import deploy as deploying
+    from penstock.serving.deploying.deploy import Elsewhere, Rollout
     from penstock.settings import load
 
     settings = load()
-    elsewhere = deploying.Elsewhere(url, upload=not code_on_nodes) if url else None
+    elsewhere = Elsewhere(url, upload=not code_on_nodes) if url else None
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
             if not back:
-                demand_stores(settings)
-            done = deploying.go_back(settings, elsewhere) if back else deploying.deploy(settings, elsewhere=elsewhere)
+                demand_stores(settings.stores)
+            rollout = Rollout(settings, elsewhere)
+            done = rollout.go_back() if back else rollout.deploy()
             step.done = told(done)
-        if not back and dagster_system.read_again(settings):
+        if not back and DagsterSystem(settings).read_again():
             with steps.step("Dagster") as step:
                 step.done = "read the project's changed files again"
     except KeyboardInterrupt:

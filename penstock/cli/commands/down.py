@@ -13,17 +13,19 @@ def down() -> None:
     What was written stays in PENSTOCK_HOME, so that the next `penstock up` goes on from there.
     """
     from penstock.cli.steps import Steps
-    from penstock.cli.system import dagster_system, dev_service
-    from penstock.postgres import urls as postgres
-    from penstock.serving.on_ray import cluster
+    from penstock.cli.system.dagster_system import DagsterSystem
+    from penstock.cli.system.dev_service import DevService
+    from penstock.postgres.databases import Databases
+    from penstock.serving.on_ray.cluster import RayCluster
     from penstock.settings import load
 
     settings = load()
+    dev, dagster = DevService(settings), DagsterSystem(settings)
     stops: dict[str, Callable[[], bool]] = {
-        "Ray Serve": lambda: cluster.stop(settings),
-        **({"Dev service": lambda: dev_service.stop(settings)} if dev_service.runs(settings) else {}),
-        "Dagster": lambda: bool(dagster_system.stop(settings)),
-        "Postgres": lambda: postgres.stop(settings),
+        "Ray Serve": RayCluster(settings).stop,
+        **({"Dev service": dev.stop} if dev.runs() else {}),
+        "Dagster": lambda: bool(dagster.stop()),
+        "Postgres": Databases(settings).stop,
     }
     with Steps(Console(highlight=False)) as steps:
         for name, stop in stops.items():

@@ -17,12 +17,12 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
     One process at a time; each migration is one transaction, which waits half a second at a time for other sessions.
     Needs a role that owns the schemas, see `penstock doctor --roles`.
     """
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import check_version, named, newest
     from penstock.settings import load
 
     told: list[dict[str, Any]] = []
-    for one in postgres.books(load()):
+    for one in Databases(load()).books():
         if book not in ("both", one.name):
             continue
         before = one.version()

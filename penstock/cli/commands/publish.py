@@ -79,12 +79,13 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
                     prepared[preparation.name] = prepare(runtime.warehouse, preparation)
             for table in group:
                 status.update(f"{table.name}: extracting")
-                taken.append((extract(runtime.settings, table), table))
+                taken.append((extract(table, runtime.warehouse, runtime.snapshots, runtime.settings.now()), table))
 
             def show(stage: str, rows: int, of: int, name: str = ", ".join(table.name for table in group)) -> None:
                 status.update(f"{name}: {stage}" + (f" {rows:,} of {of:,} rows" if of else ""))
 
-            done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show)
+            service = runtime.settings.service_url
+            done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show, service=service)
     if as_json:
         click.echo(msgspec.json.encode(done))
     else:

@@ -1,12 +1,10 @@
 """`penstock render`: what operators run the project with elsewhere."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from penstock.settings import Settings
 
 
 @click.command(epilog="Example: penstock render kubernetes --output deploy/kubernetes")
@@ -44,7 +42,14 @@ def render(what: str, output: Path | None) -> None:
         for path in write(files, output):
             click.echo(path)
         return
-    text = _serve(settings) if what == "serve" else _environment(settings)
+    if what == "serve":
+        from penstock.rendering.serve import serve
+
+        text = _yaml(serve(settings.demand_project(), settings.http_host, settings.http_port))
+    else:
+        from penstock.rendering.environment import node_environment
+
+        text = _lines(node_environment(settings))
     if output is None:
         click.echo(text, nl=False)
     elif output.is_dir():
@@ -54,16 +59,14 @@ def render(what: str, output: Path | None) -> None:
         click.echo(output)
 
 
-def _serve(settings: "Settings") -> str:
+def _yaml(config: Mapping[str, Any]) -> str:
     import yaml
 
-    from penstock.rendering.serve import serve
-
-    return str(yaml.safe_dump(serve(settings), sort_keys=False))
+    return str(yaml.safe_dump(config, sort_keys=False))
 
 
-def _environment(settings: "Settings") -> str:
-    from penstock.rendering.environment import SECRETS, node_environment
+def _lines(variables: Mapping[str, str]) -> str:
+    from penstock.rendering.environment import SECRETS
 
-    set_ = "".join(f"{name}={text}\n" for name, text in node_environment(settings).items())
+    set_ = "".join(f"{name}={text}\n" for name, text in variables.items())
     return f"{set_}# Secrets, of the role of the service: {', '.join(SECRETS[:2])}. Printed by nothing.\n"

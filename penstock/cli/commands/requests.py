@@ -14,7 +14,7 @@ def command(model: str, count: int, as_json: bool) -> None:
     from penstock.runtime import Runtime
 
     runtime = Runtime.load()
-    requests = coming(runtime.settings, runtime.declared.model(model), count)
+    requests = coming(runtime.declared.model(model), count, runtime.warehouse, runtime.settings.now())
     if as_json:
         click.echo(msgspec.json.encode(requests).decode())
         return

@@ -15,10 +15,12 @@ def restore(folder: Path, name: str) -> None:
     backup is of a newer Penstock. Needs a role that may create schemas.
     """
     from penstock.backup.restore import bring_back
+    from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import newest
     from penstock.settings import load
 
-    done = bring_back(load(), folder, name)
+    settings = load()
+    done = bring_back(Databases(settings).books(), settings.stores, folder, name)
     click.echo(f"Restored {done.backup.name}: both books and {done.files} files of the stores.")
     for book in done.without_roles:
         click.echo(

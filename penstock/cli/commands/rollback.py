@@ -21,13 +21,20 @@ def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> N
     from penstock.cli.served import compare
     from penstock.releases.ledger import rollback, rollback_target
     from penstock.runtime import Runtime
+    from penstock.serving.deploying.history import History
 
     runtime = Runtime.load()
     runtime.demand_model(model)
     compared = None
     if book in ("both", "prod"):
         target = rollback_target(runtime.books.prod, model, to=to)
-        compared = compare(runtime.settings, model, target.contract, f"release {target.version}")
+        compared = compare(
+            runtime.settings.service_url,
+            History(runtime.settings.home),
+            model,
+            target.contract,
+            f"release {target.version}",
+        )
         click.echo(compared.sentence, err=True)
     moved = {}
     for where in (runtime.books.prod, runtime.books.test):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 if TYPE_CHECKING:
-    from penstock.settings import Settings
+    from penstock.serving.app import App
 
 SECONDS = 0.5
 LOGS = ("ray/session_latest/logs/worker-*.err", "ray/session_latest/logs/serve/*.log")
@@ -28,43 +28,45 @@ def serve() -> None:
     """
     from penstock.cli.commands.deploy import told
     from penstock.errors import PenstockError
-    from penstock.serving.deploying import deploy as deploying
-    from penstock.serving.on_ray import cluster
+    from penstock.serving.deploying.deploy import Rollout
+    from penstock.serving.on_ray.cluster import RayCluster
     from penstock.serving.on_ray.environment import folder
-    from penstock.settings import book_url, load
+    from penstock.settings import load
 
     settings = load()
     if settings.book == "dev":
-        _serve_dev(settings)
+        from penstock.serving.app import App
+
+        _serve_dev(App(settings, ""), settings.http_host, settings.http_port)
         return
-    book_url(settings, "prod")  # refuses before anything starts
-    ended = threading.Event()
+    settings.demand_url("prod")  # refuses before anything starts
+    cluster, ended = RayCluster(settings), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     try:
-        cluster.start(settings)
-        logs = Logs(folder(settings))
-        click.echo(told(deploying.deploy(settings)))
+        cluster.start()
+        logs = Logs(folder(settings.home))
+        click.echo(told(Rollout(settings).deploy()))
         click.echo(f"Serving at {settings.service_url}.")
         while not ended.wait(SECONDS):
             logs.show()
-            if cluster.find(settings) is None:
+            if cluster.find() is None:
                 raise PenstockError(
                     "Ray head", expected="to run", found="it ended", todo=f"See {settings.home / 'logs'}."
                 )
     finally:
-        cluster.stop(settings)
+        cluster.stop()
     click.echo("Stopped.")
 
 
-def _serve_dev(settings: "Settings") -> None:
-    from penstock.serving.bare import run_dev
+def _serve_dev(app: "App", host: str, port: int) -> None:
+    from penstock.serving.bare import run
     from penstock.serving.models.candidates import SERVES
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends, then raises the signal again
-    click.echo(f"Serving at {settings.service_url}: {SERVES}.")
-    run_dev(settings)
+    click.echo(f"Serving at http://{host}:{port}: {SERVES}.")
+    run(app, host, port)
     click.echo("Stopped.")
 
 

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from penstock import settings as environment
-
 if TYPE_CHECKING:
     from penstock.declare.model import Model
     from penstock.declare.project import Declarations
-    from penstock.settings import Settings
+    from penstock.runtime import Runtime
 
 
 @click.command("train", epilog="Example: penstock train flight_delay --period 2026-10")
@@ -43,36 +41,37 @@ def command(
     """Train MODEL on the periods before one, judge it on that one, and release it through the gate."""
     _demand_reason(context, {"--override": override, "--incomplete": incomplete})
     from penstock.cli.served import compare
-    from penstock.declare.discovery import declared
-    from penstock.postgres.urls import open_books
     from penstock.processes import let_waiting_threads_sleep
     from penstock.releases.ledger import current
+    from penstock.runtime import Runtime
+    from penstock.serving.deploying.history import History
     from penstock.training.run import TrainingRun
 
     let_waiting_threads_sleep()
-    settings = environment.load()
-    found = declared(settings.project)
+    runtime = Runtime.load()
+    settings, found = runtime.settings, runtime.declared
     declaration = _checked(found, model)
-    named = period or month or _newest(settings, declaration)
+    named = period or month or _newest(runtime, declaration)
     if dry:
-        _dry_run(settings, declaration, found, named)
+        _dry_run(runtime, declaration, named)
         return
     run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
     run.demand_complete()
-    service = compare(settings, model, declaration.contract.digest())
+    service = compare(settings.service_url, History(settings.home), model, declaration.contract.digest())
     _told(service.sentence)
     with _step("prepared the tables inside the warehouse"):
         run.prepare(found)
     with _step(f"took the rows of {run.period} and of the {declaration.window} {declaration.every}s before"):
         training, holdout = run.extract_both()
     _say_unused(declaration, training.schema.names)
-    test, prod = open_books(settings)
+    test, prod = runtime.books
     if missing := run.missing_tables((test, prod)):
         with _step(f"published {', '.join(table.name for table in missing)}, which were missing"):
             run.publish(missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
         (compared := run.compare_with_serving(holdout, test)).demand_none(model)
-    with _step(f"trained, judged and packed the candidate{_place(settings)}"):
+    place = f" on Ray at {settings.ray_address}" if settings.ray_address else ""
+    with _step(f"trained, judged and packed the candidate{place}"):
         candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
     report: dict[str, Any] = {
@@ -96,10 +95,6 @@ def command(
         return
     click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
     click.echo(verdict)
-
-
-def _place(settings: "Settings") -> str:
-    return f" on Ray at {settings.ray_address}" if settings.ray_address else ""
 
 
 def _demand_reason(context: click.Context, options: Mapping[str, bool]) -> None:
@@ -128,30 +123,33 @@ def _say_unused(model: "Model", names: Sequence[str]) -> None:
         click.echo(f"Note: column {name!r} of the query is used by nothing.", err=True)
 
 
-def _newest(settings: "Settings", model: "Model") -> str:
+def _newest(runtime: "Runtime", model: "Model") -> str:
     """The period to train where none is named; says so where the rows ended before the newest one."""
     from penstock.extract.newest_rows import newest_period
 
-    found, newest = newest_period(settings, model), model.newest_trainable(settings.now())
+    now = runtime.settings.now()
+    found, newest = newest_period(model, runtime.warehouse, now), model.newest_trainable(now)
     if found != newest:
         click.echo(f"Period {found}: the last that has rows; {newest} would be the newest (`--period`).", err=True)
     return str(found)
 
 
-def _dry_run(settings: "Settings", model: "Model", found: "Declarations", named: str) -> None:
+def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
     """Print what a training would do, and what was seen of its rows."""
+    from penstock.declare.metrics import MEASURES
     from penstock.declare.periods import Period
     from penstock.training.dry_run import dry_run
 
-    name, tables = model.contract.model, found.tables_for(model)
+    name, tables = model.contract.model, runtime.declared.tables_for(model)
     period = Period.parse(named, model.every, of=f"period of model {name!r}")
-    for sentence in dry_run(settings, model, tables, period):
+    for sentence in dry_run(model, tables, period, runtime.warehouse, runtime.settings.now()):
         click.echo(f"  {sentence}")
     window = period.windows(model.window)
     looked_up = f", look up in {', '.join(table.name for table in tables)}" if tables else ""
+    limit = "floor" if MEASURES[model.gate.metric].higher_is_better else "ceiling"
     click.echo(
         f"Would train {name} on {window.training_from:%Y-%m-%d} until {window.holdout_from:%Y-%m-%d}, judge it on"
-        f" {period} by {model.gate.bounds[0].name} (floor {model.gate.floor}){looked_up}, and release it into TEST,"
+        f" {period} by {model.gate.bounds[0].name} ({limit} {model.gate.floor}){looked_up}, and release it into TEST,"
         " then PROD, if the gate lets it."
     )
     click.echo("Nothing was done: --dry-run.")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,13 @@ from penstock.cli.steps import Step, Steps
 from penstock.errors import PenstockError, demand_none
 from penstock.file_lock import file_lock
 from penstock.project import NO_MODEL
-from penstock.settings import API_KEY, Settings
+from penstock.settings import API_KEY
 
 if TYPE_CHECKING:
+    from penstock.cli.system.dagster_system import DagsterSystem
     from penstock.cli.system.first_prediction import FirstPrediction
     from penstock.runtime import Runtime
+    from penstock.serving.deploying.deploy import Rollout
 
 SIDE_BY_SIDE = 8
 """First predictions that are asked at the same time."""
@@ -38,10 +40,10 @@ def up(key: str) -> None:
 
     settings, console = load(), Console(highlight=False)
     alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
-    with alone, Steps(console) as steps:
+    with alone, Steps(console) as steps, ExitStack() as held:
         try:
             with steps.step("Ports") as step:
-                settings = choose_ports(settings)
+                settings = choose_ports(settings, held)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
             predictions, faults = bring_up(Runtime(settings), steps, key)
         except KeyboardInterrupt:
@@ -66,26 +68,28 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
 
     Returns a `FirstPrediction` for each model that answers, and model or job -> why not for the others.
     """
+    from penstock.cli.system.dagster_system import DagsterSystem
     from penstock.cli.system.surroundings import demand_stores
     from penstock.declare.discovery import declared
-    from penstock.postgres import urls as postgres
+    from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import newest
     from penstock.warehouse.opening import open_warehouse
 
     settings = runtime.settings
     open_warehouse(settings)  # refuses a URL of no kind before anything starts
-    demand_stores(settings)
+    demand_stores(settings.stores)
     # What starts next would fail of a file that does not import.
     everything = _in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:
-        was_running = postgres.is_embedded(settings) and postgres.is_running(settings)
-        applied = [book.migrate(say=step.show) for book in postgres.books(settings)]
+        databases = Databases(settings)
+        was_running = databases.is_embedded() and databases.is_running()
+        applied = [book.migrate(say=step.show) for book in databases.books()]
         current = was_running and not any(applied)
         step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
     everything.result()
-    warehouse = _in_background(lambda: _warehouse(settings, steps))
-    dagster = _in_background(lambda: _dagster(settings, steps))
-    service = _in_background(lambda: _service(settings, steps))
+    warehouse = _in_background(lambda: _warehouse(runtime, steps))
+    dagster = _in_background(lambda: _dagster(DagsterSystem(settings), steps))
+    service = _in_background(lambda: _service(runtime, steps))
     warehouse.result()
     dagster.result()
     faults = _materialize(runtime, steps)
@@ -93,11 +97,11 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     return _predict(runtime, steps, key, faults), faults
 
 
-def _warehouse(settings: Settings, steps: Steps) -> None:
+def _warehouse(runtime: "Runtime", steps: Steps) -> None:
     from penstock.importing import import_module
     from penstock.warehouse.url import shown
 
-    project = settings.demand_project()
+    settings, project = runtime.settings, runtime.settings.demand_project()
     with steps.step("Warehouse") as step:
         if not project.seed:
             step.done = shown(settings.warehouse_url) if settings.warehouse_url else str(settings.warehouse_file)
@@ -106,65 +110,71 @@ def _warehouse(settings: Settings, steps: Steps) -> None:
         step.done = import_module(project, project.seed).ensure(settings)
 
 
-def _dagster(settings: Settings, steps: Steps) -> None:
-    from penstock.cli.system import dagster_system
-
+def _dagster(system: "DagsterSystem", steps: Steps) -> None:
     with steps.step("Dagster") as step:
         step.show("code server, webserver, daemon")
-        started = dagster_system.start(settings)
-        said = {"started": dagster_system.url(settings), "read again": "read the project's changed files again"}
+        started = system.start()
+        said = {"started": system.url, "read again": "read the project's changed files again"}
         step.done = said.get(started, "already running")
 
 
-def _service(settings: Settings, steps: Steps) -> None:
-    from penstock.cli.system import dev_service
+def _service(runtime: "Runtime", steps: Steps) -> None:
+    from penstock.cli.system.dev_service import DevService
     from penstock.cli.system.first_prediction import is_ready
-    from penstock.serving.deploying import deploy
-    from penstock.serving.on_ray import cluster
+    from penstock.serving.deploying.deploy import Rollout
+    from penstock.serving.on_ray.cluster import RayCluster
 
+    settings = runtime.settings
+    dev, cluster = DevService(settings), RayCluster(settings)
     if settings.book == "dev":
         with steps.step("Dev service") as step:
-            step.done = dev_service.start(settings)
+            step.done = dev.start()
         return
-    dev_service.demand_none(settings)
+    dev.demand_none()
     with steps.step("Ray Serve") as step:
-        if cluster.find(settings) and is_ready(settings):
-            step.done = "already running" if deploy.is_current(settings) else _deploy_changes(settings, steps, step)
+        if cluster.find() and is_ready(settings.service_url, settings.project):
+            rollout = Rollout(settings)
+            step.done = "already running" if rollout.is_current() else _deploy_changes(rollout, steps, step)
             return
         step.show("head node")
-        cluster.start(settings)
+        cluster.start()
         step.show("HAProxy and replicas")
-        for warning in deploy.deploy(settings).warnings:
+        for warning in Rollout(settings).deploy().warnings:
             steps.console.print(warning, style="yellow", markup=False)
         step.done = settings.service_url
 
 
-def _deploy_changes(settings: Settings, steps: Steps, step: Step) -> str:
+def _deploy_changes(rollout: "Rollout", steps: Steps, step: Step) -> str:
     """Bring changed files onto the service that runs. Where they cannot serve, it goes on with those that it has."""
     from penstock.cli.commands.deploy import told
-    from penstock.serving.deploying import deploy
+    from penstock.serving.deploying.deploy import DeployError
 
     step.show("deploying what changed in the project")
     try:
-        return told(deploy.deploy(settings))
-    except deploy.DeployError as error:
+        return told(rollout.deploy())
+    except DeployError as error:
         steps.console.print(str(error), style="yellow", markup=False)
         return "already running, without what changed in the project"
 
 
 def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
     """Make what is missing; model or job -> the fault of what could not be made. One model stops no other."""
-    from penstock.cli.system import dagster_runs, dagster_system
+    from penstock.cli.system import dagster_runs
+    from penstock.cli.system.dagster_system import DagsterSystem
     from penstock.extract.newest_rows import newest_period
 
     found = runtime.declared
     needed = {name: sorted({one.table for one in model.contract.lookups}) for name, model in found.models.items()}
-    api, faults, made = dagster_system.graphql(runtime.settings), dict[str, PenstockError](), False
+    api, faults, made = DagsterSystem(runtime.settings).graphql, dict[str, PenstockError](), False
     for job, name, tables in dagster_runs.missing_runs(runtime.books.prod, needed):
         made = True
         with noted(faults, name or job), steps.step("Materialization") as step:
             model = found.models.get(name)
-            until = newest_period(runtime.settings, model).first_day if model else dagster_runs.LAST
+            until = (
+                newest_period(model, runtime.warehouse, runtime.settings.now()).first_day
+                if model
+                else dagster_runs.LAST
+            )
             only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
             step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only)}"
     if not made:
@@ -175,14 +185,16 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
 
 def _predict(runtime: "Runtime", steps: Steps, key: str, faults: dict[str, PenstockError]) -> "list[FirstPrediction]":
     """The first prediction of each model, asked side by side. One model that does not answer stops no other."""
-    from penstock.cli.system.first_prediction import FirstPrediction, ask
+    from penstock.cli.system.first_prediction import FirstPrediction, ask, first_request
 
+    settings = runtime.settings
     made, places = dict[str, FirstPrediction](), threading.Semaphore(SIDE_BY_SIDE)
 
     def predict(name: str) -> None:
         with places, noted(faults, name), steps.step("First prediction") as step:
             step.show("waiting for the service")
-            made[name] = ask(runtime.settings, runtime.declared.models[name], key)
+            request = first_request(runtime.declared.models[name], runtime.warehouse, settings.now())
+            made[name] = ask(settings.service_url, name, request, settings.home / "logs", key)
             step.done = f"{name} answered in {made[name].milliseconds:.0f} ms"
 
     names = [name for name in runtime.declared.models if name not in faults]

@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from importlib import metadata
+from pathlib import Path
 
 import psycopg
 
@@ -17,8 +18,8 @@ from penstock.journal.reading import FEW_DAYS
 from penstock.journal.upkeep import days_ahead
 from penstock.postgres import data as postgres_data
 from penstock.postgres import roles
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.migrations import named, newest
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
@@ -26,10 +27,9 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
 from penstock.runtime import Runtime
-from penstock.settings import Settings
+from penstock.settings import Ports
 from penstock.warehouse.catalog import tables
 from penstock.warehouse.interface import WarehouseError
-from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.url import shown
 
 LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few weeks
@@ -38,7 +38,15 @@ LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few week
 def diagnose(runtime: Runtime) -> list[Finding]:
     """Every check, in the order in which one depends on another."""
     settings, project = runtime.settings, runtime.settings.demand_project()
-    machine = [_python(), _packages(project), _home(settings), _disk(settings), _ports(settings), *_abandoned()]
+    ports = Ports(http=settings.http_port, dagster=settings.dagster_port)
+    machine = [
+        _python(),
+        _packages(project),
+        _home(settings.home),
+        _disk(settings.home),
+        _ports(ports, settings.http_host, settings.state),
+        *_abandoned(),
+    ]
     running = [
         Finding(part.name, part.well, part.health, f"Run `penstock up`; logs are in {settings.home / 'logs'}.")
         for part in parts(settings)
@@ -47,20 +55,20 @@ def diagnose(runtime: Runtime) -> list[Finding]:
     return [
         *_project(project),
         *machine,
-        _warehouse(settings),
-        *surroundings.stores(settings),
-        surroundings.keys(settings),
-        *surroundings.ray_cluster(settings),
+        _warehouse(runtime),
+        *surroundings.stores(settings.stores),
+        surroundings.keys(settings.api_keys_file, settings.http_host),
+        *surroundings.ray_cluster(settings.ray_address),
         *running,
         *books,
     ]
 
 
-def _warehouse(settings: Settings) -> Finding:
+def _warehouse(runtime: Runtime) -> Finding:
     """Whether the warehouse answers, and how many tables and views it shows to the connected user."""
-    began = time.monotonic()
+    began, settings = time.monotonic(), runtime.settings
     try:
-        there = len(tables(open_warehouse(settings)))
+        there = len(tables(runtime.warehouse))
         place = shown(settings.warehouse_url) if settings.warehouse_url else settings.warehouse_file
     except WarehouseError as error:
         return Finding("warehouse", False, str(error))
@@ -71,7 +79,7 @@ def _warehouse(settings: Settings) -> Finding:
 def _books(runtime: Runtime) -> list[Finding]:
     """Version and rights in each book, and what PROD serves."""
     settings = runtime.settings
-    findings, books = [], postgres.books(settings)
+    findings, books = [], Databases(settings).books()
     for book in books:
         try:
             findings.append(_book(book))
@@ -84,7 +92,7 @@ def _books(runtime: Runtime) -> list[Finding]:
     whole = findings[-1].ok
     findings.append(surroundings.clock(books.prod))
     if settings.dagster_url:
-        findings.append(surroundings.dagster_storage(settings))
+        findings.append(surroundings.dagster_storage(settings.dagster_url))
     if not whole:
         return [*findings, untried("what is served", "book prod is not well, see above")]
     return findings + _served(runtime, books.prod)
@@ -161,21 +169,21 @@ def _packages(project: Project) -> Finding:
     return Finding("packages", not wrong, text, "Run `make setup`.")
 
 
-def _home(settings: Settings) -> Finding:
-    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+def _home(home: Path) -> Finding:
+    folder = next(path for path in (home, *home.parents) if path.exists())
     todo = "Set PENSTOCK_HOME to a folder that you may write."
-    return Finding("home", os.access(folder, os.W_OK | os.X_OK), str(settings.home), todo)
+    return Finding("home", os.access(folder, os.W_OK | os.X_OK), str(home), todo)
 
 
-def _disk(settings: Settings) -> Finding:
-    folder = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+def _disk(home: Path) -> Finding:
+    folder = next(path for path in (home, *home.parents) if path.exists())
     free = shutil.disk_usage(folder).free
     return Finding("disk", free > LEAST_DISK, f"{free / 1e9:.1f} GB free", f"Free {LEAST_DISK / 1e9:.0f} GB.")
 
 
-def _ports(settings: Settings) -> Finding:
+def _ports(ports: Ports, host: str, state: Path) -> Finding:
     try:
-        return Finding("ports", True, check_ports(settings))
+        return Finding("ports", True, check_ports(ports, host, state))
     except PenstockError as error:
         return Finding("ports", False, f"{error.thing} is {error.found}", error.todo)
 

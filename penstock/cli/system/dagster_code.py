@@ -10,8 +10,8 @@ import msgspec
 
 from penstock.project import Project
 from penstock.project_files import project_folders
-from penstock.settings import Settings
 
+FILE = "dagster-code.json"
 READ = {".py", ".sql", ".toml", ".yaml", ".yml", ".json"}
 """What declarations are made of. Data beside them are no code."""
 
@@ -27,26 +27,21 @@ class DagsterCode(msgspec.Struct, frozen=True):
     files: str
 
     @classmethod
-    def now(cls, settings: Settings, variables: Mapping[str, str]) -> "DagsterCode":
-        """That of the project as it is."""
-        project = settings.demand_project()
+    def now(cls, project: Project, home: Path, variables: Mapping[str, str]) -> "DagsterCode":
+        """That of a project as it is, whose state is in a home."""
         said = (f"{name}={value}" for name, value in sorted(variables.items()))
-        return cls(_digest([version("penstock"), *said]), _digest(_files(project, settings.home)))
+        return cls(_digest([version("penstock"), *said]), _digest(_files(project, home)))
 
     @classmethod
-    def read(cls, settings: Settings) -> "DagsterCode | None":
+    def read(cls, state: Path) -> "DagsterCode | None":
         """That of the processes that were started last; None where nothing is known of them."""
         with suppress(OSError, msgspec.DecodeError):
-            return msgspec.json.decode(_file(settings).read_bytes(), type=cls)
+            return msgspec.json.decode((state / FILE).read_bytes(), type=cls)
         return None
 
-    def write(self, settings: Settings) -> None:
+    def write(self, state: Path) -> None:
         """Keep it, for the next `penstock up` or `penstock deploy`."""
-        _file(settings).write_bytes(msgspec.json.encode(self))
-
-
-def _file(settings: Settings) -> Path:
-    return settings.state / "dagster-code.json"
+        (state / FILE).write_bytes(msgspec.json.encode(self))
 
 
 def _files(project: Project, home: Path) -> Iterator[str]:

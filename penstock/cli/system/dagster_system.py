@@ -8,11 +8,11 @@ from pathlib import Path
 from penstock.cli.system.compat import dagster_daemon
 from penstock.cli.system.dagster_code import DagsterCode
 from penstock.cli.system.dagster_graphql import STILL_LOADING, GraphQL
-from penstock.cli.system.environment import child_environment, variables
+from penstock.cli.system.environment import child_environment
 from penstock.errors import PenstockError
 from penstock.log_text import cause
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, Record, free_port
-from penstock.project import Project
 from penstock.settings import Settings
 
 CODE, WEB, DAEMON = "dagster-code", "dagster-webserver", "dagster-daemon"
@@ -30,139 +30,149 @@ class StartError(PenstockError):
     """A part of the system did not start."""
 
 
-def url(settings: Settings) -> str:
-    """Where the UI is."""
-    return f"http://{HOST}:{settings.dagster_port}"
-
-
-def graphql(settings: Settings) -> GraphQL:
-    """The webserver's interface, for the code location of the project."""
-    return GraphQL(url(settings), settings.demand_project().name)
-
-
-def start(settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> str:
-    """Start what does not run, and wait until the code is loaded and the daemon beats.
-
-    Where all runs, the project's files are read again if they changed, and the processes start again if the settings
-    did. Returns "started", "read again", or "" where nothing was to do.
+class DagsterSystem:
+    """Dagster's processes of one home, for the project of its settings.
 
     `definitions` are the module of the code location, and what in it, where that has to be said.
     """
-    project = settings.demand_project()
-    processes = Processes(settings.state)
-    code = processes.running(CODE)
-    now = DagsterCode.now(settings, variables(settings))
-    if code and all(processes.running(part) for part in PARTS):
-        before, broken = DagsterCode.read(settings), _is_broken(graphql(settings))
-        if before == now and not broken:
-            return ""
-        if before and before.settings == now.settings and not broken:
-            _read_again(settings, processes, now)
-            return "read again"
-        _demand_no_run(settings)
-        stop(settings)  # what did not load may be mended by now, and only a new code server reads it again
-        code = None
-    known = processes.find(CODE)
-    port = code.port if code else free_port(HOST, known.port if known else 0)
-    if code is None or (known and known.port != port):
-        stop(settings)  # the webserver and the daemon know the code server by its port
-    environment = child_environment(settings, code_port=port)
-    workspace = ["-w", str(project.workspace)]
-    web = ["-h", HOST, "-p", str(settings.dagster_port), *workspace]
-    python = (sys.executable, "-m")
-    commands = {
-        CODE: [*python, "dagster", "code-server", "start", "-h", HOST, "-p", str(port), *_target(project, definitions)],
-        WEB: [*python, "dagster_webserver", *web, "--db-pool-max-overflow", "10"],
-        DAEMON: [*dagster_daemon(), "run", *workspace],
-    }
-    ports = {CODE: port, WEB: settings.dagster_port, DAEMON: 0}
-    for part, command in commands.items():
-        if not processes.running(part):
-            log = log_file(settings, part)
-            niceness = RUN_NICENESS if part == CODE else 0
-            root = project.root
-            processes.start(part, command, log=log, env=environment, cwd=root, port=ports[part], niceness=niceness)
-    now.write(settings)
-    _wait(settings, processes)
-    return "started"
 
+    def __init__(self, settings: Settings, definitions: tuple[str, ...] = DEFINITIONS) -> None:
+        self._settings, self._definitions = settings, definitions
+        self._processes = Processes(settings.state)
 
-def _demand_no_run(settings: Settings) -> None:
-    """StartError where runs are under way, which would end with the processes."""
-    if runs := graphql(settings).under_way():
-        raise StartError(
-            "Dagster, whose settings or code changed",
-            expected="no run under way, so that it can start again",
-            found=f"{runs} at {url(settings)}/runs",
-            todo="Wait for them or end them there, then run `penstock up` again.",
+    @property
+    def url(self) -> str:
+        """Where the UI is."""
+        return f"http://{HOST}:{self._settings.dagster_port}"
+
+    @property
+    def graphql(self) -> GraphQL:
+        """The webserver's interface, for the code location of the project."""
+        return GraphQL(self.url, self._settings.demand_project().name)
+
+    def start(self) -> str:
+        """Start what does not run, and wait until the code is loaded and the daemon beats.
+
+        Where all runs, the project's files are read again if they changed, and the processes start again if the
+        settings did. Returns "started", "read again", or "" where nothing was to do.
+        """
+        processes, code, now = self._processes, self._processes.running(CODE), self._code_now()
+        if code and self._all_run():
+            before, broken = DagsterCode.read(self._settings.state), _is_broken(self.graphql)
+            if before == now and not broken:
+                return ""
+            if before and before.settings == now.settings and not broken:
+                self._read_again(now)
+                return "read again"
+            self._demand_no_run()
+            self.stop()  # what did not load may be mended by now, and only a new code server reads it again
+            code = None
+        known = processes.find(CODE)
+        port = code.port if code else free_port(HOST, known.port if known else 0)
+        if code is None or (known and known.port != port):
+            self.stop()  # the webserver and the daemon know the code server by its port
+        self._start(port)
+        now.write(self._settings.state)
+        self._wait()
+        return "started"
+
+    def read_again(self) -> bool:
+        """Let the code server read the project's files again if it runs and they changed; whether it did."""
+        before = DagsterCode.read(self._settings.state)
+        if before is None or not self._all_run():
+            return False
+        now = self._code_now()
+        if before.files == now.files:
+            return False
+        self._read_again(now)
+        return True
+
+    def stop(self) -> list[str]:
+        """End the three processes and the runs that they started. Returns the names of those that ran."""
+        return self._processes.stop_all(PARTS, grace=STOP_SECONDS)
+
+    def _all_run(self) -> bool:
+        return all(self._processes.running(part) for part in PARTS)
+
+    def _code_now(self) -> DagsterCode:
+        return DagsterCode.now(
+            self._settings.demand_project(), self._settings.home, Databases(self._settings).variables()
         )
 
-
-def read_again(settings: Settings) -> bool:
-    """Let the code server read the project's files again if it runs and they changed; whether it did."""
-    processes, before = Processes(settings.state), DagsterCode.read(settings)
-    if before is None or not all(processes.running(part) for part in PARTS):
-        return False
-    now = DagsterCode.now(settings, variables(settings))
-    if before.files == now.files:
-        return False
-    _read_again(settings, processes, now)
-    return True
-
-
-def _read_again(settings: Settings, processes: Processes, now: DagsterCode) -> None:
-    """Runs that are under way go on with the code that they were started with."""
-    graphql(settings).reload()
-    now.write(settings)
-    _wait(settings, processes)
-
-
-def stop(settings: Settings) -> list[str]:
-    """End the three processes and the runs that they started. Returns the names of those that ran."""
-    return Processes(settings.state).stop_all(PARTS, grace=STOP_SECONDS)
-
-
-def _target(project: Project, definitions: tuple[str, ...]) -> list[str]:
-    options = [option for pair in zip(("-m", "-a"), definitions, strict=False) for option in pair]
-    return [*options, "-d", str(project.root)]
-
-
-def log_file(settings: Settings, part: str) -> Path:
-    """Where a part writes."""
-    return settings.home / "logs" / f"{part}.log"
-
-
-def _wait(settings: Settings, processes: Processes) -> None:
-    api = graphql(settings)
-    checks: tuple[tuple[str, Callable[[], bool]], ...] = (
-        (WEB, api.answers),
-        (CODE, lambda: api.load_error() is None),
-        (DAEMON, api.daemon_healthy),
-    )
-    deadline = time.monotonic() + START_SECONDS
-    for part, ready in checks:
-        broken_since = None
-        while not ready():
-            now = time.monotonic()
-            stopped = next((name for name in PARTS if not processes.running(name)), None)
-            if stopped:
-                raise StartError(stopped, expected="running", found="it ended", todo=_tail(processes.find(stopped)))
-            broken_since = (broken_since or now) if part == CODE and _is_broken(api) else None
-            if broken_since and now > broken_since + BROKEN_SECONDS:
-                raise StartError(
-                    f"code location {api.location!r}",
-                    expected="to load",
-                    found=cause(api.load_error() or ""),
-                    todo="Correct that, then run `penstock up` again.",
-                )
-            if now > deadline:
-                raise StartError(
+    def _start(self, code_port: int) -> None:
+        """Start the processes that do not run."""
+        project, port = self._settings.demand_project(), self._settings.dagster_port
+        environment = child_environment(self._settings, code_port=code_port)
+        workspace = ["-w", str(project.workspace)]
+        target = [option for pair in zip(("-m", "-a"), self._definitions, strict=False) for option in pair]
+        code = ["-h", HOST, "-p", str(code_port), *target, "-d", str(project.root)]
+        web = ["-h", HOST, "-p", str(port), *workspace, "--db-pool-max-overflow", "10"]
+        python = (sys.executable, "-m")
+        commands = {
+            CODE: [*python, "dagster", "code-server", "start", *code],
+            WEB: [*python, "dagster_webserver", *web],
+            DAEMON: [*dagster_daemon(), "run", *workspace],
+        }
+        ports = {CODE: code_port, WEB: port, DAEMON: 0}
+        for part, command in commands.items():
+            if not self._processes.running(part):
+                self._processes.start(
                     part,
-                    expected=f"ready within {START_SECONDS} s",
-                    found=cause(api.load_error() or "") if part == CODE else "not ready",
-                    todo=_tail(processes.find(part)),
+                    command,
+                    log=self._settings.home / "logs" / f"{part}.log",
+                    env=environment,
+                    cwd=project.root,
+                    port=ports[part],
+                    niceness=RUN_NICENESS if part == CODE else 0,
                 )
-            time.sleep(0.2)
+
+    def _demand_no_run(self) -> None:
+        """StartError where runs are under way, which would end with the processes."""
+        if runs := self.graphql.under_way():
+            raise StartError(
+                "Dagster, whose settings or code changed",
+                expected="no run under way, so that it can start again",
+                found=f"{runs} at {self.url}/runs",
+                todo="Wait for them or end them there, then run `penstock up` again.",
+            )
+
+    def _read_again(self, now: DagsterCode) -> None:
+        """Runs that are under way go on with the code that they were started with."""
+        self.graphql.reload()
+        now.write(self._settings.state)
+        self._wait()
+
+    def _wait(self) -> None:
+        api, processes = self.graphql, self._processes
+        checks: tuple[tuple[str, Callable[[], bool]], ...] = (
+            (WEB, api.answers),
+            (CODE, lambda: api.load_error() is None),
+            (DAEMON, api.daemon_healthy),
+        )
+        deadline = time.monotonic() + START_SECONDS
+        for part, ready in checks:
+            broken_since = None
+            while not ready():
+                now = time.monotonic()
+                stopped = next((name for name in PARTS if not processes.running(name)), None)
+                if stopped:
+                    raise StartError(stopped, expected="running", found="it ended", todo=_tail(processes.find(stopped)))
+                broken_since = (broken_since or now) if part == CODE and _is_broken(api) else None
+                if broken_since and now > broken_since + BROKEN_SECONDS:
+                    raise StartError(
+                        f"code location {api.location!r}",
+                        expected="to load",
+                        found=cause(api.load_error() or ""),
+                        todo="Correct that, then run `penstock up` again.",
+                    )
+                if now > deadline:
+                    raise StartError(
+                        part,
+                        expected=f"ready within {START_SECONDS} s",
+                        found=cause(api.load_error() or "") if part == CODE else "not ready",
+                        todo=_tail(processes.find(part)),
+                    )
+                time.sleep(0.2)
 
 
 def _is_broken(api: GraphQL) -> bool:

@@ -3,17 +3,14 @@
 import os
 from pathlib import Path
 
-import msgspec
-
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.project import Project
-from penstock.settings import CODE_HOST, CODE_PORT, Settings, variables_of
+from penstock.settings import CODE_HOST, CODE_PORT, Settings
 
 
-def dagster_home(settings: Settings, project: Project) -> Path:
-    """The folder of Dagster's instance file, made if missing. A file of the operator's own stays as it is."""
-    instance = project.dagster_instance
-    home = settings.home / "dagster"
+def dagster_home(place: Path, project: Project) -> Path:
+    """The folder of Dagster's instance file in a home, made if missing. A file of the operator's own stays as it is."""
+    instance, home = project.dagster_instance, place / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     link = home / "dagster.yaml"
     if link.is_file() and not link.is_symlink():
@@ -24,22 +21,16 @@ def dagster_home(settings: Settings, project: Project) -> Path:
     return home
 
 
-def variables(settings: Settings) -> dict[str, str]:
-    """Every setting as a variable of Penstock, with the URLs that the embedded Postgres has."""
-    resolved = postgres.resolve(settings)
-    return variables_of(msgspec.structs.replace(resolved, dagster_url=postgres.dagster_url(resolved)))
-
-
 def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, str]:
     """This process's environment, with every setting resolved, so that children find the same parts."""
     project = settings.demand_project()
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
     return environment | {
-        **variables(settings),
+        **Databases(settings).variables(),
         CODE_HOST: "127.0.0.1",
         CODE_PORT: str(code_port),
-        "DAGSTER_HOME": str(dagster_home(settings, project)),
+        "DAGSTER_HOME": str(dagster_home(settings.home, project)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),

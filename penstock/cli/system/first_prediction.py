@@ -3,6 +3,9 @@
 import shlex
 import time
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -11,7 +14,8 @@ from penstock.contract.registry import read_contracts
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.extract.coming_requests import coming
-from penstock.settings import Settings
+from penstock.project import Project
+from penstock.warehouse.interface import Warehouse
 
 WAIT_SECONDS = 60.0
 ASK_SECONDS = 30.0
@@ -49,21 +53,16 @@ class FirstPrediction:
         return f"curl -s {self.url} -H 'Content-Type: application/json'{key} -d {shlex.quote(self.request.decode())}"
 
 
-def is_ready(settings: Settings) -> bool:
-    """Whether the service says that it can answer; that it runs is enough where there is no model yet."""
-    known = read_contracts(settings.project)
-    with Client(settings.service_url, "", timeout=READY_SECONDS) as client:
+def is_ready(url: str, project: Project | None) -> bool:
+    """Whether the service says that it can answer; that it runs is enough where the project has no model yet."""
+    known = read_contracts(project)
+    with Client(url, "", timeout=READY_SECONDS) as client:
         return client.ready() or (not (known.by_model or known.broken) and client.alive())
 
 
-def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
-    """Ask about the first coming request. Waits up to a minute while the service loads its first release.
-
-    NoPrediction at once where the service's code cannot serve the release, or the model's file is broken.
-
-    `key` is the API key, if the service demands one.
-    """
-    requests = coming(settings, model, 1)
+def first_request(model: Model, warehouse: Warehouse, now: datetime) -> dict[str, Any]:
+    """The first coming request about a model; NoPrediction where the warehouse has none."""
+    requests = coming(model, 1, warehouse, now)
     if not requests:
         raise NoPrediction(
             f"model {model.contract.model!r}",
@@ -71,25 +70,34 @@ def ask(settings: Settings, model: Model, key: str = "") -> FirstPrediction:
             found="none",
             todo="Look at its requests query.",
         )
-    name = model.contract.model
-    url = f"{settings.service_url}/models/{name}/predict"
+    return requests[0]
+
+
+def ask(service: str, name: str, request: dict[str, Any], logs: Path, key: str = "") -> FirstPrediction:
+    """Ask the service at a URL about a model. Waits up to a minute while the service loads its first release.
+
+    NoPrediction at once where the service's code cannot serve the release, or the model's file is broken.
+
+    `key` is the API key, if the service demands one.
+    """
+    url = f"{service}/models/{name}/predict"
     deadline = time.monotonic() + WAIT_SECONDS
     final_since: float | None = None
-    with Client(settings.service_url, name, key=key, timeout=ASK_SECONDS, repeat=False) as client:
+    with Client(service, name, key=key, timeout=ASK_SECONDS, repeat=False) as client:
         while True:
             started = time.monotonic()
             try:
-                answer = client.predict(requests[0])
+                answer = client.predict(request)
             except ServiceError as refused:
                 now, is_final = time.monotonic(), refused.document.get("type") in FINAL
                 final_since = (final_since or now) if is_final else None
                 if final_since is not None and now > final_since + FINAL_SECONDS:
                     raise NoPrediction(url, expected="an answer", found=refused.found) from None
                 if refused.status not in NOT_YET or now > deadline:
-                    todo = "Set PENSTOCK_API_KEY." if refused.status == 401 else f"See {settings.home / 'logs'}."
+                    todo = "Set PENSTOCK_API_KEY." if refused.status == 401 else f"See {logs}."
                     raise NoPrediction(url, expected="an answer", found=refused.found, todo=todo) from None
                 time.sleep(0.1)
                 continue
             took = (time.monotonic() - started) * 1e3
-            body = msgspec.json.encode(requests[0])
+            body = msgspec.json.encode(request)
             return FirstPrediction(name, url, body, msgspec.json.encode(answer), took, keyed=bool(key))

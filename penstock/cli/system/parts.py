@@ -1,20 +1,25 @@
 """The parts of the running system: pid, port, memory and health of each."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 import psutil
 import psycopg
 
-from penstock.cli.system import dagster_system, dev_service
+from penstock.cli.system import dagster_system
+from penstock.cli.system.dagster_graphql import GraphQL
+from penstock.cli.system.dagster_system import DagsterSystem
+from penstock.cli.system.dev_service import NAME as DEV
+from penstock.cli.system.dev_service import DevService
 from penstock.cli.system.first_prediction import is_ready
 from penstock.client import Client
 from penstock.errors import PenstockError
-from penstock.postgres import urls as postgres
 from penstock.postgres.connecting import connect
-from penstock.processes import Processes, memory, tree
+from penstock.postgres.databases import Databases
+from penstock.processes import Processes, Record, memory, tree
 from penstock.serving.models.candidates import SERVES
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import Head, RayCluster
 from penstock.settings import Settings
 
 STOPPED = "not running"
@@ -39,32 +44,33 @@ class Part(msgspec.Struct, frozen=True):
 
 def parts(settings: Settings) -> list[Part]:
     """Every part that `penstock up` starts, running or not."""
-    serving = [_dev(settings)] if settings.book == "dev" or dev_service.runs(settings) else _ray(settings)
-    return [_postgres(settings), *_dagster(settings), *serving]
+    processes, port = Processes(settings.state), settings.http_port
+    ready = partial(is_ready, settings.service_url, settings.project)
+    if settings.book == "dev" or DevService(settings).runs():
+        serving = [_dev(processes.running(DEV), port, ready)]
+    else:
+        serving = _ray(RayCluster(settings).find(), port, ready, partial(_otherwise, settings.service_url))
+    postgres = _postgres(Databases(settings), settings.prod_url)
+    return [postgres, *_dagster(processes, DagsterSystem(settings).graphql), *serving]
 
 
-def _dev(settings: Settings) -> Part:
-    record = Processes(settings.state).running(dev_service.NAME)
-    return _part(
-        dev_service.NAME,
-        record.process() if record else None,
-        settings.http_port if record else 0,
-        lambda: f"{HEALTHY}: {SERVES}" if is_ready(settings) else "not ready",
-    )
+def _dev(record: Record | None, port: int, ready: Callable[[], bool]) -> Part:
+    health = f"{HEALTHY}: {SERVES}"
+    process = record.process() if record else None
+    return _part(DEV, process, port if record else 0, lambda: health if ready() else "not ready")
 
 
-def _postgres(settings: Settings) -> Part:
-    if not postgres.is_embedded(settings):
-        return _part("postgres", None, 0, lambda: _answers(settings.prod_url), elsewhere="by URL")
-    server = postgres.server(settings)
+def _postgres(databases: Databases, prod_url: str) -> Part:
+    if not databases.is_embedded():
+        return _part("postgres", None, 0, lambda: _answers(prod_url), elsewhere="by URL")
+    server = databases.server()
     pid = server.pid()
     elsewhere = f", data in {server.folder}" if server.folder != server.data else ""
     process = psutil.Process(pid) if pid else None
     return _part("postgres", process, 0, lambda: _answers(server.url("penstock_prod")) + elsewhere)
 
 
-def _dagster(settings: Settings) -> list[Part]:
-    processes, api = Processes(settings.state), dagster_system.graphql(settings)
+def _dagster(processes: Processes, api: GraphQL) -> list[Part]:
     health: dict[str, Callable[[], str]] = {
         dagster_system.CODE: lambda: api.load_error() or HEALTHY,
         dagster_system.WEB: lambda: HEALTHY if api.answers() else "does not answer",
@@ -77,9 +83,8 @@ def _dagster(settings: Settings) -> list[Part]:
     return found
 
 
-def _ray(settings: Settings) -> list[Part]:
+def _ray(running: Head | None, port: int, ready: Callable[[], bool], otherwise: Callable[[], str]) -> list[Part]:
     """Ray's head; and the replicas with HAProxy, which the head runs, as a part of their own."""
-    running = cluster.find(settings)
     if running is None:
         return [_part(name, None, 0, lambda: STOPPED) for name in ("ray", "service")]
     members = [member for record in running.parts if (process := record.process()) for member in tree(process)]
@@ -87,13 +92,13 @@ def _ray(settings: Settings) -> list[Part]:
     replicas = sum(_command(member).startswith("ray::ServeReplica") for member in serving)
     head = Part("ray", running.parts[0].pid, 0, memory(m for m in members if m not in serving), HEALTHY)
     count = f"{HEALTHY}, {replicas} replica{'s' if replicas != 1 else ''}"
-    health = f"{count}{_otherwise(settings)}" if is_ready(settings) else "not ready"
-    return [head, Part("service", serving[0].pid if serving else 0, settings.http_port, memory(serving), health)]
+    health = f"{count}{otherwise()}" if ready() else "not ready"
+    return [head, Part("service", serving[0].pid if serving else 0, port, memory(serving), health)]
 
 
-def _otherwise(settings: Settings) -> str:
+def _otherwise(url: str) -> str:
     """Which models are served from another release than the current one; empty where none is."""
-    with Client(settings.service_url, "", timeout=ASK_SECONDS) as client:
+    with Client(url, "", timeout=ASK_SECONDS) as client:
         refused = client.refused()
     return "".join(
         f"; {model}: release {one.serves} is served, not {one.release}, for {one.reason}"

@@ -1,5 +1,11 @@
 """The two ports that a user chooses: whether they are free, held by Penstock itself, or have to be others."""
 
+import socket
+import sys
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+
 import msgspec
 
 from penstock.cli.system import dagster_system
@@ -8,51 +14,75 @@ from penstock.errors import PenstockError
 from penstock.processes import Processes, free_port, is_free
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
+ATTEMPTS = 100
+
 
 class PortError(PenstockError):
     """Another program holds a port that Penstock was told to use."""
 
 
-def choose_ports(settings: Settings) -> Settings:
+def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     """The settings with ports that can be used. They are remembered for every later command of this home.
 
-    A port that the environment names is used or refused. If a default port is taken, a free one is used instead.
+    A port that the environment names is used or refused. If a default port is taken, a free one is used instead. Until
+    `held` closes, another `penstock up` on this machine takes none of them, although nothing listens there yet.
     """
-    web, serving = _running(settings)
+    web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
-    if not web and not is_set("PENSTOCK_DAGSTER_PORT"):
-        dagster = _first_free(dagster_system.HOST, DAGSTER_PORT, dagster)
-    if not serving and not is_set("PENSTOCK_HTTP_PORT"):
-        http = _first_free(settings.http_host, HTTP_PORT, http)
+    if not web:
+        dagster = _first_free(held, "PENSTOCK_DAGSTER_PORT", dagster_system.HOST, DAGSTER_PORT, dagster)
+    if not serving:
+        http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
     chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
-    check_ports(chosen)
-    remember_ports(settings.home, Ports(http=http, dagster=dagster))
+    ports = Ports(http=http, dagster=dagster)
+    check_ports(ports, settings.http_host, settings.state)
+    remember_ports(settings.home, ports)
     return chosen
 
 
-def check_ports(settings: Settings) -> str:
+def check_ports(ports: Ports, host: str, state: Path) -> str:
     """The ports in words; PortError, which names the setting, if another program holds one."""
-    web, serving = _running(settings)
-    if web and web != settings.dagster_port:
-        raise _moved("PENSTOCK_DAGSTER_PORT", web, settings.dagster_port)
-    if not web and not is_free(dagster_system.HOST, settings.dagster_port):
-        raise _taken("PENSTOCK_DAGSTER_PORT", settings.dagster_port)
-    if not serving and not is_free(settings.http_host, settings.http_port):
-        raise _taken("PENSTOCK_HTTP_PORT", settings.http_port)
-    return f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
+    web, serving = _running(state)
+    if web and web != ports.dagster:
+        raise _moved("PENSTOCK_DAGSTER_PORT", web, ports.dagster)
+    if not web and not is_free(dagster_system.HOST, ports.dagster):
+        raise _taken("PENSTOCK_DAGSTER_PORT", ports.dagster)
+    if not serving and not is_free(host, ports.http):
+        raise _taken("PENSTOCK_HTTP_PORT", ports.http)
+    return f"HTTP {ports.http}, Dagster {ports.dagster}"
 
 
-def _running(settings: Settings) -> tuple[int, bool]:
+def _running(state: Path) -> tuple[int, bool]:
     """The port of the running webserver, or 0, and whether the service runs."""
-    processes = Processes(settings.state)
+    processes = Processes(state)
     web = processes.running(dagster_system.WEB)
     ours = [record for record in processes.all() if record.name.startswith("ray-") or record.name == DEV_SERVICE]
     serving = any(record.process() for record in ours)
     return web.port if web else 0, serving
 
 
-def _first_free(host: str, *wanted: int) -> int:
-    return next((port for port in wanted if is_free(host, port)), 0) or free_port(host)
+def _first_free(held: ExitStack, name: str, host: str, default: int, last: int) -> int:
+    """The first port that is free and now held: the one that variable `name` names, else the default, the last, any."""
+    others = (free_port(host) for _ in range(ATTEMPTS))
+    for port in [last] if is_set(name) else chain([default, last], others):
+        if is_free(host, port) and _hold(held, port):
+            return port
+    raise _taken(name, last)
+
+
+def _hold(held: ExitStack, port: int) -> bool:
+    """Whether no other `penstock up` has chosen the port; until `held` closes, none will.
+
+    The sign is an abstract Unix socket of Linux: the machine's users share it and it ends with its process.
+    """
+    if sys.platform != "linux":
+        return True
+    sign = held.enter_context(socket.socket(socket.AF_UNIX))
+    try:
+        sign.bind(f"\0penstock-port-{port}")
+    except OSError:
+        return False
+    return True
 
 
 def _taken(name: str, port: int) -> PortError:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import psycopg
 
@@ -13,7 +13,6 @@ from penstock.postgres.clock import seconds_ahead
 from penstock.postgres.connecting import connect
 from penstock.postgres_url import shown_hosts
 from penstock.serving.routes.keys import Keys
-from penstock.settings import Settings
 from penstock.store_url import ask_store, shown_store
 
 MOST_CLOCK_SECONDS = 2.0
@@ -21,41 +20,37 @@ MOST_CLOCK_SECONDS = 2.0
 CONNECT_SECONDS = 3.0
 
 
-def stores(settings: Settings) -> list[Finding]:
+def stores(urls: Mapping[str, str]) -> list[Finding]:
     """Whether the stores of snapshots and artifacts can be listed."""
-    return [_store(*place) for place in _places(settings)]
+    return [_store(name, url) for name, url in urls.items()]
 
 
-def demand_stores(settings: Settings) -> None:
+def demand_stores(urls: Mapping[str, str]) -> None:
     """PenstockError where a store that is elsewhere does not answer, before anything is started that needs it."""
-    for name, url, variable in _places(settings):
+    for name, url in urls.items():
         if "://" in url:
-            ask_store(name, url, variable)
+            _ask(name, url)
 
 
-def _places(settings: Settings) -> list[tuple[str, str, str]]:
-    """Name, URL and variable of each store."""
-    return [
-        ("store of snapshots", settings.snapshots, "PENSTOCK_SNAPSHOTS_URL"),
-        ("store of artifacts", settings.artifacts, "PENSTOCK_ARTIFACTS_URL"),
-    ]
+def _ask(name: str, url: str) -> int:
+    return ask_store(f"store of {name}", url, f"PENSTOCK_{name.upper()}_URL")
 
 
-def _store(name: str, url: str, variable: str) -> Finding:
-    began = time.monotonic()
+def _store(of: str, url: str) -> Finding:
+    began, name = time.monotonic(), f"store of {of}"
     try:
-        there = ask_store(name, url, variable)
+        there = _ask(of, url)
     except PenstockError as error:
         return Finding(name, False, str(error))
     answered = f"{shown_store(url)} answered in {time.monotonic() - began:.2f} s"
     return Finding(name, True, answered if there else f"{answered}: empty so far")
 
 
-def dagster_storage(settings: Settings) -> Finding:
+def dagster_storage(url: str) -> Finding:
     """Whether the database of Dagster's runs and schedules answers."""
     try:
-        with connect("Dagster's storage", settings.dagster_url, autocommit=True, application_name="penstock doctor"):
-            return Finding("Dagster's storage", True, f"{shown_hosts(settings.dagster_url)} answers")
+        with connect("Dagster's storage", url, autocommit=True, application_name="penstock doctor"):
+            return Finding("Dagster's storage", True, f"{shown_hosts(url)} answers")
     except PenstockError as error:
         return Finding("Dagster's storage", False, str(error))
 
@@ -71,21 +66,21 @@ def clock(book: Book) -> Finding:
     return Finding("clock", abs(off) <= MOST_CLOCK_SECONDS, text, "Let both machines follow NTP.")
 
 
-def keys(settings: Settings) -> Finding:
-    """Whether the service demands keys where it has to, and which its file has."""
+def keys(file: str, host: str) -> Finding:
+    """Whether a service at this host demands keys where it has to, and which its file has."""
     faults: list[str] = []
     try:
-        found = Keys(settings, say=faults.append).described()
+        found = Keys(file, host, say=faults.append).described()
     except PenstockError as error:
         return Finding("keys", False, str(error))
     return Finding("keys", not faults, "; ".join(faults) or found, "Correct those lines.")
 
 
-def ray_cluster(settings: Settings) -> list[Finding]:
+def ray_cluster(address: str) -> list[Finding]:
     """Whether the cluster that trains can be reached, where one is named."""
-    if not settings.ray_address:
+    if not address:
         return []
-    host, _, port = settings.ray_address.rpartition("://")[2].partition(":")
+    host, _, port = address.rpartition("://")[2].partition(":")
     todo = "Look at PENSTOCK_RAY_ADDRESS, and whether that head runs."
     return [_reached("Ray for training", lambda: socket.create_connection((host, int(port)), CONNECT_SECONDS), todo)]
 

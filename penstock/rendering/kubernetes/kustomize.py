@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from penstock.errors import PenstockError
+from penstock.rendering.environment import node_environment
 from penstock.rendering.kubernetes import layout as names
 from penstock.rendering.kubernetes.layout import Layout, layout
 from penstock.rendering.kubernetes.monitoring import monitoring
@@ -22,7 +24,7 @@ from penstock.rendering.kubernetes.pipeline import (
 from penstock.rendering.kubernetes.pods import ENVIRONMENT, Manifest, metadata
 from penstock.rendering.kubernetes.ray_service import ray_service
 from penstock.rendering.serve import serve_in_pods
-from penstock.settings import Settings
+from penstock.settings import EVERYWHERE, HTTP_PORT, Settings
 
 OVERLAYS = ("staging", "production")
 HEADER = "# Written by `penstock render kubernetes`. Change overlays; what is in base/ is written anew.\n"
@@ -32,11 +34,13 @@ KINDS = {"kind": "Kustomization", "apiVersion": "kustomize.config.k8s.io/v1beta1
 
 def kubernetes(settings: Settings) -> dict[str, str]:
     """Path below the output folder -> text."""
-    found = layout(settings)
     project = settings.demand_project()
+    # A node in a container listens on every interface, at the port that the manifests name, and demands API keys.
+    nodes = node_environment(msgspec.structs.replace(settings, http_host=EVERYWHERE, http_port=HTTP_PORT))
+    found = layout(project, settings.snapshots_url, settings.artifacts_url, nodes)
     parts: dict[str, list[Manifest]] = {
         "accounts.yaml": accounts(),
-        "service.yaml": ray_service(found, serve_in_pods(settings)),
+        "service.yaml": ray_service(found, serve_in_pods(project)),
         "pipeline.yaml": pipeline(found),
         "migrate.yaml": [migration()],
         "network.yaml": network(),

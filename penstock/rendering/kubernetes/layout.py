@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import msgspec
 
 from penstock.errors import PenstockError
-from penstock.rendering.environment import SECRETS, node_environment
+from penstock.project import Project
+from penstock.rendering.environment import SECRETS
 from penstock.rendering.kubernetes.pods import CODE, HOME, STORES, TEMPORARY
-from penstock.rendering.serve import in_containers
-from penstock.settings import PROJECT, Settings
+from penstock.settings import PROJECT
 
 SERVICE_IMAGE, PIPELINE_IMAGE = "penstock-service", "penstock-pipeline"
 """Names that the overlays replace by those of the operator's registry."""
@@ -33,9 +33,9 @@ class Layout(msgspec.Struct, frozen=True):
     claims_stores: bool
 
 
-def layout(settings: Settings) -> Layout:
-    """What the manifests of a project name; PenstockError where its name cannot be an object's."""
-    project = settings.demand_project()
+def layout(project: Project, snapshots_url: str, artifacts_url: str, nodes: Mapping[str, str]) -> Layout:
+    """What the manifests of a project name, whose nodes have an environment; PenstockError where its name cannot be an
+    object's."""
     name = project.name.lower().replace("_", "-")
     if len(name) > 40:
         raise PenstockError(
@@ -44,12 +44,11 @@ def layout(settings: Settings) -> Layout:
             found=str(len(name)),
             todo="Change `name` in pyproject.toml.",
         )
-    stores = {"PENSTOCK_SNAPSHOTS_URL": settings.snapshots_url, "PENSTOCK_ARTIFACTS_URL": settings.artifacts_url}
+    stores = {"PENSTOCK_SNAPSHOTS_URL": snapshots_url, "PENSTOCK_ARTIFACTS_URL": artifacts_url}
     local = [variable for variable, url in stores.items() if "://" not in url]
     stores |= {variable: f"{STORES}/{variable.split('_')[1].lower()}" for variable in local}
-    found = node_environment(in_containers(settings))
     environment = {
-        **{variable: text for variable, text in found.items() if variable not in SECRETS},
+        **{variable: text for variable, text in nodes.items() if variable not in SECRETS},
         **stores,
         PROJECT: CODE,
         "PENSTOCK_HOME": HOME,

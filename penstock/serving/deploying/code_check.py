@@ -1,14 +1,19 @@
 """Whether a project's code can serve what a book holds: asked before a deploy changes anything."""
 
 import importlib
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import chain
 
 import msgspec
 import psycopg
 
+from penstock.contract.contract import Contract
 from penstock.contract.registry import read_contracts
 from penstock.importing import broken_file
+from penstock.lookups.fit import misfits_in
+from penstock.lookups.sql import tables_of
 from penstock.postgres.book import Book
+from penstock.postgres.pointer import pointers
 from penstock.project import Project
 
 FITTING = """SELECT model, array_agg(DISTINCT contract) FROM app.release
@@ -20,7 +25,7 @@ class CodeCheck(msgspec.Struct, frozen=True):
 
     - `contracts` are the digests of its contracts, by model, as releases of the books are recorded by them.
     - `application` says why the application does not import, and `broken` which other files do not: file, line, cause.
-    - `unfit` says of each released model why the code can serve no release of it.
+    - `unfit` says of each released model why the code cannot serve it: no release fits, or a table lacks a column.
     """
 
     contracts: dict[str, str]
@@ -29,7 +34,7 @@ class CodeCheck(msgspec.Struct, frozen=True):
     unfit: dict[str, str]
 
 
-def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Book]) -> CodeCheck:
+def check_code(project: Project, import_paths: Iterable[str], books: Sequence[Book]) -> CodeCheck:
     """Import the code as a replica will, and compare its contracts with every release of the books."""
     found = read_contracts(project)
     fitting = {book.name: fitting_contracts(book) for book in books}
@@ -40,7 +45,7 @@ def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Bo
     }
     application = [fault for path in import_paths if (fault := _fault(project, path))]
     broken = [fault for one in found.broken if (fault := str(one)) not in application]
-    unfit = {}
+    unfit: dict[str, str] = {}
     for book_name, of_book in fitting.items():
         for model, digests in of_book.items():
             if model in contracts and not any(map(found.by_model[model].is_of, digests)):
@@ -48,6 +53,9 @@ def check_code(project: Project, import_paths: Iterable[str], books: Iterable[Bo
                     f"model {model!r}: no release in {book_name.upper()} has the contract of this code "
                     f"({contracts[model][:12]}). Run `penstock train {model}`: its release waits for the deploy."
                 )
+    for book in books:
+        lacking = misfits_of(book, {name: found.by_model[name] for name in fitting[book.name].keys() & contracts})
+        unfit = lacking | unfit
     return CodeCheck(contracts, tuple(dict.fromkeys(application)), tuple(dict.fromkeys(broken)), unfit)
 
 
@@ -55,6 +63,25 @@ def fitting_contracts(book: Book) -> dict[str, set[str]]:
     """The contracts of all releases, by each model that has a current one."""
     with book.connect() as connection:
         return {model: set(contracts) for model, contracts in connection.execute(FITTING)}
+
+
+def misfits_of(book: Book, contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """Model -> what its lookups want and the book's current tables do not have."""
+    with book.connect() as connection:
+        published = pointers(connection).keys()
+        faults = {
+            name: {
+                table: [f"table {table!r} is not published"] for table in tables_of(contract) if table not in published
+            }
+            | misfits_in(connection, contract)
+            for name, contract in contracts.items()
+        }
+    return {
+        name: f"model {name!r}, lookups in {book.name.upper()}: {'; '.join(chain.from_iterable(of_tables.values()))}. "
+        f"Publish a table that has them: `penstock publish {' '.join(of_tables)}`."
+        for name, of_tables in faults.items()
+        if of_tables
+    }
 
 
 def lost_by(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, Set[str]]) -> list[str]:

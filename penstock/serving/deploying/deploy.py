@@ -1,4 +1,4 @@
-"""Deploy onto the local head: the project as it is, its configuration alone, or what served before."""
+"""Deploying: the project as it is, its configuration alone, or what served before."""
 
 import logging
 import subprocess
@@ -10,10 +10,10 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.file_lock import holder_of, waiting_for
 from penstock.log_text import cause
-from penstock.serving.deploying.code_copy import keep
+from penstock.serving.deploying.code_copy import Code, keep
 from penstock.serving.deploying.history import Deploy, History
 from penstock.serving.deploying.target import LOCK, Outcome, Target
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import Head, RayCluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
 from penstock.serving.on_ray.remote import is_url
 from penstock.settings import EVERYWHERE, Settings
@@ -40,106 +40,104 @@ class Elsewhere(msgspec.Struct, frozen=True):
     upload: bool = True
 
 
-def deploy(settings: Settings, config: Path | None = None, elsewhere: Elsewhere | None = None) -> DeployRecord:
-    """Bring the project's code and configuration onto the running service, and wait until it serves.
+class Rollout:
+    """Brings code and configuration onto the local head of the settings' home, or onto a cluster `elsewhere`.
 
-    Replicas are replaced one by one, each after its successor can serve; what did not change keeps running. DeployError
-    where nothing was changed, or what was changed does not serve and is as before again.
+    Replicas are replaced one by one, each after its successor can serve; what did not change keeps running. Each method
+    waits until it serves; DeployError where nothing was changed, or what was changed does not serve and is as before.
     """
-    project, head = settings.demand_project(), _head(settings, elsewhere)
-    path = config or project.serve_config
-    code = keep(project, History(settings).place, settings.home)
-    upload = elsewhere is None or elsewhere.upload
-    wanted = Target(head.address, code, path.read_text(), _name(path, project.root), upload=upload)
-    return _run(settings, head, wanted)
 
+    def __init__(self, settings: Settings, elsewhere: Elsewhere | None = None) -> None:
+        self._settings = settings
+        self._upload = elsewhere is None or elsewhere.upload
+        self._history = History(settings.home)
+        self._head = Head(elsewhere.url, "", {}, ()) if elsewhere else RayCluster(settings).demand()
 
-def is_current(settings: Settings) -> bool:
-    """Whether the running service has the code and the configuration of the project's files."""
-    running, project = History(settings).running(_head(settings).address), settings.demand_project()
-    if running is None:
-        return False
-    code = keep(project, History(settings).place, settings.home)
-    return (running.code.digest, running.config) == (code.digest, project.serve_config.read_text())
+    def deploy(self, config: Path | None = None) -> DeployRecord:
+        """Serve the project's code, and its configuration or another file's."""
+        path = config or self._settings.demand_project().serve_config
+        return self._run(self._target(self._code(), path.read_text(), self._name(path)))
 
+    def is_current(self) -> bool:
+        """Whether the running service has the code and the configuration of the project's files."""
+        running = self._history.running(self._head.address)
+        if running is None:
+            return False
+        config = self._settings.demand_project().serve_config.read_text()
+        return (running.code.digest, running.config) == (self._code().digest, config)
 
-def apply(settings: Settings, config: Path | None = None) -> DeployRecord:
-    """Bring the configuration alone onto the running service, with the code that it runs; else as `deploy`."""
-    running = History(settings).running(_head(settings).address)
-    if running is None:
-        return deploy(settings, config)
-    project, head = settings.demand_project(), _head(settings)
-    path = config or project.serve_config
-    name = _name(path, project.root)
-    return _run(settings, head, Target(head.address, running.code, path.read_text(), name))
+    def apply(self, config: Path | None = None) -> DeployRecord:
+        """Serve the configuration with the code that is running; else as `deploy`."""
+        running = self._history.running(self._head.address)
+        if running is None:
+            return self.deploy(config)
+        path = config or self._settings.demand_project().serve_config
+        return self._run(self._target(running.code, path.read_text(), self._name(path)))
 
+    def go_back(self) -> DeployRecord:
+        """Serve again what the deploy before the newest served: its code and its configuration. The project's files and
+        the releases of the books stay as they are."""
+        before = self._history.newest(1)
+        if before is None:
+            todo = "`penstock deploy` brings the project's files."
+            raise DeployError("--back", expected="a deploy before the one that serves", found="none", todo=todo)
+        name = f"serve_config.yaml of deploy {before.number}"
+        return self._run(self._target(before.code, before.config, name, back=True))
 
-def go_back(settings: Settings, elsewhere: Elsewhere | None = None) -> DeployRecord:
-    """Serve again what the deploy before the newest served: its code and its configuration. The project's files and
-    the releases of the books stay as they are."""
-    head, target = _head(settings, elsewhere), History(settings).newest(1)
-    if target is None:
-        todo = "`penstock deploy` brings the project's files."
-        raise DeployError("--back", expected="a deploy before the one that serves", found="none", todo=todo)
-    name = f"serve_config.yaml of deploy {target.number}"
-    upload = elsewhere is None or elsewhere.upload
-    wanted = Target(head.address, target.code, target.config, name, back=True, upload=upload)
-    return _run(settings, head, wanted)
+    def _code(self) -> Code:
+        return keep(self._settings.demand_project(), self._history.place, self._settings.home)
 
+    def _target(self, code: Code, config: str, name: str, *, back: bool = False) -> Target:
+        return Target(self._head.address, code, config, name, back=back, upload=self._upload)
 
-def _run(settings: Settings, head: cluster.Cluster, wanted: Target) -> DeployRecord:
-    history = History(settings)
-    history.place.mkdir(parents=True, exist_ok=True)
-    if holder := holder_of(history.place / LOCK):
-        log.warning(waiting_for("another deploy", holder))
-    before = history.running(head.address)
-    log_file = settings.home / "logs" / "deploy.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    if not head.parts:  # the nodes of a cluster listen for all, and their replicas demand keys
-        settings = msgspec.structs.replace(settings, http_host=EVERYWHERE)
-    environment = ray_environment(settings, head.switches)
-    code = code_environment(settings, Path(wanted.code.folder))
-    code = {name: value.replace(BEFORE, environment["PYTHONPATH"]) for name, value in code.items()}
-    with log_file.open("wb") as said:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "penstock.serving.deploying.run"],
-            env=environment | code,
-            cwd=folder(settings),  # Ray lets replicas look here first: it holds no code
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            start_new_session=True,
-        )
-        answer, _ = child.communicate(msgspec.json.encode(wanted))  # a Ctrl-C ends the waiting, and not the deploy
-    if child.returncode:
-        raise DeployError(
-            "deploy", expected="to end", found=cause(log_file.read_text(errors="replace")), todo=f"See {log_file}."
-        )
-    outcome = msgspec.json.decode(answer, type=Outcome)
-    now = history.newest()
-    if outcome.refused or outcome.failed or now is None:
-        raise DeployError(_refusal(outcome, wanted, before, settings))
-    return DeployRecord(now, before, outcome.warnings)
+    def _name(self, path: Path) -> str:
+        root = self._settings.demand_project().root
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
+    def _run(self, wanted: Target) -> DeployRecord:
+        history, home = self._history, self._settings.home
+        history.place.mkdir(parents=True, exist_ok=True)
+        if holder := holder_of(history.place / LOCK):
+            log.warning(waiting_for("another deploy", holder))
+        before = history.running(wanted.head)
+        log_file = home / "logs" / "deploy.log"
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("wb") as said:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "penstock.serving.deploying.run"],
+                env=self._environment(wanted.code),
+                cwd=folder(home),  # Ray lets replicas look here first: it holds no code
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            )
+            answer, _ = child.communicate(msgspec.json.encode(wanted))  # a Ctrl-C ends the waiting, and not the deploy
+        if child.returncode:
+            raise DeployError(
+                "deploy", expected="to end", found=cause(log_file.read_text(errors="replace")), todo=f"See {log_file}."
+            )
+        outcome = msgspec.json.decode(answer, type=Outcome)
+        now = history.newest()
+        if outcome.refused or outcome.failed or now is None:
+            raise DeployError(self._refusal(outcome, wanted, before))
+        return DeployRecord(now, before, outcome.warnings)
 
-def _refusal(outcome: Outcome, wanted: Target, before: Deploy | None, settings: Settings) -> str:
-    """Why a deploy did not happen, and what serves now."""
-    serves = f"The service goes on as it was: deploy {before.number}, code {before.code}." if before else ""
-    if outcome.refused:
-        return f"Nothing was deployed.\n{outcome.refused}\n{serves}".rstrip()
-    logs = wanted.head if is_url(wanted.head) else folder(settings) / "ray" / "session_latest" / "logs"
-    undone = f"Code {wanted.code} does not serve; it was taken back.\n" if before else ""
-    return f"{undone}{outcome.failed}\n{serves}\nThe logs of the replicas are in {logs}.".replace("\n\n", "\n")
+    def _environment(self, code: Code) -> dict[str, str]:
+        """The environment of the deploy's process, which imports the code as a replica does."""
+        settings = self._settings
+        if not self._head.parts:  # the nodes of a cluster listen for all, and their replicas demand keys
+            settings = msgspec.structs.replace(settings, http_host=EVERYWHERE)
+        environment = ray_environment(settings, self._head.switches)
+        of_code = code_environment(settings.home, Path(code.folder))
+        return environment | {name: text.replace(BEFORE, environment["PYTHONPATH"]) for name, text in of_code.items()}
 
-
-def _head(settings: Settings, elsewhere: Elsewhere | None = None) -> cluster.Cluster:
-    if elsewhere:
-        return cluster.Cluster(elsewhere.url, "", {}, ())
-    found = cluster.find(settings)
-    if found is None:
-        raise PenstockError("Ray head", expected="a running one", found="none", todo="Run `penstock up` first.")
-    return found
-
-
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    def _refusal(self, outcome: Outcome, wanted: Target, before: Deploy | None) -> str:
+        """Why a deploy did not happen, and what serves now."""
+        serves = f"The service goes on as it was: deploy {before.number}, code {before.code}." if before else ""
+        if outcome.refused:
+            return f"Nothing was deployed.\n{outcome.refused}\n{serves}".rstrip()
+        local = folder(self._settings.home) / "ray" / "session_latest" / "logs"
+        logs = wanted.head if is_url(wanted.head) else local
+        undone = f"Code {wanted.code} does not serve; it was taken back.\n" if before else ""
+        return f"{undone}{outcome.failed}\n{serves}\nThe logs of the replicas are in {logs}.".replace("\n\n", "\n")

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from penstock.serving.deploying.code_copy import Code
-from penstock.settings import Settings
 
 KEPT = 10
 FRESH_SECONDS = 3600.0
@@ -41,8 +40,8 @@ class Roll(msgspec.Struct, frozen=True):
 class History:
     """The deploys of one home, newest last. What --back goes back from is forgotten."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.place = settings.home / "deploys"
+    def __init__(self, home: Path) -> None:
+        self.place = home / "deploys"
         self._file = self.place / "history.json"
         self._roll = self.place / "roll.json"
 

@@ -28,17 +28,17 @@ from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.serving.on_ray.remote import Remote, is_url
-from penstock.settings import Settings, book_url
+from penstock.settings import Settings
 
 
 def run(wanted: Target, settings: Settings) -> Outcome:
     """Check, deploy, wait until it serves, and write it down; what does not come to serve is undone."""
-    history = History(settings)
+    history, host, port = History(settings.home), settings.http_host, settings.http_port
     before = history.running(wanted.head)
     number = before.number if before else 0
     try:
-        config = serve_config.read(wanted.config, wanted.name, settings, before.config if before else "")
-        books = [Book(name, book_url(settings, name)) for name in serve_config.books(config)]
+        config = serve_config.read(wanted.config, wanted.name, host, port, before.config if before else "")
+        books = [Book(name, settings.demand_url(name)) for name in serve_config.books(config)]
         for book in books:
             check_version(f"book {book.name}", book.version())
         check = check_code(containing(Path(wanted.code.folder)), _import_paths(config), books)
@@ -55,10 +55,10 @@ def run(wanted: Target, settings: Settings) -> Outcome:
         return Outcome(number, refused=away(error))
     history.begin(Roll(wanted.code.folder, tuple(sorted(_expected(check, running, fitting)))))
     try:
-        _apply(config, settings, wanted, wanted.code)
+        _apply(config, settings.home, wanted, wanted.code)
     except Exception as error:
         if before:
-            _apply(serve_config.read(before.config, "", settings), settings, wanted, before.code)
+            _apply(serve_config.read(before.config, "", host, port), settings.home, wanted, before.code)
         return Outcome(number, failed=str(error))
     finally:
         history.end()
@@ -91,9 +91,9 @@ def _lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> st
     return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
 
 
-def _apply(config: dict[str, Any], settings: Settings, wanted: Target, code: Code) -> None:
+def _apply(config: dict[str, Any], home: Path, wanted: Target, code: Code) -> None:
     if not is_url(wanted.head):
-        serve_config.add_variables(config, code_environment(settings, Path(code.folder)))
+        serve_config.add_variables(config, code_environment(home, Path(code.folder)))
         serve.apply(config)
         return
     cluster = Remote(wanted.head)

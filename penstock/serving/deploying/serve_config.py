@@ -17,7 +17,7 @@ from ray.serve.schema import (
 )
 
 from penstock.errors import PenstockError
-from penstock.settings import HTTP_PORT, BookName, Settings
+from penstock.settings import HTTP_PORT, BookName
 
 INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
     ServeDeploySchema: {
@@ -50,20 +50,24 @@ class ServeConfigError(PenstockError):
         super().__init__("\n".join(faults))
 
 
-def read(text: str, name: str, settings: Settings, running: str = "") -> dict[str, Any]:
+def read(text: str, name: str, host: str, port: int, running: str = "") -> dict[str, Any]:
     """The configuration in a text, complete; ServeConfigError names every fault of it with the file's `name` and line.
 
-    `running` is the text that the running service was started with: what it cannot change is refused.
+    - `host` and `port` are the service's, by the settings.
+    - `running` is the text that the running service was started with: what it cannot change is refused.
     """
     config, root = _parse(text, name)
     faults = [f"{name}, line {line}: {said}" for line, said in _unknown(root, ServeDeploySchema, "the file")]
     faults += [f"{name}{_place(root, where)}: {said}" for where, said in _invalid(config)]
-    for where, said in [*_elsewhere(config, settings), *(_fixed(config, _parse(running, name)[0]) if running else [])]:
+    for where, said in [
+        *_elsewhere(config, host, port),
+        *(_fixed(config, _parse(running, name)[0]) if running else []),
+    ]:
         faults.append(f"{name}{_place(root, where)}: {said}")
     if faults:
         raise ServeConfigError(faults)
     config = DEFAULTS | config
-    config["http_options"] = config["http_options"] | {"host": settings.http_host, "port": settings.http_port}
+    config["http_options"] = config["http_options"] | {"host": host, "port": port}
     for deployment in (one for application in config["applications"] for one in application.get("deployments") or ()):
         deployment.setdefault("max_surge_percent", SURGE_PERCENT)
     return config
@@ -143,12 +147,12 @@ def _of(error: Any, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], s
         yield (*where, *one["loc"]), f"{named}{words}{found}"
 
 
-def _elsewhere(config: Mapping[str, Any], settings: Settings) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _elsewhere(config: Mapping[str, Any], host: str, port: int) -> Iterator[tuple[tuple[Any, ...], str]]:
     """What the settings say, not the file."""
     options = config.get("http_options")
     said = {
-        "host": ("PENSTOCK_HTTP_HOST", (settings.http_host, "127.0.0.1")),
-        "port": ("PENSTOCK_HTTP_PORT", (settings.http_port, HTTP_PORT)),
+        "host": ("PENSTOCK_HTTP_HOST", (host, "127.0.0.1")),
+        "port": ("PENSTOCK_HTTP_PORT", (port, HTTP_PORT)),
     }
     for key, (variable, allowed) in said.items():
         if isinstance(options, dict) and options.get(key, allowed[0]) not in allowed:

@@ -1,7 +1,8 @@
 """The models of the dev book over the project's warehouse. What reads a warehouse is loaded when one is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,28 +28,32 @@ def direct_models(
 ) -> dict[str, ServedModel]:
     """A model for each contract; `connections` are to no book. Declarations are read when a model is first asked."""
     limited = msgspec.structs.replace(settings, warehouse_timeout=QUERY_SECONDS)
+
+    def lookups(contract: Contract) -> "WarehouseLookups":
+        from penstock.declare.discovery import declared
+        from penstock.lookups.in_warehouse import WarehouseLookups
+        from penstock.warehouse.duckdb_file import DuckDBWarehouse
+        from penstock.warehouse.opening import open_warehouse
+
+        warehouse = open_warehouse(limited)
+        if isinstance(warehouse, DuckDBWarehouse):
+            warehouse = replace(warehouse, patience=QUERY_SECONDS)
+        found = declared(settings.project)
+        return WarehouseLookups(warehouse, contract, {name: found.table(name).query for name in tables_of(contract)})
+
     return {
-        name: DirectModel(contract, connections, _look_up(limited, contract), settings.now)
+        name: DirectModel(contract, connections, _look_up(partial(lookups, contract)), settings.now)
         for name, contract in contracts.items()
     }
 
 
-def _look_up(settings: Settings, contract: Contract) -> LookUp:
+def _look_up(lookups: "Callable[[], WarehouseLookups]") -> LookUp:
+    """Looks up with what `lookups` returns when it is first asked."""
     made: list[WarehouseLookups] = []
 
     def look_up(requests: Requests) -> LookupResult:
         if not made:
-            from penstock.declare.discovery import declared
-            from penstock.lookups.in_warehouse import WarehouseLookups
-            from penstock.warehouse.duckdb_file import DuckDBWarehouse
-            from penstock.warehouse.opening import open_warehouse
-
-            warehouse = open_warehouse(settings)
-            if isinstance(warehouse, DuckDBWarehouse):
-                warehouse = replace(warehouse, patience=QUERY_SECONDS)
-            found = declared(settings.project)
-            queries = {table: found.table(table).query for table in tables_of(contract)}
-            made.append(WarehouseLookups(warehouse, contract, queries))
+            made.append(lookups())
         return made[0].look_up(requests.decoded)
 
     return look_up

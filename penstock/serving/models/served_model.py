@@ -62,6 +62,7 @@ class ServedModel:
         self.late = ""
         """Why the last batch was given up, where it took too long; else empty."""
         self.state: ServingState | None = None
+        self._misfit = ""
         self._connections = connections
         self._batcher = Batcher()
         self._lanes: list[asyncio.Task[None]] = []
@@ -101,6 +102,14 @@ class ServedModel:
             self.pointers = wanted
             self._renew()
 
+    def use_misfit(self, misfit: str) -> None:
+        """Serve only while the columns of the current tables fit the contract; `misfit` says what of them does not."""
+        if misfit != self._misfit:
+            self._misfit = misfit
+            if misfit:
+                log.error("%s is not served: %s", self.contract.model, misfit)
+            self._renew()
+
     def refuse_release(self, version: int, reason: str) -> None:
         """Keep what is served, and say why it is not the book's current release."""
         refused = ReleaseRefusal(version, reason, self.release.version if self.release else None)
@@ -121,6 +130,9 @@ class ServedModel:
         if self._loading is None and self.tables.missing() is not None:
             self._loading = asyncio.create_task(self._load_tables())
         if self.release is None:
+            return
+        if self._misfit:
+            self.state, self.trouble = None, self._misfit
             return
         try:
             self.state = ServingState(self.contract, self.release, self.pointers, cached)

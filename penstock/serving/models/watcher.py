@@ -19,6 +19,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease, read_current_releases, read_fitting_releases
 from penstock.serving.answering.state import Release
 from penstock.serving.models.fetching import Fetcher
+from penstock.serving.models.fits import Fits
 from penstock.serving.models.served_model import ServedModel
 
 CHANNEL = "penstock"
@@ -48,6 +49,7 @@ class Watcher:
         self._models = models
         self._moved = asyncio.Event()
         self._fetcher = Fetcher(store, cache, len(models), self._moved.set)
+        self._fits = Fits({name: model.contract for name, model in models.items()})
         self._told: set[tuple[str, int]] = set()
         self._journal_at = 0.0
 
@@ -103,8 +105,10 @@ class Watcher:
         if now >= self._journal_at:
             await _warn_of_journals_end(connection)
             self._journal_at = now + JOURNAL_SECONDS
-        for model in self._models.values():
+        misfits = await self._fits.of(connection, pointers)
+        for name, model in self._models.items():
             model.use_pointers(pointers)
+            model.use_misfit(misfits.get(name, ""))
         for current in releases:
             if current.model in self._models:
                 await self._release(connection, self._models[current.model], current, now)

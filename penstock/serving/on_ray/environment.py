@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from penstock.errors import PenstockError
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import free_port
 from penstock.project import Project, find_or_none
 from penstock.serving.on_ray import haproxy
-from penstock.settings import PROJECT, Settings, variables_of
+from penstock.settings import PROJECT, Settings
 
 # Ray imports pandas and pyarrow into its controller, its proxies and every replica, where nothing uses them, and does
 # without where they are not found: 50 MB less for each. `requests`, which it hardly ever uses, is put off until then.
@@ -28,9 +28,9 @@ FIRST_REPLICA_PORT = 20_000
 REPLICA_PORT_RANGES = 200
 
 
-def folder(settings: Settings) -> Path:
+def folder(home: Path) -> Path:
     """The short folder of Ray's and HAProxy's files and sockets (whose paths may have 107 bytes), ours alone."""
-    digest = hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:8]
     path = Path("/tmp") / f"ps-{digest}"  # noqa: S108  a private folder, checked below
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
@@ -44,12 +44,12 @@ def folder(settings: Settings) -> Path:
 def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str, str]:
     """The environment of Ray's head, and so of every replica and of HAProxy. It holds secrets: it is never stored."""
     # No process of the service talks to Dagster: its storage is not looked for.
-    resolved = postgres.resolve(settings, ("test_url", "prod_url"))
+    resolved = Databases(settings).resolve(("test_url", "prod_url"))
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": _python_path(settings, settings.project or find_or_none()),
+        "PYTHONPATH": _python_path(settings.home, settings.project or find_or_none()),
         "PYTHONUNBUFFERED": "1",
-        **variables_of(resolved),
+        **resolved.variables(),
         "MALLOC_ARENA_MAX": "1",
         "MALLOC_MMAP_THRESHOLD_": "2097152",
         "MALLOC_TRIM_THRESHOLD_": "8388608",
@@ -60,43 +60,43 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     }
 
 
-def code_environment(settings: Settings, copy: Path) -> dict[str, str]:
+def code_environment(home: Path, copy: Path) -> dict[str, str]:
     """The variables by which a process takes the project's code from a copy of it, and what that lacks from where it
     did before (`${PYTHONPATH}`, which Ray expands in each replica)."""
-    place = _plain(settings, f"code-{copy.parent.name}", copy)
-    return {PROJECT: place, "PYTHONPATH": os.pathsep.join((_stubs(settings), place, BEFORE))}
+    place = _plain(home, f"code-{copy.parent.name}", copy)
+    return {PROJECT: place, "PYTHONPATH": os.pathsep.join((_stubs(home), place, BEFORE))}
 
 
-def _python_path(settings: Settings, project: Project | None) -> str:
+def _python_path(home: Path, project: Project | None) -> str:
     """Where Ray's processes look for code first."""
-    place = _plain(settings, "project", project.root) if project else ""
-    entries = (_stubs(settings), place, os.environ.get("PYTHONPATH", ""))
+    place = _plain(home, "project", project.root) if project else ""
+    entries = (_stubs(home), place, os.environ.get("PYTHONPATH", ""))
     return os.pathsep.join(filter(None, entries))
 
 
-def _stubs(settings: Settings) -> str:
-    return _plain(settings, STUBS.name, STUBS)
+def _stubs(home: Path) -> str:
+    return _plain(home, STUBS.name, STUBS)
 
 
-def _plain(settings: Settings, name: str, path: Path) -> str:
+def _plain(home: Path, name: str, path: Path) -> str:
     """A path, or a link to it where it holds what PYTHONPATH or Ray's expansion of variables would take otherwise."""
     if not {os.pathsep, "$"} & set(str(path)):
         return str(path)
-    link = folder(settings) / name
+    link = folder(home) / name
     link.unlink(missing_ok=True)
     link.symlink_to(path)
     return str(link)
 
 
-def ray_switches(settings: Settings) -> dict[str, str]:
+def ray_switches(home: Path) -> dict[str, str]:
     """Ray's own variables, with ports that are free now; writes the HAProxy starter. No secrets."""
-    place = folder(settings) / "ha"
+    place = folder(home) / "ha"
     place.mkdir(mode=0o700, exist_ok=True)
     starter = place / "haproxy"
     metrics_port, stats_port = free_port(), free_port()
     starter.write_text(haproxy.starter(place, metrics_port=metrics_port, stats_port=stats_port))
     starter.chmod(0o700)
-    first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(settings).name[-6:], 16) % REPLICA_PORT_RANGES)
+    first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(home).name[-6:], 16) % REPLICA_PORT_RANGES)
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # else Ray turns 127.0.0.1 into the machine's outer address
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -10,7 +10,6 @@ from penstock.artifact.fallback import Fallback
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ReleaseRefusal, ServedModel
 from penstock.serving.models.watcher import Watcher
-from penstock.settings import Settings
 
 
 class TableState(msgspec.Struct, frozen=True):
@@ -76,9 +75,8 @@ class Readiness(msgspec.Struct, frozen=True):
     late: Mapping[str, str] = {}
 
 
-def model_state(model: ServedModel, settings: Settings) -> ModelState:
+def model_state(model: ServedModel, now: datetime) -> ModelState:
     """One model's state."""
-    now = settings.now()
     return ModelState(
         model=model.contract.model,
         purpose=model.contract.purpose,

@@ -9,12 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from penstock.serving.http.exchange import HttpRequest
 from penstock.serving.http.problems import Problem
 from penstock.serving.routes.key_file import Key, Scope, read_keys
-from penstock.settings import SettingError, Settings
+from penstock.settings import SettingError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
@@ -29,13 +27,11 @@ NEEDED: tuple[tuple[re.Pattern[str], Scope], ...] = (
 log = logging.getLogger("penstock.serve")
 
 
-def reached_at(settings: Settings, *addresses: str) -> Settings:
-    """The settings of a replica that is reached at these addresses, its node's and that of the service: the first
-    beyond loopback is its host, whatever PENSTOCK_HTTP_HOST says, because whoever runs the cluster opened it."""
+def reached_at(host: str, *addresses: str) -> str:
+    """The host of a replica that is reached at these addresses, its node's and that of the service: the first beyond
+    loopback, where the `host` of PENSTOCK_HTTP_HOST is loopback, because whoever runs the cluster opened it."""
     beyond = [address for address in addresses if address not in LOOPBACK]
-    if not beyond or settings.http_host not in LOOPBACK:
-        return settings
-    return msgspec.structs.replace(settings, http_host=beyond[0])
+    return beyond[0] if beyond and host in LOOPBACK else host
 
 
 class Bucket:
@@ -56,7 +52,7 @@ class Bucket:
 
 
 class Keys:
-    """Who may ask. Without a file everyone may; a host that is not loopback demands a file.
+    """Who may ask. Without a `file` everyone may; a `host` that is not loopback demands a file.
 
     - A line is the key's SHA-256 in hex (`printf %s "$KEY" | sha256sum`), then its name, scopes and rate; see
       `key_file.read_key`. A request carries the key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
@@ -66,7 +62,8 @@ class Keys:
 
     def __init__(
         self,
-        settings: Settings,
+        file: str,
+        host: str,
         clock: Callable[[], float] = time.monotonic,
         say: Callable[[str], None] = log.error,
     ) -> None:
@@ -75,7 +72,7 @@ class Keys:
         self._buckets: dict[str, Bucket] = {}
         self._clock, self._look_at = clock, 0.0
         self._version: tuple[int, int, int] | None = None
-        self._file = Path(settings.api_keys_file) if settings.api_keys_file else None
+        self._file = Path(file) if file else None
         if self._file is not None:
             try:
                 self._read(self._file)
@@ -87,10 +84,10 @@ class Keys:
                     found=str(error.strerror),
                     todo="Write it.",
                 ) from None
-        elif settings.http_host not in LOOPBACK:
+        elif host not in LOOPBACK:
             raise SettingError(
                 "PENSTOCK_API_KEYS_FILE",
-                expected=f"a file of API keys, since {settings.http_host} can be reached from elsewhere",
+                expected=f"a file of API keys, since {host} can be reached from elsewhere",
                 found="nothing",
                 todo='Write it: printf %s "$KEY" | sha256sum > keys',
             )

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from itertools import accumulate
 from typing import Any
 
@@ -16,7 +17,6 @@ from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes.describing import model_state
 from penstock.serving.routes.telemetry import BOUNDS, ModelCounts
-from penstock.settings import Settings
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 WINDOW_SECONDS = 10.0
@@ -44,12 +44,16 @@ class Metrics(Collector):
     """Makes metrics of the plain numbers that requests add to, when they are scraped."""
 
     def __init__(
-        self, models: Mapping[str, ServedModel], counts: Mapping[str, ModelCounts], watcher: Watcher, settings: Settings
+        self,
+        models: Mapping[str, ServedModel],
+        counts: Mapping[str, ModelCounts],
+        watcher: Watcher,
+        now: Callable[[], datetime],
     ) -> None:
         self._models = models
         self._counts = counts
         self._watcher = watcher
-        self._settings = settings
+        self._now = now
 
     def summary(self) -> dict[str, Any]:
         """For the page: rate and latencies of this replica over the last WINDOW_SECONDS."""
@@ -127,7 +131,7 @@ class Metrics(Collector):
             labels=("model", "table"),
         )
         ages: dict[str, float] = {}
-        for state in [model_state(model, self._settings) for model in self._models.values()]:
+        for state in [model_state(model, self._now()) for model in self._models.values()]:
             release.add_metric((state.model,), state.release or 0)
             refused.add_metric((state.model,), state.refused.release if state.refused else 0)
             for table in state.tables:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from penstock.serving.routes.explaining import Explanations
 from penstock.serving.routes.metrics import CONTENT_TYPE, Metrics
 from penstock.serving.routes.openapi import openapi
 from penstock.serving.routes.reading import Reader
-from penstock.settings import Settings
 
 HTML = b"text/html; charset=utf-8"
 STATIC = Path(__file__).parent
@@ -45,16 +45,17 @@ class Pages:
         metrics: Metrics,
         reader: Reader,
         explanations: Explanations,
-        settings: Settings,
+        cards: CardStore,
+        now: Callable[[], datetime],
     ) -> None:
         self._models = models
         self._absent = absent
         self._watcher = watcher
         self._metrics = metrics
-        self._settings = settings
+        self._now = now
         self._reader = reader
         self._explanations = explanations
-        self._cards = CardStore(settings.artifacts)
+        self._cards = cards
         self._openapi: tuple[frozenset[str], bytes] = (frozenset(), b"")
 
     def routes(self) -> list[tuple[str, str, Callable[..., Awaitable[HttpResponse]]]]:
@@ -114,11 +115,11 @@ class Pages:
         return HttpResponse(_encode(self._metrics.summary()))
 
     async def _list(self, _: HttpRequest) -> HttpResponse:
-        return HttpResponse(_encode([model_state(model, self._settings) for model in self._models.values()]))
+        return HttpResponse(_encode([model_state(model, self._now()) for model in self._models.values()]))
 
     async def _describe(self, _: HttpRequest, name: str) -> HttpResponse:
         model = self._model(name)
-        state: dict[str, Any] = {"state": model_state(model, self._settings), "contract": contract_document(model)}
+        state: dict[str, Any] = {"state": model_state(model, self._now()), "contract": contract_document(model)}
         if model.release:
             entry = await self._reader.entry(name, model.release.entry)
             state["metrics"] = entry.metrics if entry else {}

@@ -2,49 +2,37 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from itertools import chain
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from penstock.releases.artifacts import ArtifactStore
 from penstock.serving.http.exchange import HttpRequest, HttpResponse
 from penstock.serving.http.problems import Problem
-from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
-from penstock.serving.models.watcher import Watcher
 from penstock.serving.routes.explaining import Explanations, read_wish
 from penstock.serving.routes.keys import Keys
-from penstock.serving.routes.metrics import Metrics
-from penstock.serving.routes.open_inference import OpenInference
-from penstock.serving.routes.pages import Pages
-from penstock.serving.routes.reading import Reader
 from penstock.serving.routes.telemetry import ModelCounts
-from penstock.settings import Settings
 
 Handler = Callable[..., Awaitable[HttpResponse]]
 
 
 class Routes:
-    """Finds and runs the handler of a request; Problem 401, 404 or 405 if there is none for it."""
+    """Finds and runs the handler of a request; Problem 401, 404 or 405 if there is none for it.
+
+    `others` are pattern, method and handler of every route but those of predictions.
+    """
 
     def __init__(
         self,
+        keys: Keys,
         models: Mapping[str, ServedModel],
-        absent: AbsentModels,
-        watcher: Watcher,
-        url: str,
-        settings: Settings,
+        counts: Mapping[str, ModelCounts],
+        explanations: Explanations,
+        others: Iterable[tuple[str, str, Handler]],
     ) -> None:
-        self._keys = Keys(settings)
-        counts = {name: ModelCounts(model) for name, model in models.items()}
-        self._reader = Reader(url)
-        explanations = Explanations(self._reader, ArtifactStore(settings.artifacts), settings.artifact_cache)
-        metrics = Metrics(models, counts, watcher, settings)
-        self._pages = Pages(models, absent, watcher, metrics, self._reader, explanations, settings)
+        self._keys = keys
         self._predict = {
             f"/models/{name}/predict": _predict(model, counts[name], explanations) for name, model in models.items()
         }
-        table = chain(self._pages.routes(), OpenInference(models, absent, counts, watcher).routes())
-        self._routes = [(re.compile(pattern), method, handler) for pattern, method, handler in table]
+        self._routes = [(re.compile(pattern), method, handler) for pattern, method, handler in others]
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         """The response to a request."""
@@ -61,10 +49,6 @@ class Routes:
             detail = f"method: expected {allowed}, found {request.method}"
             raise Problem(405, "method-not-allowed", detail, headers=((b"allow", allowed.encode()),))
         raise Problem(404, "not-found", f"path: expected a route of /openapi.json, found {request.path[:200]!r}")
-
-    async def stop(self) -> None:
-        """Close the connection of the handlers."""
-        await self._reader.stop()
 
 
 def _predict(model: ServedModel, counts: ModelCounts, explanations: Explanations) -> Handler:

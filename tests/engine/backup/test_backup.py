@@ -14,6 +14,7 @@ from penstock.backup.restore import bring_back
 from penstock.journal.replay import Replay
 from penstock.postgres import roles
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.pointer import pointers
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.ledger import current_releases
@@ -48,10 +49,10 @@ def test_a_restored_backup_replays_every_prediction_to_the_bit(
 ) -> None:
     service.ask_many(range(300))
     before = replays(settings, tmp_path / "cache")
-    made = back_up(settings, tmp_path / "backups")
+    made = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     service.ask_many(range(300, 320))  # not in it
 
-    done = bring_back(elsewhere, tmp_path / "backups")
+    done = bring_back(Databases(elsewhere).books(), elsewhere.stores, tmp_path / "backups")
     assert done.backup == made
     after = replays(elsewhere, tmp_path / "other-cache")
     assert len(after) == 300
@@ -68,21 +69,21 @@ def test_a_restored_backup_replays_every_prediction_to_the_bit(
 def test_owners_and_grants_come_back_after_the_roles_script(
     service: Service, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    back_up(settings, tmp_path / "backups")
+    back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     with psycopg.connect(elsewhere.test_url, autocommit=True) as connection:
         connection.execute(roles.script().encode())  # makes the two schemas, still empty
-    assert bring_back(elsewhere, tmp_path / "backups").without_roles == ()
+    assert bring_back(Databases(elsewhere).books(), elsewhere.stores, tmp_path / "backups").without_roles == ()
     reader = as_member(Book("test", elsewhere.test_url), roles.SERVICE, "restored_service")
     with reader.connect() as connection:
         assert roles.rights(connection).missing[roles.SERVICE] == []
 
 
 def test_the_next_backup_copies_only_what_is_new(service: Service, settings: Settings, tmp_path: Path) -> None:
-    first = back_up(settings, tmp_path / "backups")
+    first = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     assert first.new_files == first.files > 0
     service.release(2)
     (tmp_path / "backups" / first.name).rename(tmp_path / "backups" / "earlier")
-    second = back_up(settings, tmp_path / "backups")
+    second = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     assert 0 < second.new_files < second.files
     assert first.files + second.new_files == second.files
 
@@ -90,14 +91,14 @@ def test_the_next_backup_copies_only_what_is_new(service: Service, settings: Set
 def test_what_is_not_empty_is_not_restored_into_and_all_faults_are_said(
     settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    made = back_up(settings, tmp_path / "backups")
+    made = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     Book("prod", elsewhere.prod_url).migrate()
     (elsewhere.home / "artifacts").mkdir(parents=True)
     (elsewhere.home / "artifacts" / "x").write_text("x")
     with (tmp_path / "backups" / made.name / "test.dump").open("ab") as dump:
         dump.write(b"x")
     with pytest.raises(BackupError, match="Nothing was restored") as refused:
-        bring_back(elsewhere, tmp_path / "backups")
+        bring_back(Databases(elsewhere).books(), elsewhere.stores, tmp_path / "backups")
     for fault in ("test.dump is not what was written", "book 'prod' is not empty", "artifacts store"):
         assert fault in str(refused.value)
     assert Book("test", elsewhere.test_url).version() is None
@@ -106,12 +107,12 @@ def test_what_is_not_empty_is_not_restored_into_and_all_faults_are_said(
 def test_a_backup_of_a_newer_penstock_is_refused_before_anything_changes(
     settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
-    made = back_up(settings, tmp_path / "backups")
+    made = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     newer = {name: msgspec.structs.replace(book, version=999) for name, book in made.books.items()}
     path = tmp_path / "backups" / made.name / BACKUP
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(made, books=newer)))
     with pytest.raises(BackupError, match=r"version 999, this Penstock knows \d+"):
-        bring_back(elsewhere, tmp_path / "backups")
+        bring_back(Databases(elsewhere).books(), elsewhere.stores, tmp_path / "backups")
     assert Book("test", elsewhere.test_url).version() is None
 
 
@@ -120,7 +121,7 @@ def test_a_backup_that_lacks_an_artifact_is_none(settings: Settings, service: Se
         if path.is_file():
             path.unlink()
     with pytest.raises(BackupError, match="the artifacts of all current releases"):
-        back_up(settings, tmp_path / "backups")
+        back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     assert not list((tmp_path / "backups").glob(f"*/{BACKUP}"))
 
 

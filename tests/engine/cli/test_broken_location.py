@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from penstock.cli.system import dagster_system
-from penstock.postgres import urls as postgres
+from penstock.cli.system.dagster_system import DagsterSystem
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.project import containing
 from penstock.settings import Settings
@@ -44,45 +45,45 @@ def settings(stack: None, tmp_path: Path) -> Iterator[Settings]:
     shutil.copy(ROOT / "dagster.yaml", root)
     made = Settings(home=root / ".penstock", dagster_port=free_port(), project=containing(root))
     yield made
-    dagster_system.stop(made)
-    postgres.server(made).remove()
+    DagsterSystem(made).stop()
+    Databases(made).server().remove()
 
 
 def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_next_up(settings: Settings) -> None:
     target = ("assets.definitions",)
-    assert not dagster_system.read_again(settings)
-    assert not postgres.is_running(settings), "where Dagster does not run, nothing is started to look"
+    assert not DagsterSystem(settings).read_again()
+    assert not Databases(settings).is_running(), "where Dagster does not run, nothing is started to look"
     began = time.monotonic()
     with pytest.raises(
         dagster_system.StartError, match=r"code location 'shop': expected to load, found .*river is dry"
     ):
-        dagster_system.start(settings, target)
+        DagsterSystem(settings, target).start()
     assert time.monotonic() - began < dagster_system.START_SECONDS - 10
     with pytest.raises(dagster_system.StartError, match="river is dry"):
-        dagster_system.start(settings, target)
+        DagsterSystem(settings, target).start()
     assert settings.project is not None
     (settings.project.root / "assets" / "definitions.py").write_text(MENDED)
-    assert dagster_system.start(settings, target) == "started", "it is not called running while its code did not load"
-    api = dagster_system.graphql(settings)
+    assert DagsterSystem(settings, target).start() == "started", "it is not called running while its code did not load"
+    api = DagsterSystem(settings).graphql
     assert api.load_error() is None
-    assert dagster_system.start(settings, target) == ""
-    assert not dagster_system.read_again(settings)
+    assert DagsterSystem(settings, target).start() == ""
+    assert not DagsterSystem(settings).read_again()
 
     (settings.project.root / "assets" / "definitions.py").write_text(LATER)
     processes = Processes(settings.state).all()
-    assert dagster_system.start(settings, target) == "read again"
+    assert DagsterSystem(settings, target).start() == "read again"
     assert Processes(settings.state).all() == processes
     assert api.partitions("added") == []
 
     run = api.launch("added")
     changed = msgspec.structs.replace(settings, http_port=free_port())
     with pytest.raises(dagster_system.StartError, match=f"found 1 at http.*{settings.dagster_port}/runs"):
-        dagster_system.start(changed, target)
+        DagsterSystem(changed, target).start()
     assert Processes(settings.state).all() == processes, "a run is never ended by a change of settings"
     api.ask("mutation($run: String!) { terminateRun(runId: $run) { __typename } }", run=run)
     end = time.monotonic() + 60
     while api.under_way():
         assert time.monotonic() < end
         time.sleep(0.2)
-    assert dagster_system.start(changed, target) == "started"
+    assert DagsterSystem(changed, target).start() == "started"
     assert {part.pid for part in Processes(settings.state).all()}.isdisjoint(part.pid for part in processes)

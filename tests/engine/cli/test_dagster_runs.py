@@ -10,8 +10,9 @@ import pytest
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
 from penstock.cli.system.dagster_runs import MissingRun, RunError, follow, materialize, missing_runs
-from penstock.postgres import urls as postgres
+from penstock.cli.system.dagster_system import DagsterSystem
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.settings import Settings
 
@@ -28,23 +29,23 @@ TINY = ("tests.engine.cli.tiny_definitions",)
 def settings(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A home in which Dagster's three processes run over a tiny code location."""
     made = Settings(home=tmp_path_factory.mktemp("home"), dagster_port=free_port())
-    postgres.server(made, {"fsync": "off"}).start()
+    Databases(made).server({"fsync": "off"}).start()
     try:
-        assert dagster_system.start(made, TINY)
+        assert DagsterSystem(made, TINY).start()
         yield made
     finally:
-        dagster_system.stop(made)
-        postgres.stop(made)
+        DagsterSystem(made).stop()
+        Databases(made).stop()
 
 
 @pytest.fixture(scope="module")
 def api(settings: Settings) -> GraphQL:
-    return dagster_system.graphql(settings)
+    return DagsterSystem(settings).graphql
 
 
 def test_what_runs_already_is_not_started_again(settings: Settings) -> None:
     before = Processes(settings.state).all()
-    assert not dagster_system.start(settings, TINY)
+    assert not DagsterSystem(settings, TINY).start()
     assert Processes(settings.state).all() == before
     assert {record.name for record in before} == set(dagster_system.PARTS)
 
@@ -92,7 +93,7 @@ def test_a_lost_part_is_started_again_and_the_others_keep_running(settings: Sett
     processes = Processes(settings.state)
     web = processes.running(dagster_system.WEB)
     assert processes.stop(dagster_system.DAEMON, grace=2)
-    assert dagster_system.start(settings, TINY)
+    assert DagsterSystem(settings, TINY).start()
     assert processes.running(dagster_system.DAEMON)
     assert processes.running(dagster_system.WEB) == web
 
@@ -114,7 +115,7 @@ def test_a_run_waits_for_a_code_server_that_starts_anew(api: GraphQL, settings: 
     while not refused():
         assert time.monotonic() < end
         time.sleep(0.2)
-    assert dagster_system.start(settings, TINY)
+    assert DagsterSystem(settings, TINY).start()
     follow(api, run, lambda *_: None)
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from penstock.cli.system import first_prediction
 from penstock.cli.system.first_prediction import NoPrediction, ask, is_ready
-from penstock.declare.discovery import declared
 from penstock.settings import Settings
 
+NAME = "flight_delay"
 REQUEST = {"name": "O'Hare"}
 ANSWER = {"id": "a", "prediction": 1.5, "release": 1, "snapshots": {}, "missing": [], "unchanged": False}
 
@@ -38,25 +38,21 @@ class Service(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Settings, type[Service]]]:
+def service(tmp_path: Path) -> Iterator[tuple[Settings, type[Service]]]:
     class Told(Service):
         statuses, answer, seen = [200], json.dumps(ANSWER).encode(), []
 
     server = HTTPServer(("127.0.0.1", 0), Told)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(first_prediction, "coming", lambda *_: [REQUEST])
     yield Settings(home=tmp_path, http_port=server.server_port), Told
     server.shutdown()
     server.server_close()
 
 
-MODEL = next(iter(declared().models.values()))
-
-
 def test_the_answer_comes_with_a_curl_that_asks_the_same(service: tuple[Settings, type[Service]]) -> None:
     settings, told = service
-    first = ask(settings, MODEL)
-    assert told.seen == [(f"/models/{MODEL.contract.model}/predict", REQUEST, None)]
+    first = ask(settings.service_url, NAME, REQUEST, settings.home / "logs")
+    assert told.seen == [(f"/models/{NAME}/predict", REQUEST, None)]
     assert json.loads(first.answer) == ANSWER
     assert json.loads(shlex.split(first.curl)[-1]) == REQUEST
 
@@ -64,7 +60,7 @@ def test_the_answer_comes_with_a_curl_that_asks_the_same(service: tuple[Settings
 def test_a_service_that_is_not_ready_yet_is_asked_again(service: tuple[Settings, type[Service]]) -> None:
     settings, told = service
     told.statuses = [503, 503, 200]
-    ask(settings, MODEL)
+    ask(settings.service_url, NAME, REQUEST, settings.home / "logs")
     assert len(told.seen) == 3
 
 
@@ -77,13 +73,13 @@ def test_what_waiting_does_not_end_is_said_soon(service: tuple[Settings, type[Se
     ).encode()
     began = time.monotonic()
     with pytest.raises(NoPrediction, match="release 3 cannot be served: `penstock deploy`"):
-        ask(settings, MODEL)
+        ask(settings.service_url, NAME, REQUEST, settings.home / "logs")
     assert time.monotonic() - began < 2 * first_prediction.FINAL_SECONDS
 
 
 def test_a_key_is_sent_but_not_printed(service: tuple[Settings, type[Service]]) -> None:
     settings, told = service
-    first = ask(settings, MODEL, "secret")
+    first = ask(settings.service_url, NAME, REQUEST, settings.home, "secret")
     assert told.seen[0][2] == "secret"
     assert "secret" not in first.curl
     assert "$PENSTOCK_API_KEY" in first.curl
@@ -96,16 +92,16 @@ def test_a_refused_request_is_an_error_that_says_what_to_do(
     settings, told = service
     told.statuses = [status]
     with pytest.raises(NoPrediction, match=f"expected an answer, found {status}.*{todo}"):
-        ask(settings, MODEL)
+        ask(settings.service_url, NAME, REQUEST, settings.home / "logs")
 
 
 def test_what_is_no_prediction_service_is_not_asked_again(service: tuple[Settings, type[Service]]) -> None:
     settings, told = service
     told.answer = b"<html>"
     with pytest.raises(NoPrediction, match=r"found an answer of another shape.*logs"):
-        ask(settings, MODEL)
+        ask(settings.service_url, NAME, REQUEST, settings.home / "logs")
     assert len(told.seen) == 1
 
 
-def test_where_nothing_listens_nothing_is_ready(tmp_path: Path) -> None:
-    assert not is_ready(Settings(home=tmp_path, http_port=9))
+def test_where_nothing_listens_nothing_is_ready() -> None:
+    assert not is_ready("http://127.0.0.1:9", None)

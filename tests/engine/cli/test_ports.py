@@ -1,26 +1,29 @@
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
-from penstock.settings import Settings, load
+from penstock.settings import Ports, Settings, load
+
+HOST = "127.0.0.1"
 
 
 def test_free_ports_are_named(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port())
-    assert check_ports(settings) == f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
+    ports = Ports(http=free_port(), dagster=free_port())
+    assert check_ports(ports, HOST, tmp_path) == f"HTTP {ports.http}, Dagster {ports.dagster}"
 
 
-@pytest.mark.parametrize(("setting", "name"), [("http_port", "HTTP"), ("dagster_port", "DAGSTER")])
+@pytest.mark.parametrize(("setting", "name"), [("http", "HTTP"), ("dagster", "DAGSTER")])
 def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: str, name: str) -> None:
-    ports = {"http_port": free_port(), "dagster_port": free_port()}
+    ports = {"http": free_port(), "dagster": free_port()}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", ports[setting]))
         taken.listen()
         with pytest.raises(PortError, match=f"port {ports[setting]}: .*PENSTOCK_{name}_PORT="):
-            check_ports(Settings(home=tmp_path, **ports))
+            check_ports(Ports(**ports), HOST, tmp_path)
 
 
 def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_finds_them(
@@ -34,13 +37,16 @@ def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_
         each.bind(("127.0.0.1", 0))
         each.listen()
         monkeypatch.setattr(f"penstock.cli.system.ports.{name}", each.getsockname()[1])
-    chosen = choose_ports(load())
+    with ExitStack() as held:
+        chosen = choose_ports(load(), held)
     busy = {each.getsockname()[1] for each in taken}
     assert not busy & {chosen.http_port, chosen.dagster_port}
     assert (load().http_port, load().dagster_port) == (chosen.http_port, chosen.dagster_port)
     for each in taken:
         each.close()
-    assert {choose_ports(load()).http_port, choose_ports(load()).dagster_port} == busy, "the defaults again, once free"
+    with ExitStack() as held:
+        chosen = choose_ports(load(), held)
+    assert {chosen.http_port, chosen.dagster_port} == busy, "the defaults again, once free"
 
 
 def test_a_port_that_the_environment_names_is_never_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,4 +56,22 @@ def test_a_port_that_the_environment_names_is_never_changed(tmp_path: Path, monk
         taken.listen()
         monkeypatch.setenv("PENSTOCK_HTTP_PORT", str(taken.getsockname()[1]))
         with pytest.raises(PortError, match="PENSTOCK_HTTP_PORT="):
-            choose_ports(load())
+            choose_ports(load(), ExitStack())
+
+
+def test_two_that_start_at_the_same_moment_choose_different_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: two clones whose `up` began in the same second both took 3000, and the later webserver ended."""
+    for name in ("PENSTOCK_HTTP_PORT", "PENSTOCK_DAGSTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    one, two = (Settings(home=tmp_path / name) for name in ("one", "two"))
+    with ExitStack() as held:
+        first, second = choose_ports(one, held), choose_ports(two, held)
+        assert not {first.http_port, first.dagster_port} & {second.http_port, second.dagster_port}
+    monkeypatch.setenv("PENSTOCK_HTTP_PORT", "named")
+    one, two = (Settings(home=each.home, http_port=first.http_port) for each in (one, two))
+    with ExitStack() as held:
+        choose_ports(one, held)
+        with pytest.raises(PortError, match=f"port {first.http_port}: .*PENSTOCK_HTTP_PORT="):
+            choose_ports(two, held)

@@ -51,7 +51,7 @@ def run(*arguments: str) -> Result:
 def answered(materialized: dg.ExecuteInProcessResult, example: Example) -> Example:
     """The example with a few predictions in PROD's journal, made as a login that can only serve."""
     url = as_member(example.prod, roles.SERVICE).url
-    requests = coming(example.settings, declared().model(MODEL), QUESTIONS)
+    requests = coming(declared().model(MODEL), QUESTIONS, example.warehouse, example.clock.now)
 
     async def ask() -> httpx.Response:
         app = App(example.settings, url)

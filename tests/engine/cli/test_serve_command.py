@@ -14,7 +14,7 @@ import pytest
 from penstock.cli.commands.serve import Logs
 from penstock.postgres.book import Book
 from penstock.processes import free_port
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 from tests.checkout import ROOT
 
@@ -42,7 +42,7 @@ def test_it_serves_until_term_and_leaves_nothing(
         assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         # Without a release it says why it is not ready, on standard output.
         wait(lambda: " | " in log.read_text(), log)
-        parts = cluster.find(Settings(home=tmp_path / "home", http_port=port))
+        parts = RayCluster(Settings(home=tmp_path / "home", http_port=port)).find()
         assert parts is not None
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0

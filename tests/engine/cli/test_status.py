@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from penstock.cli.main import penstock
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import free_port
 from penstock.settings import Settings
 from penstock.warehouse.postgres import PostgresWarehouse
@@ -40,12 +40,12 @@ def test_status_of_a_home_where_nothing_runs_says_so_and_starts_nothing(home: Pa
 def test_status_of_a_running_postgres_has_its_pid_and_memory(home: Path) -> None:
     settings = Settings(home=home)
     try:
-        postgres.server(settings, {"fsync": "off"}).start()
-        postgres.open_books(settings)
+        Databases(settings).server({"fsync": "off"}).start()
+        Databases(settings).open_books()
         part = json.loads(run("status", "--json").output)["parts"][0]
-        assert part["pid"] == postgres.server(settings).pid()
+        assert part["pid"] == Databases(settings).server().pid()
     finally:
-        postgres.stop(settings)
+        Databases(settings).stop()
     assert part["name"] == "postgres"
     assert re.fullmatch(r"healthy(, data in /\S+)?", part["health"])
     assert part["memory"] > 10_000_000

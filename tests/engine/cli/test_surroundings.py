@@ -98,7 +98,7 @@ def test_a_store_that_does_not_answer_is_one_sentence_before_anything_starts(
     }.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(PenstockError, match=r"^store of artifacts: expected an answer of s3://bucket/artifacts, found"):
-        surroundings.demand_stores(system.settings)
+        surroundings.demand_stores(system.settings.stores)
     found = findings("store of artifacts", "store of snapshots")
     assert "Look at PENSTOCK_ARTIFACTS_URL" in found["store of artifacts"]["found"]
     assert (found["store of artifacts"]["ok"], found["store of snapshots"]["ok"]) == (False, True)

@@ -9,8 +9,9 @@ import pytest
 
 from penstock.cli.system import dagster_runs, dagster_system
 from penstock.cli.system.dagster_graphql import GraphQL
+from penstock.cli.system.dagster_system import DagsterSystem
 from penstock.cli.system.environment import child_environment
-from penstock.postgres import urls as postgres
+from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.project import containing
 from penstock.settings import Settings
@@ -62,9 +63,9 @@ def both(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
     second_processes = Processes(second.state)
     try:
         for settings in (first, second):
-            postgres.server(settings, {"fsync": "off"}).start()
+            Databases(settings).server({"fsync": "off"}).start()
         # Its runs are kept where the Dagster that starts them keeps its own.
-        storage = {"PENSTOCK_DAGSTER_URL": postgres.dagster_url(postgres.resolve(first))}
+        storage = {"PENSTOCK_DAGSTER_URL": Databases(first).dagster_url()}
         module, attribute = dagster_system.DEFINITIONS
         command = [sys.executable, "-m", "dagster", "code-server", "start", "-h", "127.0.0.1", "-p", str(port)]
         second_processes.start(
@@ -74,24 +75,24 @@ def both(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
             env=child_environment(second) | storage,
             cwd=folder,
         )
-        assert dagster_system.start(first)
+        assert DagsterSystem(first).start()
         yield first, second
     finally:
         second_processes.stop("code")
-        dagster_system.stop(first)
+        DagsterSystem(first).stop()
         for settings in (first, second):
-            postgres.stop(settings)
+            Databases(settings).stop()
 
 
 def test_a_run_of_each_location_works_in_its_own_project(both: tuple[Settings, Settings]) -> None:
     for settings in (both[0], both[1]):
         assert settings.project is not None
-        api = GraphQL(dagster_system.url(both[0]), settings.project.name)
+        api = GraphQL(DagsterSystem(both[0]).url, settings.project.name)
         assert api.load_error() is None
         dagster_runs.materialize(api, "where", lambda *_: None)
         assert (settings.home / "said.txt").read_text() == settings.project.name
 
 
 def test_a_project_that_is_not_in_the_workspace_is_missed_by_its_name(both: tuple[Settings, Settings]) -> None:
-    api = GraphQL(dagster_system.url(both[0]), "third")
+    api = GraphQL(DagsterSystem(both[0]).url, "third")
     assert api.load_error() == "workspace.yaml has no code location 'third', which is the project's name"

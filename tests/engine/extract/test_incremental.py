@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import msgspec
 import pandera.pandas as pandera
 import pyarrow as pa
 import pytest
@@ -25,6 +24,7 @@ from penstock.settings import Settings
 from penstock.snapshots.store import SnapshotError, SnapshotStore
 from penstock.verify.verify import verify
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.opening import open_warehouse
 from tests.engine.publishing import declared, write
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -56,7 +56,7 @@ class Source:
         self.run("INSERT INTO events VALUES (?, ?, ?, ?)", list(rows))
 
     def extract(self, **more: Any) -> Any:
-        return extract(msgspec.structs.replace(self.settings, now_override=self.now), events(**more))
+        return extract(events(**more), open_warehouse(self.settings), self.store, self.now)
 
 
 def events(**more: Any) -> ReplicatedTable:

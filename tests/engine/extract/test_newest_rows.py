@@ -51,18 +51,18 @@ def test_the_newest_period_that_has_rows_is_trained(
     system: System, first: str, days: int, every: Any, period: str
 ) -> None:
     system.write_tables({"tanks": rows(datetime.fromisoformat(first).replace(tzinfo=UTC), days)})
-    assert str(newest_period(system.settings, model(every=every))) == period
+    assert str(newest_period(model(every=every), system.warehouse, NOON)) == period
 
 
 def test_no_rows_at_all_are_said(system: System) -> None:
     system.write_tables({"tanks": rows(NOON + timedelta(days=9), 2)})
     with pytest.raises(PenstockError, match="expected rows that were asked before 2026-11-01"):
-        newest_period(system.settings, model())
+        newest_period(model(), system.warehouse, NOON)
 
 
 def test_without_a_query_the_newest_rows_of_the_training_set_are_asked(system: System) -> None:
     system.write_tables({"tanks": rows(NOON - timedelta(days=9), 20)})
-    found = coming(system.settings, model(), 3)
+    found = coming(model(), 3, system.warehouse, NOON)
     assert [request["tank"] for request in found] == [8, 7, 6]
     assert found[0] == {"tank": 8, "inflow": 1.0, "level": 2.0, "site": "north"}
 
@@ -71,6 +71,6 @@ def test_rows_that_the_contract_refuses_are_left_out_and_said_where_all_are(syst
     good = rows(NOON - timedelta(days=3), 2)
     system.write_tables({"tanks": [*good, good[0] | {"tank": -5, "asked_at": NOON - timedelta(hours=1)}]})
     query = "SELECT tank, inflow, level, site FROM tanks ORDER BY asked_at DESC LIMIT :count"
-    assert [request["tank"] for request in coming(system.settings, model(requests_query=query), 3)] == [1, 0]
+    assert [request["tank"] for request in coming(model(requests_query=query), 3, system.warehouse, NOON)] == [1, 0]
     with pytest.raises(PenstockError, match=r"found 1 that it refuses: .*`\$\.tank`"):
-        coming(system.settings, model(requests_query=query), 1)
+        coming(model(requests_query=query), 1, system.warehouse, NOON)

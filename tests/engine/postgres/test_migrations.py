@@ -11,8 +11,8 @@ import pytest
 
 from penstock.journal.upkeep import days_ahead
 from penstock.postgres import migrate, migrations
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.migrations import BookError, known, newest
 from penstock.settings import Settings
 
@@ -223,7 +223,7 @@ def test_a_book_that_is_older_is_opened_by_nothing_and_named_with_the_command(bo
     version = newest()
     one_more(folder, "CREATE TABLE app.more (n integer)")
     with pytest.raises(BookError) as refused:
-        postgres.open_books(settings_of(book))
+        Databases(settings_of(book)).open_books()
     assert str(refused.value) == (
         f"book 'test': expected version {version + 1}, found version {version}. Run `penstock migrate`."
     )
@@ -237,7 +237,7 @@ def test_code_that_is_older_than_the_book_stops_and_migrates_nothing(book: Book)
         f"book 'test': expected at most version {newest()}, the newest that this Penstock knows, found version "
         f"{newest() + 2}. Install the newer Penstock."
     )
-    for use in (lambda: postgres.open_books(settings_of(book)), book.migrate):
+    for use in (lambda: Databases(settings_of(book)).open_books(), book.migrate):
         with pytest.raises(BookError) as refused:
             use()
         assert str(refused.value) == expected
@@ -248,9 +248,9 @@ def test_an_empty_database_and_a_book_from_before_versions_are_left_alone_by_ope
 ) -> None:
     empty = Book("test", new_database())
     with pytest.raises(BookError, match=r"found an empty database. Run `penstock migrate`"):
-        postgres.open_books(settings_of(empty))
+        Databases(settings_of(empty)).open_books()
     with pytest.raises(BookError, match=r"found a book from before books had versions. Run `penstock migrate`"):
-        postgres.open_books(settings_of(old_book))
+        Databases(settings_of(old_book)).open_books()
     assert (empty.version(), old_book.version()) == (None, 0)
 
 

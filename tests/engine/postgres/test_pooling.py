@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from penstock.postgres import roles
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.migrations import BookError
 from penstock.publish.publish import publish
 from penstock.settings import Settings
@@ -53,7 +53,7 @@ def test_a_pooler_of_less_than_sessions_is_refused_before_anything_is_changed(
     for use in (
         pooled.migrate,
         pooled.version,
-        lambda: postgres.open_books(settings),
+        lambda: Databases(settings).open_books(),
         lambda: publish(snapshot, declared(), [pooled], who="me"),
     ):
         with pytest.raises(BookError, match=REFUSED):

@@ -8,8 +8,8 @@ import msgspec
 import psycopg
 import pytest
 
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.postgres.server import PostgresError
 from penstock.settings import Settings
 from tests.checkout import ROOT
@@ -18,22 +18,22 @@ from tests.checkout import ROOT
 @pytest.fixture
 def settings(slow: None, tmp_path: Path) -> Iterator[Settings]:
     made = Settings(home=tmp_path / "a home")
-    postgres.server(made, {"fsync": "off"}).start()
+    Databases(made).server({"fsync": "off"}).start()
     yield made
-    postgres.server(made).remove()
+    Databases(made).server().remove()
 
 
 def test_books_and_dagster_storage_live_in_one_server_below_the_home(settings: Settings) -> None:
-    test, prod = postgres.open_books(settings)
+    test, prod = Databases(settings).open_books()
     for book in (test, prod):
         with book.connect() as connection:
             assert connection.execute("SELECT count(*) FROM app.release").fetchone() == (0,)
-    assert postgres.dagster_url(settings).startswith("postgresql+psycopg2://postgres@/penstock_dagster?host=")
-    assert postgres.is_running(settings)
+    assert Databases(settings).dagster_url().startswith("postgresql+psycopg2://postgres@/penstock_dagster?host=")
+    assert Databases(settings).is_running()
 
 
 def test_text_sorts_by_bytes_and_time_is_utc_whatever_the_machine_says(settings: Settings) -> None:
-    with postgres.open_books(settings).test.connect() as connection:
+    with Databases(settings).open_books().test.connect() as connection:
         assert connection.execute("SELECT 'B' < 'a', upper('é'), current_setting('timezone')").fetchone() == (
             True,
             "É",
@@ -42,7 +42,7 @@ def test_text_sorts_by_bytes_and_time_is_utc_whatever_the_machine_says(settings:
 
 
 def test_the_server_listens_on_no_network_port(settings: Settings) -> None:
-    with postgres.open_books(settings).test.connect() as connection:
+    with Databases(settings).open_books().test.connect() as connection:
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
 
 
@@ -51,11 +51,11 @@ def test_the_server_outlives_the_process_that_started_it_and_stops_on_demand(tmp
     settings = Settings(home=tmp_path)
     _start_in_child(settings).wait()
     try:
-        assert postgres.is_running(settings)
+        assert Databases(settings).is_running()
     finally:
-        assert postgres.stop(settings)
-    assert not postgres.is_running(settings)
-    assert not postgres.stop(settings)
+        assert Databases(settings).stop()
+    assert not Databases(settings).is_running()
+    assert not Databases(settings).stop()
 
 
 @pytest.mark.slow
@@ -64,21 +64,21 @@ def test_processes_that_ensure_the_server_at_once_share_one(tmp_path: Path) -> N
     children = [_start_in_child(settings) for _ in range(4)]
     try:
         pids = {child.communicate()[0].strip() for child in children}
-        assert pids == {str(postgres.server(settings).pid())}
+        assert pids == {str(Databases(settings).server().pid())}
     finally:
-        postgres.server(settings).remove()
+        Databases(settings).server().remove()
 
 
 def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None:
-    book = postgres.open_books(settings).test
+    book = Databases(settings).open_books().test
     with book.connect() as connection:
         connection.execute("CREATE TABLE app.kept AS SELECT 1 AS x")
-    pid = postgres.server(settings).pid()
+    pid = Databases(settings).server().pid()
     assert pid is not None
     os.kill(pid, 9)
-    while postgres.is_running(settings):
+    while Databases(settings).is_running():
         pass
-    with postgres.open_books(settings).test.connect() as connection:
+    with Databases(settings).open_books().test.connect() as connection:
         assert connection.execute("SELECT x FROM app.kept").fetchone() == (1,)
 
 
@@ -86,44 +86,44 @@ def test_what_was_committed_survives_a_killed_server(settings: Settings) -> None
 def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_private(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / ("long" * 40))
     try:
-        book = postgres.open_books(settings).test
+        book = Databases(settings).open_books().test
         with book.connect() as connection:
             (sockets,) = connection.execute("SHOW unix_socket_directories").fetchone() or ("",)
         assert not Path(sockets).is_relative_to(tmp_path)
         assert Path(sockets).stat().st_mode & 0o077 == 0
     finally:
-        postgres.server(settings).remove()
+        Databases(settings).server().remove()
 
 
 def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book) -> None:
     settings = Settings(home=tmp_path, test_url=book.url, prod_url=book.url, dagster_url=book.url)
-    assert [opened.url for opened in postgres.open_books(settings)] == [book.url, book.url]
-    assert postgres.dagster_url(settings) == book.url.replace("postgresql://", "postgresql+psycopg2://")
-    assert postgres.resolve(settings) == settings
-    assert not postgres.is_embedded(settings)
+    assert [opened.url for opened in Databases(settings).open_books()] == [book.url, book.url]
+    assert Databases(settings).dagster_url() == book.url.replace("postgresql://", "postgresql+psycopg2://")
+    assert Databases(settings).resolve() == settings
+    assert not Databases(settings).is_embedded()
     assert not (tmp_path / "postgres").exists()
 
 
 def test_data_of_another_version_is_refused_by_name(settings: Settings) -> None:
-    postgres.stop(settings)
+    Databases(settings).stop()
     (settings.home / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(PostgresError, match="expected data of Postgres 18, found data of Postgres 16"):
-        postgres.open_books(settings)
+        Databases(settings).open_books()
     (settings.home / "postgres" / "PG_VERSION").write_text("18\n")
 
 
 def test_resolved_settings_open_the_same_books(settings: Settings) -> None:
-    resolved = postgres.resolve(settings)
+    resolved = Databases(settings).resolve()
     assert all((resolved.test_url, resolved.prod_url, resolved.dagster_url))
-    assert postgres.resolve(resolved) == resolved
+    assert Databases(resolved).resolve() == resolved
     with psycopg.connect(msgspec.structs.asdict(resolved)["prod_url"]) as connection:
         assert connection.execute("SELECT current_database()").fetchone() == ("penstock_prod",)
 
 
 def _start_in_child(settings: Settings) -> subprocess.Popen[str]:
     code = (
-        "from penstock.postgres import urls as postgres; from penstock import settings; s = settings.load();"
-        "postgres.server(s, {'fsync': 'off'}).start(); postgres.open_books(s); print(postgres.server(s).pid())"
+        "from penstock.postgres.databases import Databases; from penstock import settings; s = settings.load();"
+        "Databases(s).server({'fsync': 'off'}).start(); Databases(s).open_books(); print(Databases(s).server().pid())"
     )
     environment = {**os.environ, "PENSTOCK_HOME": str(settings.home)}
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)

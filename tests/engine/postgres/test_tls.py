@@ -18,7 +18,7 @@ from penstock.lookups.connection import connect
 from penstock.postgres.account import account
 from penstock.postgres.book import Book
 from penstock.postgres.connecting import BookUnreachable
-from penstock.postgres.urls import with_dagsters_driver
+from penstock.postgres.databases import with_dagsters_driver
 from penstock.postgres_url import libpq_url, shown_hosts, use_system_certificates
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.postgres import PostgresWarehouse

@@ -20,6 +20,8 @@ from penstock.snapshots.store import SnapshotStore
 from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, STORED, estimate
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
+from penstock.warehouse.parts import ranges_of
+from penstock.warehouse.postgres import PostgresWarehouse
 from tests.engine.publishing import declared
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -147,3 +149,18 @@ def test_nothing_is_written_by_a_plan(tmp_path: Path, book: Book) -> None:
 
     assert len(before) == 2
     assert [one for one in sorted(tmp_path.rglob("*")) if one.is_file()] == [one for one in before if one.is_file()]
+
+
+def test_a_large_table_is_planned_in_as_many_parts_as_it_is_read_in(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (id bigint PRIMARY KEY, x double precision)")
+        connection.execute("INSERT INTO orders SELECT n, random() FROM generate_series(1, 40000) AS n; ANALYZE orders")
+    warehouse, store = PostgresWarehouse(url, part_rows=10_000), SnapshotStore(str(tmp_path))
+    assert (
+        plan(orders(), warehouse, store, (), now=NOW).parts == 4 == len(ranges_of(warehouse, orders().query, ("id",)))
+    )
+    assert plan(orders(), PostgresWarehouse(url), store, (), now=NOW).parts == 1
+    assert plan(orders(version_query="SELECT 1"), warehouse, store, (), now=NOW).parts == 4

@@ -16,8 +16,8 @@ import pytest
 from benchmarks.chaos.nodes import Node, hindrance, nodes
 from benchmarks.chaos.open_postgres import opened
 from penstock.errors import PenstockError
-from penstock.postgres import urls as postgres
 from penstock.postgres.book import Book
+from penstock.postgres.databases import Databases
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot
 from penstock.testing import Story, wait_for
@@ -71,8 +71,8 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoN
     if reason := hindrance():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("cluster")
-    settings = postgres.resolve(Settings(home=folder / "books", project=PROJECT))
-    for book in postgres.books(settings):
+    settings = Databases(Settings(home=folder / "books", project=PROJECT)).resolve()
+    for book in Databases(settings).books():
         book.migrate()
     keys = folder / "api-keys"
     keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} a test\n")
@@ -90,7 +90,7 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoN
             }
             yield TwoNodes(cluster.nodes, variables, reached)
     finally:
-        postgres.stop(settings)
+        Databases(settings).stop()
 
 
 class TestNodes(Story):

@@ -72,7 +72,7 @@ def test_rendering_twice_says_the_same(tmp_path: Path) -> None:
 
 
 def test_a_store_without_a_url_is_a_folder_of_a_claim(tmp_path: Path) -> None:
-    found = layout(Settings(home=tmp_path, project=PROJECT, artifacts_url="gs://models"))
+    found = layout(PROJECT, "", "gs://models", {})
     assert found.claims_stores
     assert found.environment["PENSTOCK_SNAPSHOTS_URL"] == "/var/lib/penstock-stores/snapshots"
     assert found.environment["PENSTOCK_ARTIFACTS_URL"] == "gs://models"

@@ -12,8 +12,8 @@ import psutil
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.processes import free_port
-from penstock.serving.deploying import deploy
-from penstock.serving.on_ray import cluster
+from penstock.serving.deploying.deploy import Rollout
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 from penstock.testing import as_member, create_book
 from tests.checkout import ROOT
@@ -54,11 +54,11 @@ def started(postgres: str, folder: Path) -> Iterator[RayService]:
     text = (ROOT / "serve_app" / "serve_config.yaml").read_text().replace("min_replicas: 2", "min_replicas: 1")
     config.write_text(text.replace("serve_app.deployment:build", "tests.engine.serving.toy_deployment:build"))
     try:
-        cluster.start(settings)
-        deploy.apply(settings, config)
+        RayCluster(settings).start()
+        Rollout(settings).apply(config)
         yield RayService(settings, book, folder)
     finally:
-        cluster.stop(settings)
+        RayCluster(settings).stop()
         del os.environ["PENSTOCK_ARTIFACTS_URL"]
 
 
@@ -69,7 +69,7 @@ def replicas(settings: Settings) -> list[int]:
 
 def processes(settings: Settings, part: str) -> list[psutil.Process]:
     """The processes below this home's head whose command has `part`."""
-    head = cluster.find(settings)
+    head = RayCluster(settings).find()
     assert head is not None
     raylet = head.parts[-1].process()
     assert raylet is not None
@@ -82,7 +82,7 @@ def processes(settings: Settings, part: str) -> list[psutil.Process]:
 
 def listening(settings: Settings) -> set[str]:
     """The addresses on which this home's processes listen."""
-    found = cluster.find(settings)
+    found = RayCluster(settings).find()
     assert found is not None
     running: list[psutil.Process] = []
     for part in found.parts:

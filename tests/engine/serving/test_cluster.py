@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from penstock.processes import free_port
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 
 
@@ -17,12 +17,12 @@ def settings(stack: None, tmp_path: Path) -> Iterator[Settings]:
     url = "postgresql://nobody@127.0.0.1:1/none"
     made = Settings(home=tmp_path, http_port=free_port(), test_url=url, prod_url=url, dagster_url=url)
     yield made
-    cluster.stop(made)
+    RayCluster(made).stop()
 
 
 def test_the_head_has_a_session_of_its_own_and_what_is_left_of_one_is_replaced(settings: Settings) -> None:
     """Who ends the group of the caller, as a Ctrl-C or `timeout` does, leaves the head."""
-    first = cluster.start(settings)
+    first = RayCluster(settings).start()
     pids = [part.pid for part in first.parts]
     assert len(pids) == 2
     assert os.getsid(0) not in {os.getsid(pid) for pid in pids}
@@ -30,8 +30,8 @@ def test_the_head_has_a_session_of_its_own_and_what_is_left_of_one_is_replaced(s
     gcs, raylet = (psutil.Process(pid) for pid in pids)
     raylet.kill()
     psutil.wait_procs([raylet], timeout=10)
-    assert cluster.find(settings) is None, "half a head is none"
-    second = cluster.start(settings)
-    assert cluster.find(settings) == second
+    assert RayCluster(settings).find() is None, "half a head is none"
+    second = RayCluster(settings).start()
+    assert RayCluster(settings).find() == second
     psutil.wait_procs([gcs], timeout=10)
     assert not gcs.is_running() or gcs.status() == psutil.STATUS_ZOMBIE

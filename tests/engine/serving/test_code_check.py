@@ -26,6 +26,7 @@ sys.stdout.buffer.write(msgspec.json.encode(found))
 @pytest.fixture
 def root(tmp_path: Path, book: Book) -> Path:
     """A project of the toy model, which has a release in the book."""
+    toy.publish_all(book)
     toy.release(book, str(tmp_path / "store"), tmp_path)
     made = tmp_path / "project"
     files = {
@@ -79,3 +80,14 @@ def test_a_contract_without_a_release_is_a_loss_only_where_the_model_is_served_n
     assert "no release in PROD has the contract of this code" in fault
     assert lost_by(found, {"overflow": "of another time"}, fitting) == []
     assert served_by({"overflow": toy.CONTRACT.digest(), "new": "x"}, fitting) == {"overflow"}
+
+
+def test_tables_that_lack_what_the_code_looks_up_are_named(root: Path, book: Book) -> None:
+    toy.publish(book, "tanks", "name text, shape text", [("t1", "round")], "name")
+    with book.connect() as connection:
+        connection.execute("DELETE FROM replicated.current WHERE table_name = 'valves'")
+    found = check(root, book)
+    (fault,) = lost_by(found, {"overflow": toy.CONTRACT.digest()}, fitting_contracts(book))
+    assert "model 'overflow', lookups in PROD" in fault
+    assert "table 'valves' is not published; column 'height' of table 'tanks' is not there" in fault
+    assert "`penstock publish valves tanks`" in fault

@@ -10,7 +10,6 @@ import pytest
 from penstock.project import Project, containing
 from penstock.serving.deploying.code_copy import Code, keep
 from penstock.serving.deploying.history import FRESH_SECONDS, Deploy, History
-from penstock.settings import Settings
 
 FILES = {
     "pyproject.toml": '[tool.penstock]\nname = "shop"\n',
@@ -76,7 +75,7 @@ def deploy(history: History, code: str, config: str = "", head: str = "head") ->
 
 
 def test_the_history_numbers_what_differs_and_goes_back_one_by_one(tmp_path: Path) -> None:
-    history = History(Settings(home=tmp_path))
+    history = History(tmp_path)
     assert (history.newest(), history.running("head")) == (None, None)
     assert [deploy(history, "a"), deploy(history, "b"), deploy(history, "b"), deploy(history, "b", "other")] == [
         1,
@@ -94,7 +93,7 @@ def test_the_history_numbers_what_differs_and_goes_back_one_by_one(tmp_path: Pat
 
 
 def test_copies_that_no_deploy_names_go_unless_one_is_about_to_begin(tmp_path: Path) -> None:
-    history = History(Settings(home=tmp_path))
+    history = History(tmp_path)
     deploy(history, "a")
     old, fresh = history.place / "old", history.place / "fresh"
     for folder in (old, fresh):

@@ -85,9 +85,9 @@ def test_rays_haproxy_template_has_the_lines_that_the_starter_changes(line: str,
 def test_ray_knows_every_switch_that_is_set(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     try:
-        switches = ray_switches(settings)
+        switches = ray_switches(settings.home)
     finally:
-        shutil.rmtree(folder(settings))
+        shutil.rmtree(folder(settings.home))
     sources = "\n".join(path.read_text(errors="replace") for path in PACKAGE.glob("**/*.py") if path.stat().st_size)
     compiled = (PACKAGE / "core" / "src" / "ray" / "gcs" / "gcs_server").read_bytes()
     assert len(switches) > 30

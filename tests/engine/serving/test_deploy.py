@@ -15,10 +15,9 @@ from penstock.contract.contract import Contract
 from penstock.postgres import roles
 from penstock.processes import free_port
 from penstock.project import containing
-from penstock.serving.deploying import deploy
-from penstock.serving.deploying.deploy import DeployError
+from penstock.serving.deploying.deploy import DeployError, Rollout
 from penstock.serving.deploying.history import History
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 from penstock.testing import Story, as_member, create_book, wait_for
 from tests.checkout import ROOT
@@ -109,11 +108,11 @@ def project(stack: None, postgres: str, tmp_path_factory: pytest.TempPathFactory
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "12")  # for half the time that this takes
         try:
-            cluster.start(settings)
-            assert deploy.deploy(settings).now.number == 1
+            RayCluster(settings).start()
+            assert Rollout(settings).deploy().now.number == 1
             yield made
         finally:
-            cluster.stop(settings)
+            RayCluster(settings).stop()
 
 
 @contextmanager
@@ -161,7 +160,7 @@ class TestDeploy(Story):
         before = replicas(project.settings)
         project.write("second")
         with asked(project):
-            done = deploy.deploy(project.settings)
+            done = Rollout(project.settings).deploy()
             assert project.purpose() == "second"
         assert (done.now.number, done.before and done.before.number) == (2, 1)
         wait_for(lambda: len(replicas(project.settings)) == 1, 60)
@@ -169,7 +168,7 @@ class TestDeploy(Story):
 
     def test_what_has_not_changed_replaces_nothing(self, project: Project) -> None:
         before = replicas(project.settings)
-        done = deploy.deploy(project.settings)
+        done = Rollout(project.settings).deploy()
         assert done.now.code == (done.before and done.before.code)
         assert replicas(project.settings) == before
 
@@ -177,22 +176,22 @@ class TestDeploy(Story):
         """Also a replica that starts anew, and a configuration that is applied."""
         project.write("not deployed")
         project.change("downscale_delay_s: 300", "downscale_delay_s: 200")
-        deploy.apply(project.settings)
+        Rollout(project.settings).apply()
         project.change("min_replicas: 1", "min_replicas: 2")
-        deploy.apply(project.settings)
+        Rollout(project.settings).apply()
         wait_for(lambda: len(replicas(project.settings)) == 2, 60)
         assert {project.purpose() for _ in range(20)} == {"second"}
         project.change("min_replicas: 2", "min_replicas: 1")
         project.change("max_replicas: 4", "max_replicas: 1")
         with asked(project):
-            deploy.apply(project.settings)
+            Rollout(project.settings).apply()
         wait_for(lambda: len(replicas(project.settings)) == 1, 60)
 
     def test_a_file_that_does_not_import_is_named_and_nothing_changes(self, project: Project) -> None:
         before = replicas(project.settings)
         (project.root / "model_tools" / "_words.py").write_text("PURPOSE = 'x'\nENTITY = missing\n")
         with asked(project), pytest.raises(DeployError) as refused:
-            deploy.deploy(project.settings)
+            Rollout(project.settings).deploy()
         text = str(refused.value)
         assert text.startswith("Nothing was deployed.\nmodel_tools/_words.py, line 2: NameError")
         assert "The service goes on as it was: deploy" in text
@@ -204,7 +203,7 @@ class TestDeploy(Story):
         with pytest.raises(
             DeployError, match=r"no release in PROD has the contract of this code.*`penstock train overflow`"
         ):
-            deploy.deploy(project.settings)
+            Rollout(project.settings).deploy()
         assert project.purpose() == "second"
 
     def test_a_release_of_other_code_waits_for_the_deploy(self, project: Project) -> None:
@@ -212,7 +211,7 @@ class TestDeploy(Story):
         found = wait_for(project.refused)
         assert (found["release"], found["serves"]) == (2, 1)
         with asked(project):
-            deploy.deploy(project.settings)
+            Rollout(project.settings).deploy()
         assert (project.purpose(), project.ask().json()["release"], project.refused()) == ("third", 2, None)
 
     def test_code_whose_replica_does_not_start_is_taken_back(self, project: Project) -> None:
@@ -220,30 +219,30 @@ class TestDeploy(Story):
         before = replicas(project.settings)
         project.write("never", OTHER_ENTITY, DEPLOYMENT + UNABLE)
         with asked(project), pytest.raises(DeployError) as refused:
-            deploy.deploy(project.settings)
+            Rollout(project.settings).deploy()
         text = str(refused.value)
         assert "does not serve; it was taken back" in text
         assert "no way to start" in text
         assert len(text.splitlines()) < 12
         assert replicas(project.settings) == before
-        assert History(project.settings).roll() is None
+        assert History(project.settings.home).roll() is None
 
     def test_other_arguments_replace_the_replica_and_fail_nothing(self, project: Project) -> None:
         project.write("third", OTHER_ENTITY)
         before = replicas(project.settings)
         project.change("book: prod", "book: test")
         with asked(project):
-            deploy.deploy(project.settings)
+            Rollout(project.settings).deploy()
         wait_for(lambda: len(replicas(project.settings)) == 1, 60)
         assert replicas(project.settings) != before
 
     def test_going_back_serves_the_code_and_configuration_of_before(self, project: Project) -> None:
         """Twice: the arguments, then the code, which falls back to the release that it can serve."""
         with asked(project):
-            assert deploy.go_back(project.settings).now.config.count("book: prod") == 1
+            assert Rollout(project.settings).go_back().now.config.count("book: prod") == 1
         assert (project.purpose(), project.ask().json()["release"]) == ("third", 2)
         with asked(project):
-            deploy.go_back(project.settings)
+            Rollout(project.settings).go_back()
         assert (project.purpose(), project.ask().json()["release"]) == ("second", 1)
         found = project.refused()
         assert found is not None

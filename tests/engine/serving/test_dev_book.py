@@ -18,7 +18,6 @@ from penstock.contract.contract import Column, Columns, Contract, Feature, Looku
 from penstock.declare import discovery
 from penstock.declare.project import Declarations
 from penstock.declare.table import ReplicatedTable
-from penstock.extract.extract import extract
 from penstock.postgres import roles
 from penstock.publish.publish import publish
 from penstock.releases.cards import CardStore
@@ -121,7 +120,7 @@ def both(
     settings, random = system.settings, np.random.default_rng(0)
     fill(settings)
     for table in TABLES.values():
-        publish(extract(settings, table), table, [system.test], who="test")
+        publish(system.extract(table), table, [system.test], who="test")
     vectors = random.uniform(0, 9, (500, 4))
     vectors[random.uniform(size=vectors.shape) < 0.2] = np.nan
     model = HistGradientBoostingClassifier(max_iter=20).fit(vectors, random.integers(0, 2, 500))

@@ -42,9 +42,9 @@ def test_a_replica_that_is_to_end_is_given_up_long_after_its_successor_is_known_
 ) -> None:
     settings = Settings(home=tmp_path)
     try:
-        switches = ray_switches(settings)
+        switches = ray_switches(settings.home)
     finally:
-        shutil.rmtree(folder(settings))
+        shutil.rmtree(folder(settings.home))
     checks = {name.rsplit("_", 1)[-1]: value for name, value in switches.items() if "HAPROXY_HEALTH_CHECK" in name}
     patience = (int(checks["FALL"]) - 1) * float(checks["FASTINTER"].removesuffix("s"))
     assert 10 <= patience <= DRAINS - 10

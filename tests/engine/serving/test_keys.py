@@ -12,7 +12,7 @@ from penstock.serving.http.exchange import HttpRequest
 from penstock.serving.http.problems import Problem
 from penstock.serving.routes.key_file import SCOPES, read_key
 from penstock.serving.routes.keys import Keys, reached_at
-from penstock.settings import SettingError, Settings
+from penstock.settings import SettingError
 from penstock.testing import wait_for
 from tests.engine.serving.conftest import Start
 
@@ -67,31 +67,29 @@ def test_a_line_that_is_no_digest_is_named_and_lets_nobody_in(tmp_path: Path, ca
     file = tmp_path / "keys"
     file.write_text(f"# ours\n\n{OLD}\n{line(NEW)}")
     with caplog.at_level(logging.ERROR):
-        Keys(Settings(home=tmp_path, api_keys_file=str(file)))
+        Keys(str(file), "127.0.0.1")
     assert f"{file}, line 3: expected the SHA-256 of a key in hex" in caplog.text
     assert OLD not in caplog.text
 
 
 def test_a_file_that_is_not_there_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"PENSTOCK_API_KEYS_FILE=.*expected a file of SHA-256 digests"):
-        Keys(Settings(home=tmp_path, api_keys_file=str(tmp_path / "none")))
+        Keys(str(tmp_path / "none"), "127.0.0.1")
 
 
-def test_a_replica_on_a_node_that_others_reach_demands_keys_whatever_the_host_says(tmp_path: Path) -> None:
-    at_home = Settings(home=tmp_path)
-    assert reached_at(at_home, "127.0.0.1") == at_home
-    Keys(reached_at(at_home, "127.0.0.1"))
+def test_a_replica_on_a_node_that_others_reach_demands_keys_whatever_the_host_says() -> None:
+    assert reached_at("localhost", "127.0.0.1") == "localhost"
+    Keys("", reached_at("localhost", "127.0.0.1"))
     with pytest.raises(SettingError, match=r"a file of API keys, since 10\.0\.0\.7 can be reached from elsewhere"):
-        Keys(reached_at(at_home, "10.0.0.7"))
+        Keys("", reached_at("127.0.0.1", "10.0.0.7"))
     with pytest.raises(SettingError, match=r"since 0\.0\.0\.0 can be reached from elsewhere"):
-        Keys(reached_at(Settings(home=tmp_path, http_host="0.0.0.0"), "10.0.0.7"))
+        Keys("", reached_at("0.0.0.0", "10.0.0.7"))
 
 
-def test_a_replica_on_loopback_demands_keys_where_the_service_listens_beyond_it(tmp_path: Path) -> None:
-    at_home = Settings(home=tmp_path)
-    assert reached_at(at_home, "127.0.0.1", "127.0.0.1") == at_home
+def test_a_replica_on_loopback_demands_keys_where_the_service_listens_beyond_it() -> None:
+    assert reached_at("localhost", "127.0.0.1", "127.0.0.1") == "localhost"
     with pytest.raises(SettingError, match=r"a file of API keys, since 0\.0\.0\.0 can be reached from elsewhere"):
-        Keys(reached_at(at_home, "127.0.0.1", "0.0.0.0"))
+        Keys("", reached_at("127.0.0.1", "127.0.0.1", "0.0.0.0"))
 
 
 def test_a_key_may_ask_what_its_scopes_say_and_is_named_where_it_may_not(start: Start, tmp_path: Path) -> None:
@@ -121,7 +119,7 @@ def test_a_key_that_asks_too_often_gets_429_with_when_to_come_again_and_the_othe
     file = tmp_path / "keys"
     file.write_text(f"{digest('slow')} name=batch rate=2\n{digest('rare')} rate=0.1\n{line('free')}")
     now = [100.0]
-    keys = Keys(Settings(home=tmp_path, api_keys_file=str(file)), clock=lambda: now[0])
+    keys = Keys(str(file), "127.0.0.1", clock=lambda: now[0])
 
     def retry_after(key: str, path: str = "/models") -> str:
         scope = {"method": "GET", "path": path, "headers": [(b"x-api-key", key.encode())]}
@@ -156,7 +154,7 @@ def test_a_line_of_wrong_words_lets_nobody_in(
     file = tmp_path / "keys"
     file.write_text(f"{digest(OLD)} {words}\n")
     with caplog.at_level(logging.ERROR):
-        Keys(Settings(home=tmp_path, api_keys_file=str(file)))
+        Keys(str(file), "127.0.0.1")
     assert f"{file}, line 1: {said}; nobody gets in by this line" in caplog.text
 
 

@@ -12,7 +12,7 @@ import yaml
 
 from penstock.errors import PenstockError
 from penstock.serving.app import App
-from penstock.serving.deploying import deploy
+from penstock.serving.deploying.deploy import Rollout
 from penstock.serving.deployment import build
 from penstock.settings import Settings
 from tests.engine.serving import toy
@@ -33,7 +33,7 @@ def apart(stack: None, postgres: str, tmp_path: Path) -> Iterator[RayService]:
         own["args"]["models"] = ["big"]
         config["applications"].append(own)
         (tmp_path / "two.yaml").write_text(yaml.safe_dump(config))
-        deploy.apply(service.settings, tmp_path / "two.yaml")
+        Rollout(service.settings).apply(tmp_path / "two.yaml")
         yield service
 
 

@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 from penstock.client import Client, ServiceError
-from penstock.serving.deploying import deploy
-from penstock.serving.on_ray import cluster
+from penstock.serving.deploying.deploy import Rollout
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.testing import Story
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import SPARE_FILES, wait_for
@@ -83,7 +83,7 @@ class TestRayServe(Story):
 
     def test_replicas_and_haproxy_come_no_later_than_other_programs(self, ray_service: RayService) -> None:
         """Ray's own niceness of 15 leaves a replica almost nothing of a machine on which anything else works."""
-        head = cluster.find(ray_service.settings)
+        head = RayCluster(ray_service.settings).find()
         raylet = head.parts[-1].process() if head else None
         assert raylet is not None
         found = {process.name(): process.nice() for process in raylet.children(recursive=True)}
@@ -117,7 +117,7 @@ class TestRayServe(Story):
         wait_for(lambda: haproxy.num_fds() < SPARE_FILES, 60)
 
     def test_what_is_stored_of_the_head_holds_no_secrets(self, ray_service: RayService) -> None:
-        found = cluster.find(ray_service.settings)
+        found = RayCluster(ray_service.settings).find()
         assert found is not None
         assert {name.partition("_")[0] for name in found.switches} == {"RAY"}
         assert ray_service.settings.prod_url not in (ray_service.settings.state / "ray.json").read_text()
@@ -143,7 +143,7 @@ class TestRayServe(Story):
         (first,) = wait_for(lambda: len(found := replicas(ray_service.settings)) == 1 and found, 30)
         config = ray_service.folder / "serve.yaml"
         config.write_text(config.read_text().replace("min_replicas: 1", "min_replicas: 2"))
-        deploy.apply(ray_service.settings, config)
+        Rollout(ray_service.settings).apply(config)
         wait_for(lambda: len(replicas(ray_service.settings)) == 2, 60)
         assert first in replicas(ray_service.settings)
         wait_for(lambda: len(backends(ray_service)) == 2, 30)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.serving.deploying import deploy
+from penstock.serving.deploying.deploy import Rollout
 from penstock.serving.on_ray.environment import folder as ray_folder
 from tests.engine.serving.conftest import wait_for
 from tests.engine.serving.ray_service import ON_LOOPBACK, RayService, listening, replicas, started
@@ -53,7 +53,7 @@ def test_a_config_is_applied_and_what_did_not_change_keeps_running(ray_service: 
     (first,) = replicas(ray_service.settings)
     config = ray_service.folder / "serve.yaml"
     config.write_text(config.read_text().replace("min_replicas: 1", "min_replicas: 2"))
-    deploy.apply(ray_service.settings, config)
+    Rollout(ray_service.settings).apply(config)
     wait_for(lambda: len(replicas(ray_service.settings)) == 2, 60)
     assert first in replicas(ray_service.settings)
     wait_for(lambda: listening(ray_service.settings) <= ON_LOOPBACK, 30)

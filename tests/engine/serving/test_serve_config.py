@@ -1,21 +1,18 @@
 """serve_config.yaml: what nothing reads, what Ray does not take and what cannot change is refused by name and line."""
 
-from pathlib import Path
-
 import pytest
 
 from penstock.serving.deploying import serve_config
 from penstock.serving.deploying.serve_config import ServeConfigError
-from penstock.settings import Settings
 from tests.checkout import ROOT
 
 SHIPPED = (ROOT / "serve_app" / "serve_config.yaml").read_text()
-SETTINGS = Settings(home=Path("/nowhere"), http_port=8123)
+HOST, PORT = "127.0.0.1", 8123
 
 
-def faults(text: str, running: str = "", settings: Settings = SETTINGS) -> list[str]:
+def faults(text: str, running: str = "", host: str = HOST) -> list[str]:
     with pytest.raises(ServeConfigError) as refused:
-        serve_config.read(text, "serve_config.yaml", settings, running)
+        serve_config.read(text, "serve_config.yaml", host, PORT, running)
     return refused.value.faults
 
 
@@ -24,7 +21,7 @@ def line_of(text: str, words: str) -> int:
 
 
 def test_the_shipped_one_is_taken_and_completed() -> None:
-    config = serve_config.read(SHIPPED, "serve_config.yaml", SETTINGS, running=SHIPPED)
+    config = serve_config.read(SHIPPED, "serve_config.yaml", HOST, PORT, running=SHIPPED)
     assert (config["http_options"]["host"], config["http_options"]["port"]) == ("127.0.0.1", 8123)
     deployment = config["applications"][0]["deployments"][0]
     assert deployment["max_surge_percent"] == 1
@@ -35,8 +32,8 @@ def test_the_shipped_one_is_taken_and_completed() -> None:
 
 def test_what_the_file_leaves_out_is_not_remembered_from_another() -> None:
     short = "applications: [{name: a, import_path: 'a:b'}]"
-    first = serve_config.read(short, "", SETTINGS)
-    second = serve_config.read(short, "", Settings(home=Path("/nowhere"), http_port=8124))
+    first = serve_config.read(short, "", HOST, PORT)
+    second = serve_config.read(short, "", HOST, 8124)
     assert (first["http_options"]["port"], second["http_options"]["port"]) == (8123, 8124)
     assert first["proxy_location"] == "EveryNode"
 
@@ -106,7 +103,7 @@ def test_what_a_running_service_cannot_change_is_refused_with_what_to_do(before:
     (found,) = faults(text, running=SHIPPED)
     assert said in found
     assert "`penstock down` and `penstock up`" in found
-    assert serve_config.read(text, "", SETTINGS), "a service that is not running takes it"
+    assert serve_config.read(text, "", HOST, PORT), "a service that is not running takes it"
 
 
 @pytest.mark.parametrize(("before", "after"), [("host: 127.0.0.1", "host: 0.0.0.0"), ("port: 8000", "port: 9000")])

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from penstock.cli.served import compare
+from penstock.cli.served import Comparison, compare
 from penstock.client import Client
 from penstock.processes import free_port
 from penstock.serving.deploying.code_copy import Code
@@ -26,8 +26,12 @@ def beside(service: Service) -> Settings:
     return msgspec.structs.replace(service.settings, http_port=port)
 
 
+def compared(settings: Settings, model: str, contract: str, what: str = "the release") -> Comparison:
+    return compare(settings.service_url, History(settings.home), model, contract, what)
+
+
 def test_a_release_of_the_same_code_is_served_at_once(service: Service) -> None:
-    found = compare(beside(service), "overflow", toy.CONTRACT.digest(), "release 2")
+    found = compared(beside(service), "overflow", toy.CONTRACT.digest(), "release 2")
     assert found.at_once
     assert found.sentence == "The running service has this code of overflow, and serves release 2 at once."
     assert found.current("overflow", 2, " (release)") == "PROD serves release 2 of overflow (release)."
@@ -35,33 +39,33 @@ def test_a_release_of_the_same_code_is_served_at_once(service: Service) -> None:
 
 def test_a_release_of_other_code_waits_and_what_brings_it_is_said(service: Service) -> None:
     settings = beside(service)
-    found = compare(settings, "overflow", OTHER)
+    found = compared(settings, "overflow", OTHER)
     assert found.at_once is False
     assert f"contract {toy.CONTRACT.digest()[:12]}, not ffffffffffff" in found.sentence
     assert "it goes on with release 1" in found.sentence
     assert "`penstock deploy`" in found.sentence
     assert "does not serve it yet" in found.current("overflow", 2, "")
-    history = History(settings)
+    history = History(settings.home)
     history.place.mkdir(parents=True)
     for number, contract in ((1, OTHER), (2, toy.CONTRACT.digest())):
         code = Code(str(number), "", str(settings.home / "deploys" / str(number) / "project"))
         history.add(Deploy(number, datetime.now(UTC), code, "", {"overflow": contract}, "head"))
-    assert "`penstock deploy --back` deploys it: that of deploy 1." in compare(settings, "overflow", OTHER).sentence
+    assert "`penstock deploy --back` deploys it: that of deploy 1." in compared(settings, "overflow", OTHER).sentence
 
 
 def test_a_model_that_the_running_service_does_not_know_needs_a_deploy(service: Service) -> None:
-    found = compare(beside(service), "another", OTHER)
+    found = compared(beside(service), "another", OTHER)
     assert found.at_once is False
     assert found.sentence == "The running service has no code of another yet: `penstock deploy` brings it."
 
 
 def test_where_the_service_cannot_be_asked_that_is_said(start: Start, service: Service, tmp_path: Path) -> None:
-    away = compare(Settings(home=tmp_path, http_port=free_port()), "overflow", OTHER)
+    away = compare(f"http://127.0.0.1:{free_port()}", History(tmp_path), "overflow", OTHER)
     assert away.at_once is None
     assert "No service answers at" in away.sentence
     keys = tmp_path / "keys"
     keys.write_text(f"{OTHER} nobody\n")
-    locked = compare(beside(start(api_keys_file=str(keys))), "overflow", OTHER)
+    locked = compared(beside(start(api_keys_file=str(keys))), "overflow", OTHER)
     assert locked.at_once is None
     assert "Set PENSTOCK_API_KEY." in locked.sentence
 

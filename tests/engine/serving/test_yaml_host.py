@@ -8,7 +8,7 @@ import yaml
 
 from penstock.postgres import roles
 from penstock.processes import free_port
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.serving.on_ray.environment import ray_environment
 from penstock.settings import Settings
 from penstock.testing import as_member, create_book
@@ -35,13 +35,13 @@ def test_a_config_with_another_host_serves_nobody_without_keys(stack: None, post
     application["import_path"] = "tests.engine.serving.toy_deployment:build"
     application["deployments"][0]["autoscaling_config"] |= {"min_replicas": 1}
     try:
-        running = cluster.start(settings)
+        running = RayCluster(settings).start()
         done = subprocess.run(
             [sys.executable, "-c", DEPLOY, running.address],
             input=yaml.safe_dump(config), env=ray_environment(settings, running.switches), capture_output=True,
             text=True, check=False, timeout=200, cwd=ROOT,
         )  # fmt: skip
     finally:
-        cluster.stop(settings)
+        RayCluster(settings).stop()
     assert done.returncode == 1
     assert "expected a file of API keys, since 0.0.0.0 can be reached from elsewhere" in done.stderr

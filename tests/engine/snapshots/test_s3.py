@@ -12,7 +12,7 @@ from penstock.postgres.book import Book
 from penstock.publish.publish import publish
 from penstock.releases import artifacts
 from penstock.releases.artifacts import ArtifactStore
-from penstock.snapshots import writing
+from penstock.snapshots import writer, writing
 from penstock.snapshots.store import SnapshotStore
 from penstock.store_url import open_store, shown_store
 from tests.engine.publishing import declared, numbered, rows_of, write
@@ -49,7 +49,7 @@ def test_drafts_of_another_machine_go_by_their_age_on_every_store(
     for name in ("elsewhere~abc~17~1.00-0", "old~17~1.00-0"):
         files.pipe_file(f"{root}/drafts/{name}.parquet", b"half")
     assert writing.remove_leftovers(files, root) == 0
-    monkeypatch.setattr(writing, "_ABANDONED_AFTER", timedelta(0))
+    monkeypatch.setattr(writing, "ABANDONED_AFTER", timedelta(0))
     assert writing.remove_leftovers(files, root) == 2
     assert files_in(store.url) == []
 
@@ -58,14 +58,14 @@ def test_a_draft_of_this_host_in_another_pid_namespace_is_not_taken_for_a_dead_o
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files, root = open_store(str(tmp_path))
-    mine, real = writing._writer(), writing._place()
-    monkeypatch.setattr(writing, "_place", lambda: f"{real.partition('~')[0]}~anotherplace")
+    mine, real = writer.writer(), writer._place()
+    monkeypatch.setattr(writer, "_place", lambda: f"{real.partition('~')[0]}~anotherplace")
     files.makedirs(f"{root}/drafts")
     theirs = mine.replace(real, f"{real.partition('~')[0]}~thirdplace")
     for name in (theirs, mine):
         files.pipe_file(f"{root}/drafts/{name}-0.parquet", b"half")
     assert writing.remove_leftovers(files, root) == 0
-    monkeypatch.setattr(writing, "_place", lambda: real)
+    monkeypatch.setattr(writer, "_place", lambda: real)
     dead = mine.rpartition("~")[0] + "~1.00"
     files.pipe_file(f"{root}/drafts/{dead}-0.parquet", b"half")
     assert writing.remove_leftovers(files, root) == 1

@@ -15,7 +15,6 @@ from penstock.client import ServiceError
 from penstock.contract.contract import Contract
 from penstock.declare.shape import ShapeError
 from penstock.declare.table import ReplicatedTable
-from penstock.extract.extract import extract
 from penstock.postgres.book import Book
 from penstock.releases.entry import LedgerEntry
 from penstock.snapshots.store import Snapshot
@@ -95,7 +94,7 @@ def test_a_warehouse_is_made_from_rows_of_any_kind_and_extracted(system: System,
     system.write_tables({"source.shops": [{"old": 1}]})
     system.write_tables({"source.shops": kinds[kind]})
 
-    snapshot = extract(system.settings, SHOPS)
+    snapshot = system.extract(SHOPS)
     assert snapshot.batches().read_all().to_pylist() == [
         {"name": "a", "distance": 0.0},
         {"name": "b", "distance": 1.5},

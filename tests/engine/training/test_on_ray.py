@@ -11,7 +11,7 @@ from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.processes import free_port
-from penstock.serving.on_ray import cluster
+from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot
 from penstock.training.candidate import Candidate
@@ -47,11 +47,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     home = tmp_path_factory.mktemp("home")
     made = Settings(home=home, http_port=free_port(), test_url=nowhere, prod_url=nowhere, dagster_url=nowhere)
     try:
-        address = cluster.start(made).address
+        address = RayCluster(made).start().address
         with connected(address):  # once for all tests; without it each training connects by itself
             yield msgspec.structs.replace(made, ray_address=address)
     finally:
-        cluster.stop(made)
+        RayCluster(made).stop()
 
 
 def made(settings: Settings, model: Model, test: Book, said: list[str], holdout: Snapshot | None = None) -> Candidate:

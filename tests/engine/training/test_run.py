@@ -8,12 +8,15 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
+from penstock.contract.contract import Columns
 from penstock.declare.model import Model
 from penstock.declare.periods import Cadence
 from penstock.errors import PenstockError
-from penstock.extract.extract import demand_columns
+from penstock.extract.extract import demand_columns, extract
 from penstock.postgres.book import Book
+from penstock.publish.publish import publish
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import current
 from penstock.settings import Settings
@@ -24,6 +27,7 @@ from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew, SkewError
 from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import rows_of, settings_in
+from tests.engine.training.trial import Trial
 
 NOTHING_DIFFERS = Skew(0, {}, {})
 
@@ -180,3 +184,46 @@ def test_columns_that_the_query_lacks_are_named_at_once(model: Model) -> None:
     with pytest.raises(PenstockError, match="it lacks 'overflow', 'wight', found "):
         demand_columns(misspelt, found)
     demand_columns(model, [*found, model.outcome])
+
+
+def test_a_table_that_lacks_a_new_lookup_column_is_missing_too(tmp_path: Path, book: Book) -> None:
+    """So that one `penstock train` publishes it: the replicas that run select the columns that they know."""
+    trial = Trial(tmp_path, book, int, "number")
+    trial.fill("SELECT 1::BIGINT AS who, 1.5::DOUBLE AS fact", "SELECT 1 AS who, now() AS asked_at, 1.0 AS y")
+    run = TrainingRun(trial.settings, trial.model, "2026-01", [trial.table])
+    before = replace(trial.table, query="SELECT who FROM facts")
+
+    assert run.missing_tables([book]) == [trial.table]
+    publish(extract(trial.settings, before), before, [book], who="me")
+    assert run.missing_tables([book]) == [trial.table]
+    run.publish([trial.table], [book])
+    assert run.missing_tables([book]) == []
+
+
+def without_site(columns: Columns) -> dict[str, Any]:
+    return {name: columns[name] for name in ("inflow", "level")}
+
+
+def test_a_release_that_needs_a_removed_feature_is_compared_by_what_the_ledger_recorded_of_the_period(
+    settings: Settings, model: Model, book: Book, prod_book: Book
+) -> None:
+    first = TrainingRun(settings, model, "2026-03")
+    released(first, trained(first, book), book, prod_book)
+    contract = msgspec.structs.replace(model.contract, features=model.contract.features[:2], compute=without_site)
+    fewer = replace(model, contract=contract, estimator=lambda: HistGradientBoostingClassifier(max_iter=20))
+    run = TrainingRun(settings, fewer, "2026-03")
+    made = trained(run, book)
+    before = current(book, run.name)
+    assert before is not None
+
+    decision = run.judge(made.proposal, before)
+    assert (decision.recorded, decision.current) == (True, before.metrics["roc_auc"])
+    assert decision.passed, decision.summary
+    assert "as recorded of the same period" in decision.summary
+    better = replace(before, metrics={**before.metrics, "roc_auc": 0.999})
+    assert "is worse than 0.9990 of release 1" in run.judge(made.proposal, better).summary
+    of_other_rows = run.judge(made.proposal, replace(before, period="2026-02"))
+    assert not of_other_rows.passed
+    assert "train 2026-02" in of_other_rows.summary
+    entries = released(run, made, book, prod_book)
+    assert [gate["recorded"] for gate in entries] == [True, True]

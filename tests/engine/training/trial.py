@@ -27,6 +27,7 @@ from penstock.publish.publish import publish
 from penstock.serving.tables.in_memory import RequestFields, UncacheableTable
 from penstock.serving.tables.loading import load
 from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
 from penstock.training.skew import skew
 from penstock.warehouse.opening import open_warehouse
 
@@ -76,10 +77,11 @@ class Trial:
     def run(self) -> tuple[list[Any], int]:
         """The values of the feature in training, after demanding that they are the same in serving, on every way; and
         how many rows were looked up in memory."""
-        snapshot = extract(self.settings, self.table)
+        warehouse, store, now = open_warehouse(self.settings), SnapshotStore(self.settings.snapshots), datetime.now(UTC)
+        snapshot = extract(self.table, warehouse, store, now)
         publish(snapshot, self.table, [self.book], who="test")
         rows = extract_training_rows(
-            self.settings, self.model, {"facts": self.table}, name="rows", since=SINCE, until=UNTIL
+            self.model, {"facts": self.table}, warehouse, store, now, name="rows", since=SINCE, until=UNTIL
         )
         compared = skew(self.book, self.model, rows, rows=1000)
         compared.demand_none("trial")

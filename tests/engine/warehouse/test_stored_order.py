@@ -16,6 +16,7 @@ from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.opening import open_warehouse
 from tests.engine.publishing import declared
 
 ROWS = 300_000
@@ -44,7 +45,7 @@ class Source:
         # A second connection shares the database of the first in one process, and its log of queries with it.
         with DuckDBWarehouse(str(self.settings.warehouse_file), now=NOW).connect(read_only=True) as connection:
             connection.execute("CALL enable_logging('QueryLog')")
-            snapshot = extract(self.settings, table)
+            snapshot = extract(table, open_warehouse(self.settings), SnapshotStore(self.settings.snapshots), NOW)
             asked = [row[0] for row in connection.execute("SELECT message FROM duckdb_logs").fetchall()]
         assert any("FROM events" in statement for statement in asked)
         return snapshot.id, any("ORDER BY" in statement for statement in asked)

@@ -1,0 +1,267 @@
+"""`penstock new` on tables and options as they are: what cannot be is a sentence with what to do, never a failure."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import duckdb
+import psycopg
+import pytest
+
+from penstock.scaffold.names import identifier
+from penstock.scaffold.new_command import new
+from penstock.scaffold.sources import lookup_option
+
+New = Callable[..., click.testing.Result]
+PROJECT = """[tool.penstock]\nname = "shop"\n"""
+BASE = "i AS id, TIMESTAMP '2026-06-01' + INTERVAL (i * 2) HOUR AS asked, i % 3 = 0 AS y"
+ROWS = ("--from", "cases", "--outcome", "y", "--key", "id", "--asked-at", "asked")
+
+
+@pytest.fixture
+def new_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> New:
+    """`penstock new m` in an empty project, whose DuckDB has the table `cases`: BASE, and `columns` beside it."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "pyproject.toml").write_text(PROJECT)
+    monkeypatch.chdir(tmp_path / "shop")
+    for name in ("PENSTOCK_PROJECT", "PENSTOCK_HOME", "PENSTOCK_WAREHOUSE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PENSTOCK_NOW", "2026-11-25T12:00:00Z")
+    Path(".penstock").mkdir()
+
+    def made(columns: str = "i % 7 AS n", *options: str, script: str = "") -> click.testing.Result:
+        with duckdb.connect(".penstock/warehouse.duckdb") as warehouse:
+            warehouse.execute(f"CREATE TABLE cases AS SELECT {BASE}, {columns} FROM range(1500) t(i)")
+            warehouse.execute(script or "SELECT 1")
+        done = click.testing.CliRunner().invoke(new, ["m", *(options or ROWS)])
+        print(done.output, done.exception)
+        return done
+
+    return made
+
+
+def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
+    made = new_model(
+        "i % 7 AS n, TIMETZ '10:00:00+02' AS opens,"
+        " CASE WHEN i % 5 = 0 THEN 'infinity'::TIMESTAMP ELSE TIMESTAMP '2026-01-01' END AS ends,"
+        " CASE WHEN i % 50 = 0 THEN ' ' ELSE (i / 8.0)::VARCHAR END AS charges"
+    )
+    assert made.exit_code == 0
+    assert "Request: id, n." in made.output
+    assert "left out opens: of a type that no request holds (TIME WITH TIME ZONE)" in made.output
+    assert "left out ends: 300 of its times are beyond the years 1 to 9999; NULLIF in a query" in made.output
+    assert "most of them are numbers: cast them in a query (--from QUERY.sql)" in made.output
+
+
+def test_a_postgres_with_types_of_its_own_is_read_without_them(
+    new_model: New, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            'CREATE MATERIALIZED VIEW "Cases MV" AS SELECT i AS id, i AS "ID", i % 7 AS n, i % 3 = 0 AS y,'
+            " timestamp '2026-06-01' + i * interval '2 hours' AS asked, interval '1 day' AS span, point(1, 2) AS place,"
+            " CASE WHEN i = 9 THEN 'infinity' ELSE date '2026-01-01' END AS ends, (i % 9)::numeric AS code,"
+            " CASE WHEN i = 9 THEN 'NaN' ELSE 1.5 END::numeric(9, 2) AS rate FROM generate_series(1, 1500) i"
+        )
+        connection.execute(
+            "CREATE TABLE codes AS SELECT c::numeric AS code, c % 2 AS half FROM generate_series(0, 8) c"
+        )
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", url)
+    options = ("--from", "Cases MV", *ROWS[2:])
+    made = new_model("i AS unused", *options)
+    assert made.exit_code == 0
+    assert "Request: id, ID_2, n, code." in made.output
+    assert "left out span: of a type that no request holds (interval)" in made.output
+    assert "left out place: of a type that no request holds (point)" in made.output
+    assert "left out ends: with an infinity, or a later one, where a request holds days" in made.output
+    assert (
+        "left out rate: with NaN, where a request holds numbers of numeric(9,2); write nullif(rate, 'NaN')"
+        in made.output
+    )
+    refused = click.testing.CliRunner().invoke(new, ["other", *options, "--lookup", "codes"])
+    assert "found only code, which is double: a type without exact equality" in str(refused.exception)
+
+
+def test_first_and_last_asking_are_said(new_model: New) -> None:
+    made = new_model("i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '9999-12-31' WHERE id = 7")
+    assert made.exit_code == 0
+    assert "1,500 rows, asked from 2026-06-01 00:00:00 to 9999-12-31 00:00:00" in made.output
+
+
+def test_an_outcome_that_is_no_number_counts_as_none(new_model: New) -> None:
+    options = (*ROWS[:3], "score", *ROWS[4:])
+    made = new_model(
+        "CASE WHEN i % 10 = 0 THEN 'nan'::DOUBLE WHEN i % 10 < 3 THEN NULL ELSE i % 9 END AS score", *options
+    )
+    assert made.exit_code == 0
+    assert "450 rows without an outcome are left out when training." in made.output
+
+
+def test_names_that_differ_in_case_alone_become_different_fields(new_model: New) -> None:
+    made = new_model('i % 7 AS "a-b", i % 5 AS "A.B", i % 3 AS "a b"')
+    assert made.exit_code == 0
+    assert "Request: id, a_b, A_B_2, a_b_3." in made.output
+    assert identifier("Total", ["total"]) == "Total_2"
+
+
+def test_a_decimal_without_a_fraction_is_a_whole_number_and_a_key(new_model: New) -> None:
+    script = "CREATE TABLE accounts AS SELECT a::DECIMAL(12, 0) AS account, a % 5 AS age FROM range(40) t(a)"
+    made = new_model(
+        "(i % 40)::BIGINT AS account, i::DECIMAL(10, 0) AS n, 1e20::DECIMAL(38, 0) + i AS huge",
+        *ROWS,
+        "--lookup",
+        "accounts",
+        script=script,
+    )
+    assert made.exit_code == 0
+    assert "Lookup accounts by account = account: age (40 rows)." in made.output
+    assert "    n: Annotated[int, " in Path("model_tools/m.py").read_text()
+
+
+def test_the_huge_number_of_a_decimal_can_be_the_key(new_model: New) -> None:
+    made = new_model("1e20::DECIMAL(38, 0) + i AS huge, i % 7 AS n", *ROWS[:5], "huge", *ROWS[6:])
+    assert made.exit_code == 0
+    assert "    huge: Annotated[str, " in Path("model_tools/m.py").read_text()
+
+
+def test_a_table_is_found_by_its_quoted_name(new_model: New) -> None:
+    script = """
+        CREATE SCHEMA crm;
+        CREATE TABLE crm."Account Facts" AS SELECT a AS "Account No", TIMESTAMP '2026-01-01' AS "valid from",
+            a % 5 AS age FROM range(20) t(a);
+        CREATE TABLE "Account Facts" AS SELECT a AS account, a % 5 AS "other:age" FROM range(40) t(a);
+        CREATE TABLE "crm.prices" AS SELECT a AS account, a % 6 AS price FROM range(40) t(a);
+    """
+    given = (
+        '"crm"."Account Facts":"Account No"=account@"valid from"',
+        '"Account Facts":account',
+        '"crm.prices"',
+    )
+    options = ('"cases"', '"y"', '"id"', '"asked"')
+    rows = [part for pair in zip(ROWS[::2], options, strict=True) for part in pair]
+    made = new_model("i % 40 AS account", *rows, *(part for one in given for part in ("--lookup", one)), script=script)
+    assert made.exit_code == 0
+    assert "Lookup account_facts by Account_No = account, known from valid_from on: age (20 rows)." in made.output
+    assert "740 of the 1,500 rows have none there: its columns are missing." in made.output
+    assert "Lookup account_facts_2 by account = account: other_age (40 rows)." in made.output
+    assert "Lookup crm_prices by account = account: price (40 rows)." in made.output
+
+
+def test_a_name_of_several_schemas_is_none_and_that_of_the_plain_schema_is(new_model: New) -> None:
+    facts = "CREATE SCHEMA {0}; CREATE TABLE {0}.facts AS SELECT a AS account, a AS {0} FROM range(40) t(a);"
+    made = new_model("i % 40 AS account", *ROWS, "--lookup", "facts", script=facts.format("a") + facts.format("b"))
+    assert "--lookup facts: expected one table, found 2 that are called so; say a.facts or b.facts" in str(
+        made.exception
+    )
+    with duckdb.connect(".penstock/warehouse.duckdb") as warehouse:
+        warehouse.execute("CREATE TABLE facts AS SELECT a AS account, a AS plain FROM range(40) t(a)")
+    made = click.testing.CliRunner().invoke(new, ["m", *ROWS, "--lookup", "facts"])
+    assert "Lookup facts by account = account: plain (40 rows)." in made.output
+
+
+@pytest.mark.parametrize("text", ["", ":a", '"t"@', '"t":', "t:a=b=c", "t:a,,b", "t:a,a", "t@"])
+def test_what_is_no_lookup_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected TABLE\[:KEY\[=FIELD\],…\]\[@KNOWN_AT\], such as"):
+        lookup_option(text)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "said"),
+    [
+        ("i AS n", (*ROWS[:5], "y", *ROWS[6:]), "--key y: it is the outcome; name what is asked about"),
+        ("i AS n", (*ROWS[:3], "n", *ROWS[4:7], "n"), "--asked-at n: it is the outcome"),
+        (
+            "i * 10 AS n",
+            (*ROWS[:7], "n"),
+            "asked would do; a query (--from QUERY.sql) makes one of it, such as to_timestamp(",
+        ),
+        ("i * 1e9 AS n", (*ROWS[:7], "n"), 'such as to_timestamp("n" / 1000.0)'),
+        ("'2026-11-01' AS n", (*ROWS[:7], "n"), 'such as CAST("n" AS TIMESTAMP)'),
+        (
+            "'infinity'::TIMESTAMP AS n",
+            (*ROWS[:7], "n"),
+            "--asked-at n: expected times of the years 1 to 9999, found 1,500 beyond them",
+        ),
+        (
+            "CASE WHEN i % 9 = 0 THEN 'fraud' END AS n",
+            (*ROWS[:3], "n", *ROWS[4:]),
+            'if those without (1,333) mean another, a query says it (COALESCE("n", …))',
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_do(
+    new_model: New, columns: str, options: tuple[str, ...], said: str
+) -> None:
+    refused = new_model(columns, *options)
+    assert said in str(refused.exception)
+    assert not Path("model_tools/m.py").exists()
+
+
+def test_rows_that_no_column_dates_are_refused_with_what_to_do(new_model: New) -> None:
+    refused = new_model("i AS n", *ROWS[:6])
+    assert refused.exit_code == 2
+    assert "Missing option '--asked-at': the column of when the model would have been asked" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("table", "option", "said"),
+    [
+        (
+            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
+            "facts",
+            "found only account of another type (string, where the rows have int64)",
+        ),
+        (
+            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
+            "facts:account",
+            "cast one of the two, or both, in a query",
+        ),
+        (
+            "SELECT lpad(a::VARCHAR, 5, '0') AS code, a AS v FROM range(40) t(a)",
+            "facts:code",
+            "found none for any row that is asked about: code is such as '00000', and code '0'",
+        ),
+    ],
+)
+def test_a_lookup_that_never_finds_a_row_is_refused(new_model: New, table: str, option: str, said: str) -> None:
+    columns = "i % 40 AS account, (i % 40)::VARCHAR AS code"
+    refused = new_model(columns, *ROWS, "--lookup", option, script=f"CREATE TABLE facts AS {table}")
+    assert said in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT * FROM cases; SELECT 1", "--from rows.sql: expected one query, found 2 statements"),
+        (
+            "SELECT * FROM cases WHERE asked >= :from AND asked < :until",
+            "expected the rows of all times, found :from and :until",
+        ),
+        (
+            "SELECT a.*, b.* FROM cases a JOIN cases b USING (id)",
+            "found asked, id, n, y more than once; name each of them once",
+        ),
+        (
+            "SELECT * FROM case_s",
+            '--from rows.sql: Catalog Error: Table with name case_s does not exist! Did you mean "cases"?',
+        ),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_named(new_model: New, query: str, said: str) -> None:
+    Path("rows.sql").write_text(query)
+    refused = new_model("i AS n", "--from", "rows.sql", *ROWS[2:])
+    assert said in str(refused.exception)
+
+
+def test_leaves_are_small_enough_for_a_rare_class(new_model: New) -> None:
+    script = (
+        "INSERT INTO cases SELECT 10000 + id, asked, false, n FROM cases, range(20); UPDATE cases SET y = id % 900 = 0"
+    )
+    script = script.replace("10000 + id", "row_number() OVER () + 10000")
+    options = (*ROWS[:5], "id,n", *ROWS[6:])
+    made = new_model("i % 7 AS n", *options, script=script)
+    assert made.exit_code == 0
+    assert "min_samples_leaf=8)" in Path("assets/m.py").read_text()
+    assert ast.parse(Path("assets/m.py").read_text())
