@@ -122,6 +122,18 @@ def test_scores_are_judged_carded_and_released(classes: tuple[str, ...], setting
     assert any("accuracy" in reason and "is worse than" in reason for reason in decision.reasons)
 
 
+def test_scores_are_not_compared_with_the_probabilities_of_the_release_before(settings: Settings, book: Book) -> None:
+    classes = ("holds", "overflows")
+    steps = make_column_transformer((OneHotEncoder(), ["site"]), (SimpleImputer(), ["inflow", "level"]))
+    model = scored(classes)
+    contract = msgspec.structs.replace(CONTRACT, output=Output("state", "classifier", classes))
+    probable = replace(model, contract=contract, estimator=lambda: make_pipeline(steps, LogisticRegression()))
+    release(settings, probable, trained(settings, probable, "2026-03"), book)
+    made = trained(settings, model, "2026-04")
+    decision = TrainingRun(settings, model, "2026-04").judge(made.proposal, current(book, CONTRACT.model))
+    assert decision.reasons == ("release 1 answers otherwise than the contract: other classes, or scores",)
+
+
 def test_the_metrics_of_scores_are_those_of_labels_and_ranks(settings: Settings) -> None:
     model = scored(("holds", "overflows"))
     made = trained(settings, model, "2026-03")
