@@ -1,5 +1,7 @@
 """Labels with decision scores, and several named values, from the answer through the journal to replay."""
 
+import re
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from playwright.sync_api import expect, sync_playwright
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
@@ -23,6 +26,7 @@ from penstock.releases.artifacts import ArtifactStore
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CLASSES = ("holds", "overflows")
 SCORES = msgspec.structs.replace(toy.CONTRACT, output=Output("overflow", "classifier", CLASSES, scores=True))
 VOLUMES = (Value("volume", "m3"), Value("minutes", "min"))
@@ -157,3 +161,23 @@ def test_a_release_that_answers_otherwise_is_not_served(
     refused = wait_for(lambda: service.http.get("/readyz").json()["refused"])
     assert said in refused["overflow"]["reason"]
     assert service.serves() == 1
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="No Chromium on this machine (Debian: apt-get install chromium).")
+@pytest.mark.parametrize("contract", [SCORES, VALUES], ids=["scores", "values"])
+def test_the_live_page_shows_them(contract: Contract, serve_form: Callable[..., Service], browser: None) -> None:
+    service = serve_form(contract)
+    answer = service.ask().json()
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = chromium.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.goto(str(service.http.base_url))
+        recent = page.locator("#recent tr", has_text=answer["id"])
+        if contract is SCORES:
+            expect(recent).to_contain_text(f"{answer['prediction']} (score ")
+        else:
+            expect(recent).to_contain_text(re.compile(r"volume [-.\d]+, minutes [-.\d]+"))
+        chromium.close()
+    assert complaints == []
