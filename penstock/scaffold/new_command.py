@@ -145,8 +145,8 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
     for field in outcome.fields:
         if field.column.missing:
             of = f" {field.column.name}" if several else ""
-            lacking = f"{field.column.lacking:,} rows without an outcome{of}"
-            click.echo(f"  {lacking} are left out when training.", err=err)
+            said = f"{field.column.lacking:,} rows without an outcome{of} are left out when training."
+            click.echo(f"  {said}", err=err)
     better = "at most" if outcome.metric == "log_loss" else "at least"
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
     every = periods.every
