@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.artifact.file import Header
 from penstock.artifact.native import Engine
-from penstock.artifact.packing.catboost import outputs_of, prediction_of
+from penstock.artifact.packing.catboost import demand_values, outputs_of, prediction_of
 from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.skops_artifact import SkopsArtifact
 from penstock.contract.contract import Feature
@@ -23,6 +23,7 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
     name = type(estimator).__name__
     kind, link = prediction_of(estimator)
     outputs = outputs_of(estimator)
+    demand_values(estimator, kind, outputs)
     if kind == "classifier" and not classifies(estimator):
         raise UnsupportedEstimator(f"estimator {name}", expected="CatBoostClassifier", found=name)
     with tempfile.TemporaryDirectory() as folder:

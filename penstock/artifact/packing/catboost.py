@@ -23,6 +23,7 @@ _CLASSES = {
     "MultiClass": Link.SOFTMAX,
     "MultiClassOneVsAll": Link.EXPIT,
 }
+_SEVERAL = ("MultiRMSE", "MultiQuantile")
 _EXPONENTIAL = ("Poisson", "Tweedie")
 """Losses for which CatBoostRegressor.predict returns the exponential of the raw score."""
 
@@ -40,8 +41,7 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
     trees += [inputs.tree(tree) for tree in told.get("trees", [])]
     kind, link = prediction_of(estimator)
-    if kind == "regressor" and outputs != 1 and not _several_values(estimator):
-        raise unsupported(estimator, "one output, or those of MultiRMSE", str(outputs))
+    demand_values(estimator, kind, outputs)
     if scale == 1 and any(bias):
         trees.append((_leaf(), np.array([bias], dtype=np.float64)))
     model = Model("trees", kind, link, _arrays(estimator, trees, outputs))
@@ -73,9 +73,11 @@ def prediction_of(estimator: Any) -> tuple[Literal["classifier", "regressor"], L
     return "regressor", Link.LOG if own == "CatBoostRegressor" and loss in _EXPONENTIAL else Link.IDENTITY
 
 
-def _several_values(estimator: Any) -> bool:
-    """Whether each output of a regressor is the value of one target."""
-    return str(estimator.get_all_params()["loss_function"]).startswith("MultiRMSE")
+def demand_values(estimator: Any, kind: str, outputs: int) -> None:
+    """UnsupportedEstimator for a regressor whose outputs are not all what it predicts, as RMSEWithUncertainty's."""
+    loss = str(estimator.get_all_params()["loss_function"])
+    if kind == "regressor" and outputs != 1 and not loss.startswith(_SEVERAL):
+        raise unsupported(estimator, f"one output, or a loss of {', '.join(_SEVERAL)}", loss)
 
 
 def outputs_of(estimator: Any) -> int:

@@ -34,6 +34,7 @@ from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.scores import own_scores
 from penstock.contract.contract import Feature
+from penstock.errors import UnsupportedEstimator
 
 NAMES = ("a", "b", "c", "d")
 FEATURES = tuple(Feature(name, "number") for name in NAMES)
@@ -87,6 +88,12 @@ PACKED_VALUES: dict[str, Callable[[], Any]] = {
     "XGBoost for each": lambda: MultiOutputRegressor(XGBRegressor(n_estimators=9)),
     "CatBoost": lambda: CatBoostRegressor(
         iterations=9, loss_function="MultiRMSE", verbose=0, allow_writing_files=False
+    ),
+}
+QUANTILES: dict[str, Callable[[], Any]] = {
+    "XGBoost": lambda: XGBRegressor(n_estimators=5, objective="reg:quantileerror", quantile_alpha=[0.1, 0.5, 0.9]),
+    "CatBoost": lambda: CatBoostRegressor(
+        iterations=9, loss_function="MultiQuantile:alpha=0.1,0.5,0.9", verbose=0, allow_writing_files=False
     ),
 }
 STORED_VALUES: dict[str, Callable[[], Any]] = {
@@ -187,3 +194,19 @@ def test_a_stored_regressor_answers_several_values(name: str, rows: pd.DataFrame
     assert artifact.fallback is not None
     np.testing.assert_allclose(artifact.predict(columns(given)), estimator.predict(given), rtol=1e-12, atol=1e-12)
     assert artifact.predict(columns(given[:0])).shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", QUANTILES)
+def test_quantiles_of_one_outcome_are_packed_too(name: str, rows: pd.DataFrame, tmp_path: Path) -> None:
+    estimator = QUANTILES[name]().fit(rows[:500], rows["a"][:500] * 2)
+    artifact, given = packed(estimator, tmp_path), asked(rows)
+    assert artifact.fallback is None
+    assert artifact.predict(columns(given)).tolist() == estimator.predict(given).astype(np.float64).tolist()
+
+
+def test_an_output_that_is_no_prediction_is_refused(rows: pd.DataFrame, tmp_path: Path) -> None:
+    estimator = CatBoostRegressor(
+        iterations=3, loss_function="RMSEWithUncertainty", verbose=0, allow_writing_files=False
+    ).fit(rows[:500], rows["a"][:500])
+    with pytest.raises(UnsupportedEstimator, match="a loss of MultiRMSE, MultiQuantile, found RMSEWithUncertainty"):
+        packed(estimator, tmp_path)
