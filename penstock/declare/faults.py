@@ -103,9 +103,6 @@ def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[
         faults.append(
             PenstockError(of, expected=f"the values' columns {columns}", found=repr(model.outcome), todo=todo)
         )
-    if model.explain and output.values:
-        of, expected = f"explain of {thing}", "a model that answers one value, or a class"
-        faults.append(PenstockError(of, expected=expected, found="several values", todo="Leave out `explain`."))
     if model.fit is not None and model.continues:
         todo = "Leave one of them out."
         faults.append(

@@ -18,8 +18,10 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from penstock.cli.explained import explained_lines
 from penstock.client import Client
 from penstock.contract.contract import Contract, Output, Value
+from penstock.journal.explaining import explain
 from penstock.journal.replay import Replay
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
@@ -138,14 +140,45 @@ def test_tensors_are_answered_as_json_requests_are(contract: Contract, serve_for
 
 
 def test_scores_are_explained(serve_form: Callable[..., Service]) -> None:
-    rows = toy.training_rows(1)
-    rows["room"] = np.nan_to_num(rows["room"])
     service = serve_form(SCORES, explain=True)
     answer = service.ask(explain=True).json()
     assert answer["explained"] == "overflows"
     assert answer["raw_score"] == pytest.approx(answer["scores"]["overflows"], abs=1e-12)
     total = answer["base_value"] + sum(answer["contributions"].values())
     assert total == pytest.approx(answer["raw_score"], abs=1e-9)
+
+
+def test_each_of_several_values_is_explained(serve_form: Callable[..., Service]) -> None:
+    service = serve_form(VALUES, explain=True)
+    with Client(str(service.http.base_url), "overflow") as client:
+        answer = client.predict({"tank": "t7", "valve": 3, "inflow": 40.0}, explain=True)
+    assert isinstance(answer.prediction, dict)
+    assert isinstance(answer.others, dict)
+    assert answer.explained == "volume"
+    assert answer.raw_score == pytest.approx(answer.prediction["volume"], abs=1e-9)
+    assert list(answer.others) == ["minutes"]
+    other = answer.others["minutes"]
+    assert other.raw_score == pytest.approx(answer.prediction["minutes"], abs=1e-9)
+    parts = (
+        (answer.base_value, answer.contributions, answer.raw_score),
+        (other.base_value, other.contributions, other.raw_score),
+    )
+    for base, contributions, score in parts:
+        assert isinstance(contributions, dict)
+        assert base + sum(contributions.values()) == pytest.approx(score, abs=1e-9)
+    assert other.contributions["age"] == max(other.contributions.values(), key=abs)
+    assert set(other.contributions) == {"inflow", "room", "shape", "age"}
+    replay = Replay(
+        service.book, {"overflow": VALUES}, ArtifactStore(service.settings.artifacts), service.folder / "cache"
+    )
+    [[entry]] = replay.by_artifact(ids=[answer.id])
+    [reason] = explain(VALUES, replay.artifact(entry.artifact), [entry])
+    lines = explained_lines(reason, 2)
+    assert f"volume {answer.prediction['volume']}, minutes {answer.prediction['minutes']}" in lines[0]
+    assert [line.split(":")[0].strip() for line in lines if "raw score" in line] == [
+        "raw score of volume",
+        "raw score of minutes",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +199,7 @@ def test_a_release_that_answers_otherwise_is_not_served(
 @pytest.mark.skipif(CHROMIUM is None, reason="No Chromium on this machine (Debian: apt-get install chromium).")
 @pytest.mark.parametrize("contract", [SCORES, VALUES], ids=["scores", "values"])
 def test_the_live_page_shows_them(contract: Contract, serve_form: Callable[..., Service], browser: None) -> None:
-    service = serve_form(contract)
+    service = serve_form(contract, explain=True)
     answer = service.ask().json()
     complaints: list[str] = []
     with sync_playwright() as playwright:
@@ -179,5 +212,8 @@ def test_the_live_page_shows_them(contract: Contract, serve_form: Callable[..., 
             expect(recent).to_contain_text(f"{answer['prediction']} (score ")
         else:
             expect(recent).to_contain_text(re.compile(r"volume [-.\d]+, minutes [-.\d]+"))
+        recent.locator("td").first.click()
+        expect(page.locator("#said")).to_contain_text(answer["id"])
+        expect(page.locator("#why tbody tr")).to_have_count(4 if contract is SCORES else 10)
         chromium.close()
     assert complaints == []

@@ -168,6 +168,14 @@ def test_several_values_are_judged_carded_and_released(settings: Settings, book:
         release(settings, model, worse, book)
 
 
+def test_the_card_of_several_values_draws_contributions_to_the_first(settings: Settings) -> None:
+    made = trained(settings, valued(explain=True), "2026-03")
+    assert made.card.contributions_plot.startswith(b"\x89PNG")
+    amounts = {feature.name: feature.contribution or 0.0 for feature in made.card.features}
+    assert amounts["inflow"] > amounts["level"] > amounts["site"]
+    assert amounts["inflow"] < 2.5, "of the height, in which inflow counts twice, not of the volume"
+
+
 def test_a_regressor_for_each_value_is_packed(settings: Settings) -> None:
     encoder = make_column_transformer((OrdinalEncoder(), ["site"]), remainder="passthrough")
     each = MultiOutputRegressor(HistGradientBoostingRegressor(max_iter=10))
@@ -212,7 +220,6 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "of two classes that answers scores: roc_auc, accuracy, found 'log_loss'",
     ),
     "an interval of several values": (lambda: valued(interval=0.9), "interval of model 'overflow': .*one value"),
-    "an explanation of several values": (lambda: valued(explain=True), "explain of model 'overflow'"),
     "a metric of no value": (lambda: valued(gate=GateRule("mae", 1.0, of="depth")), "height, volume, found 'depth'"),
     "an outcome beside the values": (lambda: valued(outcome="y"), "the values' columns height, volume, found 'y'"),
     "one value": (lambda: Output("size", "regressor", values=VALUES[:1]), "at least two, found only 'height'"),
