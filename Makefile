@@ -16,6 +16,8 @@ TESTS ?= tests
 DURATIONS = --durations=15 --durations-min=0.5
 # The tests of one file stay together, and more than two whole systems at once would want more memory than many machines have.
 PARALLEL = -n auto --maxprocesses 2 --dist loadfile
+# Each of them has a core: threads of a fit that wait for each other on a core that another one uses cost more than they save.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Those that other measurements start in an interpreter of their own are left out.
 MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py,%.py,$(filter-out %/by_onnx.py %/by_dlt.py \
   %/mlflow_model.py %/dagster_load.py benchmarks/models/replica.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
@@ -28,7 +30,7 @@ BUILDER_OPTIONS = $(if $(findstring buildah,$(BUILDER)),--isolation chroot --lay
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy chaos-cluster images pictures
+.PHONY: help setup up down status test test-fast check format lock bench chaos-publish chaos-serve chaos-deploy chaos-cluster images test-images base-image pictures
 
 help: ## Explain every target
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,10 +79,10 @@ status: $(STAMP) ## Show what runs: pid, port, memory, health
 	@$(BIN)/python -m penstock status
 
 test: $(DEV) ## Run the tests (TESTS=tests/engine/publish runs a part)
-	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
 
 test-fast: $(DEV) ## Run the tests that take no Ray, no Dagster process, no browser and little time
-	@$(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
 
 check: $(DEV) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }
@@ -96,12 +98,12 @@ format: $(DEV) ## Format the code and sort its imports
 lock: ## Pin the requirements again (UPGRADE=1 takes the newest versions)
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@for name in run serve dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	@for name in run serve dev images; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade) \
 	  requirements/$$name.in -o requirements/$$name.txt >/dev/null || exit 1; done
-	@build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  requirements/project/dev.in -o build/lock/pylock.toml >/dev/null
-	@$(PYTHON) requirements/project_lock.py build/lock/pylock.toml requirements/project
+	@for name in project/dev images; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url requirements/$$name.in -o build/lock/pylock.$$(basename $$name).toml >/dev/null || exit 1; done
+	@$(PYTHON) requirements/project_lock.py build/lock/pylock.dev.toml build/lock/pylock.images.toml requirements/project
 
 bench-%: $(DEV) ## One measurement of benchmarks/, for instance bench-publish
 	@$(BIN)/python -m benchmarks.$*
@@ -118,7 +120,7 @@ chaos-serve: $(DEV) ## Kill the service's parts at random under load and count w
 chaos-deploy: $(DEV) ## Deploy under load with 1, 2 and 3 replicas and count what failed
 	@$(BIN)/python -m benchmarks.chaos.deploy
 
-chaos-cluster: $(STAMP) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
+chaos-cluster: $(DEV) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
 	@$(BIN)/python -m benchmarks.chaos.cluster
 
 images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)
@@ -126,6 +128,14 @@ images: ## Build the images of service and pipeline, by buildah or docker (BASE=
 	@for target in service pipeline; do $(BUILDER) build $(BUILDER_OPTIONS) $(if $(BASE),--build-arg BASE=$(BASE)) \
 	  --build-arg CODE_VERSION=$(CODE_VERSION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) $(IMAGE_OPTIONS) \
 	  --file Containerfile --target $$target --tag penstock-$$target . || exit 1; done
+
+test-images: $(DEV) images ## As root, with buildah: build the images, and run them to a first prediction
+	@$(BIN)/python -m pytest $(DURATIONS) tests/images
+
+base-image: ## As root, with debootstrap and buildah: a BASE of the images from Debian's packages, where no registry is in reach
+	@set -e; root=$$(mktemp -d); trap 'rm -rf "$$root"' EXIT; chmod 755 "$$root"; debootstrap --variant=minbase bookworm "$$root" >/dev/null; \
+	  rm -rf "$$root"/var/log/* "$$root"/var/cache/apt/*; made=$$(buildah from scratch); buildah add --quiet "$$made" "$$root" / >/dev/null; \
+	  buildah commit --quiet --timestamp 0 "$$made" penstock-debian; buildah rm "$$made" >/dev/null
 
 pictures: $(DEV) ## Take the README's pictures in a real browser
 	@$(BIN)/python -m docs.pictures

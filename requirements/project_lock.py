@@ -1,8 +1,11 @@
-"""The pins of a new project, from a pylock.toml of them: `python requirements/project_lock.py PYLOCK FOLDER`.
+"""The pins of a new project, from files of uv: `python requirements/project_lock.py PYLOCK PYLOCK_OF_IMAGES FOLDER`.
 
-Writes FOLDER/run.txt, FOLDER/serve.txt and FOLDER/dev.txt: the packages with hashes that a project runs with, those of
-them that a replica needs, and what its tests and checks need beyond them. Only files for where Penstock runs are listed (CPython on Linux with glibc, and on macOS with
-ARM), which makes them a tenth of the engine's own pins: every wheel of Penstock carries them.
+Writes four files of packages with hashes. Only files for where Penstock runs are listed (CPython on Linux with glibc, and on
+macOS with ARM), which makes them a tenth of the engine's own pins: every wheel of Penstock carries them.
+
+- run.txt: what a project runs with; serve.txt: what of it a replica needs.
+- dev.txt: what its tests and checks need beyond run.txt.
+- images.txt: what the stages of its images need.
 """
 
 import re
@@ -44,18 +47,18 @@ def names(pins: Path) -> set[str]:
 
 
 def main() -> None:
-    """Write the three files."""
-    packages = tomllib.loads(Path(sys.argv[1]).read_text())["packages"]
-    folder = Path(sys.argv[2])
+    """Write the four files."""
+    packages, images = (tomllib.loads(Path(name).read_text())["packages"] for name in sys.argv[1:3])
+    folder = Path(sys.argv[3])
     runs = names(folder.parent / "run.txt")
     chosen = {
         "run": runs,
         "serve": names(folder.parent / "serve.txt"),
         "dev": {package["name"] for package in packages} - runs,
     }
-    for name, wanted in chosen.items():
-        pins = [requirement(package) for package in packages if package["name"] in wanted]
-        (folder / f"{name}.txt").write_text(HEADER + "".join(pins))
+    files = {name: [package for package in packages if package["name"] in wanted] for name, wanted in chosen.items()}
+    for name, pinned in (files | {"images": images}).items():
+        (folder / f"{name}.txt").write_text(HEADER + "".join(requirement(package) for package in pinned))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ import yaml
 
 from benchmarks import ROOT
 from benchmarks.chaos.nodes import Node, nodes, pid_inside
-from benchmarks.chaos.open_postgres import opened
+from benchmarks.chaos.open_postgres import OpenPostgres, opened
+from benchmarks.chaos.open_store import OpenStore, opened_store
 from penstock.serving.deploying.deploy import Elsewhere, Rollout
 from penstock.settings import Settings
 
@@ -31,11 +32,15 @@ SOURCED = '. "$(penstock render node)"'
 class ClusterStand:
     """A running service of so many replicas, at most `per_node` on one; the first node is the head.
 
-    Settings are those of the machine itself.
+    Settings are those of the machine itself. The books' Postgres is on a node that has no Ray, and so
+    is the store, where the artifacts are not in a folder. `spare` is a node on which nothing runs.
     """
 
     settings: Settings
+    postgres: OpenPostgres
+    store: OpenStore | None
     nodes: tuple[Node, ...]
+    spare: Node
     folder: Path
     replicas: int
     per_node: int
@@ -60,9 +65,11 @@ class ClusterStand:
         line = f"{SOURCED} && {command} --node-ip-address={node.address} {RAYS_OPTIONS}"
         node.run(["sh", "-ec", line], self._environment(node), PATIENCE_SECONDS)
 
-    def drain(self, node: Node) -> None:
-        """Tell Ray that a node will go, and wait until no replica is there."""
-        said = "--reason DRAIN_NODE_REASON_PREEMPTION --reason-message chaos --deadline-remaining-seconds 120"
+    def drain(self, node: Node, seconds: float) -> None:
+        """Tell Ray that a node will go after so long, and wait until no replica is there."""
+        said = (
+            f"--reason DRAIN_NODE_REASON_PREEMPTION --reason-message chaos --deadline-remaining-seconds {seconds:.0f}"
+        )
         command = f"{SOURCED} && ray drain-node --address={self.head.address}:6379 --node-id={self._id(node)} {said}"
         node.run(["sh", "-ec", command], self._environment(node), PATIENCE_SECONDS)
         self._wait(lambda: not node.named("ServeReplica"), f"{node.address} empty")
@@ -113,11 +120,12 @@ class ClusterStand:
         return plain | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PENSTOCK_HOME": str(node.folder / "home"),
-            "PENSTOCK_NOW": os.environ["PENSTOCK_NOW"],
+            **{name: os.environ[name] for name in ("PENSTOCK_NOW",) if name in os.environ},
             "PENSTOCK_PROD_URL": self.settings.prod_url,
             "PENSTOCK_TEST_URL": self.settings.test_url,
             "PENSTOCK_ARTIFACTS_URL": self.settings.artifacts,
             "PENSTOCK_API_KEYS_FILE": str(self.folder / "api-keys"),
+            **(self.store.environment if self.store else {}),
         }
 
     def _wait(self, holds: object, what: str) -> None:
@@ -134,10 +142,13 @@ def cluster_stand(
 ) -> Iterator[ClusterStand]:
     """Start the service on so many nodes over the books of these settings, and end everything afterwards."""
     (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
-    artifacts = settings.artifacts
-    with nodes(count, folder) as network, opened(settings, network.host, network.network) as open_books:
-        reached = msgspec.structs.replace(open_books, artifacts_url=artifacts, http_port=8000)
-        made = ClusterStand(reached, network.nodes, folder, replicas, per_node)
+    with ExitStack() as stack:
+        network = stack.enter_context(nodes(count + 2, folder))
+        *ray, spare, services = network.nodes
+        books = stack.enter_context(opened(settings, services, network.network))
+        store = stack.enter_context(opened_store(services, settings.artifacts, folder / "store.log"))
+        reached = msgspec.structs.replace(books.settings, artifacts_url=store.url, http_port=8000)
+        made = ClusterStand(reached, books, store, tuple(ray), spare, folder, replicas, per_node)
         made.start(made.head)
         with ThreadPoolExecutor() as pool:
             list(pool.map(made.start, made.nodes[1:]))

@@ -20,8 +20,6 @@ from penstock.processes import end_tree
 FIRST = 11
 """The last byte of the first node's address; the machine itself has 1."""
 RAYS_FOLDER = Path("/tmp/ray")  # where Ray puts its sockets, of every node alike
-RETRIES = 4
-"""As docs/production.md sets net.ipv4.tcp_retries2: a peer that is gone without a word is given up after 6 s."""
 COMMAND_SECONDS = 60.0
 END_SECONDS = 10.0
 
@@ -127,6 +125,7 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
     RAYS_FOLDER.mkdir(exist_ok=True, mode=0o1777)
     made: list[Node] = []
     names: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
     try:
         _ip("link", "add", bridge, "type", "bridge")
         _ip("address", "add", f"{network}.1/24", "dev", bridge)
@@ -144,9 +143,10 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
             for device in ("lo", "eth0"):
                 _ip("-n", node.name, "link", "set", device, "up")
             _ip("-n", node.name, "route", "add", "default", "via", f"{network}.1")
-            _ip("netns", "exec", node.name, "sh", "-c", f"echo {RETRIES} > /proc/sys/net/ipv4/tcp_retries2")
         yield Nodes(f"{network}.1", f"{network}.0/24", tuple(made))
     finally:
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave namespaces behind
         for node in made:
             with suppress(subprocess.CalledProcessError):
                 node.kill()
@@ -158,6 +158,8 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
                 _ip("netns", "delete", name)
         with suppress(subprocess.CalledProcessError):
             _ip("link", "delete", bridge)
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
 
 
 def pid_inside(process: psutil.Process) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import httpx
 import msgspec
+import psutil
 import yaml
 
 from benchmarks import ROOT
@@ -25,8 +26,14 @@ LEAST, MOST = 1, 3
 
 
 class ScalingReport(msgspec.Struct, frozen=True):
-    """What the step did. `counts` are the numbers of replicas that Ray wanted, in their order."""
+    """What the step did. `counts` are the numbers of replicas that Ray wanted, in their order.
 
+    In seconds after the step, of the first further replica: `process_s`, when Ray started its process; `actor_s`, when
+    that had become one of Ray's replicas; `first_further_s`, when it answered.
+    """
+
+    process_s: float
+    actor_s: float
     first_further_s: float
     counts: list[int]
     answers: int
@@ -42,6 +49,8 @@ class Counter(threading.Thread):
         super().__init__(daemon=True)
         self.answered: dict[int, float] = {}
         self.counts: list[int] = []
+        self.seen: dict[int, tuple[float, float]] = {}
+        """Pid of a replica -> when its process began, and when it was seen."""
         self._stood, self._ended = stood, threading.Event()
 
     def run(self) -> None:
@@ -50,9 +59,13 @@ class Counter(threading.Thread):
         while not self._ended.wait(LOOK_SECONDS):
             with suppress(httpx.HTTPError, ValueError, KeyError):
                 self.answered.setdefault(httpx.get(url, timeout=5).json()["replica"], time.monotonic())
-            running = len(self._stood.processes("replica"))
-            if self.counts[-1:] != [running]:
-                self.counts.append(running)
+            replicas = self._stood.processes("replica")
+            if self.counts[-1:] != [len(replicas)]:
+                self.counts.append(len(replicas))
+            for process in replicas:
+                with suppress(psutil.NoSuchProcess):
+                    began = time.monotonic() - (time.time() - process.create_time())
+                    self.seen.setdefault(process.pid, (began, time.monotonic()))
 
     def end(self) -> None:
         """End looking."""
@@ -90,9 +103,15 @@ def main(*, hold: float, downscale_delay: float, home: Path | None) -> None:
         calm = time.monotonic() - lowered
         counter.end()
         seen = [few.fresh(), further.fresh()]
-    moments = sorted(counter.answered.values())[before:]
+    further_ones = sorted((moment, pid) for pid, moment in counter.answered.items())[before:]
+    if not further_ones:
+        raise click.ClickException(f"no further replica answered within {hold:.0f} s")
+    answered, pid = further_ones[0]
+    began, seen_at = counter.seen[pid]
     report = ScalingReport(
-        moments[0] - stepped if moments else float("inf"),
+        began - stepped,
+        seen_at - stepped,
+        answered - stepped,
         counter.counts,
         sum(len(one.given) for one in seen),
         dict(seen[0].troubles + seen[1].troubles),

@@ -32,6 +32,7 @@ class Answers:
     given_twice: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     moments: list[float] = field(default_factory=list)
+    trouble_moments: list[float] = field(default_factory=list)
     slowest_refusal: float = 0.0
     slowest: float = 0.0
 
@@ -136,6 +137,7 @@ class Clients:
     def _trouble(self, name: str) -> None:
         with self._lock:
             self.answers.troubles[name] += 1
+            self.answers.trouble_moments.append(time.monotonic())
 
 
 def lost(book: Book, given: Mapping[str, bytes], *, since: datetime) -> dict[str, int]:
@@ -168,6 +170,7 @@ def merge(parts: Iterable[Answers]) -> Answers:
         whole.given |= part.given
         whole.troubles += part.troubles
         whole.moments += part.moments
+        whole.trouble_moments += part.trouble_moments
         whole.slowest_refusal = max(whole.slowest_refusal, part.slowest_refusal)
         whole.slowest = max(whole.slowest, part.slowest)
     return whole

@@ -53,15 +53,23 @@ FILL_DTYPE = PrivateAttribute("SimpleImputer", "_fill_dtype")
 TRUSTED_TYPES = (
     "functools.partial",
     "numpy.dtype",
+    "scipy.sparse._csr.csr_matrix",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.gaussian_process.kernels.ConstantKernel",
     "sklearn.gaussian_process.kernels.Matern",
     "sklearn.gaussian_process.kernels.Product",
     "sklearn.gaussian_process.kernels.RBF",
     "sklearn.gaussian_process.kernels.Sum",
     "sklearn.gaussian_process.kernels.WhiteKernel",
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.impute._iterative._ImputerTriplet",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.multiclass._ConstantPredictor",
@@ -69,7 +77,7 @@ TRUSTED_TYPES = (
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils.validation.check_array",
 )
-"""Types that a skops file may hold besides those that skops itself trusts. Trees are checked after loading, because
-scikit-learn walks them without a look at their bounds; neighbour trees cannot be checked and are left out. A partial
-calls only what is trusted itself; histogram boosting over categories has one of check_array. An estimator with a type
-that has moved is not a candidate."""
+"""Types that a skops file may hold besides those that skops itself trusts. Trees and sparse matrices are checked after
+loading, because scikit-learn walks them without a look at their bounds; neighbour trees cannot be checked and are left
+out. A partial calls only what is trusted itself; histogram boosting over categories has one of check_array. A type that
+has moved makes an estimator no candidate."""

@@ -16,9 +16,9 @@ from penstock.artifact.fallback import Fallback
 from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import classifies, model_classes
-from penstock.artifact.packing.thresholds import threshold_of
 from penstock.artifact.program import Link
-from penstock.artifact.scores import own_scores
+from penstock.artifact.scores import labelled, own_scores
+from penstock.artifact.skops_parts import is_whole, parts
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 
@@ -49,7 +49,6 @@ def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] =
         slots=1,
         metadata={},
         trusted_types=tuple(sorted(trusted)),
-        threshold=threshold_of(estimator) if kind == "classifier" else None,
         scores=scores,
     )
     return header, {"skops": np.frombuffer(data, dtype=np.uint8)}
@@ -91,9 +90,9 @@ def from_bytes(data: bytes, name: str, trusted: Sequence[str] = ()) -> Any:
         raise ArtifactError(name, expected="a skops file inside", found=repr(error)) from error
     if refused:
         raise ArtifactError(name, expected="only allow-listed types", found=", ".join(refused))
-    for part in _parts(estimator, set()):
-        if not _walks_inside(part):
-            raise ArtifactError(name, expected="nodes inside their tree", found="a damaged tree")
+    for part in parts(estimator, set()):
+        if not is_whole(part):
+            raise ArtifactError(name, expected="nodes inside their tree", found="a damaged tree or matrix")
     return estimator
 
 
@@ -105,7 +104,7 @@ def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
     try:
         return int(np.size(last.predict(np.zeros((1, last.n_features_in_)))))
-    except ValueError:
+    except (ValueError, AttributeError):  # it takes texts, or begins with "passthrough", which cannot say its inputs
         return 1
 
 
@@ -126,6 +125,10 @@ class SkopsArtifact(Artifact):
         if list(arrays) != ["skops"] or arrays["skops"].ndim != 1:
             raise ArtifactError(f"artifact {self.path}", expected="one skops file inside", found=", ".join(arrays))
         self._model = from_bytes(arrays["skops"].tobytes(), f"artifact {self.path}", header.trusted_types)
+        # A frame of training holds NaN where a text is missing, which imputers fill, unless its encoders know None.
+        encoders = parts(self._model, set(), "categories_")
+        known = [categories for one in encoders for categories in one.categories_]
+        self._missing = None if any(value is None for values in known for value in np.ravel(values)) else np.nan
 
     def predict(self, columns: Columns) -> Array:
         """As `Artifact.predict`."""
@@ -154,7 +157,8 @@ class SkopsArtifact(Artifact):
 
     def _call(self, table: Any) -> Any:
         if self.scores:
-            return own_scores(self._model, table)
+            found = own_scores(self._model, table)
+            return found if self.threshold is None else labelled(found[:, 1:], self.threshold)
         return self._model.predict(table) if self.kind == "regressor" else self._model.predict_proba(table)
 
     def refusals(self, columns: Columns) -> list[Refusal]:
@@ -215,11 +219,18 @@ class SkopsArtifact(Artifact):
         """A matrix, or a frame where text columns are known by name."""
         if all(feature.kind == "number" for feature in self.features):
             return np.column_stack(list(columns.values()))
+        columns = {name: self._with_missing(column) for name, column in columns.items()}
         if hasattr(self._model, "feature_names_in_"):
             import pandas as pd
 
-            return pd.DataFrame(columns)
+            return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
         return np.column_stack([column.astype(object) for column in columns.values()])
+
+    def _with_missing(self, column: Array) -> Array:
+        if column.dtype != object:
+            return column
+        made = [self._missing if not isinstance(value, str) else value for value in column.tolist()]
+        return np.array(made, dtype=object)
 
 
 def _not_finite(value: Any) -> bool:
@@ -253,38 +264,3 @@ def _same_bytes(data: bytes) -> bytes:
             target.writestr(zipfile.ZipInfo(new), contents[old])
         target.writestr(zipfile.ZipInfo("schema.json"), schema)
     return made.getvalue()
-
-
-def _parts(thing: Any, seen: set[int]) -> Iterator[Any]:
-    """The trees anywhere inside a loaded estimator."""
-    if id(thing) in seen or isinstance(thing, str | bytes | int | float | None):
-        return
-    seen.add(id(thing))
-    if type(thing).__name__ in ("Tree", "TreePredictor"):
-        yield thing
-    elif isinstance(thing, dict):
-        for value in thing.values():
-            yield from _parts(value, seen)
-    elif isinstance(thing, list | tuple | set) or (isinstance(thing, np.ndarray) and thing.dtype == object):
-        for value in thing if not isinstance(thing, np.ndarray) else thing.ravel():
-            yield from _parts(value, seen)
-    elif hasattr(thing, "__dict__"):
-        yield from _parts(vars(thing), seen)
-
-
-def _walks_inside(tree: Any) -> bool:
-    """Whether every child lies behind its parent and inside the tree, and every leaf is marked as one."""
-    if type(tree).__name__ == "Tree":
-        left, right, feature = tree.children_left, tree.children_right, tree.feature
-        leaf, width, sets = left == -1, tree.n_features, np.zeros(0)
-        split = np.zeros(0, dtype=np.int64)
-    else:
-        nodes = tree.nodes
-        left, right, feature = (nodes[name].astype(np.int64) for name in ("left", "right", "feature_idx"))
-        leaf, width, sets = nodes["is_leaf"] != 0, 2**31, tree.raw_left_cat_bitsets
-        split = nodes["bitset_idx"][(nodes["is_categorical"] != 0) & ~leaf]
-    at, count = np.arange(len(left))[~leaf], len(left)
-    children = np.concatenate([left[~leaf], right[~leaf]])
-    inside = np.all(children > np.concatenate([at, at])) and np.all(children < count)
-    known = np.all((feature[~leaf] >= 0) & (feature[~leaf] < width)) and np.all(split < max(len(sets), 0))
-    return bool(count and inside and known)

@@ -147,6 +147,7 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     - `unchanged`: when a stored answer is answered again: `exact` compares input, release and looked-up rows, `input`
       only the input.
     - `journal`: whether an answer waits until it is written (`strict`), or may be lost with its replica (`relaxed`).
+    - `retired`: fields that requests had once. Whoever still sends one is answered as without it, and not refused.
     """
 
     model: str
@@ -160,6 +161,7 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     asked_at: str = "asked_at"
     unchanged: Literal["exact", "input"] = "exact"
     journal: Literal["strict", "relaxed"] = "strict"
+    retired: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         from penstock.contract.faults import contract_faults

@@ -128,6 +128,9 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
             demand_field(f"as_of of {of}", lookup.as_of[1], ("time",))
     faults += twice(f"lookups of {thing}", [lookup.name for lookup in contract.lookups])
     faults += twice(f"entity of {thing}", contract.entity)
+    if asked := [repr(name) for name in contract.retired if name in kinds]:
+        expected, todo = "names that are no fields any more", f"Take them out of {request.__name__}, or of `retired`."
+        faults.append(ContractError(f"retired of {thing}", expected=expected, found=", ".join(asked), todo=todo))
     faults += twice(f"features of {thing}", [feature.name for feature in contract.features])
     return faults
 

@@ -78,5 +78,13 @@ def weekday(time: Any) -> Any:
     return np.where(np.isnat(time), np.nan, days % 7)
 
 
+def given(values: Any) -> Any:
+    """1 where there is a value and 0 where none is: a text that is one and the same, or missing, as a number."""
+    if values.dtype == object:
+        return np.array([value is not None for value in values], dtype=np.float64)
+    missing = np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+    return np.where(missing, 0.0, 1.0)
+
+
 def _columns(kind: Kind, names: Iterable[str], units: dict[str, str]) -> tuple[Column, ...]:
     return (*(Column(name, kind) for name in names), *(Column(name, kind, unit) for name, unit in units.items()))

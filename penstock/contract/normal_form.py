@@ -20,7 +20,7 @@ DESCRIBING: Mapping[str, Mapping[str, int | None]] = {
     f"{_IN_PENSTOCK}Output": {"unit": 3},
     f"{_IN_PENSTOCK}Value": {"unit": 1},
     f"{_IN_PENSTOCK}Lookup": {"budget_ms": 6},
-    f"{_IN_PENSTOCK}Contract": {"purpose": 1},
+    f"{_IN_PENSTOCK}Contract": {"purpose": 1, "retired": 11},
 }
 """Call -> the arguments that describe, with their place among the positional ones."""
 _LEFT_OUT = {"ctx", "kind", "type_comment", "type_params", "type_ignores", "simple"}

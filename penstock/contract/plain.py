@@ -25,6 +25,7 @@ def plain_contract(
     asked_at: str = "asked_at",
     unchanged: Literal["exact", "input"] = "exact",
     journal: Literal["strict", "relaxed"] = "strict",
+    retired: tuple[str, ...] = (),
 ) -> Contract:
     """The contract whose features are all numbers and texts of its request and lookups, and those that are computed.
 
@@ -47,6 +48,7 @@ def plain_contract(
         asked_at=asked_at,
         unchanged=unchanged,
         journal=journal,
+        retired=retired,
     )
 
 

@@ -54,9 +54,11 @@ def requests_query(model: Model) -> str:
     if model.requests_query:
         return model.requests_query
     asked = quoted(model.contract.asked_at)
-    fields = ", ".join(quoted(name) for name in model.contract.request_kinds() if name != model.contract.asked_at)
-    source = f"SELECT {fields} FROM (\n{subquery(model.query)}) AS asked"
-    return f"{source} WHERE {asked} <= :now ORDER BY {asked} DESC LIMIT :count"
+    fields = [name for name in model.contract.request_kinds() if name != model.contract.asked_at]
+    source = f"SELECT {', '.join(map(quoted, fields))} FROM (\n{subquery(model.query)}) AS asked"
+    # Of rows that were asked about at one instant, the entity decides, so that every warehouse returns the same ones.
+    order = ", ".join([f"{asked} DESC", *(quoted(name) for name in model.contract.entity if name in fields)])
+    return f"{source} WHERE {asked} <= :now ORDER BY {order} LIMIT :count"
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from penstock.errors import PenstockError
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
 from penstock.graph.faults import faults
+from penstock.graph.pools import of_model
 from penstock.graph.training import TrainingAssets, trained_on
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import ReleaseError, ledger
@@ -81,6 +82,7 @@ def _release(training: TrainingAssets, step: str, deps: list[dg.AssetKey]) -> dg
         check_specs=[
             dg.AssetCheckSpec("gate", asset=key, description="Reaches the floor; not worse than the release before.")
         ],
+        pool=of_model(training.name),
     )
     def move(
         context: dg.AssetExecutionContext, environment: Environment, config: ReleaseConfig

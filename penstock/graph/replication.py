@@ -12,8 +12,8 @@ from penstock.extract.extract import extract
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import failing_rows, publication_evidence, publish_history, snapshot_evidence
 from penstock.graph.faults import faults
+from penstock.graph.pools import WAREHOUSE, of_table
 from penstock.graph.standing_checks import without_standing_checks
-from penstock.graph.warehouse import POOL
 from penstock.publish.publish import publish_group
 from penstock.snapshots.store import Snapshot
 
@@ -30,7 +30,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
         owners=[table.owner] if table.owner else None,
         kinds={"parquet", "pandera"},
         check_specs=[dg.AssetCheckSpec(SHAPE, asset=key, blocking=True, description="Every row has the shape.")],
-        pool=POOL,
+        pool=WAREHOUSE,
     )
     def take(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         runtime = environment.runtime
@@ -73,7 +73,7 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
     ]
     name = tables[0].group or tables[0].name
 
-    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=check_specs, can_subset=True)
+    @dg.multi_asset(name=f"publish_{name}", specs=specs, check_specs=check_specs, can_subset=True, pool=of_table(name))
     def load(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
         with faults():
             pairs = [(_newest(environment, table), table) for table in tables]

@@ -12,7 +12,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table, image, snapshot_evidence
 from penstock.graph.faults import faults
-from penstock.graph.warehouse import POOL
+from penstock.graph.pools import WAREHOUSE, of_model
 from penstock.releases.card_text import markdown
 from penstock.releases.ledger import current
 from penstock.training.run import RowSet, TrainingRun
@@ -56,7 +56,7 @@ class TrainingAssets:
             description=description,
             owners=self.owners,
             kinds={"parquet", "pandera"},
-            pool=POOL,
+            pool=WAREHOUSE,
         )
         def take(context: dg.AssetExecutionContext, environment: Environment) -> Iterator[dg.MaterializeResult[None]]:
             run = self.run(context, environment)
@@ -100,6 +100,7 @@ class TrainingAssets:
                     description="Rows sent through the serving lookup give the vectors of training, to the bit.",
                 ),
             ],
+            pool=of_model(self.name),
         )
         def trained(
             context: dg.AssetExecutionContext, environment: Environment

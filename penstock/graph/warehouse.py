@@ -8,8 +8,7 @@ from penstock.declare.preparation import Preparation
 from penstock.extract.preparing import ColumnTest, PreparationError, names_of_tests, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
-
-POOL = "warehouse"
+from penstock.graph.pools import WAREHOUSE
 
 
 def source(name: str, description: str) -> dg.AssetSpec:
@@ -31,7 +30,7 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
         owners=[preparation.owner] if preparation.owner else None,
         kinds={"sql", "duckdb"},
         check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in names_of_tests(preparation)],
-        pool=POOL,
+        pool=WAREHOUSE,
     )
     def run(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with faults():

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from penstock.artifact import load as artifact
+from penstock.artifact.load import load as load_artifact
 from penstock.artifact.native import Artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
@@ -25,9 +25,10 @@ from penstock.lookups.look_up import look_up_now
 from penstock.lookups.sql import bound_types
 from penstock.lookups.statement import LookupResult, LookupStatement
 from penstock.postgres.book import Book
-from penstock.postgres.pointer import PinnedTable
+from penstock.postgres.pointer import PinnedTable, physical_tables
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
+from penstock.releases.ledger import made_by, newest_entry
 
 BATCH = 2000
 SHOWN = 300
@@ -70,17 +71,15 @@ class Replay:
 
     def artifact(self, digest: str) -> Artifact:
         """A stored artifact, loaded."""
-        return artifact.load(self.artifacts.fetch(digest, self.cache))
+        return load_artifact(self.artifacts.fetch(digest, self.cache))
 
     def artifact_of(self, model: str, version: int) -> str:
         """The artifact of a release; PenstockError if the ledger has none."""
-        with self.book.connect() as connection:
-            sql = "SELECT artifact FROM app.release WHERE model = %s AND version = %s LIMIT 1"
-            found = connection.execute(sql, (model, version)).fetchone()
+        found = newest_entry(self.book, model, version)
         if found is None:
             todo = f"`penstock releases {model}` lists them."
             raise PenstockError(f"release {version} of {model}", expected="one of the ledger", found="none", todo=todo)
-        return str(found[0])
+        return found.artifact
 
     def _batches(
         self, ids: Sequence[str], since: datetime | None, model: str, limit: int
@@ -102,16 +101,12 @@ class Replay:
     @cached_property
     def _made_by(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Model and release -> the digest of its contract, and the version of the code that trained it."""
-        with self.book.connect() as connection:
-            rows = connection.execute("SELECT model, version, contract, code_version FROM app.release").fetchall()
-        return {(model, version): (digest, code) for model, version, digest, code in rows}
+        return made_by(self.book)
 
     @cached_property
     def _physical(self) -> dict[tuple[str, str], str]:
         with self.book.connect() as connection:
-            rows = connection.execute("SELECT table_name, snapshot, physical FROM replicated.physical_table").fetchall()
-            rows += connection.execute("SELECT table_name, snapshot, physical FROM replicated.current").fetchall()
-        return {(table, snapshot): physical for table, snapshot, physical in rows}
+            return physical_tables(connection)
 
     def _replay(self, batch: list[JournalEntry]) -> Iterator[Verdict]:
         """Replay predictions of one model, release and set of snapshots."""

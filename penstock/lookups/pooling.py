@@ -1,4 +1,4 @@
-"""As penstock.postgres.pooling, for the serving side: whether a pooler gives a session to others."""
+"""As penstock.postgres.connecting, for the serving side: whether a pooler gives a session to others."""
 
 import asyncio
 from typing import Any

@@ -52,5 +52,12 @@ def pointer(connection: "psycopg.Connection", table: str) -> Pointer | None:
     return Pointer(*row) if row else None
 
 
+def physical_tables(connection: "psycopg.Connection") -> dict[tuple[str, str], str]:
+    """Table and snapshot -> the physical table that holds it, of every one that the book has."""
+    kept = connection.execute("SELECT table_name, snapshot, physical FROM replicated.physical_table").fetchall()
+    found = {(table, snapshot): physical for table, snapshot, physical in kept}
+    return found | {(one.table, one.snapshot): one.physical for one in pointers(connection).values()}
+
+
 def _by_table(rows: list[Any]) -> dict[str, Pointer]:
     return {row[0]: Pointer(*row) for row in rows}

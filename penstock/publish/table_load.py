@@ -11,8 +11,8 @@ import psycopg
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import Pointer, pointer
-from penstock.publish.disk_space import check_space
 from penstock.publish.feasibility import check_lookups
+from penstock.publish.guard import check_space
 from penstock.publish.load_refusal import explained
 from penstock.publish.publication import Publication, Seconds
 from penstock.replicated.digest import catalog_schema, table_digest

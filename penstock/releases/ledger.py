@@ -81,6 +81,21 @@ def newest_entry(book: Book, model: str, version: int) -> LedgerEntry | None:
         return _newest_entry(connection, model, version)
 
 
+def made_by(book: Book) -> dict[tuple[str, int], tuple[str, str]]:
+    """Model and version of each release -> the digest of its contract, and the version of the code that trained it."""
+    with book.connect() as connection:
+        rows = connection.execute("SELECT model, version, contract, code_version FROM app.release").fetchall()
+    return {(model, version): (contract, code) for model, version, contract, code in rows}
+
+
+def fitting_contracts(book: Book) -> dict[str, set[str]]:
+    """The contracts of all releases, by each model that has a current one."""
+    query = """SELECT model, array_agg(DISTINCT contract) FROM app.release
+        WHERE model IN (SELECT model FROM app.current_release) GROUP BY model"""
+    with book.connect() as connection:
+        return {model: set(contracts) for model, contracts in connection.execute(query)}
+
+
 def ledger(book: Book, model: str, *, limit: int = 100) -> list[LedgerEntry]:
     """The newest entries of a model, newest first."""
     query = ENTRIES + " WHERE model = %s ORDER BY entry DESC LIMIT %s"

@@ -1,5 +1,6 @@
 """One immutable table of the schema `replicated` that holds exactly one snapshot."""
 
+import select
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,11 +9,13 @@ import pyarrow as pa
 from psycopg import sql
 
 from penstock.postgres.roles import hand_over
-from penstock.replicated.copy_in import copy_in
+from penstock.postgres.sockets import widen
 from penstock.rows.types import postgres_columns
 from penstock.snapshots.store import Snapshot
 
 _LONGEST_STEM = 36
+_PIECE = 128 << 10
+"""Bytes that libpq gets at once."""
 
 
 @dataclass(frozen=True)
@@ -179,3 +182,22 @@ def total_bytes(connection: psycopg.Connection, tables: Iterable[str]) -> int:
 
 def _names(columns: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def copy_in(connection: psycopg.Connection, statement: sql.Composed, chunks: Iterable[bytes]) -> None:
+    """Run a COPY … FROM STDIN (FORMAT binary) over `chunks`, of which the first is the header.
+
+    The other chunks are sent through libpq: with psycopg's `Copy` the server waits a fifth of the time.
+    """
+    widen(connection.fileno())
+    with connection.cursor().copy(statement) as copy:
+        pgconn = connection.pgconn
+        writable = select.poll()
+        writable.register(pgconn.socket, select.POLLOUT)
+        rest = iter(chunks)
+        copy.write(next(rest))
+        for chunk in rest:
+            for start in range(0, len(chunk), _PIECE):
+                pgconn.put_copy_data(memoryview(chunk)[start : start + _PIECE])
+                while pgconn.flush():
+                    writable.poll()

@@ -21,7 +21,7 @@ from penstock.scaffold.model_plan import (
 )
 from penstock.scaffold.names import identifier
 from penstock.scaffold.options import Options
-from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcomes
+from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcomes, role_faults
 from penstock.scaffold.period_plan import periods_and_gate
 from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named, repeated
 from penstock.scaffold.sources import LookupOption, lookup_option, source
@@ -29,6 +29,8 @@ from penstock.warehouse.interface import WarehouseError, quoted
 
 LATEST_SECOND = 1e11
 """Since 1970; more are milliseconds."""
+LAST_YEAR = 2999
+"""Later times stand for something else than a time."""
 LONGEST_FIELD = 44
 """So that a field fits on one line of code wherever it stands."""
 
@@ -111,7 +113,7 @@ def choose(
     asked = columns[options.asked_at]
     outcomes = list({columns[name].name: columns[name] for name in options.outcomes}.values())
     key = list({columns[name].name: columns[name] for name in options.key}.values())
-    faults.found += _role_faults(outcomes, key, asked)
+    faults.found += role_faults(outcomes, key, asked)
     faults.demand_none()
     kind: Kind | None = None
     with faults.noted():
@@ -209,6 +211,10 @@ def features_of(
             name = identifier(f"{wanted}_days", [feature.name for feature in features], LONGEST_FIELD + 8)
             made = ['columns["' + asked_at.name + '"]', f'columns["{column}"]']
             features.append(FeaturePlan(name, "number", "days_between", made))
+        elif field.storage.kind == "text" and field.column.values is not None and len(field.column.values) == 1:
+            # Histogram boosting sees no difference between the one category and a missing one.
+            name = identifier(f"{wanted}_given", [feature.name for feature in features], LONGEST_FIELD + 8)
+            features.append(FeaturePlan(name, "number", "given", [f'columns["{column}"]']))
         else:
             kind = "text" if field.storage.kind == "text" else "number"
             features.append(FeaturePlan(column, kind, f'columns["{column}"]'))  # type: ignore[arg-type]
@@ -225,15 +231,6 @@ def features_of(
 def _asked(column: Column, table: Table, zone: str) -> Field:
     free = "asked_at" not in table.columns or column.name == "asked_at"
     return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column, zone)
-
-
-def _role_faults(outcomes: Sequence[Column], key: Sequence[Column], asked: Column) -> list[str]:
-    """A column is one of outcomes, key and asking time."""
-    faults = [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
-    for outcome in outcomes:
-        faults += [f"--key {c.name}: it is the outcome; name what is asked about" for c in key if c is outcome]
-        faults += [f"--asked-at {asked.name}: it is the outcome"] if asked is outcome else []
-    return faults
 
 
 def _time_faults(asked: Column, table: Table) -> list[str]:
@@ -290,4 +287,14 @@ def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[
     said = [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
+    said += [
+        f"{c.name} goes on to {c.greatest}: where that stands for no end, NULLIF in a query makes it a missing value"
+        for c in table.columns.values()
+        if c.storage is not None
+        and c.storage.kind == "time"
+        and not c.outside
+        and not c.empty
+        and c is not asked
+        and c.greatest.year > LAST_YEAR
+    ]
     return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]

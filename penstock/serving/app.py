@@ -26,7 +26,7 @@ from penstock.serving.routes.metrics import Metrics
 from penstock.serving.routes.pages import Pages
 from penstock.serving.routes.reading import Reader
 from penstock.serving.routes.routes import Routes
-from penstock.serving.routes.telemetry import ModelCounts, log_request
+from penstock.serving.routes.telemetry import ModelCounts, log_request, recent_latency
 from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
@@ -79,7 +79,7 @@ class App:
             self.models = direct_models(settings, found.by_model, self._connections)
             self.watcher = CandidateWatcher(self.models, store, cache)
         absent = AbsentModels(self.models, found.broken)
-        counts = {name: ModelCounts(model) for name, model in self.models.items()}
+        self._counts = counts = {name: ModelCounts(model) for name, model in self.models.items()}
         self._reader = Reader(url)
         explanations = Explanations(self._reader, store, cache)
         pages = Pages(
@@ -118,6 +118,10 @@ class App:
         if troubles := {name: trouble for name, trouble in troubles.items() if trouble}:
             found = "; ".join(f"{name}: {trouble}" for name, trouble in troubles.items())
             raise PenstockError("replica", expected="every served model to be served by this code", found=found)
+
+    def latency(self, seconds: float) -> float:
+        """The mean milliseconds of what was answered in the last `seconds`; 0 where nothing was."""
+        return recent_latency(self._counts.values(), seconds)
 
     async def stop(self) -> None:
         """Stop everything that start() started."""

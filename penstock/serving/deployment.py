@@ -16,12 +16,13 @@ from penstock.errors import PenstockError
 from penstock.serving.app import App
 from penstock.serving.deploying.history import History
 from penstock.serving.models.connections import DEFAULT, LEAST
-from penstock.serving.on_ray import bypass, compat, loopback
+from penstock.serving.on_ray import bypass, compat, loopback, scaling
 from penstock.serving.routes.keys import reached_at
 from penstock.serving.routes.telemetry import log_to_stderr
 from penstock.settings import BookName
 
 FIRST_READ_SECONDS = 60.0
+SAMPLE_SECONDS = 1.0
 CORRECT = "Correct serve_config.yaml."
 
 
@@ -53,6 +54,10 @@ class Predictions:
     def __serve_build_asgi_app__(self) -> App:
         """The ASGI application that Ray Serve calls, and starts and stops by its lifespan."""
         return self._app
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What autoscaling policies are told beside the number of requests. Ray calls it for each of its samples."""
+        return {scaling.LATENCY: self._app.latency(SAMPLE_SECONDS)}
 
     async def check_health(self) -> None:
         """A replica is healthy while it answers; Postgres being away is no reason to replace it.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact import load as artifacts
 from penstock.artifact.file import rewrite
+from penstock.artifact.load import load as load_artifact
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
@@ -122,7 +122,7 @@ def make_candidate(
             trusted_types=model.trusted_types,
             background=_background(trained_on) if model.explain else None,
         )
-        artifact = artifacts.load(path)
+        artifact = load_artifact(path)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected)
         artifact = _calibrated(model, artifact, metadata, predictions, judged_on)
@@ -170,7 +170,7 @@ def _calibrated(
     found = coverage(conformal, predictions, judged_on.outcome)
     metrics = metadata["metrics"] | {"coverage": found.share, "coverage_rows": found.rows}
     rewrite(artifact.path, conformal=conformal, metadata=metadata | {"metrics": metrics})
-    return artifacts.load(artifact.path)
+    return load_artifact(artifact.path)
 
 
 def _background(rows: TrainingRows) -> dict[str, Any]:

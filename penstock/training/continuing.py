@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from penstock.artifact import load as artifacts
+from penstock.artifact.load import load as load_artifact
 from penstock.artifact.skops_artifact import from_bytes, to_bytes
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -47,7 +47,7 @@ def start_of(
     """
     digest = ""
     if before is not None:
-        digest = str(artifacts.load(store.fetch(before.artifact, cache)).metadata.get("estimator", ""))
+        digest = str(load_artifact(store.fetch(before.artifact, cache)).metadata.get("estimator", ""))
     obstacle = _obstacle(model, period, before, digest, snapshots)
     if before is None or obstacle:
         say(f"training anew on the whole window: {obstacle}")

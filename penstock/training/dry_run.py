@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from penstock.artifact.packing.answering import has_probabilities
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.declare.shape import shape_check
@@ -115,7 +116,8 @@ def demand_estimator(model: Model) -> None:
         made = model.estimator()
     except Exception as error:
         raise PenstockError(thing, expected=expected, found=f"{type(error).__name__}: {error}") from None
-    lacking = [name for name in needed if not hasattr(made, name)]
+    has = {"fit": hasattr(made, "fit"), "predict": hasattr(made, "predict"), "predict_proba": has_probabilities(made)}
+    lacking = [name for name in needed if not has[name]]
     if lacking or isinstance(made, type):
         found = f"the class {made.__name__}" if isinstance(made, type) else f"{type(made).__name__} without it"
         raise PenstockError(thing, expected=expected, found=found, todo="Return an instance, of the output's kind.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from penstock.artifact import load as artifacts
+from penstock.artifact.load import load as load_artifact
 from penstock.declare.metrics import Task
 from penstock.declare.model import Model
 from penstock.releases.artifacts import ArtifactStore
@@ -50,13 +50,13 @@ class HeldOut:
 
     def lacks_features(self, artifact: str) -> bool:
         """Whether a stored artifact needs features that the contract does not have."""
-        loaded = artifacts.load(self._store.fetch(artifact, self._cache))
+        loaded = load_artifact(self._store.fetch(artifact, self._cache))
         return not {one.name for one in loaded.features} <= {one.name for one in self.model.contract.features}
 
     def coverage(self, artifact: str) -> Coverage | None:
         """How many outcomes the intervals or sets of a stored artifact hold, on the rows that do not calibrate the
         candidate's; None if it has none, or `scores` returns None."""
-        conformal = artifacts.load(self._store.fetch(artifact, self._cache)).conformal
+        conformal = load_artifact(self._store.fetch(artifact, self._cache)).conformal
         scores = self.scores(artifact) if conformal else None
         if conformal is None or scores is None:
             return None
@@ -87,7 +87,7 @@ class HeldOut:
     def _compute(self, artifact: str) -> Values | None:
         if self.lacks_features(artifact):
             return None
-        loaded = artifacts.load(self._store.fetch(artifact, self._cache))
+        loaded = load_artifact(self._store.fetch(artifact, self._cache))
         names = [feature.name for feature in loaded.features]
         if loaded.scores != self.model.contract.output.scores:
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from penstock.artifact import load as artifacts
+from penstock.artifact.load import load as load_artifact
 from penstock.code_version import code_version
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -206,7 +206,7 @@ class TrainingRun:
 
     def proposal_of(self, artifact: str) -> Proposal:
         """The proposal to release a stored artifact, from its own metadata; for a release after the training."""
-        metadata = artifacts.load(self.artifacts.fetch(artifact, self.settings.artifact_cache)).metadata
+        metadata = load_artifact(self.artifacts.fetch(artifact, self.settings.artifact_cache)).metadata
         return Proposal(
             model=str(metadata["model"]),
             artifact=artifact,

@@ -16,6 +16,7 @@ def adaboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     count = int(estimator.n_classes_)
     if count < 2:
         raise unsupported(estimator, "at least two classes", str(count))
+    builder.finite(block.columns, allow_nan=False)
     weights = estimator.estimator_weights_[: len(estimator.estimators_)]
     totals: list[int] = []
     for member, weight in zip(estimator.estimators_, weights.tolist(), strict=True):
@@ -36,6 +37,7 @@ def adaboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
 
 def adaboost_value(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """AdaBoostRegressor: the weighted median of what its members answer."""
+    builder.finite(block.columns, allow_nan=False)
     members = [answers(builder, member, block) for member in estimator.estimators_]
     if any(len(slots) != 1 or single for slots, single in members):
         raise unsupported(estimator, "members that answer one value in float64")

@@ -21,7 +21,7 @@ def demand_answers(estimator: Any, output: Output) -> None:
             expected = f"a regressor of several outputs, for {', '.join(value.name for value in output.values)}"
             raise UnsupportedEstimator(thing, expected=expected, found="one of one output", todo=todo)
         return
-    probable = hasattr(estimator, "predict_proba")
+    probable = has_probabilities(estimator)
     if output.scores and probable:
         expected, todo = "a classifier without predict_proba", "Leave out `scores=True` of the contract's Output."
         raise UnsupportedEstimator(thing, expected=expected, found="one with it", todo=todo)
@@ -35,6 +35,18 @@ def demand_answers(estimator: Any, output: Output) -> None:
     if public_name(last) in _THRESHOLDS and last.response_method == "decision_function" and not output.scores:
         expected, todo = "a threshold on probabilities", "Set response_method='predict_proba'."
         raise UnsupportedEstimator(thing, expected=expected, found="response_method='decision_function'", todo=todo)
+
+
+def has_probabilities(estimator: Any) -> bool:
+    """Whether it will have predict_proba. A stack that is to end in its own LogisticRegression has it once fitted."""
+    name = public_name(estimator)
+    if hasattr(estimator, "predict_proba"):
+        return True
+    if name == "Pipeline":
+        return has_probabilities(estimator.steps[-1][1])
+    if name in INSIDE:
+        return has_probabilities(estimator.estimator)
+    return name == "StackingClassifier" and estimator.final_estimator is None
 
 
 def _takes_several(estimator: Any) -> bool:

@@ -20,6 +20,7 @@ CATBOOST = (*(f"catboost.CatBoost{kind}" for kind in ("Classifier", "Regressor",
 _CLASSES = {
     "Logloss": Link.LOGIT,
     "CrossEntropy": Link.LOGIT,
+    "Focal": Link.LOGIT,
     "MultiClass": Link.SOFTMAX,
     "MultiClassOneVsAll": Link.EXPIT,
 }
@@ -132,7 +133,7 @@ class _Inputs:
         return replace(made, cover=_cover(made, weights)), values
 
     def tree(self, told: dict[str, Any]) -> tuple[BoosterTree, Array]:
-        """Any other tree. Its leaves are numbered from left to right."""
+        """Any other tree."""
         nodes = list(_nodes(told))
         left, right = (np.array([node[at] for node in nodes], dtype=np.int64) for at in (1, 2))
         leaves = np.where(left < 0, np.cumsum(left < 0) - 1, 0)
@@ -141,7 +142,8 @@ class _Inputs:
         weights = [node.get("weight") for node, *_ in nodes if "value" in node]
         made = self._made(left, right, asked, leaves)
         cover = None if None in weights else _cover(made, np.array(weights, dtype=np.float64))
-        return replace(made, cover=cover), np.array(values, dtype=np.float64).reshape(len(values), -1)
+        made = replace(made, cover=cover, leaf_number=_leaf_numbers(left, right))
+        return made, np.array(values, dtype=np.float64).reshape(len(values), -1)
 
     def _made(self, left: Array, right: Array, asked: list[dict[str, Any] | None], leaf_number: Array) -> BoosterTree:
         features = [-1 if split is None else split["float_feature_index"] for split in asked]
@@ -153,6 +155,22 @@ class _Inputs:
             missing_left=np.array([self._missing_left.get(feature, False) for feature in features]),
             leaf_number=leaf_number,
         )
+
+
+def _leaf_numbers(left: Array, right: Array) -> Array:
+    """What the library calls each leaf: from left to right, but a leaf right of a split comes before that split's."""
+    made = np.zeros(len(left), dtype=np.int64)
+    stack, count = [0], 0
+    while stack:
+        at = stack.pop()
+        if left[at] < 0:
+            made[at] = count
+            count += 1
+        elif left[right[at]] < 0 <= left[left[at]]:
+            stack += [left[at], right[at]]
+        else:
+            stack += [right[at], left[at]]
+    return made
 
 
 def _cover(tree: BoosterTree, weights: Array | None) -> Array | None:

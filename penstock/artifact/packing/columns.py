@@ -23,8 +23,10 @@ def transformers() -> dict[str, Transform]:
 
     return {
         "Pipeline": _pipeline,
+        "FrozenEstimator": lambda builder, frozen, block: transform(builder, frozen.estimator, block),
         "ColumnTransformer": _column_transformer,
         "SimpleImputer": _imputer,
+        "MissingIndicator": _missing_indicator,
         "StandardScaler": _standard,
         "MinMaxScaler": _min_max,
         "OrdinalEncoder": ordinal,
@@ -78,6 +80,8 @@ def _imputer(builder: ProgramBuilder, imputer: Any, block: Block) -> Block:
     nan = _is_missing(marker)
     builder.finite(block.columns, allow_nan=nan)
     fills = _fills(imputer)
+    if block.sparse and 0 in fills:
+        raise unsupported(imputer, "another filling value than zero in a sparse matrix", "0")
     indicated = [] if imputer.indicator_ is None else [int(at) for at in imputer.indicator_.features_]
     if imputer.indicator_ is not None and imputer.indicator_.features == "all":
         indicated = list(range(len(block.columns)))
@@ -92,12 +96,11 @@ def _imputer(builder: ProgramBuilder, imputer: Any, block: Block) -> Block:
 
 def _fills(imputer: Any) -> list[Any]:
     """The filling value per column as `SimpleImputer.transform` casts it, None where it drops the column."""
-    statistics = imputer.statistics_
-    keep = imputer.keep_empty_features
-    return [
-        None if not keep and _is_missing(value) else np.asarray([value]).astype(compat.FILL_DTYPE.of(imputer))[0]
-        for value in statistics
-    ]
+    statistics = list(imputer.statistics_)
+    if any(value is None for value in statistics):
+        raise unsupported(imputer, "a value that fills a column", "None, its most frequent one")
+    keep, dtype = imputer.keep_empty_features, compat.FILL_DTYPE.of(imputer)
+    return [None if not keep and _is_missing(one) else np.asarray([one]).astype(dtype)[0] for one in statistics]
 
 
 def _is_missing(value: Any) -> bool:
@@ -125,6 +128,21 @@ def _indicator(builder: ProgramBuilder, imputer: Any, column: Column, nan: bool)
     codes = builder.text(column.origin, [])
     slot = builder.emit(Op.TABLE, codes, builder.new(), builder.constants([1.0, 1.0, 0.0]), 3)
     return Number(slot, column.origin)
+
+
+def _missing_indicator(builder: ProgramBuilder, indicator: Any, block: Block) -> Block:
+    """MissingIndicator: 1 where a value is missing. It may refuse what was never missing in training."""
+    nan = _is_missing(indicator.missing_values)
+    places = [int(at) for at in indicator.features_]
+    strict = indicator.features == "missing-only" and indicator.error_on_new
+    for at, column in enumerate(block.columns):
+        refuses = strict and at not in places
+        if refuses and (isinstance(column, Text) or not nan):
+            raise unsupported(indicator, "error_on_new=False", "True")
+        builder.finite([column], allow_nan=nan and not refuses)
+    made = [_indicator(builder, indicator, block.columns[at], nan) for at in places]
+    sparse = block.sparse if indicator.sparse == "auto" else bool(indicator.sparse)
+    return Block(made, sparse)
 
 
 def _standard(builder: ProgramBuilder, scaler: Any, block: Block) -> Block:

@@ -41,9 +41,9 @@ def _text_codes(builder: ProgramBuilder, encoder: Any, column: Text, categories:
         else:
             name = builder.name(column.origin)
             raise unsupported(encoder, f"text categories for the text feature {name!r}", repr(value))
+    if column.fill is not None:  # an imputer that fills NaN leaves None, which the encoder then knows
+        nan = strings.get(column.fill)
     none, nan = (nan if none is None else none), (none if nan is None else nan)
-    if column.fill is not None:
-        none = nan = strings.get(column.fill)
     return builder.text(column.origin, list(strings)), [*strings.values(), none, nan, None]
 
 

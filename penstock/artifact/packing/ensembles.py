@@ -81,7 +81,7 @@ def _stack(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
         columns += [Number(slot, 0) for slot in slots]
     if estimator.passthrough:
         columns += builder.numbers(estimator, builder.fork(block))
-    return pack_estimator(builder, estimator.final_estimator_, Block(columns, sparse=False))
+    return pack_estimator(builder, estimator.final_estimator_, Block(columns, block.sparse and estimator.passthrough))
 
 
 def _bag(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:

@@ -1,6 +1,7 @@
 """Which estimator is packed by which family, whatever it is inside of."""
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ INSIDE = {
     "FixedThresholdClassifier": "estimator_",
     "TunedThresholdClassifierCV": "estimator_",
     "RANSACRegressor": "estimator_",
+    "FrozenEstimator": "estimator",
 }
 """Estimators that answer as the one in this attribute does."""
 
@@ -84,6 +86,17 @@ def final_of(estimator: Any) -> Any:
     if name == "Pipeline":
         return final_of(estimator.steps[-1][1])
     return final_of(inside(estimator)) if name in INSIDE else estimator
+
+
+def answering(estimator: Any, of: Callable[[Any], Any] = inside) -> Any:
+    """The estimator, or its pipeline, without the searches and thresholds around what answers."""
+    name = public_name(estimator)
+    if name == "Pipeline":
+        step, last = estimator.steps[-1]
+        made = copy(estimator)
+        made.steps = [*estimator.steps[:-1], (step, answering(last, of))]
+        return made
+    return answering(of(estimator), of) if name in INSIDE else estimator
 
 
 def answers(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from penstock.artifact.packing.columns import Transform, transform
 from penstock.artifact.packing.inverse import ufunc
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
 from penstock.artifact.packing.projections import PROJECTIONS
 from penstock.artifact.packing.splines import splines
 from penstock.artifact.program import Op
@@ -19,6 +19,8 @@ def _function(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     columns = builder.numbers(transformer, block)
     if transformer.validate:
         builder.finite(columns, allow_nan=False)
+    if block.sparse and transformer.func in (np.floor, np.trunc, np.rint, np.ceil):
+        raise unsupported(transformer, "a dense matrix, as zeros are not missing", transformer.func.__name__)
     slots = [ufunc(builder, transformer, transformer.func, transformer.kw_args, column.slot) for column in columns]
     made: list[Column] = [Number(slot, column.origin) for slot, column in zip(slots, columns, strict=True)]
     return Block(made, block.sparse)
@@ -64,7 +66,7 @@ def _products(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
         return known[factors]
 
     made: list[Column] = []
-    for powers in transformer.powers_.tolist():
+    for powers in transformer.powers_.tolist() if transformer.n_output_features_ else []:
         factors = tuple(at for at, power in enumerate(powers) for _ in range(power))
         made.append(Number(product(factors), columns[factors[0] if factors else 0].origin))
     return Block(made, block.sparse)
@@ -81,7 +83,8 @@ def _binarizer(builder: ProgramBuilder, binarizer: Any, block: Block) -> Block:
 def _selection(builder: ProgramBuilder, selector: Any, block: Block) -> Block:
     """Any selector: the columns that it supports."""
     columns = builder.numbers(selector, block)
-    builder.finite(columns, allow_nan=bool(selector.__sklearn_tags__().input_tags.allow_nan))
+    if not selector.__sklearn_tags__().input_tags.allow_nan:  # where NaN is allowed, infinity is
+        builder.finite(columns, allow_nan=False)
     return Block([columns[at] for at in selector.get_support(indices=True)], block.sparse)
 
 

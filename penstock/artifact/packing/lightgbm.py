@@ -18,6 +18,16 @@ _CATEGORICAL, _DEFAULT_LEFT, _MISSING_ZERO, _MISSING_NAN = 1, 2, 4, 8
 """Bits of a node's decision_type, include/LightGBM/tree.h."""
 _VALUES = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg", "custom")
 _EXPONENTIAL = ("poisson", "gamma", "tweedie")
+_CLASSES = ("binary", "cross_entropy", "multiclass", "multiclassova")
+_OTHER_NAMES = {
+    "xentropy": "cross_entropy",
+    "softmax": "multiclass",
+    "multiclass_ova": "multiclassova",
+    "ova": "multiclassova",
+    "ovr": "multiclassova",
+}
+_OBJECTIVE = ("objective", "objective_type", "application", "app", "loss")
+"""A parameter by its names, and those of its values that have others."""
 _AT_PREDICTION = ("pred_early_stop", "start_iteration_predict", "num_iteration_predict")
 
 
@@ -40,6 +50,21 @@ def pack_lightgbm(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     arrays["players"] = players_of(builder, columns, inputs.places())
     mean_of = float(len(trees) // outputs) if "average_output" in header else 1.0
     return Model("trees", kind, link, arrays, mean_of=mean_of, factor=factor)
+
+
+def obstacles(name: str, told: dict[str, Any]) -> Iterator[str]:
+    """What the parameters of an unfitted estimator say against packing it."""
+    if told.get("linear_tree") or told.get("linear_trees"):
+        yield f"{name} is packed with linear_tree=False"
+    for option in _AT_PREDICTION:
+        if told.get(option):
+            yield f"{name} is packed without {option}"
+    objective = next((told[key] for key in _OBJECTIVE if told.get(key)), None)
+    known = _OTHER_NAMES.get(str(objective), str(objective))
+    if name == "LGBMClassifier" and objective and known not in _CLASSES:
+        yield f"{name} has no probabilities with the objective {objective!r}"
+    if name != "LGBMClassifier" and known in ("multiclass", "multiclassova"):
+        yield f"{name} answers several values with the objective {objective!r}"
 
 
 def _pairs(section: str) -> dict[str, str]:
@@ -80,12 +105,19 @@ def _categories(estimator: Any, known: list[Any] | None, model: str, block: Bloc
     places = texts
     if len(texts) != len(known):
         line = next((x for x in model.splitlines() if x.startswith("[categorical_feature:")), "")
-        places = [int(at) for at in line.strip("]").partition(": ")[2].split(",") if at.isdigit()]
+        told = {int(at) for at in line.strip("]").partition(": ")[2].split(",") if at.isdigit()}
+        places = sorted(told | set(texts))  # an ordered category is a number to it
     if known and (len(places) != len(known) or not set(texts) <= set(places)):
         raise unsupported(
-            estimator, f"{len(known)} columns of categories, as were fitted", f"{len(texts)} text features"
+            estimator, f"{len(known)} columns of categories, as were fitted", f"{len(places)} that are known"
         )
-    return dict(zip(places, known, strict=True)) if known else {}
+    found = dict(zip(places, known, strict=True)) if known else {}
+    infos = next((x for x in model.splitlines() if x.startswith("feature_infos=")), "=").partition("=")[2].split()
+    for at, values in found.items():
+        codes = [float(code) for code in infos[at].strip("[]").split(":") if code != "none"]
+        if not all(-1 <= code < len(values) for code in codes):
+            raise unsupported(estimator, f"codes of {len(values)} categories in the column {at}", infos[at][:60])
+    return found
 
 
 class _Inputs:

@@ -81,6 +81,18 @@ def fitted_names(estimator: Any) -> list[str] | None:
     return None if names in numbered else names
 
 
+def fitted_count(estimator: Any) -> int | None:
+    """How many columns an estimator was fitted to; None where it does not say."""
+    name = public_name(estimator)
+    if name == "lightgbm.Booster":
+        return int(estimator.num_feature())
+    if name == "xgboost.Booster":
+        return int(estimator.num_features())
+    if name.startswith("catboost."):  # one from a file has no n_features_in_
+        return len(estimator.feature_names_)
+    return getattr(estimator, "n_features_in_", None)
+
+
 def model_classes(estimator: Any, model: Model | None = None) -> tuple[Scalar, ...]:
     """The classes in the order of the probabilities, as JSON scalars; UnsupportedEstimator for several outputs.
 

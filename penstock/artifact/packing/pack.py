@@ -13,8 +13,8 @@ from penstock.artifact.checks import EXPLAINING
 from penstock.artifact.explaining.background import with_background
 from penstock.artifact.file import Explaining, Header, Part
 from penstock.artifact.packing.catboost import CATBOOST
-from penstock.artifact.packing.estimators import final_of, pack_estimator
-from penstock.artifact.packing.model import Model, classifies, fitted_names, model_classes, public_name
+from penstock.artifact.packing.estimators import answering, final_of, pack_estimator
+from penstock.artifact.packing.model import Model, classifies, fitted_count, fitted_names, model_classes, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
@@ -81,7 +81,8 @@ def stored(
         return catboost_artifact.dump(estimator, features)
     from penstock.artifact import skops_artifact
 
-    return skops_artifact.dump(estimator, features, trusted_types)
+    header, arrays = skops_artifact.dump(answering(estimator), features, trusted_types)
+    return msgspec.structs.replace(header, threshold=threshold_of(estimator)), arrays
 
 
 def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
@@ -89,7 +90,8 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
     builder = ProgramBuilder(features)
     final = final_of(estimator)
     model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
-    scores = classifies(final) and not hasattr(final, "predict_proba")
+    native_classes = public_name(final) == "catboost.CatBoost"  # it says probabilities without predict_proba
+    scores = classifies(final) and not hasattr(final, "predict_proba") and not native_classes
     classes = model_classes(final, model) if model.kind == "classifier" else ()
     header = Header(
         engine=model.engine,
@@ -136,6 +138,6 @@ def _check_features(estimator: Any, features: tuple[Feature, ...]) -> None:
         raise ContractError(
             "features", expected=f"the columns that were fitted ({', '.join(fitted)})", found=", ".join(names)
         )
-    count = getattr(estimator, "n_features_in_", len(names))
-    if count != len(names):
+    count = fitted_count(estimator)
+    if count not in (None, len(names)):
         raise ContractError("features", expected=f"{count}, as were fitted", found=str(len(names)))

@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """The families that are packed, then what becomes of anything else."""
-    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *FEATURES, *SCALERS, *TEXTS})
+    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *INSIDE, *FEATURES, *SCALERS, *TEXTS})
     return [
         Row((*TREES, *FORESTS), "nodes", _BITS),
         Row(BOOSTED, "nodes", _ULPS),

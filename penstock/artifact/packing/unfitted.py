@@ -3,14 +3,16 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from penstock.artifact.packing import lightgbm, xgboost
 from penstock.artifact.packing.answering import demand_answers, last_step
 from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
-from penstock.artifact.packing.estimators import INSIDE, packers
+from penstock.artifact.packing.estimators import INSIDE, answering, packers
 from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import TEXTS
+from penstock.artifact.packing.trees import BOOSTED
 from penstock.artifact.packing.votes import VOTERS
 from penstock.artifact.packing.xgboost import XGBOOST
 from penstock.contract.contract import Output
@@ -38,7 +40,7 @@ def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (),
         obstacles.append("an estimator that goes on learning is kept by skops")
     if not obstacles:
         return
-    refused = _skops_obstacle(estimator, trusted)
+    refused = _skops_obstacle(estimator, trusted, kept=kept)
     if refused:
         raise UnsupportedEstimator(
             f"estimator {name}",
@@ -53,8 +55,10 @@ def _obstacles(part: Any) -> Iterator[str]:
     if part is None or isinstance(part, str):
         return
     name = public_name(part)
-    if name in LIGHTGBM or name in XGBOOST:
-        yield from _booster_obstacles(part, part.get_params())
+    if name in LIGHTGBM:
+        yield from lightgbm.obstacles(type(part).__name__, part.get_params())
+    elif name in XGBOOST:
+        yield from xgboost.obstacles(type(part).__name__, part.get_params())
     elif not name or name not in {"Pipeline", *INSIDE, *packers(), *transformers()}:
         yield f"{type(part).__name__} is not packed"
     if name == "FunctionTransformer":
@@ -67,10 +71,7 @@ def _obstacles(part: Any) -> Iterator[str]:
         yield f"{name} is packed without a function of one's own ({', '.join(functions_of_texts)})"
     if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
         yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
-    if getattr(part, "voting", "soft") == "hard":
-        voters = [public_name(last_step(member)) for _, member in part.estimators if not isinstance(member, str)]
-        if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
-            yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
+    yield from _options(name, part)
     for attribute in _MEMBERS:
         yield from _obstacles(getattr(part, attribute, None))
     for attribute in _LISTS:
@@ -78,27 +79,44 @@ def _obstacles(part: Any) -> Iterator[str]:
             yield from _obstacles(member[1])
 
 
-def _booster_obstacles(part: Any, told: dict[str, Any]) -> Iterator[str]:
-    name = type(part).__name__
-    if told.get("linear_tree"):
-        yield f"{name} is packed with linear_tree=False"
-    if told.get("pred_early_stop"):
-        yield f"{name} is packed with pred_early_stop=False"
-    if told.get("booster") == "gblinear":
-        yield f"{name} is packed with booster='gbtree' or 'dart', not with 'gblinear'"
-    if told.get("multi_strategy") == "multi_output_tree":
-        yield f"{name} is packed with multi_strategy='one_output_per_tree'"
-    if callable(told.get("objective")) and "Classifier" in name:
-        yield f"{name} has no probabilities with an objective of one's own"
+def _options(name: str, part: Any) -> Iterator[str]:
+    """Options with which a known estimator is not packed."""
+    if name == "SplineTransformer" and (part.extrapolation == "error" or part.degree < 1):
+        yield "SplineTransformer is packed with a degree of 1 or more, and an extrapolation that takes every number"
+    if getattr(part, "refit", True) is False and name in INSIDE:
+        yield f"{name} has an estimator to answer with only if refit is True or names a metric"
+    if name in BOOSTED and not (part.init in (None, "zero") or public_name(part.init).startswith("Dummy")):
+        yield f"{name} is packed with a constant start (init=None or 'zero'), not with {part.init!r}"
+    if name == "StackingClassifier" and part.stack_method == "predict":
+        yield "StackingClassifier is packed with members that answer probabilities or scores"
+    if getattr(part, "voting", "soft") == "hard":
+        voters = [public_name(last_step(member)) for _, member in part.estimators if not isinstance(member, str)]
+        if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
+            yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
+    in_single = any(public_name(one) in XGBOOST for one in _parts(part))
+    if name == "TransformedTargetRegressor":
+        curve = public_name(part.transformer)
+        if curve in ("PowerTransformer", "QuantileTransformer") and in_single:
+            yield f"{curve} of a target is packed around what answers in float64, unlike XGBoost"
+        if curve == "QuantileTransformer" and part.transformer.output_distribution != "uniform":
+            yield "QuantileTransformer of a target is packed with output_distribution='uniform'"
+    if name == "CalibratedClassifierCV" and part.method == "temperature" and in_single:
+        yield "method='temperature' of CalibratedClassifierCV is packed around scores in float64, unlike XGBoost's"
 
 
-def _skops_obstacle(estimator: Any, trusted: Sequence[str]) -> str:
+def _skops_obstacle(estimator: Any, trusted: Sequence[str], *, kept: bool) -> str:
     """Why skops would not store the estimator; empty if it would, as far as the unfitted one tells."""
     from penstock.artifact.skops_artifact import to_bytes
 
+    if any(getattr(part, "refit", True) is False and public_name(part) in INSIDE for part in _parts(estimator)):
+        return "there is no estimator to store"
+    if not kept and all(part.estimator is not None for part in _parts(estimator) if public_name(part) in INSIDE):
+        estimator = answering(estimator, lambda around: around.estimator)
     for part in _parts(estimator):
         if public_name(part) in _NEIGHBOURS and part.algorithm != "brute":
             return f"it cannot check the tree of {type(part).__name__}; algorithm='brute' has none"
+        if public_name(part) == "SplineTransformer":
+            return "it cannot check the curves of SplineTransformer"
     try:
         to_bytes(estimator, trusted)
     except UnsupportedEstimator as error:

@@ -3,7 +3,7 @@
 import ctypes
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -20,6 +20,7 @@ _WRAPPERS = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "X
 XGBOOST = (*(f"xgboost.{name}" for name in _WRAPPERS), "xgboost.Booster")
 _IDENTITY = (
     "reg:squarederror",
+    "reg:linear",
     "reg:squaredlogerror",
     "reg:pseudohubererror",
     "reg:absoluteerror",
@@ -29,6 +30,7 @@ _IDENTITY = (
     "rank:map",
     "rank:pairwise",
 )
+_SHARES = ("reg:logistic", "binary:logistic")
 _EXPONENTIAL = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox", "survival:aft")
 _CLASSES = {
     "binary:logistic": Link.SINGLE_LOGIT,
@@ -75,6 +77,20 @@ def pack_xgboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
     return Model("trees", kind, link, arrays, single=True)
 
 
+def obstacles(name: str, told: dict[str, Any]) -> Iterator[str]:
+    """What the parameters of an unfitted estimator say against packing it."""
+    if told.get("booster") == "gblinear":
+        yield f"{name} is packed with booster='gbtree' or 'dart', not with 'gblinear'"
+    if told.get("multi_strategy") == "multi_output_tree":
+        yield f"{name} is packed with multi_strategy='one_output_per_tree'"
+    objective = told.get("objective")
+    known = tuple(_CLASSES) if "Classifier" in name else (*_IDENTITY, *_EXPONENTIAL, *_SHARES)
+    if callable(objective) and "Classifier" in name:
+        yield f"{name} has no probabilities with an objective of one's own"
+    elif isinstance(objective, str) and objective not in known:
+        yield f"{name} is packed with an objective of {', '.join(known)}, not with {objective!r}"
+
+
 def _iterations(estimator: Any) -> int:
     """How many iterations a prediction takes: a wrapper stops at the best one, a booster at the last."""
     best = getattr(estimator, "best_iteration", None) if hasattr(estimator, "get_booster") else None
@@ -88,7 +104,7 @@ def _link(estimator: Any, objective: str) -> tuple[Literal["classifier", "regres
         if objective not in _CLASSES:
             raise unsupported(estimator, f"an objective of {', '.join(_CLASSES)}, which have probabilities", objective)
         return "classifier", _CLASSES[objective]
-    if objective in ("reg:logistic", "binary:logistic"):
+    if objective in _SHARES:
         return "regressor", Link.SINGLE_EXPIT
     if objective in _EXPONENTIAL:
         return "regressor", Link.SINGLE_LOG
@@ -102,7 +118,7 @@ def _base(learner: dict[str, Any], outputs: int) -> Array:
     text = learner["learner_model_param"]["base_score"].strip("[]")
     given = np.array([float(part) for part in text.split(",")], dtype=np.float32)
     objective = learner["objective"]["name"]
-    if objective in ("binary:logistic", "reg:logistic"):
+    if objective in _SHARES:
         given = np.array([-_single_log()(np.float32(1) / one - np.float32(1)) for one in given], dtype=np.float32)
     elif objective in _EXPONENTIAL:
         given = np.array([_single_log()(one) for one in given], dtype=np.float32)
@@ -139,7 +155,12 @@ class _Inputs:
     ) -> None:
         self.columns = columns = input_numbers(builder, estimator, block, _categories(estimator, model))
         missing = getattr(estimator, "missing", None)
+        if block.sparse and any(told.alternate_sign for told in builder.vectorizers):
+            # Terms that cancel out are zero in a sparse matrix, not missing.
+            raise unsupported(estimator, "terms that are hashed with alternate_sign=False", "alternate_sign=True")
         for column in columns:
+            if block.sparse:  # what a sparse matrix does not hold is missing
+                builder.emit(Op.FILL, column.slot, column.slot, builder.constants([0.0, np.nan]))
             builder.emit(Op.FLOAT32, column.slot, column.slot)
             if missing is not None and not math.isnan(missing):
                 start = builder.constants([np.float32(missing), np.nan])
@@ -164,9 +185,9 @@ class _Inputs:
     def tree(self, tree: dict[str, Any]) -> BoosterTree:
         """A tree of the JSON. What is below the threshold goes left; a set's categories go right."""
         left, right = (np.array(tree[name], dtype=np.int64) for name in ("left_children", "right_children"))
-        features = np.array(tree["split_indices"], dtype=np.int64)
-        conditions = np.array(tree["split_conditions"], dtype=np.float64).astype(np.float32)
         leaf = left < 0
+        features = np.where(leaf, 0, np.array(tree["split_indices"], dtype=np.int64))
+        conditions = np.array(tree["split_conditions"], dtype=np.float64).astype(np.float32)
         sets = _sets(tree)
         below = np.nextafter(conditions, np.float32(-np.inf))
         slots = np.where(np.isin(np.arange(len(left)), list(sets)), self._coded[features], self._slots[features])
@@ -183,12 +204,13 @@ class _Inputs:
 
 
 def _sets(tree: dict[str, Any]) -> dict[int, frozenset[int]]:
-    """Node -> the categories that it sends right."""
+    """Node -> the categories that it sends right. Pruning leaves those of nodes that split no longer."""
     return {
         at: frozenset(tree["categories"][first : first + size])
         for at, first, size in zip(
             tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True
         )
+        if tree["left_children"][at] >= 0
     }
 
 

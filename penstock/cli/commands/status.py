@@ -8,12 +8,16 @@ from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
     from penstock.postgres.book import Book
+    from penstock.runtime import Runtime
 
 
 @click.command(epilog="Example: penstock status --json")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def status(as_json: bool) -> None:
-    """Show each part with pid, port, memory and health, then what PROD serves.
+    """Show each part with pid, port, memory and health, then what PROD serves, and what autoscaling would do.
+
+    Autoscaling is tried dry: how many replicas the policy in serve_config.yaml would have at so many times its target,
+    whatever runs.
 
     Memory is the sum of PSS, in which pages that processes share count once. Ends with status 1 when a part is not
     well.
@@ -25,12 +29,17 @@ def status(as_json: bool) -> None:
 
     runtime = Runtime.load()
     found = parts(runtime.settings)
-    serves: dict[str, Any] = {"releases": [], "tables": []}
-    trouble = ""
+    serves: dict[str, Any] = {"releases": [], "tables": [], "autoscaling": []}
+    troubles = []
     try:
         serves |= _served(runtime.books.prod) if found[0].well else {}
     except PenstockError as error:
-        trouble = str(error)
+        troubles.append(str(error))
+    try:
+        serves |= _scaling(runtime)
+    except PenstockError as error:
+        troubles.append(str(error))
+    trouble = "\n".join(troubles)
     if as_json:
         total = sum(part.memory for part in found)
         told = {"parts": found, "memory": total, "home": str(runtime.settings.home), "trouble": trouble, **serves}
@@ -64,6 +73,29 @@ def _served(prod: "Book") -> dict[str, Any]:
             }
             for one in published
         ],
+    }
+
+
+def _scaling(runtime: "Runtime") -> dict[str, Any]:
+    """What the policies of the project's serve_config.yaml decide; nothing where replicas are not Ray's."""
+    settings = runtime.settings
+    path = settings.project.serve_config if settings.project else None
+    if settings.book == "dev" or path is None or not path.exists():
+        return {}
+    from penstock.serving.deploying import scaling_trial, serve_config
+
+    name, host, port = f"{path.parent.name}/{path.name}", settings.http_host, settings.http_port
+    config = serve_config.read(path.read_text(), name, host, port)
+    return {
+        "autoscaling": [
+            {
+                "deployment": one.deployment,
+                "policy": one.policy,
+                "replicas": f"{one.least} to {one.most}",
+                **{f"at {load:g}x": n for load, n in zip(scaling_trial.LOADS, one.replicas, strict=True)},
+            }
+            for one in scaling_trial.trials(config)
+        ]
     }
 
 

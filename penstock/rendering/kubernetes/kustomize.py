@@ -78,7 +78,7 @@ def _overlay(project: str, overlay: str) -> dict[str, str]:
         "namespace": namespace,
         "resources": ["../../base", "namespace.yaml"],
         "images": [
-            {"name": image, "newName": image, "newTag": "CHANGE-ME"}
+            {"name": image, "newName": image, "digest": "sha256:CHANGE-ME"}
             for image in (names.SERVICE_IMAGE, names.PIPELINE_IMAGE)
         ],
         "replacements": [_image_of_runs()],

@@ -15,6 +15,7 @@ from penstock.rendering.kubernetes.pods import (
     STORES,
     TEMPORARY,
     Manifest,
+    accepted,
     container,
     empty,
     http_probe,
@@ -38,6 +39,7 @@ LAUNCHER = "dagster-launcher"
 INSTANCE = "dagster-instance"
 DAY = 24 * 3600
 IMAGE_OF_RUNS = "DAGSTER_CURRENT_IMAGE"
+_OF_EVERY_POD = ("CKV_K8S_11", "CKV_K8S_15", "CKV_K8S_35")
 _SLOWLY = {"initialDelaySeconds": 30, "periodSeconds": 30, "timeoutSeconds": 20, "failureThreshold": 4}
 
 
@@ -67,7 +69,8 @@ def migration() -> Manifest:
     )
     template = pod([main], component=MIGRATION, restartPolicy="Never")
     spec = {"backoffLimit": 3, "ttlSecondsAfterFinished": DAY, "template": template}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata("penstock-migrate", MIGRATION), "spec": spec}
+    named = metadata("penstock-migrate", MIGRATION) | {"annotations": accepted(*_OF_EVERY_POD)}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": named, "spec": spec}
 
 
 def instance(layout: Layout, project: Project) -> str:
@@ -150,7 +153,9 @@ def _part(layout: Layout, name: str, command: list[str], ports: dict[str, int], 
         "selector": {"matchLabels": labels(name)},
         "template": template,
     }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(f"penstock-{name}", name), "spec": spec}
+    meant = [*_OF_EVERY_POD, *(["CKV_K8S_38"] if launches else []), *([] if ports else ["CKV_K8S_9"])]
+    named = metadata(f"penstock-{name}", name) | {"annotations": accepted(*meant)}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": named, "spec": spec}
 
 
 def _stores(layout: Layout) -> list[Manifest]:

@@ -40,6 +40,21 @@ def metadata(name: str, component: str) -> Manifest:
     return {"name": name, "labels": labels(component)}
 
 
+ACCEPTED = {
+    "CKV_K8S_9": "The daemon answers nothing; what lives is asked by the liveness probe.",
+    "CKV_K8S_11": "CPU has no limit: one that is reached makes all that the process does late.",
+    "CKV_K8S_15": "Images go by digest, so that the node's copy is the one.",
+    "CKV_K8S_35": "URLs with their passwords are variables, by reference to a Secret.",
+    "CKV_K8S_38": "Dagster's launcher starts Jobs with its account's token.",
+}
+"""Findings of checkov that are meant, each with its reason, as checkov reads them from an object."""
+
+
+def accepted(*findings: str) -> dict[str, str]:
+    """The annotations that tell checkov what of an object is meant."""
+    return {f"checkov.io/skip{n}": f"{name}={ACCEPTED[name]}" for n, name in enumerate(findings, 1)}
+
+
 def quantity(cpu: str, memory: str) -> Manifest:
     """Requests and limits. CPU has no limit: one that is reached would make every answer late by up to 100 ms."""
     return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}

@@ -90,7 +90,7 @@ class Decoder:
             raise Problem(400, "empty-body", "body: expected a JSON object or an array of objects, found nothing")
         is_array = body.lstrip()[:1] == b"["
         try:
-            posted = self._many.decode(body) if is_array else [self._one.decode(body)]
+            posted = self._posted(body, is_array=is_array)
         except msgspec.ValidationError as error:
             raise self.problem(body, error, is_array=is_array) from None
         except RecursionError:
@@ -102,6 +102,16 @@ class Decoder:
         # Only the escape \\u0000 can put a U+0000 into a text.
         return Body(self.requests(posted, request_id, is_array=is_array, check_texts=b"\\u0000" in body), is_array)
 
+    def _posted(self, body: bytes, *, is_array: bool) -> list[Any]:
+        """The decoded requests, if need be without the fields that the contract has retired."""
+        try:
+            return self._many.decode(body) if is_array else [self._one.decode(body)]
+        except msgspec.ValidationError:
+            kept = without(self._contract.retired, body, is_array=is_array)
+            if kept is body:
+                raise
+            return self._many.decode(kept) if is_array else [self._one.decode(kept)]
+
     def _as_field(self, now: datetime) -> datetime | date:
         """The present as the request's `asked_at` has it: a date, a time without a zone (in UTC), or an instant."""
         if self._asked_at_bound == "date":
@@ -110,6 +120,7 @@ class Decoder:
 
     def problem(self, body: bytes, error: msgspec.ValidationError, *, is_array: bool) -> Problem:
         """The 422 of a JSON body that `error` refused, with everything that is wrong with it."""
+        body = without(self._contract.retired, body, is_array=is_array)
         faults = self._faults.of_body(body, is_array=is_array)
         return refused(*faults) if faults else invalid(body, error)
 
@@ -135,6 +146,20 @@ class Decoder:
             elif asked_at.tzinfo is None:
                 times[place] = asked_at.replace(tzinfo=UTC)
         return Requests(decoded, times, texts, inputs, entities, [request_id] * len(posted))
+
+
+def without(fields: Sequence[str], body: bytes, *, is_array: bool) -> bytes:
+    """A JSON body without some fields of its requests; the body itself where it has none of them, or is none."""
+    if not any(f'"{name}"'.encode() in body for name in fields):
+        return body
+    try:
+        requests = _MANY.decode(body) if is_array else [_ONE.decode(body)]
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return body
+    for request in requests:
+        for name in fields:
+            request.pop(name, None)
+    return msgspec.json.encode(requests if is_array else requests[0])
 
 
 # Loops, because a generator costs every single request more than its values.
@@ -167,3 +192,5 @@ def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
 
 
 _encode = msgspec.json.Encoder().encode
+_ONE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_MANY = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])

@@ -15,9 +15,7 @@ from penstock.lookups.sql import tables_of
 from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
-
-FITTING = """SELECT model, array_agg(DISTINCT contract) FROM app.release
-    WHERE model IN (SELECT model FROM app.current_release) GROUP BY model"""
+from penstock.releases.ledger import fitting_contracts
 
 
 class CodeCheck(msgspec.Struct, frozen=True):
@@ -57,12 +55,6 @@ def check_code(project: Project, import_paths: Iterable[str], books: Sequence[Bo
         lacking = misfits_of(book, {name: found.by_model[name] for name in fitting[book.name].keys() & contracts})
         unfit = lacking | unfit
     return CodeCheck(contracts, tuple(dict.fromkeys(application)), tuple(dict.fromkeys(broken)), unfit)
-
-
-def fitting_contracts(book: Book) -> dict[str, set[str]]:
-    """The contracts of all releases, by each model that has a current one."""
-    with book.connect() as connection:
-        return {model: set(contracts) for model, contracts in connection.execute(FITTING)}
 
 
 def misfits_of(book: Book, contracts: Mapping[str, Contract]) -> dict[str, str]:

@@ -19,8 +19,9 @@ from penstock.file_lock import file_lock
 from penstock.postgres.book import Book
 from penstock.postgres.migrations import check_version
 from penstock.project import containing
+from penstock.releases.ledger import fitting_contracts
 from penstock.serving.deploying import serve_config
-from penstock.serving.deploying.code_check import CodeCheck, away, check_code, fitting_contracts, lost_by, served_by
+from penstock.serving.deploying.code_check import CodeCheck, away, check_code, lost_by, served_by
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError

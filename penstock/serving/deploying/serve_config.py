@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import yaml
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import (
     DeploymentSchema,
     HTTPOptionsSchema,
@@ -32,6 +32,7 @@ INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
         "ray_actor_options": RayActorOptionsSchema,
         "logging_config": LoggingConfig,
     },
+    AutoscalingConfig: {"policy": AutoscalingPolicy},
 }
 """Which keys hold a mapping, or a list of mappings, with known keys of its own."""
 AT_START = ("proxy_location", "http_options", "grpc_options", "controller_options")
@@ -127,15 +128,30 @@ def _invalid(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], str]]
     except ValueError as error:
         yield from _of(error, ())
         return
+    except Exception as error:  # what importing a policy raises: Ray does not say which one
+        named = [function for _, options in _scaling(config) if (function := _policy(options))]
+        words = f"cannot be imported: {type(error).__name__}: {error}. Write MODULE:NAME of the project."
+        yield (), f"policy_function {' or '.join(map(repr, named))} {words}"
+        return
+    for where, options in _scaling(config):
+        try:
+            AutoscalingConfig.model_validate(options)
+        except ValueError as error:
+            yield from _of(error, where)
+
+
+def _scaling(config: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Each `autoscaling_config`, and where it stands."""
     for number, application in enumerate(config["applications"]):
         for place, deployment in enumerate(application.get("deployments") or []):
             options = deployment.get("autoscaling_config")
             if isinstance(options, dict):
-                try:
-                    AutoscalingConfig.model_validate(options)
-                except ValueError as error:
-                    where = ("applications", number, "deployments", place, "autoscaling_config")
-                    yield from _of(error, where)
+                yield ("applications", number, "deployments", place, "autoscaling_config"), options
+
+
+def _policy(options: Mapping[str, Any]) -> str:
+    policy = options.get("policy")
+    return str(policy.get("policy_function", "")) if isinstance(policy, dict) else ""
 
 
 def _of(error: Any, where: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:

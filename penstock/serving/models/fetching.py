@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from penstock.artifact import load as artifact
+from penstock.artifact.load import load as load_artifact
 from penstock.errors import PenstockError
 from penstock.journal.outcomes import class_names
 from penstock.releases.artifacts import ArtifactStore
@@ -104,7 +104,7 @@ class Fetcher:
             warning.cancel()
 
     def _load(self, model: ServedModel, wanted: CurrentRelease) -> Release:
-        loaded = artifact.load(self._store.fetch(wanted.artifact, self._cache))
+        loaded = load_artifact(self._store.fetch(wanted.artifact, self._cache))
         expected, found = model.contract.features, loaded.features
         if [(f.name, f.kind) for f in expected] != [(f.name, f.kind) for f in found]:
             raise PenstockError(

@@ -20,6 +20,7 @@ from penstock.serving.answering.predictor import Predictor
 from penstock.serving.answering.state import Release, ServingState
 from penstock.serving.http.problems import Problem, unavailable
 from penstock.serving.models.connections import Connections, ConnectionsInUse
+from penstock.serving.models.loop_time import LoopTimeout
 from penstock.serving.tables.cache import TableCache, release_free_memory
 
 MOST_ROUNDS = 50
@@ -159,7 +160,7 @@ class ServedModel:
         seconds = SECONDS + sum(call.requests.size for call in calls) * SECONDS_PER_ROW
         batch, lease, failure = Batch(calls), None, None
         try:
-            async with asyncio.timeout(seconds):
+            async with LoopTimeout(seconds):
                 lease = await self._connections.take(self.contract.model)
                 await self._answer_batch(lease.connection, batch)
             lease.whole, self.late = True, ""

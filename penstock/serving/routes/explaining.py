@@ -18,6 +18,8 @@ from penstock.serving.models.served_model import ServedModel
 from penstock.serving.routes.reading import Reader
 
 FIELD = "explain"
+EXPLAIN = b'"explain"'
+"""In every body that asks for explanations."""
 MOST_EXPLAINED = 100
 """So many requests of one array may be explained."""
 TRIES, PAUSE = 40, 0.025
@@ -33,7 +35,7 @@ class Wish(NamedTuple):
 
 def read_wish(model: ServedModel, body: bytes) -> Wish:
     """What a body wishes to be explained; Problem 422 if that is not possible. Any other fault is left in it."""
-    if b'"explain"' not in body or FIELD in model.contract.request.__struct_fields__:
+    if FIELD in model.contract.request.__struct_fields__:
         return Wish(body, [])
     is_array = body.lstrip()[:1] == b"["
     try:

@@ -166,15 +166,18 @@ class OpenInference:
         problems: list[Problem] = []
         for tensor in inference.inputs:
             field = fields.get(tensor.name)
-            if field is None or tensor.name in columns:
+            is_retired = tensor.name in contract.retired
+            if (field is None and not is_retired) or tensor.name in columns:
                 problems.append(bad(tensor.name, f"each of {', '.join(fields)} at most once", "it"))
-            elif tensor.datatype not in ACCEPTED[field.datatype]:
+            elif field is not None and tensor.datatype not in ACCEPTED[field.datatype]:
                 problems.append(bad(tensor.name, f"data type {field.datatype}", repr(tensor.datatype[:80])))
             try:
                 values, rest = read(tensor, rest)
             except Problem as problem:  # where the next tensor's data begin is not known
                 problems.append(problem)
                 break
+            if is_retired:
+                continue
             optional = field is not None and field.optional
             columns[tensor.name] = [None if optional and (v == "" or v != v) else v for v in values]  # noqa: PLR0124
         if problems:

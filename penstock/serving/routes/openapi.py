@@ -20,6 +20,7 @@ EXPLAIN = {
     "default": False,
     "description": "Whether the answer says what each feature contributed; at most 100 requests of an array.",
 }
+RETIRED = {"deprecated": True, "description": "Was a field once; what is sent is ignored."}
 TITLES = {
     400: "The body is no JSON",
     401: "No API key",
@@ -50,6 +51,8 @@ def openapi(contracts: Sequence[Contract], explaining: Collection[str] = ()) -> 
     }
     for contract, name in zip(contracts, names, strict=False):  # two models may have requests of one name
         complete(schemas[name], contract)
+        for field in contract.retired:
+            schemas[name]["properties"].setdefault(field, RETIRED)
         if contract.model in explaining:
             schemas[name]["properties"].setdefault("explain", EXPLAIN)
         paths |= _paths(contract, name)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from penstock.serving.http.exchange import HttpRequest, HttpResponse
 from penstock.serving.http.problems import Problem
 from penstock.serving.models.served_model import ServedModel
-from penstock.serving.routes.explaining import Explanations, read_wish
+from penstock.serving.routes.explaining import EXPLAIN, Explanations, read_wish
 from penstock.serving.routes.keys import Keys
 from penstock.serving.routes.telemetry import ModelCounts
 
@@ -57,12 +57,14 @@ def _predict(model: ServedModel, counts: ModelCounts, explanations: Explanations
     async def predict(request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         with counts.counting_refusals():
-            wish = read_wish(model, await request.json_body())
-            body = model.decode(wish.body, request.id)
+            posted, explained = await request.json_body(), list[int]()
+            if EXPLAIN in posted:
+                posted, explained = read_wish(model, posted)
+            body = model.decode(posted, request.id)
             answers = await model.answers(body.requests, is_array=body.is_array)
         counts.answered(began, answers)
-        if wish.places:
-            answers = await explanations.add(model, answers, wish.places)
+        if explained:
+            answers = await explanations.add(model, answers, explained)
         return HttpResponse(b"[%b]" % b",".join(answers) if body.is_array else answers[0])
 
     return predict

@@ -6,9 +6,11 @@ import sys
 import time
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import takewhile
+from statistics import fmean
 
 import msgspec
 
@@ -62,6 +64,15 @@ class ModelCounts:
         except Problem as problem:
             self.refusals[problem.status] += 1
             raise
+
+
+def recent_latency(counts: Iterable[ModelCounts], seconds: float) -> float:
+    """The mean milliseconds of the HTTP requests that were answered in the last `seconds`; 0 where there was none."""
+    since = time.monotonic() - seconds
+    found = [
+        took for one in counts for _, took, _ in takewhile(lambda answer: answer[0] >= since, reversed(one.recent))
+    ]
+    return fmean(found) * 1000 if found else 0.0
 
 
 class LogEntry(msgspec.Struct, frozen=True):

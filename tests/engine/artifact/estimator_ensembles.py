@@ -17,6 +17,7 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -37,6 +38,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from tests.engine.artifact.estimator_entries import Entry, forest, gbm, hist, logistic, members, regressors, xgb
 
+SOME = np.random.default_rng(7).normal(size=(80, 4)), np.arange(80) % 2
 ENSEMBLES: dict[str, Entry] = {
     "GridSearchCV": Entry(lambda: GridSearchCV(hist(), {"max_depth": [2, 3]}, cv=2)),
     "RandomizedSearchCV over a pipeline": Entry(
@@ -45,6 +47,12 @@ ENSEMBLES: dict[str, Entry] = {
     "FixedThresholdClassifier": Entry(lambda: FixedThresholdClassifier(gbm(), threshold=0.3)),
     "TunedThresholdClassifierCV": Entry(lambda: TunedThresholdClassifierCV(hist(), cv=2)),
     "CalibratedClassifierCV, sigmoid": Entry(lambda: CalibratedClassifierCV(hist(), cv=2)),
+    "CalibratedClassifierCV of a frozen LightGBM": Entry(
+        lambda: CalibratedClassifierCV(FrozenEstimator(gbm().fit(*SOME)), method="isotonic")
+    ),
+    "CalibratedClassifierCV of a frozen XGBoost": Entry(
+        lambda: CalibratedClassifierCV(FrozenEstimator(xgb().fit(*SOME)), method="sigmoid")
+    ),
     "CalibratedClassifierCV, isotonic": Entry(lambda: CalibratedClassifierCV(forest(), method="isotonic", cv=3)),
     "CalibratedClassifierCV of LightGBM, isotonic, no ensemble": Entry(
         lambda: CalibratedClassifierCV(gbm(), method="isotonic", cv=2, ensemble=False)

@@ -19,7 +19,8 @@ from sklearn.feature_selection import (
     SequentialFeatureSelector,
     VarianceThreshold,
 )
-from sklearn.impute import SimpleImputer
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -94,5 +95,8 @@ STEPS |= {
     "OrdinalEncoder": before(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)),
     "TargetEncoder": before(TargetEncoder()),
     "SimpleImputer": before(SimpleImputer()),
+    "MissingIndicator": before(FeatureUnion([("missing", MissingIndicator(features="all")), ("as is", "passthrough")])),
+    "MissingIndicator of zeros": before(MissingIndicator(missing_values=0, features="all", sparse=True)),
+    "FrozenEstimator": before(FrozenEstimator(StandardScaler().fit(np.arange(8.0).reshape(2, 4)))),
     **{type(selector).__name__: before(selector) for selector in SELECTORS},
 }

@@ -82,8 +82,8 @@ def test_without_an_attribute_the_estimator_is_kept_by_skops_and_predicts_the_sa
     np.testing.assert_allclose(native.predict(frame_columns(FRAME)), expected, rtol=1e-12)
 
     monkeypatch.setattr(compat, name, attribute._replace(path=f"{attribute.path}_moved"))
-    if name == "TUNED_LABEL":  # skops does not trust what else that estimator holds
-        with pytest.raises(UnsupportedEstimator, match="allow-listed"):
+    if name == "TUNED_LABEL":  # nobody knows then which class the threshold is of
+        with pytest.raises(UnsupportedEstimator, match="_get_pos_label_moved"):
             packed(model, tmp_path)
         return
     kept = packed(model, tmp_path)

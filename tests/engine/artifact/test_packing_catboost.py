@@ -19,7 +19,7 @@ from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
 from penstock.contract.contract import Output
-from penstock.errors import ArtifactError, UnsupportedEstimator
+from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import (
     frame_columns,
     frame_features,
@@ -34,6 +34,7 @@ from tests.engine.artifact.random_models import (
 from tests.engine.artifact.test_packing_xgboost import mixed_frame
 
 QUIET: dict[str, Any] = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
+FOCAL = "Focal:focal_alpha=0.5;focal_gamma=2"
 VALUES = ("RMSE", "MAE", "Quantile:alpha=0.7", "Expectile:alpha=0.3", "MAPE", "Huber:delta=1", "LogCosh", "Lq:q=3")
 POSITIVE = ("Poisson", "Tweedie:variance_power=1.5", "LogLinQuantile", "RMSPE")
 
@@ -56,7 +57,7 @@ def fitted(rng: np.random.Generator, inputs: Any, score: np.ndarray, told: dict[
     if rng.random() < 0.5:
         classes = int(rng.integers(2, 5))
         target = np.digitize(score, np.quantile(score, np.linspace(0, 1, classes + 1)[1:-1]))
-        losses = ["Logloss", "CrossEntropy"] if classes == 2 else ["MultiClass", "MultiClassOneVsAll"]
+        losses = ["Logloss", "CrossEntropy", FOCAL] if classes == 2 else ["MultiClass", "MultiClassOneVsAll"]
         return CatBoostClassifier(**told, loss_function=str(rng.choice(losses))).fit(inputs, target)
     loss = str(rng.choice([*VALUES, *POSITIVE]))
     if loss in ("LogLinQuantile", "Lq:q=3", "LogCosh"):
@@ -69,6 +70,9 @@ def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, n
     ranks = isinstance(model, CatBoostRanker)
     raw = model.predict(asked) if ranks else model.predict(asked, prediction_type="RawFormulaVal")
     assert same(artifact.raw(columns).reshape(raw.shape), raw)
+    if model.get_scale_and_bias()[0] == 1:  # any other is applied to what trees have answered
+        leaves = np.asarray(model.calc_leaf_indexes(asked))
+        assert np.array_equal(artifact.leaves(columns)[:, : leaves.shape[1]], leaves)  # a bias is the last tree
     expected = model.predict_proba(asked) if hasattr(model, "predict_proba") else model.predict(asked)
     exponential = artifact.kind == "classifier" or not same(expected, raw)
     # CatBoost has an exponential of its own, except where there are two classes.
@@ -109,6 +113,24 @@ def test_ranking_early_stopping_and_a_model_without_a_wrapper_answer_as_the_libr
     for model in (ranker, stopped, plain):
         for artifact in packed(model, tmp_path, matrix_features(matrix)):
             assert_same(model, artifact, matrix, matrix_columns(matrix))
+
+
+def test_a_model_from_a_file_and_a_classifier_without_a_wrapper_answer_as_they_did(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(200, 3))
+    told = QUIET | {"iterations": 5, "loss_function": "MultiClass"}
+    plain = CatBoost(told).fit(matrix, np.digitize(matrix[:, 0], [-0.5, 0.5]))
+    poisson = CatBoostRegressor(**QUIET, iterations=5, loss_function="Poisson").fit(matrix, np.exp(matrix[:, 0]))
+    for model in (plain, poisson):
+        model.save_model(str(tmp_path / "model.cbm"))
+        again = type(model)().load_model(str(tmp_path / "model.cbm"))
+        expected = model.predict(matrix, prediction_type="Probability" if model is plain else "Exponent")
+        for one in (model, again):
+            for artifact in packed(one, tmp_path, matrix_features(matrix)):
+                assert artifact.kind == ("classifier" if model is plain else "regressor")
+                assert ulps(artifact.predict(matrix_columns(matrix)), expected) <= 20
+            with pytest.raises(ContractError, match="expected 3, as were fitted"):
+                packed(one, tmp_path, matrix_features(matrix[:, :2]))
 
 
 def test_a_scale_and_a_bias_of_ones_own_are_applied_last(tmp_path: Path) -> None:

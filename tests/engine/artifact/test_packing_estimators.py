@@ -1,13 +1,17 @@
 """Estimators over estimators: the same probabilities and values as scikit-learn, in both kernels."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, RandomForestClassifier
+from sklearn.feature_selection import SelectFromModel
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+from sklearn.pipeline import make_pipeline
 
+from penstock.errors import ContractError
 from penstock.journal.answers import chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
@@ -31,6 +35,29 @@ def test_it_answers_what_scikit_learn_does_and_both_kernels_alike(name: str, tmp
         assert len(found) == 1 or same(found[0], found[1])
         alone = packed(model, tmp_path, matrix_features(matrix))[0].predict(matrix_columns(asked[:1]))
         assert same(alone[0], found[0][0])
+
+
+@pytest.mark.parametrize("model", [AdaBoostClassifier(n_estimators=2), AdaBoostRegressor(n_estimators=2)])
+def test_what_scikit_learn_refuses_though_its_trees_would_take_it_is_refused(model: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(60, 2))
+    model.fit(matrix, (matrix[:, 0] > 0).astype(int))
+    matrix[3, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        model.predict(matrix)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        with pytest.raises(ContractError, match="column 'x1'"):
+            artifact.predict(matrix_columns(matrix))
+
+
+def test_a_selector_that_allows_nan_takes_infinity_in_a_column_that_it_drops(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(60, 3))
+    model = make_pipeline(SelectFromModel(forest(), max_features=1, threshold=-np.inf), forest())
+    model.fit(matrix, (matrix[:, 0] > 0).astype(int))
+    matrix[:, 2] = rng.choice([np.inf, -np.inf, np.nan], size=60)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
 
 
 def forest() -> RandomForestClassifier:

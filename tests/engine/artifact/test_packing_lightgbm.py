@@ -136,6 +136,21 @@ def test_categories_of_a_frame_give_the_same_leaves_scores_and_predictions(words
     assert sets > 0
 
 
+def test_ordered_categories_are_numbers_and_those_of_another_column_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = mixed_frame(rng, 200, 6)
+    ordered = categorical(frame)
+    ordered["flag"] = ordered["flag"].cat.as_ordered()
+    score = (frame["flag"] == "yes") + (frame["code"] == 3) + rng.normal(size=200)
+    model = LGBMRegressor(n_estimators=5, verbose=-1).fit(ordered, score)
+    for artifact in packed(model, tmp_path, frame_features(frame)):
+        assert_same(model, artifact, ordered, frame_columns(frame))
+    numeric = pd.DataFrame({"code": pd.Categorical(frame["code"]), "hour": rng.integers(24, size=200)})
+    model = LGBMRegressor(n_estimators=5, verbose=-1).fit(numeric, score, categorical_feature=["hour"])
+    with pytest.raises(UnsupportedEstimator, match="categories in the column 1"):
+        packed(model, tmp_path, frame_features(numeric))
+
+
 def test_categories_of_a_matrix_are_truncated_as_the_library_does(tmp_path: Path) -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)

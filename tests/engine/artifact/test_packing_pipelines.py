@@ -40,6 +40,17 @@ def asked_frame(rng: np.random.Generator, missing: bool, strange: bool) -> pd.Da
     return frame
 
 
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_an_imputer_fills_nan_and_leaves_none_as_scikit_learn_does(missing: float | None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    words = rng.choice(np.array(["a", "b", missing], dtype=object), 90)
+    frame = pd.DataFrame({"word": pd.Series(words, dtype=object)})
+    texts = make_pipeline(SimpleImputer(strategy="constant", fill_value="none"), OrdinalEncoder())
+    model = make_pipeline(texts, DecisionTreeRegressor()).fit(frame, frame["word"].isna() * 2.0 + (words == "a"))
+    for artifact in packed(model, tmp_path, frame_features(frame)):
+        assert same(artifact.predict(frame_columns(frame)), model.predict(frame))
+
+
 def imputer(rng: np.random.Generator) -> SimpleImputer:
     strategy = str(rng.choice(["mean", "median", "most_frequent", "constant"]))
     return SimpleImputer(

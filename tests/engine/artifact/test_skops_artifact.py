@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import AdaBoostRegressor, RandomForestClassifier, RandomForestRegressor, StackingRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
@@ -64,6 +66,33 @@ def test_text_columns_reach_a_pipeline_by_name(tmp_path: Path) -> None:
         artifact.predict({"word": np.array(["x"], dtype=object), "n": np.zeros(1)})
     with pytest.raises(ContractError, match="'n'"):
         artifact.predict({"word": np.array(["a"], dtype=object)})
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_missing_text_is_what_the_encoders_know(missing: float | None, tmp_path: Path) -> None:
+    """What training holds is NaN, and imputers do not fill None."""
+    words = np.array(["a", "b", "c", missing] * 10, dtype=object)
+    frame = pd.DataFrame({"word": pd.Series(words, dtype=object), "n": np.arange(40.0)})
+    texts = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    columns = make_column_transformer((texts, ["word"]), remainder="passthrough")
+    model = make_pipeline(columns, KNeighborsClassifier(algorithm="brute")).fit(frame, frame["n"] % 2)
+    pack(model, tmp_path / "m", features=frame_features(frame), metadata={})
+    artifact = load(tmp_path / "m")
+    expected = model.predict_proba(frame)
+    np.testing.assert_array_equal(artifact.predict(frame_columns(frame)), expected)
+    np.testing.assert_array_equal(artifact.predict(frame_columns(frame.iloc[3:4])), expected[3:4])
+
+
+def test_a_damaged_sparse_matrix_inside_is_refused(tmp_path: Path) -> None:
+    model = KNeighborsClassifier(algorithm="brute").fit(csr_matrix(np.eye(8)), np.arange(8) % 2)
+    pack(model, tmp_path / "m", features=matrix_features(np.eye(8)), metadata={})
+    np.testing.assert_array_equal(
+        load(tmp_path / "m").predict(matrix_columns(np.eye(8))), model.predict_proba(np.eye(8))
+    )
+    model._fit_X.indices[3] = 2**20
+    pack(model, tmp_path / "m", features=matrix_features(np.eye(8)), metadata={})
+    with pytest.raises(ArtifactError, match="damaged tree or matrix"):
+        load(tmp_path / "m")
 
 
 def test_the_same_estimator_gives_the_same_bytes(tmp_path: Path) -> None:

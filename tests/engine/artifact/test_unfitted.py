@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingRegressor, VotingClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, SplineTransformer
 from sklearn.svm import SVC
-from xgboost import XGBRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 from penstock.artifact.packing.unfitted import demand_storable
 from penstock.contract.contract import Output, Value
@@ -40,6 +46,27 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "in a vote": (VotingClassifier([("a", OwnClassifier())], voting="soft"), "OwnClassifier is not packed"),
     "linear trees": (LGBMClassifier(linear_tree=True), "linear_tree=False"),
     "a linear booster": (XGBRegressor(booster="gblinear"), "gblinear"),
+    "an alias of linear trees": (LGBMClassifier(linear_trees=True), "linear_tree=False"),
+    "an objective without probabilities": (LGBMClassifier(objective="xentlambda"), "no probabilities with.*xentlambda"),
+    "another one": (XGBClassifier(objective="binary:logitraw"), "not with 'binary:logitraw'"),
+    "labels of a regressor": (XGBRegressor(objective="binary:hinge"), "not with 'binary:hinge'"),
+    "a stack of labels around it": (
+        StackingClassifier([("own", LGBMClassifier())], stack_method="predict"),
+        "probabilities or scores",
+    ),
+    "a start that is fitted": (
+        make_pipeline(OneHotEncoder(), SplineTransformer(), GradientBoostingClassifier(init=LogisticRegression())),
+        "constant start.*curves of SplineTransformer",
+    ),
+    "a curve of a target in float32": (
+        TransformedTargetRegressor(XGBRegressor(), transformer=PowerTransformer()),
+        "PowerTransformer.*unlike XGBoost",
+    ),
+    "a temperature of scores in float32": (
+        CalibratedClassifierCV(XGBClassifier(), method="temperature"),
+        "temperature.*unlike XGBoost",
+    ),
+    "a search that fits no best one": (GridSearchCV(LogisticRegression(), {}, refit=False), "refit"),
     "trees of several outputs": (XGBRegressor(multi_strategy="multi_output_tree"), "one_output_per_tree"),
     "without probabilities": (RidgeClassifier(), "predict_proba.*CalibratedClassifierCV"),
     "without probabilities of its own": (SVC(), "predict_proba"),
@@ -68,6 +95,11 @@ def test_what_skops_stores_and_what_a_model_trusts_is_let_through() -> None:
     demand_storable(
         make_pipeline(make_column_transformer(("drop", [0])), LogisticRegression()), Output("y", "classifier")
     )
+    demand_storable(StackingClassifier([("own", SVC())]), Output("y", "classifier"))
+    demand_storable(
+        make_pipeline(GridSearchCV(SVC(probability=True), {"C": [1]}, scoring="roc_auc")), Output("y", "classifier")
+    )
+    demand_storable(LGBMRegressor(objective="xentropy"), Output("y", "regressor"))
     demand_storable(OwnClassifier(), Output("y", "classifier"), [f"{__name__}.OwnClassifier"])
 
 

@@ -36,6 +36,12 @@ def test_status_of_a_home_where_nothing_runs_says_so_and_starts_nothing(home: Pa
     assert not (home / "postgres").exists()
 
 
+def test_status_tries_the_autoscaling_of_the_projects_file_dry(home: Path) -> None:
+    [tried] = json.loads(run("status", "--json").output)["autoscaling"]
+    assert (tried["deployment"], tried["policy"], tried["replicas"]) == ("Predictions", "64 requests", "2 to 4")
+    assert [tried[f"at {load}x"] for load in (0, 1, 2, 4)] == [2, 2, 4, 4]
+
+
 @pytest.mark.slow
 def test_status_of_a_running_postgres_has_its_pid_and_memory(home: Path) -> None:
     settings = Settings(home=home)

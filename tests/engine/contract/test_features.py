@@ -7,8 +7,19 @@ import msgspec
 import numpy as np
 import pytest
 
+from penstock.contract.columns import column
 from penstock.contract.contract import Column, Columns, Contract, Feature, Lookup, Output
-from penstock.contract.features import Vectors, days_between, hour, numbers, plain_features, texts, times, weekday
+from penstock.contract.features import (
+    Vectors,
+    days_between,
+    given,
+    hour,
+    numbers,
+    plain_features,
+    texts,
+    times,
+    weekday,
+)
 from penstock.errors import ContractError, Faults
 
 
@@ -86,6 +97,12 @@ def test_a_feature_that_is_neither_computed_nor_a_column_is_named() -> None:
 def test_a_column_that_is_left_out_and_not_there_is_named_with_the_nearest() -> None:
     with pytest.raises(Faults, match=r"'acount'\. Did you mean account\?.*'shop.knd'\. Did you mean shop\.kind\?"):
         plain_features(Ask, LOOKUPS, but=("acount", "shop.knd"))
+
+
+def test_whether_there_is_a_value_is_a_number() -> None:
+    assert given(column(["gold", None, ""], "text")).tolist() == [1.0, 0.0, 1.0]
+    assert given(column([0.0, None], "number")).tolist() == [1.0, 0.0]
+    assert given(column([datetime(2026, 11, 25), None], "time")).tolist() == [1.0, 0.0]
 
 
 def test_times_become_numbers_and_missing_ones_nan() -> None:

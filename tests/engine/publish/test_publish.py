@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from penstock.postgres.book import Book, Books
-from penstock.publish import disk_space
+from penstock.publish import guard
 from penstock.publish.publish import publish, publish_group
 from penstock.replicated.error import PublishError
 from penstock.snapshots.store import SnapshotStore
@@ -196,9 +196,9 @@ def test_a_load_that_would_not_fit_is_refused_with_the_figures(
 ) -> None:
     snapshot = write(store, numbered(1000))
     (published,) = publish(snapshot, declared(), [book], who="me")
-    estimated = disk_space.estimated_bytes(snapshot, declared())
+    estimated = guard.estimated_bytes(snapshot, declared())
     assert 0.5 < estimated / published.bytes < 2
-    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda folder: Mock(free=estimated - 1))
+    monkeypatch.setattr(guard.shutil, "disk_usage", lambda folder: Mock(free=estimated - 1))
     with pytest.raises(PublishError, match="disk of the book for table 'others'"):
         publish(snapshot, declared("others"), [book], who="me")
 

@@ -77,7 +77,8 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoN
     keys = folder / "api-keys"
     keys.write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} a test\n")
     try:
-        with nodes(2, folder) as cluster, opened(settings, cluster.host, cluster.network) as reached:
+        with nodes(3, folder) as cluster, opened(settings, cluster.nodes[-1], cluster.network) as books:
+            reached = books.settings
             plain = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
             variables = {
                 **plain,
@@ -88,7 +89,7 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoN
                 "PENSTOCK_ARTIFACTS_URL": str(folder / "artifacts"),
                 "PENSTOCK_API_KEYS_FILE": str(keys),
             }
-            yield TwoNodes(cluster.nodes, variables, reached)
+            yield TwoNodes(cluster.nodes[:2], variables, reached)
     finally:
         Databases(settings).stop()
 

@@ -72,10 +72,10 @@ def tables() -> dict[str, pa.Table]:
     return {"orders": orders(), "products": products(), "visits": visits()}
 
 
-def write_postgres(url: str) -> None:
+def write_postgres(url: str, rows: dict[str, pa.Table] | None = None) -> None:
     """The same tables in a Postgres, with columns of types that no request holds."""
     with psycopg.connect(url, autocommit=True) as connection:
-        for name, table in tables().items():
+        for name, table in (rows or tables()).items():
             frame = duckdb.arrow(table)
             kinds = ", ".join(
                 f'"{column}" {_POSTGRES.get(str(kind), str(kind))}'
@@ -86,13 +86,14 @@ def write_postgres(url: str) -> None:
             with connection.cursor() as cursor, cursor.copy(f'COPY "{name}" ({names}) FROM STDIN'.encode()) as copy:
                 for row in table.to_pylist():
                     copy.write_row(list(row.values()))
-        connection.execute("ALTER TABLE orders ADD COLUMN tags jsonb, ADD COLUMN at interval")
+        if not rows:
+            connection.execute("ALTER TABLE orders ADD COLUMN tags jsonb, ADD COLUMN at interval")
 
 
-def write_clickhouse(url: str, folder: Path) -> None:
+def write_clickhouse(url: str, folder: Path, rows: dict[str, pa.Table] | None = None) -> None:
     """The same tables in a ClickHouse, which reads them of files in the folder."""
     warehouse = ClickHouseWarehouse(url)
-    for name, table in tables().items():
+    for name, table in (rows or tables()).items():
         file = folder / f"{name}.parquet"
         columns = [field for field in table.schema if not pa.types.is_null(field.type)]
         pq.write_table(table.select([field.name for field in columns]), file)

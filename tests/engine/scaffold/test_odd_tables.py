@@ -84,6 +84,24 @@ def test_a_postgres_with_types_of_its_own_is_read_without_them(
     assert "found only code, which is double: a type without exact equality" in str(refused.exception)
 
 
+def test_a_text_that_is_one_value_or_none_becomes_a_number_that_a_model_can_use(new_model: New) -> None:
+    script = "CREATE TABLE codes AS SELECT c AS n, CASE WHEN c % 2 = 0 THEN 'gold' END AS tier FROM range(7) t(c)"
+    made = new_model(
+        "i % 7 AS n, CASE WHEN i % 3 = 0 THEN 'open' END AS dispute", *ROWS, "--lookup", "codes", script=script
+    )
+    assert made.exit_code == 0
+    contract = Path("model_tools/m.py").read_text()
+    assert '"dispute_given": given(columns["dispute"]),' in contract
+    assert '"codes_tier_given": given(columns["codes.tier"]),' in contract
+    assert 'but=("id", "n", "dispute", "codes.tier"),' in contract
+
+
+def test_a_time_that_stands_for_no_end_is_said(new_model: New) -> None:
+    made = new_model("CASE WHEN i % 3 = 0 THEN TIMESTAMP '9999-12-31' ELSE TIMESTAMP '2026-09-01' END AS valid_to")
+    assert made.exit_code == 0
+    assert "valid_to goes on to 9999-12-31 00:00:00: where that stands for no end, NULLIF in a query" in made.output
+
+
 def test_first_and_last_asking_are_said(new_model: New) -> None:
     made = new_model("i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '9999-12-31' WHERE id = 7")
     assert made.exit_code == 0

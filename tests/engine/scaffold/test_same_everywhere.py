@@ -1,7 +1,7 @@
 """A project written for DuckDB is pointed at a Postgres and at a ClickHouse with the same rows: not a line changes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,17 @@ TABLES = ("products", "visits")
 class Products:
     """What a project made from one warehouse: snapshot ids by name, the artifact, and the newest requests."""
 
-    def __init__(self, shop: Shop, store: Path, url: str) -> None:
+    def __init__(
+        self, shop: Shop, store: Path, url: str, model: str = "coming_back", published: Sequence[str] = TABLES
+    ) -> None:
         self.settings = {"PENSTOCK_WAREHOUSE_URL": url, "PENSTOCK_SNAPSHOTS_URL": str(store)}
-        for table in TABLES:
+        for table in published:
             assert self._run(shop, "publish", table) != ""
-        report = json.loads(self._run(shop, "train", "coming_back", "--json"))
+        report = json.loads(self._run(shop, "train", model, "--json"))
         self.artifact = report["artifact"]
         snapshots = SnapshotStore(str(store))
         self.snapshots = {name: [one.id for one in snapshots.history(name)] for name in snapshots.names()}
-        self.requests = self._run(shop, "requests", "coming_back", "--count", "50")
+        self.requests = self._run(shop, "requests", model, "--count", "50")
 
     def _run(self, shop: Shop, *command: str) -> str:
         done = shop.run("-m", "penstock", *command, **self.settings)

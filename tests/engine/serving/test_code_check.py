@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from penstock.postgres.book import Book
-from penstock.serving.deploying.code_check import CodeCheck, fitting_contracts, lost_by, served_by
+from penstock.releases.ledger import fitting_contracts
+from penstock.serving.deploying.code_check import CodeCheck, lost_by, served_by
 from tests.checkout import ROOT
 from tests.engine.serving import toy
 from tests.engine.serving.test_deploy import CONTRACT, DEPLOYMENT, WORDS

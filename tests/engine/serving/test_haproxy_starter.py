@@ -16,7 +16,8 @@ from penstock.settings import Settings
 def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> None:
     script, config = tmp_path / "haproxy", tmp_path / "haproxy.cfg"
     script.write_text(starter(tmp_path, metrics_port=9101, stats_port=8404, binary="echo"))
-    config.write_text(HAPROXY_CONFIG_TEMPLATE)
+    server = "    server r1 10.0.0.1:20000 check observe layer4 error-limit 3 on-error mark-down\n"
+    config.write_text(HAPROXY_CONFIG_TEMPLATE + server)
     assert "return status 404 content-type text/plain" in config.read_text()
     assert "mode 666 level admin" in config.read_text()
     command = ["sh", script, "-db", "-f", config, "-sf", "7"]
@@ -28,6 +29,7 @@ def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> No
     assert "mode 666" not in made
     assert " check backup disabled\n" in made
     assert " check backup\n" not in made
+    assert made.endswith(" check tcp-ut 2s observe layer4 error-limit 3 on-error mark-down\n")
     assert "x-request-disconnect-disabled" in made
     assert "global\n    no strict-limits\n" in made
     assert "\ndefaults\n    option http-buffer-request\n" in made

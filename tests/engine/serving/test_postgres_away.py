@@ -1,11 +1,15 @@
 """While Postgres is away the service says so within a second, and recovers by itself."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from penstock.journal import writing
+from penstock.lookups.connection import SECONDS
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.server import DEFAULTS, PostgresServer
@@ -65,3 +69,23 @@ def test_a_service_that_starts_before_postgres_becomes_ready_by_itself(
     server.start()
     assert wait_for(lambda: service.ask().status_code == 200)
     server.stop()
+
+
+def test_a_replica_that_stood_still_itself_answers_what_postgres_has_answered_meanwhile(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wait_for(lambda: service.ask().status_code == 200)
+    still = [0.0, 1.5 * SECONDS]
+    write = writing.write
+
+    async def write_and_stand_still(*values: Any) -> Any:
+        sent = asyncio.create_task(write(*values))
+        while not sent.done() and still:
+            await asyncio.sleep(0)
+            time.sleep(still.pop(0))
+        return await sent
+
+    monkeypatch.setattr(writing, "write", write_and_stand_still)
+    answer = service.ask(inflow=41.0)
+    assert not still
+    assert (answer.status_code, answer.json().get("unchanged")) == (200, False), answer.text

@@ -1,5 +1,6 @@
 """The fixtures of `penstock.testing`, as a project's tests use them: rows go in, a prediction comes out."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.releases.entry import LedgerEntry
 from penstock.snapshots.store import Snapshot
-from penstock.testing import NOON, Clock, Rows, Serve, System, as_arrow, create_book
+from penstock.testing import NOON, Clock, Rows, Serve, System, as_arrow, books, create_book
 from tests.engine.testing.shop import CONTRACT, SHOPS
 
 Publish = Callable[[ReplicatedTable, Rows], Snapshot]
@@ -126,3 +127,21 @@ def test_books_are_apart_from_each_other(postgres: str, book: Book, prod_book: B
         with other.connect() as connection:
             found = connection.execute("SELECT to_regclass('replicated.mine'), to_regclass('replicated.current')")
             assert found.fetchone() == (None, "replicated.current")
+
+
+@pytest.mark.parametrize(("free", "there"), [(5e9, True), (1e9, False)])
+def test_books_are_in_memory_where_there_is_room_and_what_was_left_there_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, there: bool
+) -> None:
+    left, ours, others = (
+        tmp_path / f"penstock-tests-{name}" for name in ("999999999-a", f"{os.getpid()}-b", "no-number")
+    )
+    for folder in (left, ours, others):
+        folder.mkdir()
+    monkeypatch.setattr(books, "MEMORY", tmp_path)
+    monkeypatch.setattr(books.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
+    made = books.folder_in_memory()
+    assert (made is not None and made.parent == tmp_path) == there
+    assert left.exists() != there
+    assert ours.exists()
+    assert others.exists()

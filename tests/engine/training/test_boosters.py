@@ -10,6 +10,7 @@ import pytest
 from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from xgboost import XGBClassifier
@@ -18,10 +19,11 @@ from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Feature
-from penstock.errors import UnsupportedEstimator
+from penstock.errors import PenstockError, UnsupportedEstimator
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import markdown
+from penstock.training.dry_run import demand_estimator
 from penstock.training.frame import TrainingRows, feature_frame
 from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed_parity, demand_parity, own_predictions
 from penstock.training.run import TrainingRun
@@ -69,6 +71,14 @@ def test_an_estimator_with_categories_becomes_a_release_that_is_packed(
         "site": np.array(["north", None, "east"], object),
     }
     assert artifact.predict(asked).shape == (3, 2)
+
+
+def test_a_stack_that_ends_in_its_own_regression_is_let_through_before_it_is_fitted() -> None:
+    stack = StackingClassifier([("gbm", LGBMClassifier())])
+    assert not hasattr(stack, "predict_proba")
+    demand_estimator(tank_model(lambda: stack))
+    with pytest.raises(PenstockError, match="found Ridge without it"):
+        demand_estimator(tank_model(Ridge))
 
 
 @pytest.mark.parametrize("kind", ESTIMATORS)

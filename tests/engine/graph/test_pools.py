@@ -1,0 +1,80 @@
+"""Two runs at once never want the same table, month or warehouse file: the second one's step waits for the first's."""
+
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from assets.definitions import defs
+from penstock.graph import replication
+from penstock.graph.environment import Environment
+from penstock.graph.replication import publication
+from penstock.settings import load
+from penstock.snapshots.store import SnapshotStore
+from tests.checkout import ROOT
+from tests.engine.publishing import declared, numbered, write
+
+RUNS, SECONDS = 2, 120
+
+
+@pytest.fixture
+def instance_file(new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An instance file with the shipped storage and pools; DAGSTER_HOME is its folder."""
+    shipped = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    monkeypatch.setenv("PENSTOCK_DAGSTER_URL", new_database())
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    file = tmp_path / "dagster.yaml"
+    file.write_text(yaml.safe_dump({name: shipped[name] for name in ("storage", "concurrency")}))
+    with dg.DagsterInstance.get():  # makes the tables of the storage
+        return file
+
+
+def run(seen: Path) -> None:
+    """Publish a table, slowly, as a run of Dagster in a process of its own; write when that began and ended."""
+    own = replication.publish_group
+
+    def slowly(*given: object, **named: object) -> Iterator[object]:
+        began = time.monotonic()
+        yield from own(*given, **named)  # type: ignore[arg-type]
+        while len(list(seen.parent.glob("*.begun"))) < RUNS:
+            time.sleep(0.1)
+        time.sleep(2)
+        seen.write_text(f"{began} {time.monotonic()}")
+
+    replication.publish_group = slowly  # type: ignore[assignment]
+    seen.with_suffix(".begun").touch()
+    with dg.DagsterInstance.get() as instance:
+        dg.materialize([publication([declared()])], instance=instance, resources={"environment": Environment()})
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("an_hour_later", "book", "prod_book", "instance_file")
+def test_two_runs_that_publish_one_table_do_so_one_after_the_other(tmp_path: Path) -> None:
+    write(SnapshotStore(load().snapshots), numbered(10))
+    files = [tmp_path / str(number) for number in range(RUNS)]
+    runs = [get_context("spawn").Process(target=run, args=(file,)) for file in files]
+    for process in runs:
+        process.start()
+    for process in runs:
+        process.join(SECONDS)
+    assert [process.exitcode for process in runs] == [0] * RUNS
+    (_, first_ended), (second_began, _) = sorted(tuple(map(float, file.read_text().split())) for file in files)
+    assert second_began >= first_ended
+
+
+def test_every_step_that_writes_is_in_a_pool() -> None:
+    """Maintenance has none: what it does twice at once, it does once."""
+    pools: dict[str, set[str | None]] = {}
+    for asset in defs.resolve_asset_graph().assets_defs:
+        if asset.is_executable and asset.computation:
+            for key in asset.keys:
+                pools.setdefault(key.path[0], set()).add(asset.op.pool)
+    assert pools["snapshot"] == pools["prepared"] == {"warehouse"}
+    assert pools["flight_delay"] == {"warehouse", "model/flight_delay"}
+    assert len(pools["prod"]) > 3
+    assert all(pool and pool.startswith("table/") for pool in pools["test"] | pools["prod"])
+    assert {name for name, used in pools.items() if None in used} <= {"maintenance"}

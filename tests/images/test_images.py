@@ -1,0 +1,137 @@
+"""Both images as an operator's runtime would run them: uid 10001 without a name, read-only root, logs on stdout."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from penstock.processes import free_port
+from penstock.testing import Story, wait_for
+from tests.engine.postgres.tcp_server import TcpServer
+from tests.images.container import UID, Image, image, why_not
+
+SERVICE, PIPELINE = "penstock-service", "penstock-pipeline"
+MODEL = "flight_delay"
+SECONDS = 120
+UNPACKED, COMPRESSED, CODE = 380e6, 130e6, 5e6
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why := why_not(SERVICE, PIPELINE)), reason=why)]
+
+
+@pytest.fixture(scope="module")
+def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Empty databases of a server on a TCP port, with passwords, as variables of Penstock."""
+    server = TcpServer(tmp_path_factory.mktemp("pg") / "server")
+    server.create()
+    server.start()
+    try:
+        names = ("test", "prod")
+        for name in names:
+            with psycopg.connect(server.url(), autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {name}".encode())
+        yield {f"PENSTOCK_{name.upper()}_URL": server.url(database=name) for name in names}
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PENSTOCK_HOME of both containers: the one folder beside /tmp that they may write to."""
+    made = tmp_path_factory.mktemp("home")
+    os.chown(made, UID, UID)
+    return made
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Image]:
+    with image(SERVICE) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Iterator[Image]:
+    with image(PIPELINE) as found:
+        yield found
+
+
+def size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def compressed(*folders: Path) -> int:
+    """Bytes as a registry keeps them."""
+    packed = subprocess.run(
+        ["sh", "-c", 'tar -c "$@" 2>/dev/null | gzip | wc -c', "sh", *folders], capture_output=True, check=True
+    )
+    return int(packed.stdout)
+
+
+def packages(found: Image) -> set[str]:
+    bill = json.loads((found.root / "opt/penstock/sbom.cdx.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    return {component["name"].lower() for component in bill["components"]}
+
+
+class TestFromImagesToAPrediction(Story):
+    def test_the_images_hold_what_each_needs_and_list_it(self, service: Image, pipeline: Image) -> None:
+        assert size(service.root) < UNPACKED
+        assert compressed(service.root) < COMPRESSED
+        assert compressed(service.root / "opt/engine", service.root / "app") < CODE
+        assert {"ray", "numpy", "asyncpg"} <= packages(service) < packages(pipeline) | {"virtualenv"}
+        assert not packages(service) & {"pandas", "pyarrow", "scikit-learn", "dagster", "virtualenv"}
+        assert {"pandas", "pyarrow", "scikit-learn", "dagster"} <= packages(pipeline)
+
+    def test_both_run_as_nobody_in_particular_on_a_read_only_root(
+        self, service: Image, pipeline: Image, home: Path
+    ) -> None:
+        for found in (service, pipeline):
+            assert found.config["User"] == f"{UID}:{UID}"
+            text = found.run(home, ["sh", "-c", "id -u; whoami; touch /app/x /opt/x; touch /tmp/x ~/x && echo written"])
+            assert text.stdout.split() == [str(UID), "written"]
+            assert len(re.findall("Read-only file system", text.stderr)) == 2
+            assert f"{UID}" not in (found.root / "etc/passwd").read_text()
+            version = found.run(home, ["sh", "-c", "echo $PENSTOCK_CODE_VERSION"]).stdout.strip()
+            assert version in " ".join(found.config["Env"])
+            assert version
+
+    def test_the_pipeline_fills_the_books(self, pipeline: Image, home: Path, books: dict[str, str]) -> None:
+        for command in (["migrate"], ["publish", "--all"], ["train", MODEL]):
+            done = pipeline.run(home, ["penstock", *command], books)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+    def test_the_service_answers_and_logs_and_ends(
+        self, service: Image, pipeline: Image, home: Path, books: dict[str, str], tmp_path: Path
+    ) -> None:
+        port = free_port()
+        asked = pipeline.run(home, ["penstock", "requests", MODEL, "--count", "1"], books)
+        assert asked.returncode == 0, asked.stderr
+        environment = {**books, "PENSTOCK_HTTP_PORT": str(port)}
+        log = tmp_path / "log"
+        with log.open("wb") as file:
+            running = subprocess.Popen(service.command(home, environment=environment), stdout=file, stderr=file)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                wait_for(lambda: running.poll() is not None or ready(client), SECONDS)
+                assert running.poll() is None, log.read_text()[-3000:]
+                answer = client.post(f"/models/{MODEL}/predict", content=asked.stdout)
+            assert answer.status_code == 200, answer.text
+            assert 0 <= answer.json()["probabilities"][1] <= 1
+            wait_for(lambda: f"Serving at http://127.0.0.1:{port}" in log.read_text(), SECONDS)
+        finally:
+            running.send_signal(signal.SIGTERM)
+            running.wait(SECONDS)
+        assert running.returncode == 0, log.read_text()[-3000:]
+        assert log.read_text().rstrip().endswith("Stopped.")
+
+
+def ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").json()["models"] == {MODEL: "ready"}
+    except (httpx.HTTPError, KeyError, ValueError):
+        return False
