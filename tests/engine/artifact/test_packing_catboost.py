@@ -179,13 +179,13 @@ def test_the_contributions_of_features_are_those_of_the_library(policy: str, tmp
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (CatBoostRegressor(**QUIET, iterations=2, loss_function="MultiRMSE"), "one output"),
+        (CatBoostRegressor(**QUIET, iterations=2, loss_function="RMSEWithUncertainty"), "one output"),
         (CatBoostClassifier(**QUIET, iterations=2, loss_function="MultiLogloss"), "loss of"),
     ],
 )
 def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).normal(size=(100, 2))
-    target = matrix if said == "one output" else (matrix > 0).astype(int)
+    target = matrix[:, 0] if said == "one output" else (matrix > 0).astype(int)
     with pytest.raises(UnsupportedEstimator, match=said):
         packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
 
