@@ -202,6 +202,16 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
     raise OSError(f"no free port on {host}")
 
 
+def is_own_address(host: str) -> bool:
+    """Whether a name or address is one of this machine, at which a process can listen."""
+    try:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether a port can be bound now."""
     return free_port(host, port) == port

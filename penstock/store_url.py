@@ -1,6 +1,7 @@
 """Where a store of snapshots or artifacts is: a folder, or any URL that fsspec knows."""
 
 import os
+import stat
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,7 +39,24 @@ def open_store(url: str) -> tuple[Any, str]:
                 todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL.",
             ) from None
         return files, str(root)
-    return LocalFileSystem(), os.path.abspath(url)
+    path = os.path.abspath(url)
+    if _in_the_way(path):
+        raise PenstockError(
+            f"store {path}",
+            expected="a folder",
+            found="a file, there or above",
+            todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL.",
+        )
+    return LocalFileSystem(), path
+
+
+def _in_the_way(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)
+    except NotADirectoryError:
+        return True
+    except OSError:
+        return False
 
 
 def ask_store(name: str, url: str, variable: str) -> int:

@@ -101,7 +101,7 @@ def main() -> None:
             _unexpected(error)
         _refuse(sentence)
     except OSError as error:
-        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC}:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}:
             _unexpected(error)
         _refuse(f"{error.filename or 'the disk'}: {error.strerror}. See `penstock doctor`.")
     except Exception as error:

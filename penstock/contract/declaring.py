@@ -92,9 +92,28 @@ def fits(value: Any, wanted: Any) -> bool:
     origin, inner = get_origin(wanted), get_args(wanted)
     if origin in COMPOUND:
         return COMPOUND[origin].fits(value, inner)
+    if isinstance(value, float) and value != value:  # noqa: PLR0124  # NaN is true of no bound
+        return False
     if wanted in (int, float):
         return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
     return wanted is Any or isinstance(value, wanted)
+
+
+def call_faults(thing: str, function: Callable[..., Any], expected: str, arguments: int) -> list[PenstockError]:
+    """A fault where a function is a generator or async, or cannot be called with so many arguments."""
+    found = ""
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        found = "an async function"
+    elif inspect.isgeneratorfunction(function):
+        found = "a generator, which has a `yield`"
+    else:
+        try:
+            inspect.signature(function).bind(*range(arguments))
+        except TypeError as error:
+            found = f"{getattr(function, '__name__', 'a function')}{inspect.signature(function)}: {error}"
+        except ValueError:  # one in C, without a signature
+            pass
+    return [ContractError(thing, expected=expected, found=found)] if found else []
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -122,7 +141,10 @@ def _article(wanted: Any) -> str:
 
 def _plural(wanted: Any) -> str:
     known = {str: "texts", int: "whole numbers", float: "numbers", Any: "values"}
-    return known.get(wanted, "tuples of texts" if get_origin(wanted) is tuple else getattr(wanted, "__name__", ""))
+    if get_origin(wanted) is tuple:
+        inner = get_args(wanted)
+        return f"{'tuples' if inner[-1] is Ellipsis else 'pairs'} of {_plural(inner[0])}"
+    return known.get(wanted, getattr(wanted, "__name__", ""))
 
 
 @dataclass(frozen=True)
@@ -151,7 +173,9 @@ def _is_mapping(value: Any, inner: tuple[Any, ...]) -> bool:
 
 
 def _tuple_words(inner: tuple[Any, ...]) -> str:
-    return f"a tuple of {_plural(inner[0])}, such as (x,)" if inner[-1] is Ellipsis else "a pair of texts"
+    if inner[-1] is Ellipsis:
+        return f"a tuple of {_plural(inner[0])}, such as (x,)"
+    return f"a pair of {_plural(inner[0])}"
 
 
 _UNION = Compound(

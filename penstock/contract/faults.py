@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock.contract.contract import Contract, Kind, Lookup, Output, kind_of
+from penstock.contract.declaring import call_faults
 from penstock.errors import ContractError, PenstockError
 
 LONGEST_NAME = 63
@@ -120,6 +121,11 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
     for name in contract.entity:
         demand_field(f"entity of {thing}", name)
     demand_field(f"asked_at of {thing}", contract.asked_at)
+    if kinds.get(contract.asked_at) == "number":
+        found = f"{contract.asked_at!r}, a number"
+        faults.append(ContractError(f"asked_at of {thing}", expected="a date or time", found=found))
+    expected = "a function of the columns, such as `def features(columns):`, that returns a dict"
+    faults += call_faults(f"compute of {thing}", contract.compute, expected, 1)
     for lookup in contract.lookups:
         of = f"lookup {lookup.name!r} of {thing}"
         for name in lookup.key.values():

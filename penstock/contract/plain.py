@@ -5,9 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from penstock.contract.columns import column
 from penstock.contract.contract import Columns, Contract, Lookup, Output, kind_of
 from penstock.contract.declaring import declares
 from penstock.contract.features import Vectors, plain_features
+from penstock.errors import ContractError
 
 
 @declares
@@ -19,7 +21,7 @@ def plain_contract(
     entity: tuple[str, ...],
     output: Output,
     compute: Callable[[Columns], Vectors],
-    computed: tuple[str, ...] = (),
+    computed: tuple[str, ...] | None = None,
     but: tuple[str, ...] | None = None,
     purpose: str = "",
     asked_at: str = "asked_at",
@@ -29,20 +31,23 @@ def plain_contract(
 ) -> Contract:
     """The contract whose features are all numbers and texts of its request and lookups, and those that are computed.
 
-    - `computed`: the names that `compute` returns, each a number. `but`: columns that are no features; without it the
-      numbers of the request that identify, because they are of the `entity` or the key of a lookup.
+    - `computed`: the names that `compute` returns beside columns, each a number; without it, what it returns for a row
+      without any value.
+    - `but`: columns that are no features; without it the numbers of the request that identify, because they are of the
+      `entity` or the key of a lookup.
     - `purpose`: without it, a sentence about the output.
     - Everything else is as in `Contract`.
     """
     said = "The amount of" if output.kind == "regressor" else "The probability of each value of"
     left_out = identifiers(request, lookups, entity) if but is None else but
+    made = _computed(model, request, lookups, compute) if computed is None else computed
     return Contract(
         model=model,
         purpose=purpose or f"{said} {output.name}, by {', '.join(entity)}.",
         request=request,
         entity=entity,
         lookups=lookups,
-        features=plain_features(request, lookups, but=left_out, computed=computed),
+        features=plain_features(request, lookups, but=left_out, computed=made),
         compute=compute,
         output=output,
         asked_at=asked_at,
@@ -50,6 +55,24 @@ def plain_contract(
         journal=journal,
         retired=retired,
     )
+
+
+def _computed(
+    model: str, request: type[msgspec.Struct], lookups: Iterable[Lookup], compute: Callable[[Columns], Vectors]
+) -> tuple[str, ...]:
+    """The names of what `compute` returns for a row without any value, but those of columns."""
+    kinds = {field.name: kind_of(field.type) for field in msgspec.structs.fields(request)}
+    kinds |= {f"{one.name}.{own.name}": own.kind for one in lookups for own in one.columns}
+    try:
+        made = compute({name: column([None], kind) for name, kind in kinds.items()})
+        return tuple(name for name in made if name not in kinds)
+    except Exception as error:
+        raise ContractError(
+            f"compute of Contract {model!r}",
+            expected="a function that returns the features of a row without any value",
+            found=f"{type(error).__name__}: {error}",
+            todo="Let it take missing values, or name what it returns: `computed=(…)`.",
+        ) from error
 
 
 def identifiers(request: type[msgspec.Struct], lookups: Iterable[Lookup], entity: Iterable[str]) -> tuple[str, ...]:

@@ -4,6 +4,10 @@ from typing import Any
 
 import msgspec
 
+FIRST_YEAR, LAST_YEAR = 2, 9998
+"""Of the times that a request may have: every zone's offset leaves them inside what Python and Postgres hold."""
+TIMES = (msgspec.inspect.DateTimeType, msgspec.inspect.DateType)
+
 
 def plain_types(annotation: Any) -> list[msgspec.inspect.Type]:
     """The types that a request field may have, without the notes for the reader around them."""

@@ -9,7 +9,7 @@ import pandera.pandas as pa
 import pyarrow
 
 from penstock.contract.contract import Contract, Kind, Lookup
-from penstock.contract.request_types import plain_types
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, plain_types
 
 Belongs = Callable[[pyarrow.DataType], bool]
 TYPES = pyarrow.types
@@ -84,6 +84,7 @@ def _field_checks(info: msgspec.inspect.Type, *, bounded: bool) -> list[Any]:
     checks = [_typed(*kind)] if kind else []
     if not bounded:
         return checks
+    checks += [_OF_THE_CALENDAR] if isinstance(info, TIMES) else []
     for name, check in (("ge", pa.Check.ge), ("gt", pa.Check.gt), ("le", pa.Check.le), ("lt", pa.Check.lt)):
         bound = getattr(info, name, None)
         checks += [check(bound)] if bound is not None else []
@@ -94,6 +95,15 @@ def _field_checks(info: msgspec.inspect.Type, *, bounded: bool) -> list[Any]:
         checks.append(pa.Check.str_length(least, most))
     pattern = getattr(info, "pattern", None)
     return checks + ([pa.Check.str_contains(pattern)] if pattern else [])
+
+
+def _is_of_the_calendar(values: "pd.Series[Any]") -> Any:
+    kind: Any = values.dtype
+    return TYPES.is_null(kind.pyarrow_dtype) or values.dt.year.between(FIRST_YEAR, LAST_YEAR)
+
+
+_YEARS = f"years from {FIRST_YEAR} to {LAST_YEAR}, which requests may have (NULLIF leaves out what stands for no time)"
+_OF_THE_CALENDAR = pa.Check(_is_of_the_calendar, name=_YEARS, error=_YEARS)
 
 
 def _typed(words: str, belongs: Belongs) -> Any:

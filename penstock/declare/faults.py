@@ -2,13 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from penstock.contract.faults import name_faults
+from penstock.contract.declaring import call_faults
+from penstock.contract.faults import name_faults, twice
 from penstock.declare.cron import demand_cron
-from penstock.declare.metrics import Task, measures_for
+from penstock.declare.metrics import MEASURES, Task, measures_for
 from penstock.declare.periods import NO_DELAY, Period
+from penstock.declare.ray_options import ray_faults
 from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 STEPS = ("warehouse/", "prepared/")
-RAY_OPTIONS = ("num_cpus", "num_gpus", "memory", "resources", "accelerator_type", "label_selector", "runtime_env")
-"""What a training task may ask Ray for."""
 _TASKS: dict[Task, str] = {
     "binary_scores": "a classifier of two classes that answers scores",
     "multiclass_scores": "a classifier of several classes that answers scores",
@@ -31,7 +32,10 @@ def model_faults(model: "Model") -> list[PenstockError]:
     """The faults of a model by itself."""
     name = model.contract.model
     thing = f"model {name!r}"
-    fields = model.contract.request_kinds()
+    try:
+        fields = model.contract.request_kinds()
+    except PenstockError:
+        return []  # of the contract, which says so itself
     faults = names_in_dagster(thing, name)
     if not model.contract.features:
         faults.append(PenstockError(f"features of {thing}", expected="at least one", found="none"))
@@ -54,32 +58,28 @@ def model_faults(model: "Model") -> list[PenstockError]:
     if model.most_training_rows is not None and model.most_training_rows < 1:
         of, found = f"most_training_rows of {thing}", str(model.most_training_rows)
         faults.append(PenstockError(of, expected="at least 1", found=found))
-    faults += _ray_faults(thing, model.ray_options)
+    faults += ray_faults(thing, model.ray_options)
     if model.window < 1:
         faults.append(PenstockError(f"window of {thing}", expected="at least 1 period", found=str(model.window)))
     if model.outcome_after < NO_DELAY:
         of, found = f"outcome_after of {thing}", repr(model.outcome_after)
         faults.append(PenstockError(of, expected="a timedelta of zero or more", found=found))
     if model.first_period:
-        faults += caught(Period.parse, model.first_period, model.every, f"first_period of {thing}")
+        faults += _first_period_faults(f"first_period of {thing}", model)
     if model.cron:
         faults += caught(demand_cron, model.cron, f"cron of {thing}")
     return faults + _shape_faults(model, fields)
 
 
-def _ray_faults(thing: str, options: Mapping[str, Any]) -> list[PenstockError]:
-    """What Ray would refuse when the model is trained, in dozens of lines of its own."""
-    faults = [
-        PenstockError(f"ray_options of {thing}", expected=", ".join(RAY_OPTIONS), found=repr(name))
-        for name in options
-        if name not in RAY_OPTIONS
-    ]
-    for name in ("num_cpus", "num_gpus", "memory"):
-        value = options.get(name, 0)
-        if not isinstance(value, int | float) or not value >= 0:
-            of = f"{name} of ray_options of {thing}"
-            faults.append(PenstockError(of, expected="a number of at least 0", found=repr(value)))
-    return faults
+def _first_period_faults(of: str, model: "Model") -> list[PenstockError]:
+    try:
+        first = Period.parse(model.first_period, model.every, of)
+    except PenstockError as error:
+        return [error]
+    if first.start <= datetime.now(UTC):
+        return []
+    todo = "No period could be trained."
+    return [PenstockError(of, expected="a period that has begun", found=repr(model.first_period), todo=todo)]
 
 
 def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[PenstockError]:
@@ -103,6 +103,10 @@ def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[
         faults.append(
             PenstockError(of, expected=f"the values' columns {columns}", found=repr(model.outcome), todo=todo)
         )
+    if model.fit is not None:
+        faults += call_faults(f"fit of {thing}", model.fit, "a function of estimator and rows", 2)
+    if model.base_rate_by is not None:
+        faults += call_faults(f"base_rate_by of {thing}", model.base_rate_by, "a function of the rows", 1)
     if model.fit is not None and model.continues:
         todo = "Leave one of them out."
         faults.append(
@@ -135,6 +139,17 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
                         f"{of} of {thing}", expected="columns of its shape", found=", ".join(lacking), todo=todo
                     )
                 )
+    faults += twice(f"key of {thing}", table.key)
+    for name, (least, greatest) in table.bounds.items():
+        if least > greatest:
+            of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
+            faults.append(PenstockError(of, expected="the least value before the greatest", found=found))
+    if table.full_every <= NO_DELAY:
+        of, found = f"full_every of {thing}", repr(table.full_every)
+        faults.append(PenstockError(of, expected="a timedelta above zero", found=found))
+    if not 0 <= table.largest_delta <= 1:
+        of, found = f"largest_delta of {thing}", str(table.largest_delta)
+        faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
     faults += _at_least(f"minimum_rows of {thing}", table.minimum_rows, 0)
     if not 0 <= table.largest_drop <= 1:
         of, found = f"largest_drop of {thing}", str(table.largest_drop)
@@ -163,7 +178,15 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
 def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
     """The faults of a gate rule by itself."""
     faults = _at_least("minimum_rows of GateRule", rule.minimum_rows, 1)
+    faults += twice("metrics of GateRule", [bound.metric for bound in rule.bounds])
     for bound in rule.bounds:
+        measure = MEASURES[bound.metric]
+        if not measure.least <= bound.floor <= measure.greatest:
+            of, expected = (
+                f"floor of {bound.metric!r}",
+                f"{measure.least:g} to {measure.greatest:g}, as {measure.label} is",
+            )
+            faults.append(PenstockError(of, expected=expected, found=str(bound.floor)))
         if bound.margin < 0:
             of, found = f"margin of {bound.metric!r}", str(bound.margin)
             faults.append(PenstockError(of, expected="0 or more", found=found, todo="It is how much worse is allowed."))

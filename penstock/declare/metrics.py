@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 from penstock.contract.contract import Output
@@ -13,22 +14,24 @@ MetricName = Literal["roc_auc", "log_loss", "brier", "accuracy", "roc_auc_ovr", 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric for people: its label, the tasks it is for, and whether more of it is better."""
+    """A metric for people: its label, the tasks it is for, whether more of it is better, and its range."""
 
     label: str
     tasks: tuple[Task, ...]
     higher_is_better: bool
+    least: float = 0.0
+    greatest: float = 1.0
 
 
 MEASURES: dict[MetricName, Measure] = {
     "roc_auc": Measure("ROC AUC", ("binary", "binary_scores"), True),
     "roc_auc_ovr": Measure("ROC AUC, one against the rest", ("multiclass", "multiclass_scores"), True),
-    "log_loss": Measure("log loss", ("binary", "multiclass"), False),
+    "log_loss": Measure("log loss", ("binary", "multiclass"), False, greatest=inf),
     "brier": Measure("Brier score", ("binary",), False),
     "accuracy": Measure("accuracy", ("binary", "multiclass", "binary_scores", "multiclass_scores"), True),
-    "rmse": Measure("RMSE", ("regression", "values"), False),
-    "mae": Measure("MAE", ("regression", "values"), False),
-    "r2": Measure("R²", ("regression", "values"), True),
+    "rmse": Measure("RMSE", ("regression", "values"), False, greatest=inf),
+    "mae": Measure("MAE", ("regression", "values"), False, greatest=inf),
+    "r2": Measure("R²", ("regression", "values"), True, least=-inf),
 }
 _OF = " of "
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from penstock.declare.connections import connection_faults
+from penstock.declare.faults import caught
 from penstock.declare.model import Model
 from penstock.declare.preparation import PREPARED, Preparation, in_order
 from penstock.declare.table import ReplicatedTable
@@ -31,12 +32,15 @@ class Declarations:
         """The same; BrokenFiles where a file does not import, for whoever needs everything."""
         if self.broken:
             raise BrokenFiles(self.broken)
-        demand_none([*self.faults, *(fault for name in self.models for fault in connection_faults(self, name))])
+        circles = caught(in_order, self.preparations, self.preparations) if not self.faults else []
+        faults = [*self.faults, *(fault for name in self.models for fault in connection_faults(self, name))]
+        demand_none(list({str(fault): fault for fault in (*faults, *circles)}.values()))
         return self
 
     def checked(self, name: str) -> Model:
         """The model of that name, where what it names is declared and fits; every fault at once."""
         demand_none(self.faults)
+        demand_none(caught(in_order, self.preparations, self.preparations) if not self.broken else [])
         found = self.model(name)
         demand_none(connection_faults(self, name))
         return found

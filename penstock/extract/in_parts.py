@@ -21,6 +21,7 @@ from penstock.snapshots.parts import PartFiles, encoded
 from penstock.snapshots.store import SnapshotError, SnapshotStore
 from penstock.warehouse.interface import BATCH_ROWS, Warehouse, WarehouseError
 from penstock.warehouse.parts import CONNECTIONS, KeyRange, PartReader, PartSource, ranges_of
+from penstock.warehouse.unload import UnloadSource, unloaded_rows
 
 log = logging.getLogger("penstock.warehouse")
 _TICK_SECONDS = 0.2
@@ -29,7 +30,14 @@ _FIRST_WORD_SECONDS = 10.0
 
 @contextmanager
 def whole_result(warehouse: Warehouse, table: ReplicatedTable, store: SnapshotStore) -> Iterator[pa.RecordBatchReader]:
-    """All rows of the table's query in the order of its key, see `Warehouse.batches`."""
+    """All rows of the table's query in the order of its key, see `Warehouse.batches`.
+
+    By an unload where the warehouse has a place for one, else in parts where that is better, else at once.
+    """
+    if isinstance(warehouse, UnloadSource) and warehouse.unload_url:
+        with unloaded_rows(warehouse, table.query, table.key) as batches:
+            yield batches
+        return
     ranges = ranges_of(warehouse, table.query, table.key)
     if not ranges or not isinstance(warehouse, PartSource):
         with warehouse.batches(table.query, key=table.key) as batches:

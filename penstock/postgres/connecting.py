@@ -28,11 +28,14 @@ class BookUnreachable(BookError, psycopg.OperationalError):
 def connect(thing: str, url: str, *, autocommit: bool, application_name: str) -> psycopg.Connection:
     """A new connection to `thing`, as messages call it. BookUnreachable where there is none; BookError where a pooler
     shares its session with others."""
-    limited = url if "connect_timeout=" in url else make_conninfo(url, connect_timeout=CONNECT_SECONDS)
     try:
+        limited = url if "connect_timeout=" in url else make_conninfo(url, connect_timeout=CONNECT_SECONDS)
         connection = psycopg.connect(limited, autocommit=True, application_name=application_name)
     except psycopg.OperationalError as error:
         raise unreachable(thing, url, error) from error
+    except psycopg.ProgrammingError as error:  # libpq names the parameter, and no value
+        todo = "Correct the parameters after the ? of the URL."
+        raise BookUnreachable(thing, expected="a URL that libpq takes", found=str(error).strip(), todo=todo) from None
     try:
         demand_own_session(thing, connection, url)
         # A query whose client is gone ends. Not every server and platform can watch the socket.

@@ -29,6 +29,7 @@ _TABLES = {
     "app.migration": {PIPELINE: "SELECT", SERVICE: "SELECT", READER: "SELECT"},
     "app.release": {PIPELINE: "SELECT INSERT", SERVICE: "SELECT", READER: "SELECT"},
     "app.current_release": {PIPELINE: "SELECT INSERT UPDATE", SERVICE: "SELECT", READER: "SELECT"},
+    "app.former_contract": {PIPELINE: "SELECT", SERVICE: "SELECT", READER: "SELECT"},
     "app.origin": {PIPELINE: "SELECT", SERVICE: "SELECT INSERT", READER: "SELECT"},
     "app.prediction": {PIPELINE: "SELECT", SERVICE: "SELECT INSERT", READER: "SELECT"},
     "app.latest_answer": {PIPELINE: "SELECT", SERVICE: "SELECT INSERT UPDATE", READER: "SELECT"},

@@ -20,9 +20,11 @@ from penstock.postgres.book import Book
 from penstock.postgres.pointer import pointer
 from penstock.snapshots.snapshot import EXTRACTED
 from penstock.snapshots.store import Snapshot, SnapshotStore
+from penstock.store_url import shown_store
 from penstock.warehouse.estimate import Estimate, estimate
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.parts import ranges_of
+from penstock.warehouse.unload import UnloadSource
 
 ROWS_PER_SECOND = 465_000
 """How fast sorted rows of Postgres become a verified snapshot: `make bench-extract`, see docs/warehouses.md."""
@@ -89,7 +91,7 @@ def plan(
         rows=found.rows,
         bytes=found.rows * row_bytes if found.rows is not None and row_bytes is not None else None,
         parts=_parts(table, warehouse, action, found),
-        sorts=found.sorts,
+        sorts=_sorts(warehouse, action, found),
         seconds=seconds,
         seconds_from=by,
         cost=found.cost,
@@ -120,6 +122,13 @@ def _parts(table: ReplicatedTable, warehouse: Warehouse, action: Action, found: 
     if action == "unchanged":
         return 0
     return len(ranges_of(warehouse, table.query, table.key)) or 1 if action == "full" and not found.unknown else 1
+
+
+def _sorts(warehouse: Warehouse, action: Action, found: Estimate) -> str:
+    """Where the rows get into the order of the key: those of an unload are sorted by whoever extracts."""
+    if action == "full" and isinstance(warehouse, UnloadSource) and warehouse.unload_url:
+        return f"here, after an unload to {shown_store(warehouse.unload_url)}"
+    return found.sorts
 
 
 def _seconds(rows: int | None, store: SnapshotStore, table: ReplicatedTable) -> tuple[float | None, str]:

@@ -9,12 +9,14 @@ import msgspec
 
 Action = Literal["release", "rollback", "override"]
 
-COLUMNS = """entry, model, version, action, artifact, contract, period, training_snapshot, holdout_snapshot,
+CONTRACT = "coalesce((SELECT f.digest FROM app.former_contract f WHERE f.former = contract), contract)"
+"""The digest of a row's contract, by the present rule where a former one recorded it and it was adopted."""
+COLUMNS = f"""entry, model, version, action, artifact, {CONTRACT}, period, training_snapshot, holdout_snapshot,
     metrics::text, gate::text, code_version, who, why, replaced, at"""
 ENTRIES = f"SELECT {COLUMNS} FROM app.release"
-FITTING_RELEASES = """SELECT model, entry, version, artifact, contract FROM app.release
-    WHERE model = $1 AND contract = ANY($2::text[]) ORDER BY entry DESC LIMIT $3"""
-CURRENT_RELEASES = "SELECT model, entry, version, artifact, contract FROM app.current_release"
+FITTING_RELEASES = f"""SELECT model, entry, version, artifact, {CONTRACT} FROM app.release
+    WHERE model = $1 AND {CONTRACT} = ANY($2::text[]) ORDER BY entry DESC LIMIT $3"""
+CURRENT_RELEASES = f"SELECT model, entry, version, artifact, {CONTRACT} FROM app.current_release"
 
 
 @dataclass(frozen=True)

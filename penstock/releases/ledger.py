@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
-from penstock.releases.entry import COLUMNS, CURRENT_RELEASES, ENTRIES, Action, CurrentRelease, LedgerEntry
+from penstock.releases.entry import COLUMNS, CONTRACT, CURRENT_RELEASES, ENTRIES, Action, CurrentRelease, LedgerEntry
 
 PATIENCE_SECONDS = 600
 """How long a release or rollback waits for another one of the same model."""
@@ -84,13 +84,13 @@ def newest_entry(book: Book, model: str, version: int) -> LedgerEntry | None:
 def made_by(book: Book) -> dict[tuple[str, int], tuple[str, str]]:
     """Model and version of each release -> the digest of its contract, and the version of the code that trained it."""
     with book.connect() as connection:
-        rows = connection.execute("SELECT model, version, contract, code_version FROM app.release").fetchall()
+        rows = connection.execute(f"SELECT model, version, {CONTRACT}, code_version FROM app.release").fetchall()
     return {(model, version): (contract, code) for model, version, contract, code in rows}
 
 
 def fitting_contracts(book: Book) -> dict[str, set[str]]:
     """The contracts of all releases, by each model that has a current one."""
-    query = """SELECT model, array_agg(DISTINCT contract) FROM app.release
+    query = f"""SELECT model, array_agg(DISTINCT {CONTRACT}) FROM app.release
         WHERE model IN (SELECT model FROM app.current_release) GROUP BY model"""
     with book.connect() as connection:
         return {model: set(contracts) for model, contracts in connection.execute(query)}

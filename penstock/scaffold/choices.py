@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
@@ -29,8 +30,6 @@ from penstock.warehouse.interface import WarehouseError, quoted
 
 LATEST_SECOND = 1e11
 """Since 1970; more are milliseconds."""
-LAST_YEAR = 2999
-"""Later times stand for something else than a time."""
 LONGEST_FIELD = 44
 """So that a field fits on one line of code wherever it stands."""
 
@@ -237,7 +236,8 @@ def _time_faults(asked: Column, table: Table) -> list[str]:
     if asked.storage is None or asked.storage.kind != "time":
         return [f"--asked-at {asked.name}: expected a date or a time, found {asked.type}{_times(table, asked)}"]
     if asked.outside:
-        return [f"--asked-at {asked.name}: expected times of the years 1 to 9999, found {asked.outside:,} beyond them"]
+        years, found = f"times of the years {FIRST_YEAR} to {LAST_YEAR}", f"{asked.outside:,} beyond them"
+        return [f"--asked-at {asked.name}: expected {years}, found {found}; leave these rows out in a query"]
     return [f"--asked-at {asked.name}: expected times, found none in {table.rows:,} rows"] if asked.empty else []
 
 
@@ -287,14 +287,4 @@ def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[
     said = [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
-    said += [
-        f"{c.name} goes on to {c.greatest}: where that stands for no end, NULLIF in a query makes it a missing value"
-        for c in table.columns.values()
-        if c.storage is not None
-        and c.storage.kind == "time"
-        and not c.outside
-        and not c.empty
-        and c is not asked
-        and c.greatest.year > LAST_YEAR
-    ]
     return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]

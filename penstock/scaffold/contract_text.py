@@ -41,7 +41,7 @@ def contract(plan: ModelPlan) -> str:
             "def features(columns: Columns) -> Vectors:\n",
             '    """The features that are computed; the others are columns as they are."""\n',
             f"    return {mapping(returned, 4, around=7)}\n\n\n",
-            f"CONTRACT = {exploded('plain_contract', _arguments(plan, request), 0)}\n",
+            f"CONTRACT = {call('plain_contract', _arguments(plan, request), 0, around=11)}\n",
         ]
     )
 
@@ -55,7 +55,6 @@ def _arguments(plan: ModelPlan, request: str) -> list[str]:
     left_out = [name for name, field in columns if not field.is_time and name not in features]
     identifiers = [f.name for f in plan.fields if f.storage.kind == "number" and f.name in {*plan.key, *joined}]
     named = [literal(name) for name in left_out]
-    computed = [literal(feature.name) for feature in plan.features if feature.arguments]
     classes = [f"classes={sequence([literal(c) for c in output.classes], 8, around=9)}"] if output.classes else []
     answered = output.field.name
     if output.others:
@@ -69,7 +68,6 @@ def _arguments(plan: ModelPlan, request: str) -> list[str]:
         "LOOKUPS" if plan.lookups else "()",
         f"entity={sequence([literal(name) for name in plan.key], 4, around=8)}",
         "compute=features",
-        f"computed={sequence(computed, 4, around=10)}",
         *([f"but={sequence(named, 4, around=5)}"] if left_out != identifiers else []),
         f"output={call('Output', [literal(answered), literal(output.kind), *classes], 4, around=8)}",
         *asked,

@@ -69,8 +69,12 @@ def lookup_plan(
     )
     names += [moment.name] if moment else []
     columns: list[Field] = []
+    left_out = dict(table.unreadable)
     for column in table.columns.values():
-        if column in [one for one, _ in pairs] or column is known_at or useless(column) or column.storage is None:
+        if column in [one for one, _ in pairs] or column is known_at:
+            continue
+        if (reason := useless(column)) or column.storage is None:
+            left_out[column.name] = reason
             continue
         own = identifier(column.name, names, LONGEST_BOTH - len(name) - 1)
         columns.append(Field(own, column, column.storage, optional=column.missing))
@@ -88,7 +92,7 @@ def lookup_plan(
             f" asked about: {_unlike(pairs)}; name another key ({option.table}:KEY=FIELD), or bring both into one form"
             " in a query"
         )
-    plan = LookupPlan(name, plain, source, table.rows, key, key_fields, moment, columns, found=found)
+    plan = LookupPlan(name, plain, source, table.rows, key, key_fields, moment, columns, found=found, left_out=left_out)
     if plain in declared and _holds(declared[plain], plan):
         return replace(plan, shared=True)
     tables = [*declared, *(one.table for one in before)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.declare.periods import Cadence
 from penstock.scaffold.profile import INSTANT, Column, Storage
 from penstock.warehouse.interface import quoted
@@ -62,6 +63,7 @@ class LookupPlan:
     """One lookup and the replicated table behind it. `key`: its column -> the request field.
 
     `found`: how many of the rows that are asked about have a row of it.
+    `left_out`: a column of the table that it does not have -> the reason.
     `shared`: another model declares the table, and this one only names it.
     """
 
@@ -75,6 +77,7 @@ class LookupPlan:
     columns: Sequence[Field]
     shared: bool = False
     found: int = 0
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ def useless(column: Column) -> str:
     if column.storage is None:
         return f"of a type that no request holds ({column.type})"
     if column.outside:
-        return f"{column.outside:,} of its times are beyond the years 1 to 9999; NULLIF in a query leaves them out"
+        years = f"beyond the years {FIRST_YEAR} to {LAST_YEAR}, which a request may have"
+        return f"{column.outside:,} of its times are {years}; NULLIF in a query makes them missing values"
     if column.empty:
         return "without any value"
     if column.values is not None and len(column.values) == 1 and not column.missing:

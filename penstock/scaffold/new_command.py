@@ -166,6 +166,8 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
         if lookup.found < plan.rows:
             lacking = plan.rows - lookup.found
             click.echo(f"  {lacking:,} of the {plan.rows:,} rows have none there: its columns are missing.", err=err)
+        for name, reason in lookup.left_out.items():
+            click.echo(f"  left out {lookup.name}.{name}: {reason}", err=err)
     for line in plan.said:
         click.echo(f"  {line}", err=err)
 

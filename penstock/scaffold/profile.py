@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.scaffold.spelling import unquoted
 from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, Warehouse, quoted
 from penstock.warehouse.query_text import subquery
@@ -257,18 +258,18 @@ def _only(query: str, names: Iterable[str]) -> str:
 
 
 def _of_the_calendar(array: "pa.Array[Any]") -> "pa.Array[Any]":
-    """The dates and times from year 1 to 9999, and any other values as they are."""
+    """The dates and times of the years that a request may have, and any other values as they are."""
     kind = array.type
     first: date
     last: date
     if pa.types.is_timestamp(kind) and kind.unit != "ns":  # all nanoseconds are of the years 1677 to 2262
         zone = UTC if kind.tz else None
-        first, last = datetime(1, 1, 1, tzinfo=zone), datetime(9999, 12, 31, 23, 59, 59, tzinfo=zone)
+        first, last = datetime(FIRST_YEAR, 1, 1, tzinfo=zone), datetime(LAST_YEAR + 1, 1, 1, tzinfo=zone)
     elif pa.types.is_date(kind):
-        first, last = date.min, date.max
+        first, last = date(FIRST_YEAR, 1, 1), date(LAST_YEAR + 1, 1, 1)
     else:
         return array
-    known = pc.and_(pc.greater_equal(array, pa.scalar(first, kind)), pc.less_equal(array, pa.scalar(last, kind)))
+    known = pc.and_(pc.greater_equal(array, pa.scalar(first, kind)), pc.less(array, pa.scalar(last, kind)))
     return array.filter(known, null_selection_behavior="drop")
 
 

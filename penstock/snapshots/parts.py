@@ -73,7 +73,8 @@ class PartFiles:
 
     def remove(self) -> None:
         """Remove all parts: the snapshot is there, or they are of no use."""
-        self._fs.rm(self._folder, recursive=True)
+        if self._fs.exists(self._folder):
+            self._fs.rm(self._folder, recursive=True)
 
     def _take_over(self, digest: str) -> None:
         for folder in sorted(_folders(self._fs, self._table), key=lambda folder: folder != self._folder):

@@ -5,6 +5,7 @@ import os
 import posixpath
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from types import TracebackType
 from typing import IO, Self
@@ -49,6 +50,8 @@ class SnapshotFile:
         self._encoder = CopyEncoder(schema)
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_bytes = 0
+        self._writer = ThreadPoolExecutor(1, "penstock snapshot")
+        self._written: Future[None] | None = None
         self.rows = 0
         self.path = posixpath.join(root, _DRAFTS, f"{writer()}-{uuid.uuid4().hex}.parquet")
 
@@ -78,6 +81,7 @@ class SnapshotFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            self._writer.shutdown()
             self._parquet.close()
             self._handle.close()
         finally:
@@ -101,6 +105,7 @@ class SnapshotFile:
         if self.rows == 0:
             self._accept(pa.RecordBatch.from_pylist([], self._schema))
         self._write_row_group()
+        self._wait()
         self._encoder.end()
         self._parquet.close()
         self._handle.flush()
@@ -118,10 +123,17 @@ class SnapshotFile:
             self._check(batch)
 
     def _write_row_group(self) -> None:
+        """Compress and write what waits in a thread, while the next rows are encoded; at most one is on its way."""
         if self._waiting:
-            self._parquet.write_table(pa.Table.from_batches(self._waiting, self._schema), row_group_size=1 << 30)
-            self._waiting.clear()
+            self._wait()
+            table = pa.Table.from_batches(self._waiting, self._schema)
+            self._written = self._writer.submit(self._parquet.write_table, table, row_group_size=1 << 30)
+            self._waiting = []
             self._waiting_bytes = 0
+
+    def _wait(self) -> None:
+        if self._written is not None:
+            self._written.result()
 
 
 class _HashingFile:

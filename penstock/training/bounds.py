@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.contract.contract import Contract
-from penstock.contract.request_types import plain_types
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, plain_types
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.training.outcomes import numbers
@@ -84,6 +84,10 @@ def _outside(annotation: Any, values: pa.ChunkedArray, *, required: bool) -> Arr
         with np.errstate(invalid="ignore"):
             beyond = [COMPARISONS[name](_floats(values), float(bound)) for name, bound in bounds.items()]
         return any_of([missing, *beyond], len(null))
+    if len(known) == 1 and isinstance(known[0], TIMES) and pa.types.is_temporal(values.type):
+        years = pc.year(values)
+        beyond = pc.or_(pc.less(years, FIRST_YEAR), pc.greater(years, LAST_YEAR))
+        return any_of([missing, np.asarray(pc.fill_null(beyond, pa.scalar(value=False)))], len(null))
     if not all(isinstance(one, msgspec.inspect.StrType | msgspec.inspect.LiteralType) for one in known):
         return missing
     encoded = values.combine_chunks().dictionary_encode()

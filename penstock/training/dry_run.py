@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.artifact.packing.answering import has_probabilities
+from penstock.contract.declaring import nearest
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.declare.shape import shape_check
@@ -121,6 +122,23 @@ def demand_estimator(model: Model) -> None:
     if lacking or isinstance(made, type):
         found = f"the class {made.__name__}" if isinstance(made, type) else f"{type(made).__name__} without it"
         raise PenstockError(thing, expected=expected, found=found, todo="Return an instance, of the output's kind.")
+    _demand_continuing(model, made)
+
+
+def _demand_continuing(model: Model, estimator: Any) -> None:
+    """PenstockError where a model continues in a way that its estimator does not have."""
+    has = {
+        "": True,
+        "partial_fit": hasattr(estimator, "partial_fit"),
+        "warm_start": not hasattr(estimator, "get_params") or "warm_start" in estimator.get_params(),
+    }
+    if not has[model.continues]:
+        raise PenstockError(
+            f"continues of model {model.contract.model!r}",
+            expected=f"an estimator that has {model.continues}",
+            found=f"{type(estimator).__name__} without it",
+            todo="Leave `continues` out, or take another estimator.",
+        )
 
 
 def _check_table(warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTable, now: datetime) -> str:
@@ -133,6 +151,7 @@ def _check_table(warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTa
     demand_none(column_faults(warehouse, table))
     few = f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT {ROWS}"
     with warehouse.batches(few, key=table.key) as batches:
+        _demand_named(table, batches.schema.names)
         recipe = Recipe(table.query, table.key)
         count = store.write(
             table.name, batches, recipe, as_of=now, check=shape_check(table.rows_shape, table.name)
@@ -145,6 +164,25 @@ def _check_table(warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTa
         todo = "Name a wider key, or group in the query."
         raise PenstockError(thing, expected=f"one row per {' and '.join(table.key)}", found=found, todo=todo)
     return f"table {table.name}: {count:,} rows seen, its key is unique"
+
+
+def _demand_named(table: ReplicatedTable, names: Sequence[str]) -> None:
+    """PenstockError, with all of them, for columns that the declaration names and the query does not return."""
+    named = {"watermark": [table.watermark] if table.watermark else []}
+    named |= {"indexes": [name for columns in table.indexes for name in columns], "bounds": list(table.bounds)}
+    demand_none(
+        [
+            PenstockError(
+                f"{of} of table {table.name!r}",
+                expected="columns of its query",
+                found=repr(name),
+                todo=nearest(name, names),
+            )
+            for of, columns in named.items()
+            for name in dict.fromkeys(columns)
+            if name not in names
+        ]
+    )
 
 
 def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:

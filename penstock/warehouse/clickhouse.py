@@ -58,6 +58,15 @@ class ClickHouseSession:
         found = self.door.few(f"EXPLAIN ESTIMATE {statement}")
         return f"{sum(int(row['rows']) for row in found):,} rows read" if found else ""
 
+    def state(self) -> str:
+        """See `StateSession.state`."""
+        with self.door.another() as beside:
+            found = beside.few(
+                "SELECT read_rows, greatest(read_rows, total_rows_approx) AS all_rows FROM system.processes"
+                f" WHERE startsWith(query, {escaped(self.mark)})"
+            )
+        return "".join(f"it has read {int(row['read_rows']):,} of {int(row['all_rows']):,} rows" for row in found)
+
     def run(self, statement: str) -> None:
         """See `Session.run`."""
         self.door.run(f"{self.mark} {statement}")

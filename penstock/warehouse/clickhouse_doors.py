@@ -1,6 +1,8 @@
 """The two ways into ClickHouse: HTTP through the vendor's driver, and the embedded engine of chdb."""
 
+import fcntl
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,7 +39,6 @@ _SLACK_SECONDS = 60
 """The driver waits longer than the timeout of a query, so that the query is killed before the connection is left."""
 _DAY = 86_400
 _AGAIN_SECONDS = 0.5
-"""The engine writes a line on stderr whenever it finds the folder locked."""
 _LOCK = "status"
 """The file of its folder that the engine locks. What the driver raises does not tell the lock from other faults."""
 
@@ -167,23 +168,33 @@ class EmbeddedDoor:
     def another(self) -> Iterator[Self]:
         """See `Door.another`; waits up to `patience` seconds while another process has the folder open."""
         module = driver("chdb.session", "chdb")
+        if not Path(self.folder).is_dir():
+            raise WarehouseError(
+                f"warehouse {self.folder}",
+                expected="a folder that chdb's engine has written",
+                found="a file" if Path(self.folder).exists() else "none",
+                todo="Correct PENSTOCK_WAREHOUSE_URL, or make the folder and load the tables into it.",
+            )
         deadline, waited = time.monotonic() + self.patience, False
         while True:
+            fault = f"{_LOCK}: locked by another process"
             try:
-                session = module.Session(self.folder)
-                break
+                if not self._is_locked():
+                    session = module.Session(self.folder)
+                    break
             except RuntimeError as error:
-                if time.monotonic() > deadline or not Path(self.folder, _LOCK).exists():
-                    raise WarehouseError(
-                        f"warehouse {self.folder}",
-                        expected=f"to be free within {self.patience:.0f} s",
-                        found=str(error).partition("\n")[0],
-                        todo="Close the other program that has the folder open, then try again.",
-                    ) from None
-                if not waited:
-                    log.warning("Waiting for another process to let go of %s", self.folder)
-                waited = True
-                time.sleep(_AGAIN_SECONDS)
+                fault = str(error).partition("\n")[0]
+            if time.monotonic() > deadline or not Path(self.folder, _LOCK).exists():
+                raise WarehouseError(
+                    f"warehouse {self.folder}",
+                    expected=f"to be free within {self.patience:.0f} s",
+                    found=fault,
+                    todo="Close the other program that has the folder open, then try again.",
+                )
+            if not waited:
+                log.warning("Waiting for another process to let go of %s", self.folder)
+            waited = True
+            time.sleep(_AGAIN_SECONDS)
         door = type(self)(self.folder, self.patience, session)
         try:
             session.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SETTINGS.items()))
@@ -196,6 +207,17 @@ class EmbeddedDoor:
     def demand(self) -> None:
         """See `Door.demand`."""
         driver("chdb.session", "chdb")
+
+    def _is_locked(self) -> bool:
+        """Whether another process has the folder open. The engine itself would say so on stderr, line by line."""
+        try:
+            with Path(self.folder, _LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return f"PID: {os.getpid()}" not in Path(self.folder, _LOCK).read_text().splitlines()
+        return False
 
     def run(self, statement: str) -> None:
         """See `Door.run`."""

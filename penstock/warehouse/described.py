@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -33,6 +33,14 @@ class Session(Protocol):
 
     def cancel(self) -> None:
         """End in the server what runs, called from another thread, also when nothing runs yet or any more."""
+
+
+@runtime_checkable
+class StateSession(Session, Protocol):
+    """A session whose server says how far a query is."""
+
+    def state(self) -> str:
+        """What the server says of the query that runs, called from another thread."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,8 @@ class DescribedWarehouse(ABC):
         def explain(error: Exception) -> Exception:
             return self._refused(error, text, what) if isinstance(error, self.refusals()) else error
 
-        return Query(start, session.cancel, explain, self.timeout, self.ended, what)
+        state = session.state if isinstance(session, StateSession) else str
+        return Query(start, session.cancel, explain, self.timeout, self.ended, what, state=state)
 
     def _text(self, query: str, bound: Mapping[str, Any] | None) -> str:
         values = dict(bound or {})

@@ -81,7 +81,11 @@ class DuckDBWarehouse:
                     return error
                 return WarehouseError("query", found=str(error), todo=f"The query was: {query}")
 
-            with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended)) as rows:
+            def state() -> str:
+                share = connection.query_progress()
+                return f"{share:.0f} % done by DuckDB's word" if share >= 0 else ""
+
+            with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended, state=state)) as rows:
                 yield rows
 
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002
@@ -124,7 +128,9 @@ class DuckDBWarehouse:
         """A connection in UTC that knows `now`; waits up to `patience` seconds while another process writes."""
         connection = self._open(read_only)
         try:
-            connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+            connection.execute(
+                "SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+            )
             if self.now is not None:
                 connection.execute(f"SET VARIABLE penstock_now = TIMESTAMPTZ '{self.now.isoformat()}'")
             yield connection

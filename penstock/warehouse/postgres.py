@@ -7,18 +7,20 @@ from functools import cached_property
 from threading import Event
 from types import ModuleType
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
 from penstock.warehouse.estimate import Estimate, from_postgres
-from penstock.warehouse.interface import WarehouseError, quoted, quoted_text
+from penstock.warehouse.interface import WarehouseError, quoted_text
 from penstock.warehouse.parts import KeyRange, PartReader
 from penstock.warehouse.postgres_ranges import key_ranges, within
+from penstock.warehouse.postgres_text import ordered, refused, rows_of, said, with_values
 from penstock.warehouse.postgres_types import PostgresColumn, as_declared, columns_of, schema_of
-from penstock.warehouse.query_text import bind, subquery
-from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.query_text import subquery
+from penstock.warehouse.reading import Query, reading, run
 from penstock.warehouse.url import WarehouseUrl, driver
 
 SESSION = {
@@ -65,16 +67,16 @@ class PostgresWarehouse:
         """See `Warehouse.batches`; WarehouseError with the database's own words if the query is refused."""
         adbc = driver("adbc_driver_postgresql.dbapi", "postgres")
         with self._connected() as connection:
-            text = _with_values(connection, query, bound)
+            text = with_values(connection, query, bound)
             columns = self._described(connection, text)
-        statement = _ordered(text, columns, key)
+        statement = ordered(text, columns, key)
         with self._running(adbc, statement, columns, query, self.hash_joins() if hash_joins else {}) as rows:
             yield rows
 
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
         """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
         with self._connected() as connection:
-            columns = self._described(connection, _with_values(connection, query, bound))
+            columns = self._described(connection, with_values(connection, query, bound))
         if all(column.natural for column in columns):
             return query
         listed = ", ".join(column.joined() for column in columns)
@@ -83,21 +85,21 @@ class PostgresWarehouse:
     def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
         """See `Planner.estimate`."""
         with self._connected() as connection:
-            text = _with_values(connection, query, bound)
+            text = with_values(connection, query, bound)
             try:
-                statement = f"EXPLAIN {_ordered(text, self.columns(connection, text), key)}"
+                statement = f"EXPLAIN {ordered(text, self._described(connection, text), key)}"
                 lines = [line for (line,) in connection.execute(statement.encode())]
             except (psycopg.Error, WarehouseError) as error:
-                return Estimate(unknown=_said(error).partition("\n")[0])
+                return Estimate(unknown=said(error).partition("\n")[0])
         return from_postgres(lines, key)
 
     def ranges(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str]) -> list[KeyRange]:
         """See `PartSource.ranges`."""
         with self._connected() as connection:
-            text = _with_values(connection, query, bound)
+            text = with_values(connection, query, bound)
             columns = self._described(connection, text)
             kind = next((one.type for one in columns if one.name == key[0]), None)
-            statement = _ordered(text, columns, key)
+            statement = ordered(text, columns, key)
             return key_ranges(connection, text, key[0], kind, statement, self.part_rows) if kind is not None else []
 
     @contextmanager
@@ -112,8 +114,8 @@ class PostgresWarehouse:
                 holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 (exported,) = holder.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
                 columns = self._described(holder, query)
-                statement = _ordered(query, columns, key)
-                of = (str(self._place), statement, version, _rows_of(holder, version) if version else [])
+                statement = ordered(query, columns, key)
+                of = (str(self._place), statement, version, rows_of(holder, version) if version else [])
                 begin = (
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
                     f"SET TRANSACTION SNAPSHOT {quoted_text(exported)}",
@@ -135,7 +137,7 @@ class PostgresWarehouse:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
 
             def explain(error: Exception) -> Exception:
-                return _refused(error, script, "preparing") if isinstance(error, psycopg.Error) else error
+                return refused(error, script, "preparing") if isinstance(error, psycopg.Error) else error
 
             with reading(Query(start, connection.cancel_safe, explain, self.timeout, self.ended, "preparation")):
                 pass
@@ -171,10 +173,22 @@ class PostgresWarehouse:
             yield connection
 
     def _described(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
-        try:
-            return self.columns(connection, text)
-        except psycopg.Error as error:
-            raise _refused(error, text) from error
+        """The columns of a query. The server describes none whose table another one has locked: it is waited for."""
+        found: list[PostgresColumn] = []
+
+        def start() -> pa.RecordBatchReader:
+            found.extend(self.columns(connection, text))
+            return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+
+        def explain(error: Exception) -> Exception:
+            return refused(error, text) if isinstance(error, psycopg.Error) else error
+
+        def state() -> str:
+            return self.state("pid", connection.info.backend_pid)
+
+        cancel = connection.cancel_safe
+        run(Query(start, cancel, explain, self.timeout, self.ended, "description of a query", state=state))
+        return found
 
     @contextmanager
     def _running(
@@ -187,8 +201,9 @@ class PostgresWarehouse:
         begin: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatchReader]:
         """The rows of a statement, in the types of the columns; it ends with the context. `begin` its transaction."""
+        name = f"penstock {uuid4().hex}"
         try:
-            connection = adbc.connect(self._conninfo(more))
+            connection = adbc.connect(self._conninfo(more, name))
         except adbc.Error as error:
             raise self._unreachable(error) from None
         schema = schema_of(columns)
@@ -200,62 +215,43 @@ class PostgresWarehouse:
                 return self.read(cursor, statement, schema)
 
             def explain(error: Exception) -> Exception:
-                return _refused(error, query) if isinstance(error, adbc.Error | OSError) else error
+                return refused(error, query) if isinstance(error, adbc.Error | OSError) else error
 
-            with reading(Query(start, cursor.adbc_cancel, explain, self.timeout, self.ended)) as rows:
+            def state() -> str:
+                return self.state("application_name", name)
+
+            with reading(Query(start, cursor.adbc_cancel, explain, self.timeout, self.ended, state=state)) as rows:
                 yield rows
 
     @cached_property
     def _place(self) -> WarehouseUrl:
         return WarehouseUrl.parse(self.url)
 
-    def _conninfo(self, more: Mapping[str, str] | None = None) -> str:
+    def state(self, column: str, value: str | int) -> str:
+        """What the server says of the session with that value in `pg_stat_activity`."""
+        with self._connected() as connection:
+            found = connection.execute(
+                b"SELECT wait_event_type || ' ' || wait_event, pg_blocking_pids(pid) FROM pg_stat_activity"
+                b" WHERE " + column.encode() + b" = %s",
+                (value,),
+            ).fetchone()
+        waits, held_by = found or (None, [])
+        held = f", held by the process {', '.join(map(str, held_by))}" if held_by else ""
+        return f"the server waits for {waits}{held}" if waits else "the server computes" if found else ""
+
+    def _conninfo(self, more: Mapping[str, str] | None = None, name: str = "penstock") -> str:
         """What both drivers connect by; what the URL says about the session goes before what Penstock needs."""
         found = self._place.libpq()
         settings = " ".join(f"-c {name}={value}" for name, value in {**self.session(), **(more or {})}.items())
         if settings:
             found["options"] = f"{found.get('options', '')} {settings}".strip()
-        return make_conninfo(**{"connect_timeout": str(CONNECT_SECONDS), "client_encoding": "UTF8", **found})
+        own = {"connect_timeout": str(CONNECT_SECONDS), "client_encoding": "UTF8", "application_name": name}
+        return make_conninfo(**{**own, **found})
 
     def _unreachable(self, error: Exception) -> WarehouseError:
         return WarehouseError(
             f"warehouse at {self._place}",
             expected="to be reached",
-            found=_said(error).partition("\n")[0],
+            found=said(error).partition("\n")[0],
             todo="Correct PENSTOCK_WAREHOUSE_URL, or start the database.",
         )
-
-
-def _with_values(connection: psycopg.Connection[Any], query: str, bound: Mapping[str, Any] | None) -> str:
-    """The query with its values as literals, quoted by the driver: a COPY takes no parameters."""
-    if not bound:
-        return query
-    text = bind(query, bound, "%({})s".format, lambda between: between.replace("%", "%%"))
-    return psycopg.ClientCursor(connection).mogrify(text.encode(), dict(bound))
-
-
-def _ordered(query: str, columns: Sequence[PostgresColumn], key: Sequence[str]) -> str:
-    """The query as it is read, in binary order of the key."""
-    named = {column.name: column for column in columns}
-    order = ", ".join(named[name].ordered() if name in named else f"extract.{quoted(name)}" for name in key)
-    listed = ", ".join(column.read() for column in columns)
-    return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract{f' ORDER BY {order}' if order else ''}"
-
-
-def _rows_of(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...]]:
-    try:
-        return connection.execute(query.encode()).fetchall()
-    except psycopg.Error as error:
-        raise _refused(error, query) from error
-
-
-def _refused(error: Exception, query: str, what: str = "query") -> WarehouseError:
-    return WarehouseError(what, found=_said(error), todo=f"The {what} was: {query.strip()}")
-
-
-def _said(error: Exception) -> str:
-    """The server's own words, without those that the driver puts around them."""
-    text = str(error).strip()
-    _, marked, words = text.partition("ERROR:  ")
-    words, _, _ = words.partition("\n\nQuery was:")
-    return words.partition(" SQLSTATE:")[0].strip() if marked else text

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 
@@ -35,6 +35,7 @@ class Query:
     - `ended`: once another thread sets it, the query ends.
     - `what` it is, in what the reader is told.
     - `first_word`: a query that takes longer says how far it is, and again whenever it has taken twice as long.
+    - `state`: what the warehouse itself says of the query while it runs; empty where it says nothing.
     """
 
     start: Callable[[], pa.RecordBatchReader]
@@ -44,6 +45,7 @@ class Query:
     ended: Event = field(default_factory=Event)
     what: str = "query"
     first_word: float = 10.0
+    state: Callable[[], str] = str
 
 
 @contextmanager
@@ -66,6 +68,24 @@ def reading(query: Query) -> Iterator[pa.RecordBatchReader]:
         while thread.is_alive():
             query.cancel()
             thread.join(_TICK_SECONDS)
+
+
+def run(query: Query) -> None:
+    """Run what returns no rows. Once it has ended nothing is cancelled: the connection may run something else."""
+    over = Event()
+
+    def start() -> pa.RecordBatchReader:
+        try:
+            return query.start()
+        finally:
+            over.set()
+
+    def cancel() -> None:
+        if not over.is_set():
+            query.cancel()
+
+    with reading(replace(query, start=start, cancel=cancel)):
+        pass
 
 
 def _read(query: Query, rows: "Queue[pa.Schema | pa.RecordBatch | Exception | None]", left: Event) -> None:
@@ -113,7 +133,14 @@ class _Progress:
             )
         if elapsed >= self.due:
             self.due *= 2
-            log.warning("A %s in the warehouse has run for %.0f s: %s", what, elapsed, far)
+            log.warning("A %s in the warehouse has run for %.0f s: %s%s", what, elapsed, far, self._state())
+
+    def _state(self) -> str:
+        try:
+            said = self.query.state()
+        except Exception:  # a query does not fail because nobody can say how far it is
+            return ""
+        return f"; {said}" if said else ""
 
 
 def _batches(

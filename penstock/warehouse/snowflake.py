@@ -5,7 +5,8 @@
   which is NUMBER(38, 0), is a bigint.
 """
 
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +15,13 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from penstock.warehouse.column import Column, demand_types
+from penstock.warehouse.column import Column, demand_types, schema_of
 from penstock.warehouse.described import DescribedWarehouse
+from penstock.warehouse.interface import quoted, quoted_text
 from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.query_text import subquery
+from penstock.warehouse.reading import run
+from penstock.warehouse.unload import UnloadFile, UnloadReport
 from penstock.warehouse.url import WarehouseUrl, driver, unreachable
 
 PARAMETERS = {
@@ -33,6 +37,7 @@ LITERALS: Literals = {
     ),
     str: escaped,
 }
+_FILE_BYTES = 256 << 20
 NUMBER = 0
 INT_DIGITS = 38
 CODES: dict[int, tuple[str, pa.DataType | None, str]] = {
@@ -72,6 +77,21 @@ def number(precision: int, scale: int) -> pa.DataType:
     return next((kind for digits, kind in widths if precision <= digits), pa.int64())
 
 
+def unload_statement(query: str, columns: Sequence[Column], folder: str, integration: str) -> str:
+    """The statement that unloads a query. Parquet has no instants there: they go as wall clocks of UTC."""
+    listed = [
+        f"CONVERT_TIMEZONE('UTC', {one.expression()})::TIMESTAMP_NTZ AS {quoted(one.name)}"
+        if pa.types.is_timestamp(one.type) and one.type.tz
+        else one.selected()
+        for one in columns
+    ]
+    by = f" STORAGE_INTEGRATION = {quoted(integration)}" if integration else ""
+    return (
+        f"COPY INTO {quoted_text(folder + '/')} FROM (SELECT {', '.join(listed)} FROM (\n{subquery(query)}) AS extract)"
+        f"{by} FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE DETAILED_OUTPUT = TRUE MAX_FILE_SIZE = {_FILE_BYTES}"
+    )
+
+
 @dataclass(frozen=True)
 class SnowflakeSession:
     """See `described.Session`. `beside` opens another connection."""
@@ -93,6 +113,11 @@ class SnowflakeSession:
     def cost(self, statement: str) -> str:  # noqa: ARG002
         """See `Session.cost`: nothing is known."""
         return ""
+
+    def rows_of(self, statement: str) -> list[tuple[Any, ...]]:
+        """The few rows of a statement that is no query."""
+        found: list[tuple[Any, ...]] = self.connection.cursor().execute(statement).fetchall()
+        return found
 
     def run(self, statement: str) -> None:
         """See `Session.run`."""
@@ -139,12 +164,32 @@ class SnowflakeWarehouse(DescribedWarehouse):
             "arrow_number_to_decimal": True,
             "session_parameters": PARAMETERS,
             **{name: value for name, value in {**own, "schema": schema}.items() if value},
-            **url.query,
+            **self._place.driver_options(),
         }
 
     def literal(self, value: Any) -> str:
         """See `DescribedWarehouse.literal`."""
         return literal(value, LITERALS)
+
+    @property
+    def unload_url(self) -> str:
+        """See `UnloadSource.unload_url`."""
+        return self._place.unload_option("unload")
+
+    def unload(self, query: str, folder: str) -> UnloadReport:
+        """See `UnloadSource.unload`."""
+        found: list[UnloadFile] = []
+        with self.session() as session:
+            columns = self._described(session, query, query)
+            statement = unload_statement(query, columns, folder, self._place.unload_option("storage_integration"))
+
+            def start() -> pa.RecordBatchReader:
+                for name, size, rows in session.rows_of(statement):
+                    found.append(UnloadFile(posixpath.basename(name), int(size), int(rows)))
+                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+
+            run(self._query(session, start, query, "unload"))
+        return UnloadReport(schema_of(columns), sum(one.rows for one in found), tuple(found))
 
     def refusals(self) -> tuple[type[Exception], ...]:
         """See `DescribedWarehouse.refusals`."""

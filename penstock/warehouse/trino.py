@@ -72,6 +72,11 @@ class TrinoSession:
         """See `Session.cost`: nothing is known."""
         return ""
 
+    def state(self) -> str:
+        """See `StateSession.state`."""
+        share = (self.cursor.stats or {}).get("progressPercentage")
+        return "" if share is None else f"{share:.0f} % done by the server's word"
+
     def run(self, statement: str) -> None:
         """See `Session.run`."""
         self.cursor.execute(statement)

@@ -14,6 +14,8 @@ from penstock.warehouse.interface import WarehouseError
 VARIABLE = "PENSTOCK_WAREHOUSE_URL"
 PORTS = {"redshift": 5439}
 """The port of a kind where the URL names none and libpq's own is another."""
+UNLOAD = frozenset({"unload", "iam_role", "storage_integration"})
+"""What in the query of a URL is about unloads, and no business of a driver."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class WarehouseUrl:
         }
         found = {name: str(value) for name, value in {**given, "dbname": url.database}.items() if value is not None}
         known = {option.keyword.decode() for option in Conninfo.get_defaults()}
-        for name, value in url.query.items():
+        for name, value in self.driver_options().items():
             if name not in known:
                 raise WarehouseError(
                     f"{name!r} in the query of {VARIABLE}",
@@ -60,6 +62,14 @@ class WarehouseUrl:
                 )
             found[name] = value if isinstance(value, str) else ",".join(value)
         return found
+
+    def driver_options(self) -> dict[str, str | tuple[str, ...]]:
+        """The query of the URL as a driver gets it."""
+        return {name: value for name, value in self.parsed.query.items() if name not in UNLOAD}
+
+    def unload_option(self, name: str) -> str:
+        """An option of UNLOAD; empty where the URL has none."""
+        return str(self.parsed.query.get(name, ""))
 
     def __str__(self) -> str:
         return self.parsed.set(query={}).render_as_string()

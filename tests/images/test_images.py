@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +20,32 @@ from tests.images.container import UID, Image, image, why_not
 
 SERVICE, PIPELINE = "penstock-service", "penstock-pipeline"
 MODEL = "flight_delay"
+SEED = """
+from penstock.runtime import Runtime
+from resources.example import ensure
+runtime = Runtime.load()
+ensure(runtime.settings)
+for preparation in runtime.declared.preparations.values():
+    runtime.warehouse.prepare(preparation.script)
+"""
+"""What `penstock up` and a run of Dagster do before the first publish."""
 SECONDS = 120
 UNPACKED, COMPRESSED, CODE = 380e6, 130e6, 5e6
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why := why_not(SERVICE, PIPELINE)), reason=why)]
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def folder() -> Iterator[Path]:
+    """A folder that other accounts can enter."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="ps-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def books(folder: Path) -> Iterator[dict[str, str]]:
     """Empty databases of a server on a TCP port, with passwords, as variables of Penstock."""
-    server = TcpServer(tmp_path_factory.mktemp("pg") / "server")
+    server = TcpServer(folder / "server")
     server.create()
     server.start()
     try:
@@ -41,9 +59,10 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(folder: Path) -> Path:
     """PENSTOCK_HOME of both containers: the one folder beside /tmp that they may write to."""
-    made = tmp_path_factory.mktemp("home")
+    made = folder / "home"
+    made.mkdir()
     os.chown(made, UID, UID)
     return made
 
@@ -101,8 +120,9 @@ class TestFromImagesToAPrediction(Story):
             assert version
 
     def test_the_pipeline_fills_the_books(self, pipeline: Image, home: Path, books: dict[str, str]) -> None:
-        for command in (["migrate"], ["publish", "--all"], ["train", MODEL]):
-            done = pipeline.run(home, ["penstock", *command], books)
+        commands = ["python -c", SEED], ["penstock migrate"], ["penstock publish --all"], [f"penstock train {MODEL}"]
+        for words, *more in commands:
+            done = pipeline.run(home, [*words.split(), *more], books)
             assert done.returncode == 0, done.stdout + done.stderr
 
     def test_the_service_answers_and_logs_and_ends(

@@ -66,7 +66,11 @@ def _json(estimator: Any) -> dict[str, Any]:
 
 def prediction_of(estimator: Any) -> tuple[Literal["classifier", "regressor"], Link]:
     """What a fitted model answers, and how raw scores become that."""
-    own, loss = type(estimator).__name__, str(estimator.get_all_params()["loss_function"]).partition(":")[0]
+    own = type(estimator).__name__
+    try:
+        loss = str(estimator.get_all_params()["loss_function"]).partition(":")[0]
+    except Exception as error:
+        raise unsupported(estimator, "a model that knows its loss, unlike a sum of models", str(error)) from error
     if own == "CatBoostClassifier" or (own == "CatBoost" and loss in _CLASSES):
         if loss not in _CLASSES:
             raise unsupported(estimator, f"a loss of {', '.join(_CLASSES)}", loss)

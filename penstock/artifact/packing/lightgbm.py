@@ -43,6 +43,8 @@ def pack_lightgbm(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
         raise unsupported(estimator, "linear_tree=False", "a linear model in each leaf, which is not packed")
     kind, link, factor = _link(estimator, header.get("objective", "custom").split())
     outputs = int(header["num_tree_per_iteration"])
+    if kind == "regressor" and outputs != 1:
+        raise unsupported(estimator, "an objective with one output per row", f"{outputs} outputs")
     columns = input_numbers(builder, estimator, block, _categories(estimator, booster.pandas_categorical, text, block))
     inputs = _Inputs(builder, columns, sections)
     trees = [inputs.tree(section) for section in sections]

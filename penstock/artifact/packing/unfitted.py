@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from penstock.artifact.packing import lightgbm, xgboost
 from penstock.artifact.packing.answering import demand_answers, last_step
 from penstock.artifact.packing.catboost import CATBOOST
@@ -11,7 +13,7 @@ from penstock.artifact.packing.estimators import INSIDE, answering, packers
 from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
-from penstock.artifact.packing.texts import TEXTS
+from penstock.artifact.packing.texts import MOST_HASHED, TEXTS
 from penstock.artifact.packing.trees import BOOSTED
 from penstock.artifact.packing.votes import VOTERS
 from penstock.artifact.packing.xgboost import XGBOOST
@@ -22,6 +24,7 @@ _MEMBERS = ("estimator", "regressor", "final_estimator")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
 _FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
 _NOT_NUMBERS = ("cat_features", "text_features", "embedding_features")
+_SHORT = ("float16", "float32")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
@@ -83,6 +86,13 @@ def _options(name: str, part: Any) -> Iterator[str]:
     """Options with which a known estimator is not packed."""
     if name == "SplineTransformer" and (part.extrapolation == "error" or part.degree < 1):
         yield "SplineTransformer is packed with a degree of 1 or more, and an extrapolation that takes every number"
+    if (
+        name in ("OneHotEncoder", "OrdinalEncoder", *TEXTS)
+        and np.dtype(getattr(part, "dtype", np.float64)).name in _SHORT
+    ):
+        yield f"{name} is packed with dtype float64 or an integer one, not with {part.dtype!r}"
+    if name == "HashingVectorizer" and part.n_features > MOST_HASHED:
+        yield f"HashingVectorizer is packed with n_features of at most {MOST_HASHED}, not with {part.n_features}"
     if getattr(part, "refit", True) is False and name in INSIDE:
         yield f"{name} has an estimator to answer with only if refit is True or names a metric"
     if name in BOOSTED and not (part.init in (None, "zero") or public_name(part.init).startswith("Dummy")):

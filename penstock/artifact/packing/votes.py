@@ -60,18 +60,26 @@ def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """OneVsRestClassifier: the probability of each class by a classifier of its own, which then sum to 1."""
     if estimator.multilabel_:
         raise unsupported(estimator, "one label per row", "several")
-    positives = []
+    positives: list[int] = []
+    singles: set[bool] = set()
     for member in estimator.estimators_:
         if not hasattr(member, "predict_proba") or type(member).__name__ == "_ConstantPredictor":
             raise unsupported(estimator, "members with predict_proba", type(member).__name__)
         slots, single = answers(builder, member, block)
-        if single:
-            raise unsupported(estimator, "members that answer in float64", type(member).__name__)
+        singles.add(single)
         positives.append(slots[1])
+    if len(singles) > 1:
+        raise unsupported(estimator, "members that all answer in one precision", "several")
+    single = True in singles
+
+    def rounded(slot: int) -> int:
+        return builder.emit(Op.FLOAT32, slot, slot) if single else slot
+
     if len(positives) == 1:
-        rest = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positives[0]), 1.0)
-        return of_slots([rest, positives[0]], "classifier")
+        rest = rounded(builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positives[0]), 1.0))
+        return of_slots([rest, positives[0]], "classifier", single=single)
     total = positives[0]
     for slot in positives[1:]:
-        total = builder.two(Op.PLUS, total, slot)
-    return of_slots([builder.two(Op.OVER, slot, total) for slot in positives], "classifier")
+        total = rounded(builder.two(Op.PLUS, total, slot))
+    made = [rounded(builder.two(Op.OVER, slot, total)) for slot in positives]
+    return of_slots(made, "classifier", single=single)

@@ -38,6 +38,8 @@ _CLASSES = {
     "multi:softprob": Link.SINGLE_SOFTMAX,
     "multi:softmax": Link.SINGLE_SOFTMAX,
 }
+_NEAR = np.float32(1e-6)
+"""A base score that is a probability stays so far from 0 and 1."""
 _NUMBER, _CATEGORY = 0, 1
 """A node's split_type."""
 
@@ -119,6 +121,7 @@ def _base(learner: dict[str, Any], outputs: int) -> Array:
     given = np.array([float(part) for part in text.split(",")], dtype=np.float32)
     objective = learner["objective"]["name"]
     if objective in _SHARES:
+        given = given.clip(_NEAR, np.float32(1) - _NEAR)
         given = np.array([-_single_log()(np.float32(1) / one - np.float32(1)) for one in given], dtype=np.float32)
     elif objective in _EXPONENTIAL:
         given = np.array([_single_log()(one) for one in given], dtype=np.float32)

@@ -17,12 +17,15 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
     One process at a time; each migration is one transaction, which waits half a second at a time for other sessions.
     Needs a role that owns the schemas, see `penstock doctor --roles`.
     """
+    from penstock.contract.registry import contracts
     from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import check_version, named, newest
+    from penstock.releases.former import adopt
     from penstock.settings import load
 
+    settings = load()
     told: list[dict[str, Any]] = []
-    for one in Databases(load()).books():
+    for one in Databases(settings).books():
         if book not in ("both", one.name):
             continue
         before = one.version()
@@ -32,6 +35,8 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
             applied = one.pending()
         else:
             applied = one.migrate(say=lambda text: click.echo(f"  {text}", err=True), patience=patience)
+            for model in adopt(one, contracts(settings.project).values() if settings.project else ()):
+                click.echo(f"  book {one.name.upper()}: releases of {model} are known by its present digest", err=True)
         told.append({"book": one.name, "before": before, "migrations": [str(migration) for migration in applied]})
         if as_json:
             continue

@@ -5,7 +5,7 @@ import sys
 import click
 import msgspec
 
-from penstock import settings as environment
+from penstock import settings
 from penstock.client import Client, ServiceError
 from penstock.errors import PenstockError
 from penstock.settings import API_KEY
@@ -24,7 +24,7 @@ def command(model: str, file: object, key: str, as_json: bool) -> None:
 
     FILE (or - for standard input) holds one JSON request, an array of them, or one request a line.
     """
-    url = environment.service_url()
+    url = settings.service_url()
     requests, many = _requests(file.read())  # type: ignore[attr-defined]  # click.File gives a binary file
     with Client(url, model, key=key, timeout=SECONDS, repeat=False) as client:
         try:

@@ -79,7 +79,7 @@ def command(
             click.echo(msgspec.json.encode(verdict))
         elif line:
             click.echo(line)
-    missing = max(len(ids) - tally.count, 0)
+    missing = max(len(set(ids)) - tally.count, 0)
     if not as_json:
         click.echo("\n".join(tally.lines()))
         if missing:

@@ -73,6 +73,7 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     from penstock.declare.discovery import declared
     from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import newest
+    from penstock.releases.former import adopt
     from penstock.warehouse.opening import open_warehouse
 
     settings = runtime.settings
@@ -84,6 +85,8 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
         databases = Databases(settings)
         was_running = databases.is_embedded() and databases.is_running()
         applied = [book.migrate(say=step.show) for book in databases.books()]
+        for book in databases.books():
+            adopt(book, runtime.contracts.by_model.values())
         current = was_running and not any(applied)
         step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
     everything.result()

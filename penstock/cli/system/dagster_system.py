@@ -109,7 +109,7 @@ class DagsterSystem:
         web = ["-h", HOST, "-p", str(port), *workspace, "--db-pool-max-overflow", "10"]
         python = (sys.executable, "-m")
         commands = {
-            CODE: [*python, "dagster", "code-server", "start", *code],
+            CODE: [*python, "penstock.graph.code_server", *code],
             WEB: [*python, "dagster_webserver", *web],
             DAEMON: [*dagster_daemon(), "run", *workspace],
         }

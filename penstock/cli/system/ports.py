@@ -11,14 +11,14 @@ import msgspec
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dev_service import NAME as DEV_SERVICE
 from penstock.errors import PenstockError
-from penstock.processes import Processes, free_port, is_free
+from penstock.processes import Processes, free_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
 ATTEMPTS = 100
 
 
 class PortError(PenstockError):
-    """Another program holds a port that Penstock was told to use."""
+    """Another program holds a port that Penstock was told to use, or its host is not this machine."""
 
 
 def choose_ports(settings: Settings, held: ExitStack) -> Settings:
@@ -27,6 +27,7 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     A port that the environment names is used or refused. If a default port is taken, a free one is used instead. Until
     `held` closes, another `penstock up` on this machine takes none of them, although nothing listens there yet.
     """
+    _demand_own_address(settings.http_host)
     web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
     if not web:
@@ -42,6 +43,7 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
 
 def check_ports(ports: Ports, host: str, state: Path) -> str:
     """The ports in words; PortError, which names the setting, if another program holds one."""
+    _demand_own_address(host)
     web, serving = _running(state)
     if web and web != ports.dagster:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, ports.dagster)
@@ -83,6 +85,16 @@ def _hold(held: ExitStack, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _demand_own_address(host: str) -> None:
+    if not is_own_address(host):
+        raise PortError(
+            f"PENSTOCK_HTTP_HOST={host}",
+            expected="one of the addresses of this machine",
+            found="not one of them",
+            todo="Set 127.0.0.1, the machine's own address, or 0.0.0.0 for all that it has.",
+        )
 
 
 def _taken(name: str, port: int) -> PortError:

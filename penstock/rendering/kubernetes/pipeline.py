@@ -120,7 +120,8 @@ def _webserver() -> list[str]:
 
 def _code_server() -> list[str]:
     where = ["-h", "0.0.0.0", "-p", str(names.CODE_SERVER), "-d", "/app"]  # noqa: S104
-    return ["dagster", "code-server", "start", *where, "-m", "penstock.graph.code_location", "-a", "definitions"]
+    server = ["python", "-m", "penstock.graph.code_server", *where]
+    return [*server, "-m", "penstock.graph.code_location", "-a", "definitions"]
 
 
 def _part(layout: Layout, name: str, command: list[str], ports: dict[str, int], probe: Manifest) -> Manifest:

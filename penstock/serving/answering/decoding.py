@@ -9,12 +9,11 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from penstock.contract.contract import Contract
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.digests import digests
 from penstock.lookups.sql import bound_types
 from penstock.serving.answering.faults import (
-    FIRST_YEAR,
     LARGEST_INTEGER,
-    LAST_YEAR,
     MOST_REQUESTS,
     Faults,
     fields_to_check,

@@ -8,13 +8,11 @@ from msgspec import inspect
 
 from penstock.contract.contract import Contract
 from penstock.contract.field_words import field_words
-from penstock.contract.request_types import plain_types
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, plain_types
 from penstock.serving.http.problems import MOST_FAULTS, Fault, shown
 
 MOST_REQUESTS = 10_000
 LARGEST_INTEGER = 2**63
-FIRST_YEAR, LAST_YEAR = 2, 9998
-"""Years that every zone's offset leaves inside what Python and Postgres hold."""
 SPARE_FIELDS = 20
 """An array with more elements than its requests can have, by so many fields each, is not taken apart."""
 
@@ -112,7 +110,7 @@ def _limits(annotation: Any) -> tuple[str, ...]:
     for member in plain_types(annotation):
         if isinstance(member, inspect.StrType):
             kinds["text"] = None
-        elif isinstance(member, inspect.DateTimeType | inspect.DateType):
+        elif isinstance(member, TIMES):
             kinds["time"] = None
         elif isinstance(member, inspect.IntType):
             low = member.ge if member.ge is not None else member.gt

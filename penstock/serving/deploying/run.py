@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import psycopg
 
-from penstock import settings as environment
 from penstock.errors import PenstockError
 from penstock.file_lock import file_lock
 from penstock.postgres.book import Book
@@ -29,7 +28,7 @@ from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.serving.on_ray.remote import Remote, is_url
-from penstock.settings import Settings
+from penstock.settings import Settings, load
 
 
 def run(wanted: Target, settings: Settings) -> Outcome:
@@ -118,7 +117,7 @@ def _keep(history: History, wanted: Target, check: CodeCheck) -> int:
 
 def main() -> None:
     """Run what standard input says. What the project's code prints goes to the log."""
-    out, settings = sys.stdout, environment.load()
+    out, settings = sys.stdout, load()
     with contextlib.redirect_stdout(sys.stderr), file_lock(settings.home / "deploys" / LOCK, "another deploy"):
         outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
     out.write(msgspec.json.encode(outcome).decode())

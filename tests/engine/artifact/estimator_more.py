@@ -28,7 +28,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from penstock.artifact.packing.inverse import OPERATIONS, UFUNCS
-from tests.engine.artifact.estimator_entries import Entry, forest
+from tests.engine.artifact.estimator_entries import Entry, forest, xgb
 from tests.engine.artifact.estimator_steps import before
 
 ABOVE_ONE = (np.arccosh,)
@@ -79,6 +79,8 @@ MORE |= {
     "DummyClassifier, most frequent": Entry(lambda: DummyClassifier(strategy="most_frequent"), "classes"),
     "DummyRegressor": Entry(lambda: DummyRegressor(strategy="median"), "value"),
     "OneVsRestClassifier": Entry(lambda: OneVsRestClassifier(LogisticRegression()), "classes", 1e-12),
+    "OneVsRestClassifier of XGBoost": Entry(lambda: OneVsRestClassifier(xgb()), "classes", 0.0),
+    "OneVsRestClassifier of XGBoost, two classes": Entry(lambda: OneVsRestClassifier(xgb()), "binary", 0.0),
     "OneVsRestClassifier of two classes": Entry(lambda: OneVsRestClassifier(forest())),
     "BaggingClassifier that votes": Entry(lambda: BaggingClassifier(LinearSVC(), 3, random_state=0), "classes"),
     "BaggingClassifier that votes on two": Entry(lambda: BaggingClassifier(LinearSVC(), 3, random_state=0)),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
+from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool, sum_models
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -188,6 +188,13 @@ def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> N
     target = matrix[:, 0] if said == "one output" else (matrix > 0).astype(int)
     with pytest.raises(UnsupportedEstimator, match=said):
         packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
+
+
+def test_a_sum_of_models_is_refused_by_name(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(100, 2))
+    models = [CatBoostRegressor(**QUIET, iterations=at).fit(matrix, matrix[:, 0]) for at in (2, 3)]
+    with pytest.raises(UnsupportedEstimator, match="unlike a sum of models"):
+        packed(sum_models(models), tmp_path, matrix_features(matrix))
 
 
 def worded(rng: np.random.Generator, rows: int) -> pd.DataFrame:

@@ -231,6 +231,13 @@ def test_what_is_not_packed_is_named(kind: str, tmp_path: Path) -> None:
         packed(make().fit(matrix, (matrix[:, 0] > 0).astype(float)), tmp_path, matrix_features(matrix))
 
 
+def test_an_objective_of_ones_own_with_several_outputs_is_refused(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(100, 2))
+    told = {"objective": lambda raw, _: (raw - 1, np.ones_like(raw)), "num_class": 2, "verbose": -1}
+    with pytest.raises(UnsupportedEstimator, match="found 2 outputs"):
+        packed(train(told, Dataset(matrix, matrix[:, 0]), 2), tmp_path, matrix_features(matrix))
+
+
 def test_text_features_that_were_not_fitted_as_categories_are_refused(tmp_path: Path) -> None:
     model = LGBMRegressor(n_estimators=2, verbose=-1).fit(
         np.random.default_rng(0).normal(size=(50, 2)), np.arange(50.0)

@@ -76,6 +76,17 @@ def test_zeros_of_a_sparse_matrix_are_missing(booster: str, tmp_path: Path) -> N
             assert same(artifact.predict(frame_columns(asked)).astype(np.float32), model.predict(asked))
 
 
+@pytest.mark.parametrize("base", [None, 1e-7, 2e-6, 1 - 2e-6, 1 - 1e-7])
+def test_a_base_score_stays_away_from_zero_and_one(base: float | None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(100, 2))
+    for positives in (np.zeros(100), np.ones(100), (matrix[:, 0] > 0).astype(float)):
+        told = {"objective": "reg:logistic", "n_estimators": 3, "n_jobs": 1}
+        model = XGBRegressor(**told, base_score=base).fit(matrix, positives)
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert_same(model, artifact, matrix, matrix_columns(matrix))
+
+
 def test_what_a_stack_passes_through_stays_sparse(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = worded(rng, 200)[["word"]]

@@ -14,6 +14,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
+from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -54,6 +55,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         StackingClassifier([("own", LGBMClassifier())], stack_method="predict"),
         "probabilities or scores",
     ),
+    "codes in float32": (make_pipeline(OneHotEncoder(dtype=np.float32), LGBMClassifier()), "dtype float64"),
+    "too many hashed terms": (make_pipeline(HashingVectorizer(), LGBMClassifier()), "n_features of at most"),
     "a start that is fitted": (
         make_pipeline(OneHotEncoder(), SplineTransformer(), GradientBoostingClassifier(init=LogisticRegression())),
         "constant start.*curves of SplineTransformer",

@@ -26,6 +26,14 @@ def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: 
             check_ports(Ports(**ports), HOST, tmp_path)
 
 
+def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, http_host="192.0.2.1")
+    with pytest.raises(PortError, match=r"PENSTOCK_HTTP_HOST=192.0.2.1: .* addresses of this machine"):
+        choose_ports(settings, ExitStack())
+    with pytest.raises(PortError, match=r"PENSTOCK_HTTP_HOST=192.0.2.1: "):
+        check_ports(Ports(http=free_port(), dagster=free_port()), settings.http_host, tmp_path)
+
+
 def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_finds_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from penstock.contract.contract import Columns, Lookup, Output
@@ -56,6 +57,31 @@ def contract(**more: Any) -> Any:
 def test_a_slip_is_named_with_what_is_expected(slip: dict[str, Any], said: str) -> None:
     with pytest.raises(ContractError, match=said):
         contract(**slip)
+
+
+def test_what_is_computed_is_what_the_function_returns_beside_columns() -> None:
+    def compute(columns: Columns) -> Vectors:
+        return {"shop.area": columns["shop.area"] * 2, "double": columns["shop.area"] * 2.0}
+
+    made = contract(compute=compute)
+    assert [(one.name, one.kind) for one in made.features] == [
+        ("plan", "text"),
+        ("asked_at", "text"),
+        ("shop.area", "number"),
+        ("double", "number"),
+    ]
+    assert made.digest() == contract(compute=compute, computed=("double",)).digest()
+
+
+def test_a_function_that_takes_no_missing_value_is_named_with_its_failure() -> None:
+    def compute(columns: Columns) -> Vectors:
+        return {"length": np.array([len(plan) for plan in columns["plan"]])}
+
+    with pytest.raises(
+        ContractError, match=r"compute of Contract 'm': expected a function that returns the features of"
+    ):
+        contract(compute=compute)
+    assert contract(compute=compute, computed=("length",)).features[-1].name == "length"
 
 
 def test_every_slip_is_named_at_once() -> None:

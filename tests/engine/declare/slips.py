@@ -26,6 +26,12 @@ QUERY = '"SELECT sku, price FROM products",'
 ESTIMATOR = "estimator=lambda: DummyClassifier(),"
 RETURN = 'return {"plan": columns["plan"], "price": columns["product.price"]}'
 
+COMPUTE = "compute=features,"
+PRICE = '"price": columns["product.price"]}'
+NONE = "PREPARATIONS = ()"
+_READING = 'Preparation("{}", query="SELECT 1", reads=("prepared/{}",))'
+CIRCLE = f"PREPARATIONS = ({_READING.format('a', 'b')}, {_READING.format('b', 'a')})"
+
 SLIPS = (
     # The names of fields.
     Slip("a misspelt field of Model", "outcome=", "outcom=", ("model 'churn'", "'outcom'", "Did you mean outcome?")),
@@ -114,6 +120,80 @@ SLIPS = (
     Slip("a feature of the other kind", '"plan": columns["plan"]', '"plan": np.zeros(1)', ("feature 'plan'", "texts")),
     Slip("features that are no mapping", RETURN, "return 5", ("features of model 'churn'", "returns a dict")),
     Slip("a model with a dash", 'model="churn"', 'model="my-churn"', ("name of model 'my-churn'", "letters, digits")),
+    # Functions that cannot be called, and values that nothing can be.
+    Slip("compute without a parameter", COMPUTE, "compute=lambda: {},", ("compute of model 'churn'", "too many")),
+    Slip("compute of two parameters", "features(columns):", "features(columns, rows):", ("compute", "'rows'")),
+    Slip("compute that is async", "def features", "async def features", ("compute of model", "an async function")),
+    Slip("compute that yields", RETURN, 'yield "plan", columns["plan"]', ("compute of model", "a generator")),
+    Slip("compute that is called", COMPUTE, "compute=features({}),", ("model_tools/churn.py", "KeyError: 'plan'")),
+    Slip("a scalar for a feature", PRICE, '"price": 3.0}', ("feature 'price'", "1000 numbers", "found 3.0")),
+    Slip("a feature of a row too few", PRICE, PRICE[:-1] + "[1:]}", ("feature 'price'", "shape (999,)")),
+    Slip("a feature of times", PRICE, '"price": columns["asked_at"]}', ("feature 'price'", "datetime64")),
+    Slip(
+        "a feature that changes its column",
+        RETURN,
+        'columns["product.price"][0] = 1.0; ' + RETURN,
+        ("read-only", "line 26"),
+    ),
+    Slip("fit of one parameter", OUTCOME, f"{OUTCOME} fit=lambda one: one,", ("fit of model", "estimator and rows")),
+    Slip("base_rate_by of none", OUTCOME, f"{OUTCOME} base_rate_by=lambda: 1,", ("base_rate_by of model", "the rows")),
+    Slip("an estimator in a list", ESTIMATOR, "estimator=lambda: [DummyClassifier()],", ("estimator", "found list")),
+    Slip(
+        "continuing without partial_fit", OUTCOME, f'{OUTCOME} continues="partial_fit",', ("DummyClassifier without",)
+    ),
+    Slip("continuing without warm_start", OUTCOME, f'{OUTCOME} continues="warm_start",', ("continues", "warm_start")),
+    Slip("a floor that no score reaches", "floor=0.4", "floor=40", ("floor of 'roc_auc'", "0 to 1, as ROC AUC is")),
+    Slip("a floor of NaN", "floor=0.4", 'floor=float("nan")', ("floor of GateRule", "a number", "float nan")),
+    Slip("a margin of NaN", "floor=0.4", 'floor=0.4, margin=float("nan")', ("margin of GateRule", "float nan")),
+    Slip("a metric twice", "floor=0.4", 'floor=0.4, also=(Bound("roc_auc", 0.7),)', ("metrics of GateRule", "twice")),
+    Slip(
+        "also that is one bound", "floor=0.4", 'floor=0.4, also=Bound("brier", 0.7)', ("also of GateRule", "tuple of")
+    ),
+    Slip("a first period to come", OUTCOME, f'{OUTCOME} first_period="2999-01",', ("first_period", "has begun")),
+    Slip("a first period of weeks", OUTCOME, f'{OUTCOME} first_period="2026-W04",', ("first_period", "a month")),
+    Slip("a weight that lacks", OUTCOME, f'{OUTCOME} sample_weight="wieght",', ("query of model 'churn'", "'wieght'")),
+    Slip(
+        "asked at a number",
+        COMPUTE,
+        f'{COMPUTE} asked_at="account",',
+        ("asked_at of model", "a date or time", "a number"),
+    ),
+    Slip("a retired field that is asked", COMPUTE, f'{COMPUTE} retired=("plan",),', ("retired of model", "'plan'")),
+    Slip("an instance for the request", "request=ChurnRequest,", "request=3,", ("request of Contract", "a class that")),
+    Slip("a field of two kinds", REQUEST, "    plan: str | int\n", ("request field 'plan'", "one kind", "str | int")),
+    Slip("features that are texts", FEATURES, 'features=("plan", "price"),', ("features of Contract", "Feature")),
+    Slip("an entity in a text", ENTITY, 'entity="account",', ("entity of Contract", "a tuple of texts")),
+    Slip("classes in a list", '("no", "yes")', '["no", "yes"]', ("classes of Output", "a tuple of texts", "list")),
+    Slip("a budget of NaN", LOOKUP, f'{LOOKUP} budget_ms=float("nan"),', ("budget_ms of lookup", "float nan")),
+    Slip("an age without a time", LOOKUP, f"{LOOKUP} max_age=__import__('datetime').timedelta(1),", ("and an as_of",)),
+    Slip("bounds in a list", TABLE, f'{TABLE} bounds={{"price": [0, 1]}},', ("bounds of table", "pairs of numbers")),
+    Slip("bounds the wrong way", TABLE, f'{TABLE} bounds={{"price": (9.0, 1.0)}},', ("bounds of 'price'", "(9, 1)")),
+    Slip("bounds of no column", TABLE, f'{TABLE} bounds={{"prise": (0.0, 9.0)}},', ("bounds of table", "mean price?")),
+    Slip("a key twice", KEY, '("sku", "sku"),', ("key of table 'products'", "'sku' twice")),
+    Slip("a watermark that lacks", TABLE, f'{TABLE} watermark="at",', ("watermark of table 'products'", "'at'")),
+    Slip("an index that lacks", TABLE, f'{TABLE} indexes=(("prise",),),', ("indexes of table", "Did you mean price?")),
+    Slip("an index that is a text", TABLE, f'{TABLE} indexes=("price",),', ("indexes of table", "tuples of texts")),
+    Slip("full_every of less than none", TABLE, f"{TABLE} full_every=timedelta(-1),", ("full_every", "above zero")),
+    Slip("changes of more than all", TABLE, f"{TABLE} largest_delta=7.0,", ("largest_delta", "a share from 0 to 1")),
+    Slip("preparations in a circle", NONE, CIRCLE, ("preparations", "reads itself", "Break the circle")),
+    Slip(
+        "a preparation that reads none",
+        NONE,
+        'PREPARATIONS = (Preparation("a", query="SELECT 1", reads=("prepared/b",)),)',
+        ("preparation 'a' reads", "'prepared/b'"),
+    ),
+    Slip(
+        "a preparation twice",
+        NONE,
+        'PREPARATIONS = (Preparation("a", query="SELECT 1"), Preparation("a", query="SELECT 2"))',
+        ("Preparation 'a'", "a second in"),
+    ),
+    Slip(
+        "a preparation that is not in a tuple",
+        NONE,
+        'PREPARATIONS = Preparation("a", query="SELECT 1")',
+        ("PREPARATIONS in assets/churn.py", "a tuple of Preparation"),
+    ),
     # What a file declares.
     Slip(
         "models instead of one", "MODEL = Model(", "MODEL = lambda: Model(", ("MODEL in assets/churn.py", "one Model")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -17,9 +18,8 @@ import pytest
 
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
-from penstock.extract import extract as extracting
 from penstock.extract.extract import extract
-from penstock.settings import Settings
+from penstock.extract.in_parts import whole_result
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.parts import ranges_of
@@ -35,6 +35,7 @@ INSERT INTO orders SELECT n * n, date '2020-01-01' + (n % 900)::int, timestamptz
 CREATE TABLE version (n int); INSERT INTO version VALUES (1);
 ANALYZE
 """
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 VERSION = "SELECT max(n) FROM version"
 
 
@@ -58,17 +59,16 @@ def warehouse(url: str, part_rows: int = PART_ROWS) -> PostgresWarehouse:
     return PostgresWarehouse(url, part_rows=part_rows)
 
 
-def settings(folder: Path, url: str) -> Settings:
-    return Settings(home=folder, warehouse_url=url, now_override=datetime(2026, 11, 22, tzinfo=UTC))
+def store(folder: Path) -> SnapshotStore:
+    return SnapshotStore(str(folder / "snapshots"))
 
 
 @pytest.fixture
-def taken(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Snapshot]:
-    """Extracts orders, in parts of that many rows, below a folder of the test."""
+def taken(url: str, tmp_path: Path) -> Callable[..., Snapshot]:
+    """Extracts orders, in parts of that many rows, into a store below a folder of the test."""
 
     def take(place: str, part_rows: int, table: ReplicatedTable | None = None) -> Snapshot:
-        monkeypatch.setattr(extracting, "open_warehouse", lambda *_: warehouse(url, part_rows))
-        return extract(settings(tmp_path / place, url), table or orders())
+        return extract(table or orders(), warehouse(url, part_rows), store(tmp_path / place), NOW)
 
     return take
 
@@ -90,7 +90,7 @@ def test_a_large_table_is_cut_into_ranges_of_like_size_that_leave_nothing_out(ur
 
 
 def rows_in(reader: Any, wanted: Any) -> int:
-    with reader.read(wanted, 0, extracting.Event()) as batches:
+    with reader.read(wanted, 0, Event()) as batches:
         return int(batches.read_all().num_rows)
 
 
@@ -149,16 +149,35 @@ def test_a_part_that_fails_ends_the_others(url: str, tmp_path: Path, taken: Call
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+@pytest.mark.parametrize("version", ["", VERSION])
+def test_an_interrupt_ends_the_queries_of_all_parts_and_keeps_what_can_be_gone_on_with(
+    url: str, tmp_path: Path, version: str
+) -> None:
+    run(url, "UPDATE orders SET name = repeat(name, 500)")  # so that no part is read before it is interrupted
+    table = orders(version_query=version)
+
+    def interrupted() -> None:
+        with whole_result(warehouse(url), table, store(tmp_path)) as batches:
+            batches.read_next_batch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with psycopg.connect(url) as connection:
+        running = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert connection.execute(running).fetchone() == (0,)
+    assert bool(parts_in(tmp_path)) == bool(version)
+
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from penstock.extract import extract as extracting
+from penstock.extract.extract import extract
 from penstock.snapshots.parts import PartFiles
 from penstock.warehouse import parts
 from tests.engine.extract import test_in_parts as tests
 
 url, folder, version = sys.argv[1:]
-extracting.open_warehouse = lambda *_: tests.warehouse(url)
 write, done = PartFiles.write, []
 
 def slow(self, part, batches):
@@ -170,7 +189,7 @@ def slow(self, part, batches):
     return found
 
 PartFiles.write = slow
-extracting.extract(tests.settings(Path(folder), url), tests.orders(version_query=version))
+extract(tests.orders(version_query=version), tests.warehouse(url), tests.store(Path(folder)), tests.NOW)
 """
 
 
@@ -251,4 +270,4 @@ def test_a_damaged_part_is_noticed_and_all_are_removed(
         taken("parts", PART_ROWS, orders(version_query=VERSION))
     assert not parts_in(tmp_path)
     assert taken("parts", PART_ROWS, orders(version_query=VERSION)).rows == ROWS
-    assert SnapshotStore(str(tmp_path / "parts" / "snapshots")).latest("orders") is not None
+    assert store(tmp_path / "parts").latest("orders") is not None

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -72,7 +74,7 @@ def api(
     }
     python = [sys.executable, "-m"]
     commands = [
-        [*python, "dagster", "code-server", "start", "-h", HOST, "-p", str(code), "-m", "penstock.graph.code_location",
+        [*python, "penstock.graph.code_server", "-h", HOST, "-p", str(code), "-m", "penstock.graph.code_location",
          "-a", "definitions", "-d", "."],
         [*python, "dagster_webserver", "-h", "127.0.0.1", "-p", str(web), "-w", "workspace.yaml"],
         [*dagster_daemon(), "run", "-w", "workspace.yaml"],
@@ -110,6 +112,34 @@ def test_a_run_succeeds_with_hosts_and_urls_from_the_environment_alone(api: Grap
     follow(api, api.launch("where"), lambda *_: None)
     new = {path.name for path in root.iterdir()} - before
     assert new <= {"__pycache__"}, "DAGSTER_HOME may be read-only"
+
+
+@pytest.mark.parametrize("api", ["postgresql"], indirect=True)
+def test_a_code_server_that_lost_its_code_or_its_life_comes_back_by_itself(api: GraphQL, tmp_path: Path) -> None:
+    for part in (["api", "grpc"], ["code-server", "start"]):
+        lost = process_with(part)
+        assert lost != psutil.Process()
+        lost.kill()
+        wait(partial(is_another, part, lost), tmp_path / "log")
+        wait(partial(ready, api), tmp_path / "log")
+        follow(api, api.launch("where"), lambda *_: None)
+
+
+def process_with(words: list[str]) -> psutil.Process:
+    """The newest process below this one whose command line has these words, or this one where there is none."""
+    found = [process for process in psutil.Process().children(recursive=True) if set(words) <= command_line(process)]
+    return max(found, key=psutil.Process.create_time, default=psutil.Process())
+
+
+def command_line(process: psutil.Process) -> set[str]:
+    """Its words; none where it ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        return set(process.cmdline())
+    return set()
+
+
+def is_another(words: list[str], lost: psutil.Process) -> bool:
+    return process_with(words) not in (lost, psutil.Process())
 
 
 def test_an_own_dagster_yaml_stays_as_it_is(root: Path, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def write_postgres(url: str, rows: dict[str, pa.Table] | None = None) -> None:
 
 def write_clickhouse(url: str, folder: Path, rows: dict[str, pa.Table] | None = None) -> None:
     """The same tables in a ClickHouse, which reads them of files in the folder."""
+    Path(url.removeprefix("chdb://")).mkdir()
     warehouse = ClickHouseWarehouse(url)
     for name, table in (rows or tables()).items():
         file = folder / f"{name}.parquet"

@@ -85,8 +85,9 @@ def answers_of(shop: Shop, model: str) -> list[Any]:
     asked = shop.run("-c", ANSWER, model, shop.served_book, stdin=requests)
     assert asked.returncode == 0
     answers = [json.loads(line) for line in asked.stdout.splitlines()]
-    replayed = shop.run("-m", "penstock", "replay", *(answer[0] for answer in answers))
+    replayed = shop.run("-m", "penstock", "replay", *[answer[0] for answer in answers] * 2)
     assert replayed.returncode == 0
+    assert "not in the journal" not in replayed.stdout
     assert "5" in replayed.stdout
     return answers
 

@@ -50,7 +50,10 @@ def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
     assert made.exit_code == 0
     assert "Request: id, n." in made.output
     assert "left out opens: of a type that no request holds (TIME WITH TIME ZONE)" in made.output
-    assert "left out ends: 300 of its times are beyond the years 1 to 9999; NULLIF in a query" in made.output
+    assert (
+        "left out ends: 300 of its times are beyond the years 2 to 9998, which a request may have; NULLIF"
+        in made.output
+    )
     assert "most of them are numbers: cast them in a query (--from QUERY.sql)" in made.output
 
 
@@ -96,16 +99,20 @@ def test_a_text_that_is_one_value_or_none_becomes_a_number_that_a_model_can_use(
     assert 'but=("id", "n", "dispute", "codes.tier"),' in contract
 
 
-def test_a_time_that_stands_for_no_end_is_said(new_model: New) -> None:
-    made = new_model("CASE WHEN i % 3 = 0 THEN TIMESTAMP '9999-12-31' ELSE TIMESTAMP '2026-09-01' END AS valid_to")
+def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_model: New) -> None:
+    ends = "DATE '9999-12-31' - (c * 400)::INT AS ends"
+    script = f"CREATE TABLE codes AS SELECT c AS n, c % 2 AS half, {ends} FROM range(7) t(c)"
+    columns = "i % 7 AS n, CASE WHEN i % 3 = 0 THEN TIMESTAMP '9999-12-31' ELSE TIMESTAMP '2026-09-01' END AS valid_to"
+    made = new_model(columns, *ROWS, "--lookup", "codes", script=script)
     assert made.exit_code == 0
-    assert "valid_to goes on to 9999-12-31 00:00:00: where that stands for no end, NULLIF in a query" in made.output
+    assert "left out valid_to: 500 of its times are beyond the years 2 to 9998, which a request may have" in made.output
+    assert "left out codes.ends: 1 of its times are beyond" in made.output
 
 
 def test_first_and_last_asking_are_said(new_model: New) -> None:
-    made = new_model("i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '9999-12-31' WHERE id = 7")
+    made = new_model("i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '2999-12-31' WHERE id = 7")
     assert made.exit_code == 0
-    assert "1,500 rows, asked from 2026-06-01 00:00:00 to 9999-12-31 00:00:00" in made.output
+    assert "1,500 rows, asked from 2026-06-01 00:00:00 to 2999-12-31 00:00:00" in made.output
 
 
 def test_an_outcome_that_is_no_number_counts_as_none(new_model: New) -> None:
@@ -200,7 +207,7 @@ def test_what_is_no_lookup_is_said(text: str) -> None:
         (
             "'infinity'::TIMESTAMP AS n",
             (*ROWS[:7], "n"),
-            "--asked-at n: expected times of the years 1 to 9999, found 1,500 beyond them",
+            "--asked-at n: expected times of the years 2 to 9998, found 1,500 beyond them; leave these rows out",
         ),
         (
             "CASE WHEN i % 9 = 0 THEN 'fraud' END AS n",

@@ -13,7 +13,6 @@ from penstock.serving.deploying import serve_config
 from penstock.serving.deploying.scaling_trial import trials
 from penstock.serving.deploying.serve_config import ServeConfigError
 from penstock.serving.on_ray.scaling import LATENCY, ByLatency
-from penstock.settings import Settings
 from tests.checkout import ROOT
 from tests.engine.serving.conftest import Service
 
@@ -26,7 +25,7 @@ def read(policy: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]
     config = yaml.safe_load(SHIPPED)
     scaling = config["applications"][0]["deployments"][0]["autoscaling_config"]
     scaling |= options | ({"policy": policy} if policy else {})
-    return serve_config.read(yaml.safe_dump(config, sort_keys=False), "it", Settings(home=Path("/nowhere")))
+    return serve_config.read(yaml.safe_dump(config, sort_keys=False), "it", "127.0.0.1", 8000)
 
 
 @pytest.fixture

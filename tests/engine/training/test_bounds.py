@@ -1,7 +1,7 @@
 """Rows outside the request's bounds are counted, shown, and refused beyond the share that the model declares."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,6 +51,8 @@ def model() -> Model:
         (float, [1.0, None], ".1"),
         (float | None, [1.0, None], ".."),
         (datetime | None, [datetime(2026, 1, 1, tzinfo=UTC), None], ".."),
+        (datetime | None, [datetime(9999, 12, 31), datetime(9998, 12, 31), datetime(1, 1, 1), None], "0.2."),
+        (date, [date(2026, 1, 1), date(9999, 12, 31), None], ".12"),
     ],
 )
 def test_each_type_of_bound(annotation: Any, values: list[Any], expected: str) -> None:

@@ -30,6 +30,7 @@ sys.stdin.readline()
 @pytest.fixture(params=["chdb", "clickhouse"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> ClickHouseWarehouse:
     if request.param == "chdb":
+        (tmp_path / "chdb").mkdir()
         return ClickHouseWarehouse(f"chdb://{tmp_path / 'chdb'}")
     return ClickHouseWarehouse(request.getfixturevalue("clickhouse_url"))
 
@@ -122,7 +123,9 @@ def test_a_script_is_taken_apart_where_its_statements_end() -> None:
     ]
 
 
-def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(tmp_path: Path) -> None:
+def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "chdb"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -132,6 +135,7 @@ def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(tm
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(WarehouseError, match="to be free within 0 s"):
             read(ClickHouseWarehouse(f"chdb://{folder}", patience=0.3), "SELECT 1 AS x")
+        assert capfd.readouterr().err == ""
         Timer(1, holder.communicate, ("\n",)).start()
         assert read(ClickHouseWarehouse(f"chdb://{folder}", patience=60), "SELECT 1 AS x").to_pylist() == [{"x": 1}]
     finally:
@@ -142,6 +146,8 @@ def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(tm
 def test_a_place_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     began = monotonic()
-    with pytest.raises(WarehouseError, match=r"warehouse .*file: expected"):
-        read(ClickHouseWarehouse(f"chdb://{tmp_path / 'file'}"), "SELECT 1 AS x")
+    for name, found in (("file", "a file"), ("missing", "none")):
+        with pytest.raises(WarehouseError, match=rf"warehouse .*{name}: expected a folder .*found {found}\."):
+            read(ClickHouseWarehouse(f"chdb://{tmp_path / name}"), "SELECT 1 AS x")
+    assert not (tmp_path / "missing").exists()
     assert monotonic() - began < 30

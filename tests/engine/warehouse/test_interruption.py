@@ -1,6 +1,7 @@
 """A query ends with whoever waits for it: by Ctrl-C, by Dagster's terminate, and after its time."""
 
 import logging
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres import PostgresWarehouse
-from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.reading import Query, reading, run
 from tests.engine.warehouse.test_warehouse import read
 
 ENDLESS = {
@@ -125,6 +126,7 @@ def running_in_clickhouse(url: str) -> int:
 @pytest.mark.parametrize("how", ENDED_BY)
 @pytest.mark.parametrize("door", ["clickhouse", "chdb"])
 def test_an_interrupt_ends_the_query_in_clickhouse(clickhouse_url: str, tmp_path: Path, how: str, door: str) -> None:
+    (tmp_path / "chdb").mkdir()
     url = clickhouse_url if door == "clickhouse" else f"chdb://{tmp_path / 'chdb'}"
     with _program(how, "clickhouse", url, ENDLESS["clickhouse"]) as program:
         assert program.stdout is not None
@@ -159,6 +161,7 @@ def brief(request: pytest.FixtureRequest, duckdb_file: str, tmp_path: Path) -> I
         yield DuckDBWarehouse(duckdb_file, timeout=1), ENDLESS["duckdb"]
     elif request.param in ("chdb", "clickhouse"):
         embedded = request.param == "chdb"
+        (tmp_path / "chdb").mkdir()
         url = f"chdb://{tmp_path / 'chdb'}" if embedded else request.getfixturevalue("clickhouse_url")
         yield ClickHouseWarehouse(url, timeout=1), ENDLESS["clickhouse"]
         assert running_in_clickhouse(url) == 0
@@ -174,6 +177,37 @@ def test_a_query_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
     with pytest.raises(WarehouseError, match=r"expected to end within 1 s.*raise PENSTOCK_WAREHOUSE_TIMEOUT"):
         read(warehouse, endless)
     assert time.monotonic() - began < 15
+
+
+def test_a_long_query_says_what_the_warehouse_says_of_it(
+    brief: tuple[Warehouse, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse, endless = brief
+    words = {
+        "duckdb": r"\d+ % done by DuckDB's word",
+        "postgresql": "the server (computes|waits for)",
+        "clickhouse": r"it has read [\d,]+ of [\d,]+ rows",
+    }
+    monkeypatch.setattr(Query.__init__, "__defaults__", (*Query.__init__.__defaults__[:-2], 0.5, str))  # type: ignore[misc,index]
+    with caplog.at_level(logging.WARNING, "penstock.warehouse"), pytest.raises(WarehouseError):
+        read(warehouse, endless)
+    assert any(
+        re.search(rf"has run for \d+ s: 0 rows so far; {words[warehouse.dialect]}", one) for one in caplog.messages
+    )
+
+
+def test_a_query_of_postgres_that_waits_for_a_lock_says_for_whose(
+    new_database: Callable[[], str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    monkeypatch.setattr(Query.__init__, "__defaults__", (*Query.__init__.__defaults__[:-2], 0.5, str))  # type: ignore[misc,index]
+    with psycopg.connect(url, autocommit=True) as holder:
+        holder.execute("CREATE TABLE t (n int)")
+        with holder.transaction():
+            holder.execute("LOCK TABLE t")
+            with caplog.at_level(logging.WARNING, "penstock.warehouse"), pytest.raises(WarehouseError):
+                read(PostgresWarehouse(url, timeout=1), "SELECT n FROM t")
+            assert f"waits for Lock relation, held by the process {holder.info.backend_pid}" in caplog.text
 
 
 def test_a_query_ends_when_another_thread_says_so(duckdb_file: str, new_database: Callable[[], str]) -> None:
@@ -205,6 +239,21 @@ def test_the_time_is_declared_by_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_TIMEOUT", "soon")
     with pytest.raises(SettingError, match="PENSTOCK_WAREHOUSE_TIMEOUT: expected whole seconds"):
         load()
+
+
+def test_what_has_run_is_not_cancelled_when_its_thread_is_slow_to_end() -> None:
+    def start() -> pa.RecordBatchReader:
+        def batches() -> Iterator[pa.RecordBatch]:
+            time.sleep(0.5)
+            yield from ()
+
+        return pa.RecordBatchReader.from_batches(pa.schema([]), batches())
+
+    cancelled: list[str] = []
+    begin = time.monotonic()
+    run(Query(start, lambda: cancelled.append("late"), lambda error: error))
+    assert time.monotonic() - begin >= 0.5
+    assert cancelled == []
 
 
 def test_a_long_query_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,6 +30,7 @@ class Kinds:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.store = SnapshotStore(str(folder / "store"))
+        (folder / "chdb").mkdir()
         self.kinds: dict[str, Warehouse] = {
             "DuckDB": DuckDBWarehouse(str(folder / "w.duckdb")),
             "Postgres": PostgresWarehouse(url),

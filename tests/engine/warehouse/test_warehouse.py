@@ -33,6 +33,7 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
     elif request.param == "postgres":
         made = PostgresWarehouse(request.getfixturevalue("new_database")())
     elif request.param == "chdb":
+        (tmp_path / "chdb").mkdir()
         made = ClickHouseWarehouse(f"chdb://{tmp_path / 'chdb'}")
     else:
         made = ClickHouseWarehouse(request.getfixturevalue("clickhouse_url"))

@@ -1,0 +1,47 @@
+"""The text that is sent to a Postgres, and what it answers where it refuses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from penstock.warehouse.interface import WarehouseError, quoted
+from penstock.warehouse.postgres_types import PostgresColumn
+from penstock.warehouse.query_text import bind, subquery
+
+
+def with_values(connection: psycopg.Connection[Any], query: str, bound: Mapping[str, Any] | None) -> str:
+    """The query with its values as literals, quoted by the driver: a COPY takes no parameters."""
+    if not bound:
+        return query
+    text = bind(query, bound, "%({})s".format, lambda between: between.replace("%", "%%"))
+    return psycopg.ClientCursor(connection).mogrify(text.encode(), dict(bound))
+
+
+def ordered(query: str, columns: Sequence[PostgresColumn], key: Sequence[str]) -> str:
+    """The query as it is read, in binary order of the key."""
+    named = {column.name: column for column in columns}
+    order = ", ".join(named[name].ordered() if name in named else f"extract.{quoted(name)}" for name in key)
+    listed = ", ".join(column.read() for column in columns)
+    return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract{f' ORDER BY {order}' if order else ''}"
+
+
+def rows_of(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, ...]]:
+    """The few rows of a query; WarehouseError where the server refuses it."""
+    try:
+        return connection.execute(query.encode()).fetchall()
+    except psycopg.Error as error:
+        raise refused(error, query) from error
+
+
+def refused(error: Exception, query: str, what: str = "query") -> WarehouseError:
+    """What is said where the server refuses a query."""
+    return WarehouseError(what, found=said(error), todo=f"The {what} was: {query.strip()}")
+
+
+def said(error: Exception) -> str:
+    """The server's own words, without those that the driver puts around them."""
+    text = str(error).strip()
+    _, marked, words = text.partition("ERROR:  ")
+    words, _, _ = words.partition("\n\nQuery was:")
+    return words.partition(" SQLSTATE:")[0].strip() if marked else text
