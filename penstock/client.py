@@ -21,21 +21,33 @@ SHOWN = 200  # bytes of an answer that is no problem document
 Answer = TypeVar("Answer")
 
 
+class ValueExplanation(msgspec.Struct, frozen=True):
+    """What each feature contributed to one of several values; with `base_value` it adds up to `raw_score`."""
+
+    contributions: dict[str, float | None]
+    base_value: float | None
+    raw_score: float | None
+
+
 class Prediction(msgspec.Struct, frozen=True):
     """One answer. `missing` names lookups that found no row; `unchanged` says that it is a stored answer.
+
+    The prediction of a regressor with several outputs has the value of each name. A classifier answers
+    `probabilities`, or `scores` where it has none: the decision score of each class, of two that of the second.
 
     A model that says how sure it is adds the `interval` around a value, or the `prediction_set` of classes.
 
     With `explain` the answer of a model that explains has what each feature contributed: `base_value` and the sum of
     `contributions` is `raw_score`, that of the class `explained`, or of the output of a regressor. `contributions` is
-    null where an earlier release has given the answer and cannot say. `explained_by`: exact or interventional.
+    null where an earlier release has given the answer and cannot say. `explained_by`: exact or interventional. Of
+    several values these are of the first, and `others` has those of the others.
 
     `book` is `dev` where the lookups were made in the warehouse and nothing was journaled; `release` is 0 then, because
     the newest candidate has answered, and `artifact` its digest.
     """
 
     id: str
-    prediction: str | float | None
+    prediction: str | float | dict[str, float | None] | None
     release: int
     snapshots: dict[str, str]
     missing: tuple[str, ...]
@@ -43,11 +55,13 @@ class Prediction(msgspec.Struct, frozen=True):
     probabilities: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     interval: tuple[float | None, float | None] | msgspec.UnsetType = msgspec.UNSET
     prediction_set: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    scores: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
     contributions: dict[str, float | None] | msgspec.UnsetType | None = msgspec.UNSET
     base_value: float | msgspec.UnsetType | None = msgspec.UNSET
     raw_score: float | msgspec.UnsetType | None = msgspec.UNSET
     explained: str | msgspec.UnsetType = msgspec.UNSET
     explained_by: str | msgspec.UnsetType = msgspec.UNSET
+    others: dict[str, ValueExplanation] | msgspec.UnsetType = msgspec.UNSET
     book: str | msgspec.UnsetType = msgspec.UNSET
     artifact: str | msgspec.UnsetType = msgspec.UNSET
 

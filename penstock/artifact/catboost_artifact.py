@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.artifact.file import Header
 from penstock.artifact.native import Engine
-from penstock.artifact.packing.catboost import outputs_of, prediction_of
+from penstock.artifact.packing.catboost import demand_values, outputs_of, prediction_of
 from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.skops_artifact import SkopsArtifact
 from penstock.contract.contract import Feature
@@ -23,8 +23,7 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
     name = type(estimator).__name__
     kind, link = prediction_of(estimator)
     outputs = outputs_of(estimator)
-    if kind == "regressor" and outputs != 1:
-        raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
+    demand_values(estimator, kind, outputs)
     if kind == "classifier" and not classifies(estimator):
         raise UnsupportedEstimator(f"estimator {name}", expected="CatBoostClassifier", found=name)
     with tempfile.TemporaryDirectory() as folder:
@@ -38,7 +37,7 @@ def dump(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[st
         estimator=name,
         features=features,
         classes=classes,
-        outputs=max(len(classes), 1),
+        outputs=len(classes) if classes else outputs,
         link=link.name,
         divisor=1.0,
         slots=1,

@@ -84,8 +84,12 @@ def checked(name: str, header: Header, given: Mapping[str, Array]) -> tuple[dict
     ]
     last = _model(name, header.slots, header, {key: arrays[key] for key in _MODEL})
     binary = Link[header.link] in BINARY
-    _demand(name, last.outputs == 1 or (header.kind == "classifier" and not binary), "one output")
-    two = header.threshold is None or (header.threshold.place in (0, 1) and last.columns == 2)
+    _demand(name, last.outputs == 1 or not binary, "one output")
+    if header.scores:
+        fits = header.kind == "classifier" and last.link == Link.IDENTITY
+        _demand(name, fits and last.outputs == (1 if len(header.classes) == 2 else len(header.classes)), "its scores")
+    columns = 1 if header.scores else 2
+    two = header.threshold is None or (header.threshold.place in (0, 1) and last.columns == columns)
     _demand(name, two, "a threshold between two classes")
     widths = [(part.columns, part.outputs) for part in parts]
     kinds = tuple(feature.kind for feature in header.features)

@@ -72,6 +72,7 @@ TRUSTED_TYPES = (
     "sklearn.impute._iterative._ImputerTriplet",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.multiclass._ConstantPredictor",
     "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils.validation.check_array",

@@ -73,6 +73,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     - `single`: sums are rounded to float32 after each tree.
     - `trusted_types`: what the model's declaration lets a skops file hold besides what is always allowed.
     - `vectorizers`: how instructions make numbers of texts.
+    - `scores`: a classifier without probabilities answers its label and its raw scores.
     - What was added after the first release is left out where it has its default, so that older replicas read the file.
     """
 
@@ -97,6 +98,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     vectorizers: tuple[Vectorizer, ...] = ()
     explaining: Explaining | None = None
     conformal: Conformal | None = None
+    scores: bool = False
 
 
 _Told = TypeVar("_Told", Header, Part)

@@ -17,6 +17,7 @@ from penstock.artifact.file import Header, Scalar
 from penstock.artifact.kernel_numpy import INPUTS, LEAVES, PREDICTION, RAW
 from penstock.artifact.program import Op
 from penstock.artifact.program_numpy import NOT_CANONICAL, OUT_OF_BOUNDS, run_program
+from penstock.artifact.scores import labelled
 from penstock.artifact.terms import Terms
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError
@@ -52,7 +53,11 @@ def compiled() -> bool:
 
 
 class Artifact:
-    """A loaded model. `estimator` is the class name of what was packed, `threshold` what decides its label, if any."""
+    """A loaded model.
+
+    - `estimator`: the class name of what was packed. `threshold`: what decides its label, if any.
+    - `scores`: whether it is a classifier without probabilities. `outputs`: how many values a regressor answers.
+    """
 
     def __init__(self, path: Path, header: Header, arrays: Mapping[str, Array], engine: Engine = "auto") -> None:
         self.path = path
@@ -63,6 +68,8 @@ class Artifact:
         self.estimator = header.estimator
         self.threshold = header.threshold
         self.conformal = header.conformal
+        self.scores = header.scores
+        self.outputs = header.outputs
         self._explaining = header.explaining
         self._of_explaining = {key: arrays[key] for key in arrays if key.rpartition(".")[2] in EXPLAINING}
         names = tuple(feature.name for feature in header.features)
@@ -95,12 +102,17 @@ class Artifact:
     def predict(self, columns: Columns) -> Array:
         """What scikit-learn's `predict_proba` (n, classes) or `predict` (n,) gives for the same n rows.
 
+        A regressor of several outputs predicts (n, outputs). A classifier without probabilities answers what
+        `scores.labelled` returns.
+
         `columns` holds one 1-d array per feature: float64 (NaN where missing), or text (None or NaN where
         missing). ContractError names a missing, extra or wrongly shaped column, and one with a value that
         scikit-learn would refuse.
         """
+        if self.scores:
+            return labelled(self.raw(columns), self.threshold)
         rows = self._rows(columns)
-        shape = (rows,) if self.kind == "regressor" else (rows, self._columns)
+        shape = (rows,) if self.kind == "regressor" and self._outputs == 1 else (rows, self._columns)
         return self._run(columns, np.empty(shape), PREDICTION, rows)
 
     def raw(self, columns: Columns) -> Array:
@@ -206,6 +218,12 @@ class Artifact:
         too_large = isinstance(first.value, float) and math.isfinite(first.value) and "finite" in first.expected
         found = f"{first.value!r}, which is too large" if too_large else repr(first.value)
         return ContractError(f"column {first.feature!r}", expected=first.expected, found=found)
+
+
+def best_places(artifact: Artifact, predicted: Array) -> Array:
+    """The places of the classes whose contributions are told, of n predictions of several classes."""
+    best: Array = predicted[:, 0].astype(np.int64) if artifact.scores else predicted.argmax(axis=1)
+    return best
 
 
 def vectorizers(

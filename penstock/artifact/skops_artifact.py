@@ -17,6 +17,7 @@ from penstock.artifact.file import Header
 from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.program import Link
+from penstock.artifact.scores import labelled, own_scores
 from penstock.artifact.skops_parts import is_whole, parts
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
@@ -33,10 +34,7 @@ def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] =
     """The header and the one array of a skops model file; UnsupportedEstimator for what it cannot hold safely."""
     name = type(estimator).__name__
     kind = "classifier" if classifies(estimator) else "regressor"
-    if kind == "classifier" and not hasattr(estimator, "predict_proba"):
-        raise UnsupportedEstimator(f"estimator {name}", expected="a classifier with predict_proba", found="one without")
-    if kind == "regressor" and (outputs := _outputs(estimator, features)) != 1:
-        raise UnsupportedEstimator(f"estimator {name}", expected="one output", found=str(outputs))
+    scores = kind == "classifier" and not hasattr(estimator, "predict_proba")
     data = to_bytes(estimator, trusted)
     classes = model_classes(estimator) if kind == "classifier" else ()
     header = Header(
@@ -45,12 +43,13 @@ def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] =
         estimator=name,
         features=features,
         classes=classes,
-        outputs=max(len(classes), 1),
+        outputs=len(classes) if kind == "classifier" else _outputs(estimator, features),
         link=Link.IDENTITY.name,
         divisor=1.0,
         slots=1,
         metadata={},
         trusted_types=tuple(sorted(trusted)),
+        scores=scores,
     )
     return header, {"skops": np.frombuffer(data, dtype=np.uint8)}
 
@@ -135,7 +134,7 @@ class SkopsArtifact(Artifact):
         """As `Artifact.predict`."""
         made = canonical(self.features, columns)
         rows = len(made[self.features[0].name])
-        width = () if self.kind == "regressor" else (len(self.classes),)
+        width = self._width()
         if not rows:
             return np.empty((0, *width))
         with warnings.catch_warnings():
@@ -150,7 +149,16 @@ class SkopsArtifact(Artifact):
         self._us_per_row = (time.perf_counter() - begun) / rows * 1e6
         return answered
 
+    def _width(self) -> tuple[int, ...]:
+        """The shape of what is predicted for one row."""
+        if self.kind == "regressor":
+            return () if self.outputs == 1 else (self.outputs,)
+        return (2 if len(self.classes) == 2 else 1 + len(self.classes),) if self.scores else (len(self.classes),)
+
     def _call(self, table: Any) -> Any:
+        if self.scores:
+            found = own_scores(self._model, table)
+            return found if self.threshold is None else labelled(found[:, 1:], self.threshold)
         return self._model.predict(table) if self.kind == "regressor" else self._model.predict_proba(table)
 
     def refusals(self, columns: Columns) -> list[Refusal]:
@@ -196,12 +204,13 @@ class SkopsArtifact(Artifact):
 
         if self._explaining is None:
             raise missing_explanations(self.path)
-        width = max(len(self.classes), 1)
+        width = self._width()[0] if self._width() else 1
+        first = int(self.scores)  # the label has no contributions
         return Source(
             name=str(self.path),
             features=self.features,
             explaining=self._explaining,
-            score=lambda columns: self.predict(columns).reshape(-1, width),
+            score=lambda columns: self.predict(columns).reshape(-1, width)[:, first:],
             most_rows=MOST_COMPARED,
             arrays={},
         )

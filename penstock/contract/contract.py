@@ -67,10 +67,22 @@ class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
         return tuple(f"{self.name}.{column.name}" for column in self.columns)
 
 
+class Value(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
+    """One of several values that a regressor answers: its `name`, and its `unit` for the reader.
+
+    Example: `Value("arrival_delay", "minutes")`.
+    """
+
+    name: str
+    unit: str = ""
+
+
 class Output(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     """What the model answers: its `name`, `kind` and `unit`.
 
-    `classes`: those of a classifier, in the order of its probabilities.
+    - `classes`: those of a classifier, in the order of its probabilities.
+    - `scores`: whether a classifier has no probabilities, and answers its label and its decision scores.
+    - `values`: those of a regressor with several outputs, in the order in which it predicts them. Each is a `Value`.
 
     Example: `Output("late", "classifier", ("on_time", "late"))`.
     """
@@ -79,6 +91,8 @@ class Output(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     kind: Literal["classifier", "regressor"]
     classes: tuple[str, ...] = ()
     unit: str = ""
+    scores: bool = False
+    values: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
         from penstock.contract.faults import output_faults

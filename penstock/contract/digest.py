@@ -13,7 +13,7 @@ from penstock.contract.code import code_of
 from penstock.contract.request_types import plain_types
 
 if TYPE_CHECKING:
-    from penstock.contract.contract import Column, Contract, Lookup
+    from penstock.contract.contract import Column, Contract, Lookup, Output
 
 
 def digest(contract: "Contract") -> str:
@@ -27,7 +27,7 @@ def digest(contract: "Contract") -> str:
         "entity": contract.entity,
         "lookups": [_lookup(lookup) for lookup in contract.lookups],
         "features": [(feature.name, feature.kind) for feature in contract.features],
-        "output": (contract.output.name, contract.output.kind, contract.output.classes),
+        "output": _output(contract.output),
         "asked_at": contract.asked_at,
         "code": _code(contract.compute),
     }
@@ -45,11 +45,27 @@ def former_digest(contract: "Contract") -> str:
             for lookup in contract.lookups
         ],
         "features": [(feature.name, feature.kind) for feature in contract.features],
-        "output": contract.output,
+        "output": _FormerOutput(*(getattr(contract.output, name) for name in _FormerOutput.__struct_fields__)),
         "asked_at": contract.asked_at,
         "code": _former_code(contract.compute),
     }
     return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
+
+
+class _FormerOutput(msgspec.Struct):
+    """The fields that an output had up to version 0.1.0, of which the former digest is made."""
+
+    name: str
+    kind: str
+    classes: tuple[str, ...]
+    unit: str
+
+
+def _output(output: "Output") -> list[Any]:
+    made: list[Any] = [output.name, output.kind, output.classes]
+    if output.scores:
+        made.append("scores")
+    return [*made, [value.name for value in output.values]] if output.values else made
 
 
 def _lookup(lookup: "Lookup") -> dict[str, Any]:

@@ -54,7 +54,31 @@ def output_faults(output: Output) -> list[PenstockError]:
         return [ContractError(thing, expected="none of a regressor", found=found, todo="Leave them out.")]
     if len(output.classes) == 1:
         return [ContractError(thing, expected="at least two", found=f"only {output.classes[0]!r}")]
-    return twice(thing, output.classes)
+    return [*twice(thing, output.classes), *_scores_faults(output), *_values_faults(output)]
+
+
+def _scores_faults(output: Output) -> list[PenstockError]:
+    if not output.scores or output.kind == "classifier":
+        return []
+    return [ContractError(f"scores of output {output.name!r}", expected="a classifier", found=f"a {output.kind}")]
+
+
+def _values_faults(output: Output) -> list[PenstockError]:
+    thing, names = f"values of output {output.name!r}", [value.name for value in output.values]
+    if not names:
+        return []
+    if output.kind != "regressor":
+        return [ContractError(thing, expected="none of a classifier", found=", ".join(names), todo="Leave them out.")]
+    faults = twice(thing, names)
+    if len(names) == 1:
+        todo = "Leave out `values`: the output itself has a name and a unit."
+        faults.append(ContractError(thing, expected="at least two", found=f"only {names[0]!r}", todo=todo))
+    if output.unit:
+        todo = f"Write `Value({names[0]!r}, {output.unit!r})`."
+        faults.append(
+            ContractError(f"unit of output {output.name!r}", expected="that of each value", found="one", todo=todo)
+        )
+    return faults + [fault for name in names for fault in name_faults(f"value of output {output.name!r}", name)]
 
 
 def contract_faults(contract: Contract) -> list[PenstockError]:

@@ -18,6 +18,7 @@ DESCRIBING: Mapping[str, Mapping[str, int | None]] = {
     f"{_IN_PENSTOCK}Feature": {"meaning": 2},
     f"{_IN_PENSTOCK}Column": {"unit": 2},
     f"{_IN_PENSTOCK}Output": {"unit": 3},
+    f"{_IN_PENSTOCK}Value": {"unit": 1},
     f"{_IN_PENSTOCK}Lookup": {"budget_ms": 6},
     f"{_IN_PENSTOCK}Contract": {"purpose": 1, "retired": 11},
 }

@@ -3,8 +3,11 @@
 from typing import Any, Literal
 
 
-def boosting(kind: Literal["classifier", "regressor"], **changes: Any) -> Any:
-    """A new, small gradient boosting of scikit-learn. `changes`: other parameters of it, such as `max_iter=500`."""
+def boosting(kind: Literal["classifier", "regressor"], *, outputs: int = 1, **changes: Any) -> Any:
+    """A new, small gradient boosting of scikit-learn. `changes`: other parameters of it, such as `max_iter=500`.
+
+    `outputs`: with several values, as many of it side by side.
+    """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     parameters: dict[str, Any] = {
@@ -17,4 +20,9 @@ def boosting(kind: Literal["classifier", "regressor"], **changes: Any) -> Any:
         "random_state": 0,
     }
     chosen = HistGradientBoostingClassifier if kind == "classifier" else HistGradientBoostingRegressor
-    return chosen(**(parameters | changes))
+    made = chosen(**(parameters | changes))
+    if outputs == 1:
+        return made
+    from sklearn.multioutput import MultiOutputRegressor
+
+    return MultiOutputRegressor(made)

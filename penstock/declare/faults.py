@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from penstock.contract.declaring import call_faults
 from penstock.contract.faults import name_faults, twice
 from penstock.declare.cron import demand_cron
-from penstock.declare.metrics import MEASURES, measures_for
+from penstock.declare.metrics import MEASURES, Task, measures_for
 from penstock.declare.periods import NO_DELAY, Period
+from penstock.declare.ray_options import ray_faults
 from penstock.errors import PenstockError
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 STEPS = ("warehouse/", "prepared/")
+_TASKS: dict[Task, str] = {
+    "binary_scores": "a classifier of two classes that answers scores",
+    "multiclass_scores": "a classifier of several classes that answers scores",
+    "values": "a regressor of several values",
+}
 
 
 def model_faults(model: "Model") -> list[PenstockError]:
@@ -37,7 +43,7 @@ def model_faults(model: "Model") -> list[PenstockError]:
     if model.requests_query:
         faults += _query_faults(f"requests_query of {thing}", model.requests_query, (":count",))
     faults += _estimator_faults(thing, model.estimator)
-    for of, column in (("outcome", model.outcome), ("sample_weight", model.sample_weight)):
+    for of, column in (*(("outcome", name) for name in model.outcomes), ("sample_weight", model.sample_weight)):
         if column in fields:
             todo = "Name the column of what happened." if of == "outcome" else "Take it from another column."
             found = f"{column!r}, a request field"
@@ -52,6 +58,7 @@ def model_faults(model: "Model") -> list[PenstockError]:
     if model.most_training_rows is not None and model.most_training_rows < 1:
         of, found = f"most_training_rows of {thing}", str(model.most_training_rows)
         faults.append(PenstockError(of, expected="at least 1", found=found))
+    faults += ray_faults(thing, model.ray_options)
     if model.window < 1:
         faults.append(PenstockError(f"window of {thing}", expected="at least 1 period", found=str(model.window)))
     if model.outcome_after < NO_DELAY:
@@ -84,6 +91,18 @@ def _answer_faults(model: "Model", thing: str, fields: Collection[str]) -> list[
             faults.append(PenstockError(of, expected="a share below 1, such as 0.9", found=str(level)))
         elif level and model.contract.output.kind != kind:
             faults.append(PenstockError(of, expected=f"a {kind}", found=f"a {model.contract.output.kind}"))
+        elif level and model.task not in ("binary", "multiclass", "regression"):
+            expected = "a regressor of one value" if kind == "regressor" else "a classifier with probabilities"
+            found = "several values" if kind == "regressor" else "one that answers scores"
+            faults.append(PenstockError(of, expected=expected, found=found, todo=f"Leave out `{name}`."))
+    output = model.contract.output
+    if output.values and model.outcome != output.name:
+        columns = ", ".join(model.outcomes)
+        todo = "Leave out `outcome`, and name the columns so in the query."
+        of = f"outcome of {thing}"
+        faults.append(
+            PenstockError(of, expected=f"the values' columns {columns}", found=repr(model.outcome), todo=todo)
+        )
     if model.fit is not None:
         faults += call_faults(f"fit of {thing}", model.fit, "a function of estimator and rows", 2)
     if model.base_rate_by is not None:
@@ -217,10 +236,17 @@ def _estimator_faults(thing: str, estimator: Any) -> list[PenstockError]:
 
 def _gate_faults(model: "Model", fields: Collection[str]) -> list[PenstockError]:
     thing, fitting = f"gate of model {model.contract.model!r}", measures_for(model.task)
+    words = _TASKS.get(model.task, model.task)
     faults = [
-        PenstockError(thing, expected=f"metrics for {model.task}: {', '.join(fitting)}", found=repr(bound.metric))
+        PenstockError(thing, expected=f"metrics for {words}: {', '.join(fitting)}", found=repr(bound.metric))
         for bound in model.gate.bounds
         if bound.metric not in fitting
+    ]
+    values = [value.name for value in model.contract.output.values]
+    faults += [
+        PenstockError(f"of of {thing}", expected=", ".join(values) or "nothing, of one value", found=repr(bound.of))
+        for bound in model.gate.bounds
+        if bound.of and bound.of not in values
     ]
     if model.gate.slice_floor is not None and not model.gate.slice_by:
         of, expected = f"slice_floor of {thing}", "`slice_by`, the field of slices"
@@ -236,7 +262,7 @@ def _shape_faults(model: "Model", fields: Collection[str]) -> list[PenstockError
     if model.shape is None or not model.shape.strict:
         return []
     of, columns = f"shape of model {model.contract.model!r}", set(model.shape.columns)
-    own = [name for name in (model.outcome, model.sample_weight) if name]
+    own = [name for name in (*model.outcomes, model.sample_weight) if name]
     wanted = [*fields, *own, *(name for lookup in model.contract.lookups for name in lookup.column_names())]
     lacking = [repr(name) for name in dict.fromkeys(wanted) if name not in columns]
     if not lacking:

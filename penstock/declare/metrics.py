@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from penstock.contract.contract import Output
 
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal["binary", "multiclass", "regression", "binary_scores", "multiclass_scores", "values"]
+"""`_scores`: of a classifier without probabilities. `values`: of a regressor with several outputs."""
 MetricName = Literal["roc_auc", "log_loss", "brier", "accuracy", "roc_auc_ovr", "rmse", "mae", "r2"]
 
 
@@ -23,22 +24,43 @@ class Measure:
 
 
 MEASURES: dict[MetricName, Measure] = {
-    "roc_auc": Measure("ROC AUC", ("binary",), True),
-    "roc_auc_ovr": Measure("ROC AUC, one against the rest", ("multiclass",), True),
+    "roc_auc": Measure("ROC AUC", ("binary", "binary_scores"), True),
+    "roc_auc_ovr": Measure("ROC AUC, one against the rest", ("multiclass", "multiclass_scores"), True),
     "log_loss": Measure("log loss", ("binary", "multiclass"), False, greatest=inf),
     "brier": Measure("Brier score", ("binary",), False),
-    "accuracy": Measure("accuracy", ("binary", "multiclass"), True),
-    "rmse": Measure("RMSE", ("regression",), False, greatest=inf),
-    "mae": Measure("MAE", ("regression",), False, greatest=inf),
-    "r2": Measure("R²", ("regression",), True, least=-inf),
+    "accuracy": Measure("accuracy", ("binary", "multiclass", "binary_scores", "multiclass_scores"), True),
+    "rmse": Measure("RMSE", ("regression", "values"), False, greatest=inf),
+    "mae": Measure("MAE", ("regression", "values"), False, greatest=inf),
+    "r2": Measure("R²", ("regression", "values"), True, least=-inf),
 }
+_OF = " of "
 
 
 def task_of(output: Output) -> Task:
     """The task of a model with this output."""
     if output.kind == "regressor":
-        return "regression"
+        return "values" if output.values else "regression"
+    if output.scores:
+        return "multiclass_scores" if len(output.classes) > 2 else "binary_scores"
     return "multiclass" if len(output.classes) > 2 else "binary"
+
+
+def named(metric: MetricName, value: str = "") -> str:
+    """The name of a metric in ledger and card: that of one of several values with the value, `mae of arrival_delay`;
+    without it that of their mean."""
+    return f"{metric}{_OF}{value}" if value else metric
+
+
+def measure_of(name: str) -> Measure | None:
+    """The measure of a metric by its name in ledger and card; None for another text."""
+    found = name.partition(_OF)[0]
+    return next((measure for metric, measure in MEASURES.items() if metric == found), None)
+
+
+def label_of(name: str) -> str:
+    """A metric for people, by its name in ledger and card."""
+    measure = measure_of(name)
+    return name if measure is None else measure.label + "".join(name.partition(_OF)[1:])
 
 
 def measures_for(task: Task) -> list[MetricName]:
@@ -46,10 +68,10 @@ def measures_for(task: Task) -> list[MetricName]:
     return [name for name, measure in MEASURES.items() if task in measure.tasks]
 
 
-def judged_by(metrics: Mapping[str, Any]) -> MetricName:
+def judged_by(metrics: Mapping[str, Any]) -> str:
     """The gate's first metric, by which the candidate of a ledger entry was judged."""
-    found = metrics.get("judged_by", "roc_auc")
-    return next((name for name in MEASURES if name == found), "roc_auc")
+    found = str(metrics.get("judged_by", "roc_auc"))
+    return "roc_auc" if measure_of(found) is None else found
 
 
 def judged_value(metrics: Mapping[str, Any]) -> float:

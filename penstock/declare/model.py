@@ -13,7 +13,7 @@ from penstock.declare.cron import default_cron
 from penstock.declare.derived_shape import training_shape
 from penstock.declare.faults import gate_rule_faults, model_faults
 from penstock.declare.fitting import FitRows
-from penstock.declare.metrics import MetricName, Task, task_of
+from penstock.declare.metrics import MetricName, Task, named, task_of
 from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
 from penstock.errors import demand_declared
 
@@ -27,11 +27,18 @@ class Bound(metaclass=DeclarationType):
 
     - The `metric` must reach `floor`; a metric of which less is better (see `metrics.MEASURES`) must not exceed it.
     - It must not be worse than that of the current release by more than `margin`.
+    - `of`: of which of several values it is; without it the mean over them.
     """
 
     metric: MetricName
     floor: float
     margin: float = 0.0
+    of: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the metric in ledger and card."""
+        return named(self.metric, self.of)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class GateRule(metaclass=DeclarationType):
     - Each further metric of `also` has a floor and a margin of its own.
     - Fewer held-out rows than `minimum_rows`, in all or in a slice, are refused.
     - `metric` must reach `slice_floor` on every slice, that is for each value of the request field `slice_by`.
+    - `of`: of which of several values `metric` is; without it the mean over them.
     """
 
     metric: MetricName = "roc_auc"
@@ -51,6 +59,7 @@ class GateRule(metaclass=DeclarationType):
     slice_by: str = ""
     slice_floor: float | None = None
     also: tuple[Bound, ...] = ()
+    of: str = ""
 
     def __post_init__(self) -> None:
         demand_declared(gate_rule_faults(self))
@@ -58,7 +67,7 @@ class GateRule(metaclass=DeclarationType):
     @property
     def bounds(self) -> tuple[Bound, ...]:
         """All metrics with their bounds, the first one first."""
-        return (Bound(self.metric, self.floor, self.margin), *self.also)
+        return (Bound(self.metric, self.floor, self.margin, self.of), *self.also)
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,8 @@ class Model(metaclass=DeclarationType):
     - `query`: SQL for the request fields, `asked_at` and the `outcome` of rows that were asked between the bound values
       `:from` and `:until` (UTC). The lookups of the contract are joined to it. `reads`: the raw tables that it reads.
     - `outcome`: the column of what really happened, called as the contract's output where it is not named. That of a
-      classifier is the class of the same text (`1`, `true`, `late`), or the index of a class.
+      classifier is the class of the same text (`1`, `true`, `late`), or the index of a class. The outcomes of several
+      values are the columns of their names.
     - `null_outcome`: rows without an outcome are refused, or left out and counted.
     - `rows_outside`: the share of rows that may have values outside the request's bounds; with more, the training set
       is refused. They are counted, and not compared with serving, which would refuse them. Without it, a shape that is
@@ -136,11 +146,16 @@ class Model(metaclass=DeclarationType):
         demand_declared(model_faults(self))
 
     @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The columns of what really happened: one, or one for each of several values."""
+        return tuple(value.name for value in self.contract.output.values) or (self.outcome,)
+
+    @property
     def rows_shape(self) -> pa.DataFrameSchema:
         """The shape of its extracted rows: as declared, or made of the contract."""
         if self.shape is not None:
             return self.shape
-        own = {self.outcome: self.null_outcome == "leave_out"} | (
+        own = dict.fromkeys(self.outcomes, self.null_outcome == "leave_out") | (
             {self.sample_weight: False} if self.sample_weight else {}
         )
         return training_shape(self.contract, own, bounded=self.rows_outside is None)

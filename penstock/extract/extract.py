@@ -99,7 +99,7 @@ def column_faults(warehouse: Warehouse, table: ReplicatedTable) -> list[Penstock
 
 def demand_columns(model: Model, found: Sequence[str]) -> None:
     """PenstockError that names every column which the model needs of its query and does not find there."""
-    own = [name for name in (model.outcome, model.sample_weight) if name]
+    own = [name for name in (*model.outcomes, model.sample_weight) if name]
     missing = [name for name in dict.fromkeys([*model.contract.request_kinds(), *own]) if name not in found]
     if missing:
         raise PenstockError(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from penstock.declare.metrics import Task
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.declare.table import ReplicatedTable
@@ -17,7 +18,14 @@ from penstock.releases.ledger import current
 from penstock.training.run import RowSet, TrainingRun
 from penstock.training.skew import Skew
 
-PLOTS = {"binary": "roc_and_calibration", "multiclass": "confusion", "regression": "residuals"}
+PLOTS: dict[Task, str] = {
+    "binary": "roc_and_calibration",
+    "multiclass": "confusion",
+    "regression": "residuals",
+    "binary_scores": "roc_and_scores",
+    "multiclass_scores": "confusion",
+    "values": "predicted_and_actual",
+}
 
 
 class TrainingAssets:
@@ -110,7 +118,7 @@ class TrainingAssets:
                 )
                 made = run.train(run.latest("training_set"), holdout, compared, test, context.log.info)
                 decision = run.judge(made.proposal, current(test, self.name))
-            metrics, judged = made.proposal.metrics, self.model.gate.metric
+            metrics, judged = made.proposal.metrics, self.model.gate.bounds[0].name
             yield dg.MaterializeResult(
                 metadata={
                     "artifact": made.proposal.artifact,

@@ -48,35 +48,63 @@ class Ids:
         return taken
 
 
-class OutcomeEncoder:
-    """Encodes what `Artifact.predict` returns as JSON outcomes. `classes` are a classifier's, empty for a regressor.
+class OutcomeForm(msgspec.Struct, frozen=True):
+    """What a model's numbers are: the `classes` of a classifier, in the order of their numbers, or the names of
+    several `values` of a regressor, or one value.
 
-    - An outcome holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`.
+    - `scores`: whether a classifier answers its label and its decision scores, instead of probabilities.
+    - `threshold`, `conformal`: as those of the artifact.
+    """
+
+    classes: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    scores: bool = False
+    threshold: Threshold | None = None
+    conformal: Conformal | None = None
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """The classes that have a decision score: of two the second."""
+        return self.classes[1:] if len(self.classes) == 2 else self.classes
+
+
+class OutcomeEncoder:
+    """Encodes what `Artifact.predict` returns as JSON outcomes.
+
+    - An outcome holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`, or
+      `scores` where it has none. The prediction of several values is an object of them.
     - With `conformal` it also holds the `interval` around a value, or the `prediction_set` of classes.
     - The most probable class is the prediction, the first of equally probable ones; or what `threshold` decides.
     - NaN becomes null.
     """
 
-    def __init__(
-        self, classes: Sequence[str], threshold: Threshold | None = None, conformal: Conformal | None = None
-    ) -> None:
-        self._threshold, self._conformal = threshold, conformal
-        self._names = names = [_encode(name) for name in classes]
+    def __init__(self, form: OutcomeForm) -> None:
+        self._form, self._threshold, self._conformal = form, form.threshold, form.conformal
+        self._names = names = [_encode(name) for name in form.classes]
         self._heads = [b'{"prediction":%b,"missing":' % name for name in names]
-        self._labels = [b"%b%b:" % (b"," if at else b',"probabilities":{', name) for at, name in enumerate(names)]
+        numbers = b',"scores":{' if form.scores else b',"probabilities":{'
+        told = [_encode(name) for name in form.scored] if form.scores else names
+        self._labels = [b"%b%b:" % (b"," if at else numbers, name) for at, name in enumerate(told)]
+        self._values = [
+            b"%b%b:" % (b"," if at else b'{"prediction":{', _encode(name)) for at, name in enumerate(form.values)
+        ]
 
     def __call__(self, predicted: Predicted, missing: Sequence[tuple[str, ...]]) -> list[bytes]:
         """The outcomes of n rows."""
         if not missing:
             return []
         lost = [b"[]" if not names else _encode(names) for names in missing]
+        best: list[int] = []
+        if self._heads:
+            best = chosen_classes(predicted, self._form)
+            predicted = predicted[:, 1:] if self._form.scores else predicted
         numbers = _encode(predicted.ravel().tolist())[1:-1].split(b",")
+        if self._values:
+            return _joined(*_labelled(self._values, numbers), b'},"missing":', lost, b"}")
         if not self._heads:
             return _joined(b'{"prediction":', numbers, b',"missing":', lost, *self._interval(predicted), b"}")
-        heads = [self._heads[best] for best in chosen_classes(predicted, self._threshold)]
-        step = len(self._labels)
-        labelled = [part for at, label in enumerate(self._labels) for part in (label, numbers[at::step])]
-        return _joined(heads, lost, *labelled, b"}", *self._set(predicted), b"}")
+        heads = [self._heads[place] for place in best]
+        return _joined(heads, lost, *_labelled(self._labels, numbers), b"}", *self._set(predicted), b"}")
 
     def _interval(self, predicted: Predicted) -> list[bytes | list[bytes]]:
         if self._conformal is None:
@@ -120,11 +148,20 @@ def _joined(*parts: bytes | list[bytes]) -> list[bytes]:
     return list(map(b"".join, zip(*columns, strict=False)))
 
 
+def _labelled(labels: Sequence[bytes], numbers: list[bytes]) -> list[bytes | list[bytes]]:
+    """Each label with its numbers of all rows; `numbers` are row by row."""
+    return [part for at, label in enumerate(labels) for part in (label, numbers[at :: len(labels)])]
+
+
 _encode = msgspec.json.Encoder().encode
 
 
-def chosen_classes(predicted: Predicted, threshold: Threshold | None) -> list[int]:
-    """The place of the answered class for each of n rows of probabilities; the first of equally probable ones wins."""
+def chosen_classes(predicted: Predicted, form: OutcomeForm) -> list[int]:
+    """The place of the answered class for each of n rows: the label of scores; the most probable, of which the first
+    wins, or what the threshold decides."""
+    threshold = form.threshold
+    if form.scores:
+        return list(predicted[:, 0].astype(np.int64).tolist())
     if threshold is None:
         return list(predicted.argmax(axis=1).tolist())
     place = threshold.place

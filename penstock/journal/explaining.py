@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from penstock.artifact.native import Artifact
+from penstock.artifact.native import Artifact, best_places
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
@@ -17,12 +17,25 @@ from penstock.lookups.statement import LookupStatement
 from penstock.postgres.pointer import PinnedTable
 
 
+class ValueContributions(msgspec.Struct, frozen=True):
+    """Why a prediction has one value, or one class its score."""
+
+    contributions: dict[str, float]
+    base_value: float
+    raw_score: float
+
+    def largest_first(self) -> list[tuple[str, float]]:
+        """Features and their contributions, the largest in amount first."""
+        return sorted(self.contributions.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+
+
 class Contributions(msgspec.Struct, frozen=True):
     """Why one prediction was made. `base_value` and the sum of `contributions` is `raw_score`.
 
     - `explained`: the class whose raw score it is, or the output of a regressor. Of two classes it is the second, of
-      several the predicted one.
+      several the predicted one, of several values the first.
     - `explained_by`: exact, or interventional, that is in comparison with training rows.
+    - `others`: the same of the further values.
     """
 
     contributions: dict[str, float]
@@ -30,10 +43,12 @@ class Contributions(msgspec.Struct, frozen=True):
     raw_score: float
     explained: str
     explained_by: str
+    others: dict[str, ValueContributions] | msgspec.UnsetType = msgspec.UNSET
 
-    def largest_first(self) -> list[tuple[str, float]]:
-        """Features and their contributions, the largest in amount first."""
-        return sorted(self.contributions.items(), key=lambda pair: (-abs(pair[1]), pair[0]))
+    def of_all(self) -> dict[str, ValueContributions]:
+        """The explained class or value, and the further values, by name."""
+        first = ValueContributions(self.contributions, self.base_value, self.raw_score)
+        return {self.explained: first} | (self.others or {})
 
 
 class Reason(NamedTuple):
@@ -54,19 +69,30 @@ def explain(contract: Contract, artifact: Artifact, entries: Sequence[JournalEnt
     taken = {name: vectors[name] for name in names}
     found = artifact.explain(taken)
     classes = class_names(contract, artifact)
+    values = [value.name for value in contract.output.values]
     places = np.zeros(len(entries), dtype=np.int64)
-    if found.scores.shape[1] == 2:
+    if classes and found.scores.shape[1] == 2:
         places[:] = 1
-    elif found.scores.shape[1] > 2:
-        places = artifact.predict(taken).argmax(axis=1)
+    elif classes and found.scores.shape[1] > 2:
+        places = best_places(artifact, artifact.predict(taken))
+
+    def of(at: int, place: int) -> ValueContributions:
+        amounts = dict(zip(names, found.contributions[at, place].tolist(), strict=True))
+        return ValueContributions(amounts, float(found.base[at, place]), float(found.scores[at, place]))
+
     made: list[Reason] = []
     for at, (entry, place) in enumerate(zip(entries, places.tolist(), strict=True)):
+        first = of(at, place)
+        explained = values[0] if values else contract.output.name
+        if classes:
+            explained = classes[max(place, 1) if len(classes) == 2 else place]
         why = Contributions(
-            dict(zip(names, found.contributions[at, place].tolist(), strict=True)),
-            float(found.base[at, place]),
-            float(found.scores[at, place]),
-            classes[max(place, 1) if len(classes) == 2 else place] if classes else contract.output.name,
+            first.contributions,
+            first.base_value,
+            first.raw_score,
+            explained,
             found.method,
+            {name: of(at, other) for other, name in enumerate(values) if other} or msgspec.UNSET,
         )
         made.append(Reason(entry, {name: vectors[name][at : at + 1].tolist()[0] for name in names}, why))
     return made

@@ -1,27 +1,26 @@
 """What a model's numbers mean as an answer: the class with its probabilities, or the number."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from penstock.artifact.conformal import Conformal
 from penstock.artifact.native import Artifact
-from penstock.artifact.threshold import Threshold
 from penstock.contract.contract import Contract
-from penstock.journal.answers import chosen_classes
+from penstock.journal.answers import OutcomeForm, chosen_classes
 
 
 class Outcome(NamedTuple):
     """One prediction; `probabilities` by class name for a classifier, None for a regressor.
 
-    `interval`, `prediction_set`: of a model that says how sure it is.
+    - `interval`, `prediction_set`: of a model that says how sure it is.
+    - `scores`: by class name, of a classifier without probabilities.
     """
 
-    prediction: str | float
+    prediction: str | float | dict[str, float]
     probabilities: dict[str, float] | None
     interval: list[float] | None = None
     prediction_set: list[str] | None = None
+    scores: dict[str, float] | None = None
 
 
 def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
@@ -31,17 +30,29 @@ def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
     return contract.output.classes or tuple(str(name) for name in artifact.classes)
 
 
-def outcomes(
-    classes: Sequence[str],
-    predicted: np.ndarray[Any, Any],
-    threshold: Threshold | None = None,
-    conformal: Conformal | None = None,
-) -> list[Outcome]:
+def form_of(contract: Contract, artifact: Artifact) -> OutcomeForm:
+    """What the numbers of an artifact are."""
+    values = tuple(value.name for value in contract.output.values)
+    classes = class_names(contract, artifact)
+    return OutcomeForm(classes, values, artifact.scores, artifact.threshold, artifact.conformal)
+
+
+def outcomes(form: OutcomeForm, predicted: np.ndarray[Any, Any]) -> list[Outcome]:
     """The outcomes of n rows as `Artifact.predict` returns them."""
+    classes, conformal = form.classes, form.conformal
+    if form.values:
+        return [Outcome(dict(zip(form.values, row, strict=True)), None) for row in predicted.tolist()]
+    if form.scores:
+        rows = predicted[:, 1:].tolist()
+        labels = [classes[place] for place in chosen_classes(predicted, form)]
+        return [
+            Outcome(label, None, scores=dict(zip(form.scored, row, strict=True)))
+            for label, row in zip(labels, rows, strict=True)
+        ]
     if not classes:
         ends = [None] * len(predicted) if conformal is None else conformal.intervals(predicted).tolist()
         return [Outcome(value, None, both) for value, both in zip(predicted.tolist(), ends, strict=True)]
-    best = chosen_classes(predicted, threshold)
+    best = chosen_classes(predicted, form)
     held = [None] * len(predicted) if conformal is None else conformal.sets(predicted).tolist()
     return [
         Outcome(

@@ -17,7 +17,7 @@ from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.journal.apart import Order, replay_apart
-from penstock.journal.outcomes import class_names, outcomes
+from penstock.journal.outcomes import form_of, outcomes
 from penstock.journal.reading import READ, JournalEntry, journal_entry
 from penstock.journal.verdict import Stage, Verdict
 from penstock.journal.writing import feature_digests
@@ -120,7 +120,7 @@ class Replay:
             requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(class_names(contract, model), model.predict(vectors), model.threshold, model.conformal)
+            made = outcomes(form_of(contract, model), model.predict(vectors))
         except _ReplayStop as stopped:
             for one in batch:
                 said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
@@ -214,7 +214,7 @@ def _artifact(one: JournalEntry) -> tuple[str, str]:
 
 def _text(answer: Mapping[str, Any]) -> str:
     """What was predicted, and how sure it is, as JSON, which keeps every bit of a float."""
-    sure = [answer[name] for name in ("interval", "prediction_set") if answer.get(name) is not None]
+    sure = [answer[name] for name in ("interval", "prediction_set", "scores") if answer.get(name) is not None]
     return msgspec.json.encode([answer["prediction"], answer.get("probabilities"), *sure]).decode()
 
 

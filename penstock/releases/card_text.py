@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.artifact.conformal import Conformal
-from penstock.declare.metrics import MEASURES, Task
+from penstock.contract.contract import Output
+from penstock.declare.metrics import Task, measure_of
 from penstock.releases.cards import Card, MetricValue, Rows
 from penstock.releases.entry import LedgerEntry
 
@@ -15,6 +16,9 @@ PLOT_ALT: dict[Task, str] = {
     "binary": "ROC, precision and recall, and calibration on the held-out rows",
     "multiclass": "confusion of the classes on the held-out rows",
     "regression": "residuals on the held-out rows",
+    "binary_scores": "ROC, precision and recall, and the scores of each class on the held-out rows",
+    "multiclass_scores": "confusion of the classes on the held-out rows",
+    "values": "predicted and actual values of the held-out rows",
 }
 
 
@@ -82,7 +86,7 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
             ("", ""),
             ("estimator", card.estimator),
             ("continues", card.continues or "nothing: trained anew"),
-            ("output", f"{card.output.name}: {', '.join(card.output.classes) or card.output.unit or card.output.kind}"),
+            ("output", f"{card.output.name}: {_answered(card.output)}"),
             ("artifact", f"{card.artifact}, {card.artifact_bytes:,} bytes"),
             ("contract", card.contract),
             ("code", card.code_version),
@@ -206,7 +210,7 @@ def _windows(card: Card) -> Iterator[tuple[str, str, str, str]]:
 
 def _outcome(card: Card) -> str:
     rows = f"{card.holdout.rows:,} rows"
-    if card.task == "binary":
+    if card.task in ("binary", "binary_scores"):
         return f"Outcome in {card.outcome_rate:.1%} of {rows}"
     return (
         f"{rows}, mean outcome {card.outcome_rate:.4g} {card.output.unit}".rstrip()
@@ -215,8 +219,15 @@ def _outcome(card: Card) -> str:
     )
 
 
+def _answered(output: Output) -> str:
+    if output.values:
+        return ", ".join(f"{value.name} ({value.unit})" if value.unit else value.name for value in output.values)
+    said = ", ".join(output.classes) or output.unit or output.kind
+    return f"{said}; decision scores, no probabilities" if output.scores else said
+
+
 def _bound(metric: str, bound: float, margin: float) -> tuple[str, str, str, str]:
-    measure = next((one for name, one in MEASURES.items() if name == metric), None)
+    measure = measure_of(metric)
     better = "" if measure is None else "higher" if measure.higher_is_better else "lower"
     return metric, better, f"{bound:g}", f"{margin:g}"
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
-from penstock.declare.periods import NO_DELAY
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
@@ -21,7 +20,8 @@ from penstock.scaffold.model_plan import (
     useless,
 )
 from penstock.scaffold.names import identifier
-from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcome
+from penstock.scaffold.options import Options
+from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcomes
 from penstock.scaffold.period_plan import periods_and_gate
 from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named
 from penstock.scaffold.row_faults import key_faults, role_faults, time_faults
@@ -70,22 +70,6 @@ class Faults:
             raise self.error()
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a person says of a new model."""
-
-    model: str
-    rows: str
-    outcome: str
-    key: tuple[str, ...]
-    asked_at: str
-    kind: str = ""
-    lookups: tuple[str, ...] = ()
-    every: str = ""
-    outcome_after: timedelta = NO_DELAY
-    zone: str = ""
-
-
 def choose(
     options: Options,
     reader: Reader,
@@ -109,7 +93,7 @@ def choose(
         raise faults.error()
     columns: dict[str, Column] = {}
     for option_name, names in (
-        ("--outcome", (options.outcome,)),
+        ("--outcome", options.outcomes),
         ("--key", options.key),
         ("--asked-at", (options.asked_at,)),
     ):
@@ -120,19 +104,22 @@ def choose(
         faults.found.append(f"{rows.said}: expected rows, found none")
     if not options.key:
         faults.found.append("--key: expected a column, found none")
+    if not options.outcomes:
+        faults.found.append("--outcome: expected a column, found none")
     faults.demand_none()
-    outcome, asked = columns[options.outcome], columns[options.asked_at]
+    asked = columns[options.asked_at]
+    outcomes = list({columns[name].name: columns[name] for name in options.outcomes}.values())
     key = list({columns[name].name: columns[name] for name in options.key}.values())
-    faults.found += role_faults(outcome, key, asked)
+    faults.found += role_faults(outcomes, key, asked)
     faults.demand_none()
     kind: Kind | None = None
     with faults.noted():
-        kind = kind_of_outcome(outcome, options.kind, ask_kind)
+        kind = kind_of_outcomes(outcomes, options.kind, ask_kind)
     asked_field = _asked(asked, table, options.zone)
     faults.found += time_faults(asked, table)
     with faults.noted():
         faults.found += key_faults(reader, rows, table, key, asked)
-    fields = fields_of(table, outcome, asked, asked_field.name, key)
+    fields = fields_of(table, outcomes, asked, asked_field.name, key)
     plans: list[LookupPlan] = []
     for option, place in wanted:
         with faults.noted(f"--lookup {option.table}"):
@@ -140,7 +127,7 @@ def choose(
     faults.demand_none()
     assert kind is not None
     taken = [field.name for field in fields] + [asked_field.name]
-    outcome_field = plain_field(outcome, identifier(outcome.name, taken, LONGEST_FIELD))
+    outcome_field, *others = named_fields(outcomes, taken)
     try:
         periods, predicted = periods_and_gate(
             reader.warehouse, rows, outcome_field, asked_field, kind, options.every, options.outcome_after, now
@@ -160,9 +147,9 @@ def choose(
         fields=kept,
         lookups=plans,
         features=features_of(kept, asked_field, plans, {own_name[c.name] for c in key}),
-        outcome=predicted,
+        outcome=replace(predicted, others=tuple(others)),
         periods=periods,
-        said=_left_out(table, {*own_name, outcome.name, asked.name}, asked, key),
+        said=_left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key),
     )
 
 
@@ -174,11 +161,22 @@ def plain_field(column: Column, name: str, *, key: bool = False) -> Field:
     return Field(name, column, storage, optional=column.missing and not key, bounded=not key)
 
 
-def fields_of(table: Table, outcome: Column, asked: Column, asked_name: str, key: Sequence[Column]) -> list[Field]:
-    """A field for each column but outcome and asking time, whether it is of use or not."""
+def named_fields(columns: Sequence[Column], taken: Sequence[str]) -> list[Field]:
+    """Columns as fields, each under a name that none other has."""
+    fields: list[Field] = []
+    for column in columns:
+        name = identifier(column.name, [*taken, *(field.name for field in fields)], LONGEST_FIELD)
+        fields.append(plain_field(column, name))
+    return fields
+
+
+def fields_of(
+    table: Table, outcomes: Sequence[Column], asked: Column, asked_name: str, key: Sequence[Column]
+) -> list[Field]:
+    """A field for each column but outcomes and asking time, whether it is of use or not."""
     fields: list[Field] = []
     for column in table.columns.values():
-        if column is not outcome and column is not asked:
+        if not any(column is one for one in (*outcomes, asked)):
             name = identifier(column.name, [asked_name, *(field.name for field in fields)], LONGEST_FIELD)
             fields.append(plain_field(column, name, key=any(column is one for one in key)))
     return fields

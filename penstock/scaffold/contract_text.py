@@ -17,7 +17,7 @@ def contract(plan: ModelPlan) -> str:
     every = [*plan.fields, plan.asked_at]
     times = sorted({f.storage.python for f in every if f.is_time})
     computed = [feature for feature in plan.features if feature.arguments]
-    imported = ["Columns", "Output", *(["Lookup"] if plan.lookups else [])]
+    imported = ["Columns", "Output", *(["Lookup"] if plan.lookups else []), *(["Value"] if plan.outcome.others else [])]
     functions = {"Vectors", *(feature.made for feature in computed)}
     functions |= {LISTS[field.storage.kind] for lookup in plan.lookups for field in lookup.columns}
     meta = ["Meta", "Struct"]
@@ -56,6 +56,11 @@ def _arguments(plan: ModelPlan, request: str) -> list[str]:
     identifiers = [f.name for f in plan.fields if f.storage.kind == "number" and f.name in {*plan.key, *joined}]
     named = [literal(name) for name in left_out]
     classes = [f"classes={sequence([literal(c) for c in output.classes], 8, around=9)}"] if output.classes else []
+    answered = output.field.name
+    if output.others:
+        answered = plan.model
+        values = [call("Value", [literal(one.name)]) for one in output.fields]
+        classes = [f"values={sequence(values, 8, around=8)}"]
     asked = [f"asked_at={literal(plan.asked_at.name)}"] if plan.asked_at.name != "asked_at" else []
     return [
         literal(plan.model),
@@ -64,7 +69,7 @@ def _arguments(plan: ModelPlan, request: str) -> list[str]:
         f"entity={sequence([literal(name) for name in plan.key], 4, around=8)}",
         "compute=features",
         *([f"but={sequence(named, 4, around=5)}"] if left_out != identifiers else []),
-        f"output={call('Output', [literal(output.field.name), literal(output.kind), *classes], 4, around=8)}",
+        f"output={call('Output', [literal(answered), literal(output.kind), *classes], 4, around=8)}",
         *asked,
     ]
 

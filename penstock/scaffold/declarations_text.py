@@ -31,6 +31,7 @@ def _model(plan: ModelPlan) -> list[str]:
     outcome, periods = plan.outcome, plan.periods
     rarest = min((outcome.field.column.values or {}).values(), default=plan.rows) if outcome.classes else plan.rows
     leaf = max(5, min(400, plan.rows // 500, rarest // 4))
+    outputs = f"outputs={len(outcome.fields)}, " if outcome.others else ""
     gate = [
         f'metric="{outcome.metric}"',
         f"floor={outcome.floor}",
@@ -40,8 +41,8 @@ def _model(plan: ModelPlan) -> list[str]:
     return [
         "contract=CONTRACT",
         'query=(SQL / "training_set.sql").read_text()',
-        *(['null_outcome="leave_out"'] if outcome.field.column.missing else []),
-        f'estimator=lambda: boosting("{outcome.kind}", min_samples_leaf={leaf})',
+        *(['null_outcome="leave_out"'] if outcome.missing else []),
+        f'estimator=lambda: boosting("{outcome.kind}", {outputs}min_samples_leaf={leaf})',
         f"gate={call('GateRule', gate, 4, around=6)}",
         *([f'every="{periods.every}"'] if periods.every != "month" else []),
         f"window={periods.window}",

@@ -30,7 +30,7 @@ def files(plan: ModelPlan) -> dict[str, str]:
 
 def _training_set(plan: ModelPlan) -> str:
     asked = plan.asked_at.expression
-    fields = [*plan.fields, plan.asked_at, plan.outcome.field]
+    fields = [*plan.fields, plan.asked_at, *plan.outcome.fields]
     known = _known(plan)
     return (
         "-- What was asked and what happened, between two times.\n"

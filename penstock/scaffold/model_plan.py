@@ -92,7 +92,10 @@ class FeaturePlan:
 
 @dataclass(frozen=True)
 class OutcomePlan:
-    """What is predicted, and the gate: `metric` has to reach `floor`, where nothing but the outcomes has `base`."""
+    """What is predicted, and the gate: `metric` has to reach `floor`, where nothing but the outcomes has `base`.
+
+    `others`: further outcomes, of a regressor of several values.
+    """
 
     field: Field
     kind: Literal["classifier", "regressor"]
@@ -100,6 +103,17 @@ class OutcomePlan:
     metric: str = "roc_auc"
     floor: float = 0.51
     base: float = 0.5
+    others: tuple[Field, ...] = ()
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The columns of all outcomes."""
+        return (self.field, *self.others)
+
+    @property
+    def missing(self) -> bool:
+        """Whether there are rows without an outcome."""
+        return any(one.column.missing for one in self.fields)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,11 @@ def text_of_test(plan: ModelPlan) -> str:
     request = example(plan)
     rows = {one.table: table_example(one, request) for one in plan.lookups}
     values = [value for row in rows.values() for value in row.values()]
-    classes = len(plan.outcome.classes)
+    expected = "isinstance(answer.prediction, float)"
+    if plan.outcome.classes:
+        expected = "answer.prediction in CONTRACT.output.classes"
+    elif plan.outcome.others:
+        expected = "isinstance(answer.prediction, dict)"
     return render(
         "test_model.py.jinja",
         model=plan.model,
@@ -28,7 +32,7 @@ def text_of_test(plan: ModelPlan) -> str:
             for name, signs in (("UTC", ("=UTC)",)), ("date", ("date.",)), ("datetime", ("datetime(", "datetime.")))
             if any(value.startswith(signs) or value.endswith(signs) for value in values)
         ],
-        expected="answer.prediction in CONTRACT.output.classes" if classes else "isinstance(answer.prediction, float)",
+        expected=expected,
     )
 
 

@@ -54,7 +54,9 @@ class Zone(click.ParamType[str]):
 @click.command(epilog=f"Example: {EXAMPLE}")
 @click.argument("model")
 @click.option("--from", "rows", required=True, metavar="TABLE|QUERY.sql", help="What was asked, and what happened.")
-@click.option("--outcome", required=True, metavar="COLUMN", help="The column of what really happened.")
+@click.option(
+    "--outcome", required=True, metavar="A[,B]", help="The column of what really happened; several amounts at once."
+)
 @click.option("--key", required=True, metavar="A[,B]", help="The columns that say what is asked about.")
 @click.option("--asked-at", default="", metavar="COLUMN", help="When the model would have been asked.  [required]")
 @click.option("--kind", type=click.Choice(["classifier", "regressor"]), help="What the outcome is: classes or amounts.")
@@ -99,9 +101,9 @@ def new(
     """
     from penstock.project import find
     from penstock.runtime import Runtime
-    from penstock.scaffold.choices import Options
     from penstock.scaffold.model_files import files
     from penstock.scaffold.new_model import planned, write
+    from penstock.scaffold.options import Options
     from penstock.scaffold.spelling import split
 
     if not asked_at.strip():
@@ -109,7 +111,8 @@ def new(
     project = find()
     runtime = Runtime.load(project)
     keys = tuple(name.strip() for name in split(key, ",") if name.strip())
-    options = Options(model, rows, outcome, keys, asked_at, kind or "", lookups, every or "", outcome_after, zone)
+    outcomes = tuple(name.strip() for name in split(outcome, ",") if name.strip())
+    options = Options(model, rows, outcomes, keys, asked_at, kind or "", lookups, every or "", outcome_after, zone)
     with _shown() as progress:
         plan = planned(project, runtime.warehouse, runtime.settings.now(), options, progress, _ask_kind)
     if dry_run:
@@ -136,9 +139,14 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
         read = f"in {asked.zone}" if asked.zone else "as UTC"
         click.echo(f"  {seen.name} has no time zone: it is read {read}.", err=err)
     classes = f" of {len(outcome.classes)} classes: {', '.join(outcome.classes[:8])}" if outcome.classes else ""
-    click.echo(f"Outcome {outcome.field.column.name}: a {outcome.kind}{classes}.", err=err)
-    if outcome.field.column.missing:
-        click.echo(f"  {outcome.field.column.lacking:,} rows without an outcome are left out when training.", err=err)
+    several = f" of {len(outcome.fields)} values" if outcome.others else ""
+    names = ", ".join(field.column.name for field in outcome.fields)
+    click.echo(f"Outcome {names}: a {outcome.kind}{classes}{several}.", err=err)
+    for field in outcome.fields:
+        if field.column.missing:
+            of = f" {field.column.name}" if several else ""
+            said = f"{field.column.lacking:,} rows without an outcome{of} are left out when training."
+            click.echo(f"  {said}", err=err)
     better = "at most" if outcome.metric == "log_loss" else "at least"
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
     every = periods.every

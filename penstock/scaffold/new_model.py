@@ -5,11 +5,12 @@ from pathlib import Path
 
 from penstock.declare.discovery import declared
 from penstock.project import Project
-from penstock.scaffold.choices import NewModelError, Options, choose
+from penstock.scaffold.choices import NewModelError, choose
 from penstock.scaffold.lookup_plan import Reader
 from penstock.scaffold.model_files import files, paths
 from penstock.scaffold.model_plan import ModelPlan
 from penstock.scaffold.names import is_model_name, model_name
+from penstock.scaffold.options import Options
 from penstock.scaffold.outcome_plan import AskKind
 from penstock.scaffold.profile import Progress
 from penstock.warehouse.catalog import tables

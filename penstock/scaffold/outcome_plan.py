@@ -1,7 +1,7 @@
 """What a new model predicts, and the gate's floor: both from the outcomes that are there."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from penstock.scaffold.model_plan import Field, OutcomePlan
@@ -15,6 +15,17 @@ MOST_CLASSES = 50
 CLEARLY_NUMBERS = 20
 """Whole numbers of more different values are amounts, not classes."""
 ABOVE_CHANCE, BELOW_ENTROPY, EXPLAINED = 0.51, 0.99, 0.01
+
+
+def kind_of_outcomes(columns: Sequence[Column], wanted: str, ask_kind: AskKind) -> Kind:
+    """That of one outcome; several are values of a regressor. ValueError as of one."""
+    if len(columns) == 1:
+        return kind_of_outcome(columns[0], wanted, ask_kind)
+    if wanted == "classifier":
+        raise ValueError(f"--kind classifier: expected one outcome, found {', '.join(one.name for one in columns)}")
+    for column in columns:
+        kind_of_outcome(column, "regressor", ask_kind)
+    return "regressor"
 
 
 def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:

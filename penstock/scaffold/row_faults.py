@@ -1,4 +1,4 @@
-"""What is wrong with outcome, key and asking time of the rows of a new model."""
+"""What is wrong with outcomes, key and asking time of the rows of a new model."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,13 @@ LATEST_SECOND = 1e11
 """Since 1970; more are milliseconds."""
 
 
-def role_faults(outcome: Column, key: Sequence[Column], asked: Column) -> list[str]:
-    """A column is one of outcome, key and asking time."""
+def role_faults(outcomes: Sequence[Column], key: Sequence[Column], asked: Column) -> list[str]:
+    """A column is one of outcomes, key and asking time."""
     faults = [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
-    faults += [f"--key {c.name}: it is the outcome; name what is asked about" for c in key if c is outcome]
-    return faults + ([f"--asked-at {asked.name}: it is the outcome"] if asked is outcome else [])
+    for outcome in outcomes:
+        faults += [f"--key {c.name}: it is the outcome; name what is asked about" for c in key if c is outcome]
+        faults += [f"--asked-at {asked.name}: it is the outcome"] if asked is outcome else []
+    return faults
 
 
 def time_faults(asked: Column, table: Table) -> list[str]:

@@ -47,7 +47,9 @@ def answer_over_rows(
             }
             publish_into_book(table, pyarrow.table(typed))
         classes = len(contract.output.classes)
-        outcome = np.arange(COUNT) % classes if classes else np.arange(COUNT, dtype=np.float64)
+        outcome: np.ndarray[Any, Any] = np.arange(COUNT) % classes if classes else np.arange(COUNT, dtype=np.float64)
+        if contract.output.values:
+            outcome = np.column_stack([outcome] * len(contract.output.values))
         release_in_book(contract, model.estimator().fit(fitting_frame(contract.vectors(columns)), outcome))
         return serve(contract).client(contract.model).predict(dict(request))
 

@@ -16,7 +16,7 @@ from penstock.errors import PenstockError
 from penstock.serving.deploying.code_copy import Code
 from penstock.settings import PROJECT
 from penstock.training.job import Job, Say
-from penstock.training.on_ray import Failure, Progress, Result, candidate_of, failed, messages_of
+from penstock.training.on_ray import Failure, Progress, Result, candidate_of, failed, messages_of, threads_of
 
 if TYPE_CHECKING:
     from penstock.training.candidate import Candidate
@@ -49,7 +49,7 @@ def _messages(url: str, code: Code, job: Job, options: Mapping[str, Any]) -> Ite
     client = _client(url)
     text = base64.urlsafe_b64encode(msgspec.json.encode(job)).decode()
     name = client.submit_job(
-        entrypoint=f"python -m penstock.training.by_job {text}",
+        entrypoint=f"python -m penstock.training.by_job {text} {threads_of(asked)}",
         runtime_env={"working_dir": code.folder, "env_vars": {PROJECT: "."}},
         **{OPTIONS[option]: value for option, value in asked.items()},
     )
@@ -85,9 +85,9 @@ def _client(url: str) -> Any:
 
 
 def main() -> None:
-    """Train what the argument says, on a node, and print the messages."""
+    """Train what the first argument says, with as many threads as the second, on a node, and print the messages."""
     job = base64.urlsafe_b64decode(sys.argv[1])
-    for message in messages_of(job, threads=1):
+    for message in messages_of(job, threads=int(sys.argv[2])):
         print(f"{MARK}{message.decode()}", flush=True)
 
 

@@ -68,7 +68,7 @@ def make_candidate(
     With a `start`, the estimator of `start` is trained further, on the rows of `start` instead of those of `training`.
     """
     estimator = start.estimator if start else model.estimator()
-    demand_storable(estimator, model.contract.output.kind, model.trusted_types, kept=bool(model.continues))
+    demand_storable(estimator, model.contract.output, model.trusted_types, kept=bool(model.continues))
     training = start.rows if start else training
     sample = sample_of(training, model.most_training_rows) if model.most_training_rows else None
     which = f"a sample of {model.most_training_rows:,} of " if sample else ""
@@ -136,7 +136,7 @@ def make_candidate(
             metrics={**artifact.metadata["metrics"], "parity": parity, "artifact_bytes": os.path.getsize(path)},
             code_version=code_version,
         )
-        held_out.keep_scores(proposal.artifact, score_of(predictions))
+        held_out.keep_scores(proposal.artifact, score_of(predictions, model.task))
         step("writing the model card")
         card = make_card(
             model,
@@ -182,7 +182,7 @@ def _background(rows: TrainingRows) -> dict[str, Any]:
 
 def _demand_classes(model: Model, estimator: Any) -> None:
     """OutcomeError unless the estimator's classes are those that the contract declares, in the same order."""
-    if model.task == "regression":
+    if model.contract.output.kind == "regressor":
         return
     declared, found = len(class_names(model)), np.asarray(estimator.classes_)
     if found.shape != (declared,) or not np.array_equal(found.astype(np.float64), np.arange(declared)):

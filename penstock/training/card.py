@@ -23,7 +23,7 @@ from penstock.training.contributions import contributions_plot, held_out_contrib
 from penstock.training.evaluation import SAMPLE, Estimate, Evaluation, permutation_importances
 from penstock.training.fitting import curves_plot
 from penstock.training.frame import TrainingRows
-from penstock.training.metrics import METRICS
+from penstock.training.metrics import of_bound
 from penstock.training.plots import plot_of
 
 TIMED_ROWS = 20
@@ -63,8 +63,9 @@ def make_card(
             artifact,
             held_out.vectors,
             held_out.outcome,
-            METRICS[rule.metric],
+            of_bound(model, rule.bounds[0]),
             higher_is_better=MEASURES[rule.metric].higher_is_better,
+            task=model.task,
         )
     contributed = held_out_contributions(artifact, held_out.vectors) if model.explain else None
     amounts = contributed.mean_amounts() if contributed else {}
@@ -83,8 +84,8 @@ def make_card(
         holdout=Rows(holdout.id, holdout.rows, window.holdout_from, window.holdout_until),
         outcome_rate=float(evaluation.outcome.mean()),
         metrics=tuple(_measured(name, found) for name, found in evaluation.metrics.items()),
-        base_rate=metrics.get(f"{rule.metric}_base_rate"),
-        metric=rule.metric,
+        base_rate=metrics.get(f"{rule.bounds[0].name}_base_rate"),
+        metric=rule.bounds[0].name,
         floor=rule.floor,
         margin=rule.margin,
         slice_by=rule.slice_by,
@@ -113,8 +114,8 @@ def make_card(
         conformal=artifact.conformal,
         coverage=metrics.get("coverage"),
         coverage_rows=int(metrics.get("coverage_rows", 0)),
-        contributions_plot=contributions_plot(contributed, importance, rule.metric) if contributed else b"",
-        also=tuple((bound.metric, bound.floor, bound.margin) for bound in rule.also),
+        contributions_plot=contributions_plot(contributed, importance, rule.bounds[0].name) if contributed else b"",
+        also=tuple((bound.name, bound.floor, bound.margin) for bound in rule.also),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from penstock.artifact.native import Artifact
+from penstock.artifact.native import Artifact, best_places
 from penstock.training.plots import FAINT, INK, png
 
 Array = np.ndarray[Any, Any]
@@ -22,7 +22,7 @@ LEVELS = 60
 class HeldOutContributions:
     """The contributions (n, features) to the scores of n held-out rows, and the features' values.
 
-    Of two classes the second is explained, of several the predicted one.
+    Of two classes the second is explained, of several the predicted one; of several values the first.
     """
 
     names: tuple[str, ...]
@@ -47,9 +47,9 @@ def held_out_contributions(artifact: Artifact, vectors: Mapping[str, Array]) -> 
     rows = at(EXACT if exact else COMPARED)
     found = artifact.explain(rows).contributions
     outputs = found.shape[1]
-    place = np.full(len(found), outputs - 1)
-    if outputs > 2:
-        place = artifact.predict(rows).argmax(axis=1)
+    place = np.full(len(found), outputs - 1 if artifact.kind == "classifier" else 0)
+    if outputs > 2 and artifact.kind == "classifier":
+        place = best_places(artifact, artifact.predict(rows))
     return HeldOutContributions(names, rows, found[np.arange(len(found)), place])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from penstock.artifact.packing.unfitted import has_probabilities
+from penstock.artifact.packing.answering import has_probabilities
 from penstock.contract.declaring import nearest
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
@@ -109,7 +109,8 @@ def _shape_check(run: DryRun, model: Model) -> Callable[[pa.RecordBatch], None]:
 
 def demand_estimator(model: Model) -> None:
     """PenstockError unless the declared function returns an estimator of the model's kind."""
-    needed = ("fit", "predict") if model.task == "regression" else ("fit", "predict_proba")
+    probable = model.task in ("binary", "multiclass")
+    needed = ("fit", "predict_proba") if probable else ("fit", "predict")
     thing = f"estimator of model {model.contract.model!r}"
     expected = f"a function that returns an estimator with {' and '.join(needed)}"
     try:
@@ -199,5 +200,5 @@ def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
 
 def unused_columns(model: Model, names: Sequence[str]) -> list[str]:
     """The columns of extracted rows that neither the request, nor a lookup, nor the outcome, nor a weight is."""
-    used = {*model.contract.input_kinds(), model.outcome, model.sample_weight}
+    used = {*model.contract.input_kinds(), *model.outcomes, model.sample_weight}
     return [name for name in names if name not in used]

@@ -99,10 +99,17 @@ def _chosen(estimator: Any) -> dict[str, Any]:
             value = _attribute(part, name)
             if value is None or isinstance(value, np.ndarray):
                 continue
-            found |= (
-                {str(key): one for key, one in value.items()} if isinstance(value, dict) else {name.rstrip("_"): value}
-            )
+            found |= _named(value) if isinstance(value, dict) else {name.rstrip("_"): value}
     return found
+
+
+def _named(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """The chosen parameters of a search, or the best scores that a library keeps for each set of rows and metric."""
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        scores = value.items() if isinstance(value, dict) else ()
+        made |= {f"best {metric} of {key}": float(score) for metric, score in scores} if scores else {str(key): value}
+    return made
 
 
 def _curves(estimator: Any) -> Iterator[tuple[str, Sequence[float]]]:

@@ -17,7 +17,7 @@ from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import OutsideRows
-from penstock.training.outcomes import OutcomeError, encode, numbers
+from penstock.training.outcomes import OutcomeError, encode_all, numbers
 from penstock.training.sample import Sample
 
 Array = np.ndarray[Any, Any]
@@ -27,7 +27,7 @@ Array = np.ndarray[Any, Any]
 class TrainingRows:
     """n rows of a training set. Each array has the shape (n,).
 
-    - `vectors`: feature -> values. `outcome`: float64.
+    - `vectors`: feature -> values. `outcome`: float64, (n, k) of k values.
     - `group` of the base rate, `slices` of the gate, and `weights` (float64), where the model declares them.
     - `left_out`: how many rows had no outcome and were left out, as the model declares.
     - `asked_at`: datetime64[us] in UTC, of a model with a fit function of its own.
@@ -51,7 +51,7 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
     """
     parts: list[TrainingRows] = []
     names = [feature.name for feature in model.contract.features]
-    own = [name for name in (model.outcome, model.sample_weight) if name]
+    own = [name for name in (*model.outcomes, model.sample_weight) if name]
     wanted = dict.fromkeys([*model.contract.input_kinds(), *own, *(sample.key if sample else ())])
     for batch in _read_ahead(snapshot.batches(columns=list(wanted))):
         kept = batch.filter(pa.array(sample.holds(batch))) if sample else batch
@@ -71,17 +71,25 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
     )
 
 
+def known_outcomes(model: Model, table: pa.Table) -> pa.ChunkedArray:
+    """Which rows have every outcome."""
+    known = table.column(model.outcomes[0]).is_valid()
+    for name in model.outcomes[1:]:
+        known = pc.and_(known, table.column(name).is_valid())
+    return known
+
+
 def training_rows(model: Model, table: pa.Table) -> TrainingRows:
     """The rows of a training set, with their feature vectors computed by the contract."""
     left_out = 0
     if model.null_outcome == "leave_out":
-        known = table.column(model.outcome).is_valid()
+        known = known_outcomes(model, table)
         left_out = table.num_rows - pc.sum(known).as_py() if table.num_rows else 0
         table = table.filter(known)
     columns: Columns = _Columns(table, model.contract.input_kinds())
     return TrainingRows(
         _vectors(model, columns, table.num_rows),
-        encode(model, table.column(model.outcome)),
+        encode_all(model, table),
         np.asarray(model.base_rate_by(columns)) if model.base_rate_by else None,
         _as_text(columns[model.gate.slice_by]) if model.gate.slice_by else None,
         _weights(model, table) if model.sample_weight else None,

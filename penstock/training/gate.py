@@ -1,6 +1,6 @@
 """The gate: a floor, and not worse than the current release on the same held-out rows, in every declared metric."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Bound, GateRule
 from penstock.errors import PenstockError
 from penstock.training.conformal import Coverage
-from penstock.training.metrics import METRICS, Values, difference, intervals
+from penstock.training.metrics import METRICS, Metric, Values, difference, intervals
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,19 +112,21 @@ def compare(
     current: Values | None = None,
     *,
     slices: np.ndarray[Any, Any] | None = None,
+    measure: Callable[[Bound], Metric] = lambda bound: METRICS[bound.metric],
 ) -> Comparison:
     """Compute the rule's metrics of n scores of the candidate, and of the current release if there is one.
 
-    Scores have the shapes that `metrics` describes; `slices` names the slice of each row. Nothing is read or written.
+    Scores have the shapes that `metrics` describes; `slices` names the slice of each row, and `measure` returns the
+    metric of a bound for such scores. Nothing is read or written.
     """
-    metric, per_slice, slice_rows = METRICS[rule.metric], {}, {}
+    metric, per_slice, slice_rows = measure(rule.bounds[0]), {}, {}
     for name in sorted({str(value) for value in slices}) if slices is not None else ():
         rows = slices == name
         per_slice[name] = metric(outcome[rows], candidate[rows])
         slice_rows[name] = int(np.count_nonzero(rows))
     return Comparison(
         rule=rule,
-        findings=tuple(_finding(bound, outcome, candidate, current) for bound in rule.bounds),
+        findings=tuple(_finding(bound, measure(bound), outcome, candidate, current) for bound in rule.bounds),
         slices=per_slice,
         rows=len(outcome),
         finite=bool(np.all(np.isfinite(candidate))),
@@ -154,7 +156,7 @@ def decide(
             reasons.append(f"{name} has {count:,} rows, fewer than minimum_rows {rule.minimum_rows:,}")
         elif rule.slice_floor is not None and not _sign(first) * (value - rule.slice_floor) >= 0:
             found = "is not a number (one class only?) for" if np.isnan(value) else f"{value:.4f} is beyond"
-            reasons.append(f"{rule.metric} on {name} {found} {rule.slice_floor}")
+            reasons.append(f"{first.metric} on {name} {found} {rule.slice_floor}")
     if coverage is not None and coverage.too_low:
         reasons.append(
             f"its {coverage.level:g} intervals or sets hold {coverage.share:.4f} of {coverage.rows:,} outcomes,"
@@ -173,11 +175,10 @@ def decide(
     )
 
 
-def _finding(bound: Bound, outcome: Values, candidate: Values, current: Values | None) -> Finding:
-    metric = METRICS[bound.metric]
+def _finding(bound: Bound, metric: Metric, outcome: Values, candidate: Values, current: Values | None) -> Finding:
     value = metric(outcome, candidate)
     found = Finding(
-        metric=bound.metric,
+        metric=bound.name,
         higher_is_better=MEASURES[bound.metric].higher_is_better,
         floor=bound.floor,
         margin=bound.margin,
@@ -187,7 +188,7 @@ def _finding(bound: Bound, outcome: Values, candidate: Values, current: Values |
         return found
     before = metric(outcome, current)
     drawn = difference(metric, outcome, candidate, current)
-    interval = intervals(len(outcome), {bound.metric: drawn})[bound.metric]
+    interval = intervals(len(outcome), {bound.name: drawn})[bound.name]
     return msgspec.structs.replace(found, current=before, difference=value - before, interval=interval)
 
 

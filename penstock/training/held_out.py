@@ -1,19 +1,20 @@
 """The held-out rows of a training run, and the scores of artifacts on them."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from penstock.artifact.load import load as load_artifact
+from penstock.declare.metrics import Task
 from penstock.declare.model import Model
 from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Snapshot
 from penstock.training.conformal import Coverage, coverage
 from penstock.training.frame import TrainingRows, read_rows
 from penstock.training.gate import Comparison, compare
-from penstock.training.metrics import Values, score_of
+from penstock.training.metrics import Values, of_bound, score_of
 
 
 class HeldOut:
@@ -79,6 +80,7 @@ class HeldOut:
                 np.full(self._shape, 0.5) if scores is None else scores,
                 current_scores,
                 slices=rows.slices,
+                measure=partial(of_bound, self.model),
             )
         return self._comparisons[candidate, current]
 
@@ -87,11 +89,19 @@ class HeldOut:
             return None
         loaded = load_artifact(self._store.fetch(artifact, self._cache))
         names = [feature.name for feature in loaded.features]
-        scores = score_of(loaded.predict({name: self.rows.vectors[name] for name in names}))
+        if loaded.scores != self.model.contract.output.scores:
+            return None
+        scores = score_of(loaded.predict({name: self.rows.vectors[name] for name in names}), self.model.task)
         return scores if scores.shape == self._shape else None
 
     @property
     def _shape(self) -> tuple[int, ...]:
         """The shape of the model's scores for these rows."""
-        classes = (len(self.model.contract.output.classes),) if self.model.task == "multiclass" else ()
-        return (len(self.rows.outcome), *classes)
+        output = self.model.contract.output
+        widths: dict[Task, tuple[int, ...]] = {
+            "multiclass": (len(output.classes),),
+            "binary_scores": (2,),
+            "multiclass_scores": (1 + len(output.classes),),
+            "values": (len(output.values),),
+        }
+        return (len(self.rows.outcome), *widths.get(self.model.task, ()))

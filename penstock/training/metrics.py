@@ -1,8 +1,9 @@
 """The metrics of each task, and their error bars.
 
 - A score is the probability of the second class (n,), the probabilities of several classes (n, k), or the value (n,)
-  of a regressor.
-- An outcome is 0 or 1, the index of the class, or the value.
+  of a regressor, or its values (n, k). Of a classifier without probabilities it is the place of its label, then its
+  decision scores: (n, 2), or (n, 1 + k).
+- An outcome is 0 or 1, the index of the class, or the value, or the values (n, k).
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.declare.metrics import MetricName
+from penstock.declare.metrics import MetricName, Task
+from penstock.declare.model import Bound, Model
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 WeightedMetric = Callable[[Values], float]
@@ -112,9 +114,9 @@ def r2(outcome: Values, score: Values) -> WeightedMetric:
     return explained
 
 
-def score_of(predictions: Values) -> Values:
+def score_of(predictions: Values, task: Task) -> Values:
     """The score of each row: the probability of the second of two classes, shape (n,); else the prediction itself."""
-    return predictions[:, 1] if predictions.ndim == 2 and predictions.shape[1] == 2 else predictions
+    return predictions[:, 1] if task == "binary" else predictions
 
 
 METRICS: dict[MetricName, Metric] = {
@@ -127,6 +129,33 @@ METRICS: dict[MetricName, Metric] = {
     "mae": mae,
     "r2": r2,
 }
+
+
+def metric_of(task: Task, metric: MetricName, place: int | None = None) -> Metric:
+    """The metric of scores as models of the task have them. Of several values it is that of the one at `place`, or the
+    mean over them."""
+    own = METRICS[metric]
+    if task in ("binary_scores", "multiclass_scores"):
+        if metric == "accuracy":
+            return Metric(lambda outcome, score: _mean((score[:, 0] == outcome).astype(np.float64)))
+        ranked = 1 if task == "binary_scores" else slice(1, None)
+        return Metric(lambda outcome, score: own.weighted(outcome, score[:, ranked]))
+    if task != "values":
+        return own
+    if place is not None:
+        return Metric(lambda outcome, score: own.weighted(outcome[:, place], score[:, place]))
+
+    def mean(outcome: Values, score: Values) -> WeightedMetric:
+        each = [own.weighted(outcome[:, at], score[:, at]) for at in range(score.shape[1])]
+        return lambda counts: float(np.mean([one(counts) for one in each]))
+
+    return Metric(mean)
+
+
+def of_bound(model: Model, bound: Bound) -> Metric:
+    """The metric of a bound of the model's gate."""
+    names = [value.name for value in model.contract.output.values]
+    return metric_of(model.task, bound.metric, names.index(bound.of) if bound.of else None)
 
 
 def intervals(

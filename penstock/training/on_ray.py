@@ -5,7 +5,6 @@ The task reads the snapshot store and writes the artifact store itself. No model
 
 import os
 import socket
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import psutil
 from penstock.errors import PenstockError
 from penstock.processes import give_way, let_waiting_threads_sleep
 from penstock.training.job import Job, Say, work_alone
+from penstock.training.threads import thread_limit
 
 if TYPE_CHECKING:
     from penstock.training.candidate import Candidate
@@ -65,7 +65,7 @@ def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -
     with connected(address) as ray:
         asked = {"num_cpus": 1} | dict(options)
         task = ray.remote(_task).options(num_returns="streaming", max_retries=0, **asked)
-        answers = task.remote(msgspec.json.encode(job), max(int(asked["num_cpus"]), 1))
+        answers = task.remote(msgspec.json.encode(job), threads_of(asked))
         try:
             return candidate_of(job, _messages(ray, answers, say), say)
         except ray.exceptions.RayError as error:
@@ -73,6 +73,11 @@ def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -
         except BaseException:
             ray.cancel(answers)
             raise
+
+
+def threads_of(options: Mapping[str, Any]) -> int:
+    """How many threads a training computes with that asks for these resources."""
+    return max(int(options["num_cpus"]), 1)
 
 
 def candidate_of(job: Job, messages: Iterator[Progress | Failure | Result], say: Say) -> "Candidate":
@@ -113,20 +118,19 @@ def messages_of(job: bytes, threads: int) -> Iterator[bytes]:
     """Train in a thread, with a lower priority than replicas of this node, and yield the messages as JSON."""
     give_way(NICENESS)
     let_waiting_threads_sleep()
-    if "sklearn" not in sys.modules:
-        os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(threads)
     said: SimpleQueue[Progress | Failure | Result | None] = SimpleQueue()
-    Thread(target=_work, args=(msgspec.json.decode(job, type=Job), said), daemon=True).start()
+    Thread(target=_work, args=(msgspec.json.decode(job, type=Job), threads, said), daemon=True).start()
     yield msgspec.json.encode(Progress(f"on Ray, process {os.getpid()}"))
     while (message := said.get()) is not None:
         yield msgspec.json.encode(message)
 
 
-def _work(job: Job, said: "SimpleQueue[Progress | Failure | Result | None]") -> None:
+def _work(job: Job, threads: int, said: "SimpleQueue[Progress | Failure | Result | None]") -> None:
     cache = Path(gettempdir()) / f"penstock-{os.getuid()}" / "artifacts"
     try:
         cache.parent.mkdir(mode=0o700, exist_ok=True)
-        made = work_alone(job, cache, lambda text: said.put(Progress(text)))
+        with thread_limit(threads):
+            made = work_alone(job, cache, lambda text: said.put(Progress(text)))
         said.put(Result(msgspec.Raw(msgspec.json.encode(made))))
     except PenstockError as error:
         said.put(Failure(error.thing, error.expected, error.found, error.todo))

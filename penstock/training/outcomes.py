@@ -21,7 +21,13 @@ class OutcomeError(PenstockError):
     """Outcomes that the declared output does not have, or on which nothing can be trained or judged."""
 
 
-def encode(model: Model, values: pa.ChunkedArray) -> Array:
+def encode_all(model: Model, table: pa.Table) -> Array:
+    """The outcomes of n rows: (n,), or (n, k) of k values."""
+    made = [encode(model, table.column(name), name) for name in model.outcomes]
+    return np.column_stack(made) if model.task == "values" else made[0]
+
+
+def encode(model: Model, values: pa.ChunkedArray, name: str = "") -> Array:
     """n outcomes as float64: the value of a regressor, the index of a classifier's class; NaN where null.
 
     A label belongs to the class of the same text: `1` to "1", `true` to "true". Booleans and whole numbers for which
@@ -29,9 +35,9 @@ def encode(model: Model, values: pa.ChunkedArray) -> Array:
     that is neither.
     """
     kind = values.type
-    if model.task == "regression":
+    if model.contract.output.kind == "regressor":
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-            raise _refused(model, "a number", f"{kind}", "Cast it in the query, or declare a classifier.")
+            raise _refused(model, "a number", f"{kind}", "Cast it in the query, or declare a classifier.", name)
         return numbers(values)
     encoded = values.combine_chunks().dictionary_encode()
     labels = encoded.dictionary.to_pylist()
@@ -54,13 +60,14 @@ def demand_outcomes(model: Model, training: "TrainingRows", holdout: "TrainingRo
     """OutcomeError, before anything is fitted, unless both sets can be trained on and judged: every reason at once."""
     reasons = []
     for name, rows in (("training rows", training), ("held-out rows", holdout)):
-        wrong = int(np.count_nonzero(~np.isfinite(rows.outcome)))
+        finite = np.isfinite(rows.outcome)
+        wrong = int(np.count_nonzero(~(finite if finite.ndim == 1 else finite.all(axis=1))))
         if not len(rows.outcome):
             left = f" ({rows.left_out:,} without an outcome were left out)" if rows.left_out else ""
             reasons.append(f"no {name}{left}")
         elif wrong:
             reasons.append(f"{wrong:,} of {len(rows.outcome):,} {name} without a finite outcome")
-    if model.task != "regression" and not reasons:
+    if model.contract.output.kind == "classifier" and not reasons:
         reasons += _class_reasons(model, training.outcome, holdout.outcome)
     if reasons:
         raise OutcomeError(
@@ -113,6 +120,6 @@ def _text(label: Any) -> str:
     return f"{label:.0f}" if isinstance(label, float) and label.is_integer() else str(label)
 
 
-def _refused(model: Model, expected: str, found: str, todo: str) -> OutcomeError:
-    thing = f"outcome {model.outcome!r} of model {model.contract.model!r}"
+def _refused(model: Model, expected: str, found: str, todo: str, name: str = "") -> OutcomeError:
+    thing = f"outcome {(name or model.outcome)!r} of model {model.contract.model!r}"
     return OutcomeError(thing, expected=expected, found=found, todo=todo)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.artifact.native import Artifact
+from penstock.artifact.scores import own_scores
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.training.frame import TrainingRows, feature_frame
@@ -22,7 +23,7 @@ class ParityError(PenstockError):
 
 
 def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on: pd.DataFrame) -> Array:
-    """The predictions of the estimator itself, in its own precision: (n, classes) probabilities, or (n,) values.
+    """The predictions of the estimator itself, in its own precision, in the shape in which its artifact answers.
 
     XGBoost refuses a category that it has not seen, or takes it for another one. The artifact takes it as missing, as
     LightGBM and scikit-learn's boosting do: so XGBoost is asked about a missing one.
@@ -33,10 +34,15 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
         frame = frame.assign(
             **{str(name): frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts}
         )
-    answered = (
-        estimator.predict_proba(frame) if model.contract.output.kind == "classifier" else estimator.predict(frame)
-    )
-    answered = np.asarray(answered)
+    output = model.contract.output
+    if output.scores:
+        return own_scores(estimator, frame)
+    answered = np.asarray(estimator.predict_proba(frame) if output.kind == "classifier" else estimator.predict(frame))
+    wanted = (len(frame), len(output.values)) if output.values else (len(frame),)
+    if output.kind == "regressor" and answered.shape != wanted:
+        todo = "Declare them as `values` of the contract's Output." if not output.values else ""
+        found = f"predictions of shape {answered.shape}"
+        raise PenstockError(f"estimator {type(estimator).__name__}", expected=f"{wanted}", found=found, todo=todo)
     return answered if answered.dtype == np.float32 else answered.astype(np.float64)
 
 

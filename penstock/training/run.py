@@ -232,7 +232,9 @@ class TrainingRun:
             reasons.append(f"it was trained before the outcomes of {proposal.period} were known, on {known}")
         if before is not None and held_out.scores(before.artifact) is None:
             if not held_out.lacks_features(before.artifact):
-                reasons.append(f"release {before.version} has classes that the contract no longer has")
+                reasons.append(
+                    f"release {before.version} answers otherwise than the contract: other classes, or scores"
+                )
             elif is_comparable(before, proposal.period):
                 comparison = with_recorded(comparison, before)
             else:

@@ -20,7 +20,7 @@ from penstock.lookups.sql import bound_types
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import any_of, outside
-from penstock.training.frame import training_rows
+from penstock.training.frame import known_outcomes, training_rows
 
 
 class SkewError(PenstockError):
@@ -55,7 +55,7 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
     places = np.unique(np.linspace(0, max(len(whole) - 1, 0), min(rows, len(whole))).astype(int))
     table = whole.take(pa.array(places))
     if model.null_outcome == "leave_out":
-        table = table.filter(table.column(model.outcome).is_valid())
+        table = table.filter(known_outcomes(model, table))
     table = table.filter(pa.array(~any_of(outside(model.contract, table).values(), len(table))))
     requests = _requests(model, table)
     looked, snapshots = look_up_now(book.url, model.contract, requests)

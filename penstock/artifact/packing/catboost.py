@@ -24,6 +24,7 @@ _CLASSES = {
     "MultiClass": Link.SOFTMAX,
     "MultiClassOneVsAll": Link.EXPIT,
 }
+_SEVERAL = ("MultiRMSE", "MultiQuantile")
 _EXPONENTIAL = ("Poisson", "Tweedie")
 """Losses for which CatBoostRegressor.predict returns the exponential of the raw score."""
 
@@ -41,8 +42,7 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
     trees += [inputs.tree(tree) for tree in told.get("trees", [])]
     kind, link = prediction_of(estimator)
-    if kind == "regressor" and outputs != 1:
-        raise unsupported(estimator, "one output", str(outputs))
+    demand_values(estimator, kind, outputs)
     if scale == 1 and any(bias):
         trees.append((_leaf(), np.array([bias], dtype=np.float64)))
     model = Model("trees", kind, link, _arrays(estimator, trees, outputs))
@@ -76,6 +76,13 @@ def prediction_of(estimator: Any) -> tuple[Literal["classifier", "regressor"], L
             raise unsupported(estimator, f"a loss of {', '.join(_CLASSES)}", loss)
         return "classifier", _CLASSES[loss]
     return "regressor", Link.LOG if own == "CatBoostRegressor" and loss in _EXPONENTIAL else Link.IDENTITY
+
+
+def demand_values(estimator: Any, kind: str, outputs: int) -> None:
+    """UnsupportedEstimator for a regressor whose outputs are not all what it predicts, as RMSEWithUncertainty's."""
+    loss = str(estimator.get_all_params()["loss_function"])
+    if kind == "regressor" and outputs != 1 and not loss.startswith(_SEVERAL):
+        raise unsupported(estimator, f"one output, or a loss of {', '.join(_SEVERAL)}", loss)
 
 
 def outputs_of(estimator: Any) -> int:

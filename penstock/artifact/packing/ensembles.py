@@ -10,23 +10,34 @@ from penstock.artifact.packing.estimators import answers, of_slots, pack_estimat
 from penstock.artifact.packing.inverse import inverse
 from penstock.artifact.packing.model import Model, classifies, sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
-from penstock.artifact.packing.votes import chosen, one_vs_rest
+from penstock.artifact.packing.votes import chosen, label, one_vs_rest
 from penstock.artifact.program import Op
+from penstock.artifact.scores import voting_weights
 
 Array = np.ndarray[Any, Any]
 
 
 def _vote(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    """VotingClassifier(voting="soft") and VotingRegressor: the mean, or the weighted mean, of the members."""
+    """VotingClassifier and VotingRegressor: the mean of the members, weighted or not, or their votes."""
     classifier = sklearn_name(estimator) == "VotingClassifier"
+    weights = voting_weights(estimator)
     if classifier and estimator.voting != "soft":
-        raise unsupported(estimator, "voting='soft', which has probabilities", repr(estimator.voting))
+        return _votes(builder, estimator, block, weights)
     given = [answers(builder, member, block) for member in estimator.estimators_]
-    weights = None
-    if estimator.weights is not None:
-        pairs = zip(estimator.estimators, estimator.weights, strict=True)
-        weights = [float(weight) for (_, member), weight in pairs if not isinstance(member, str)]
     return _mean(builder, given, "classifier" if classifier else "regressor", weights)
+
+
+def _votes(builder: ProgramBuilder, estimator: Any, block: Block, weights: list[float] | None) -> Model:
+    """The votes for each class; of two classes, how many more the second has."""
+    totals: list[int] = []
+    for at, member in enumerate(estimator.estimators_):
+        votes = label(builder, member, block)
+        if weights is not None:
+            votes = [builder.with_constant(Op.MULTIPLY, slot, weights[at]) for slot in votes]
+        totals = [builder.two(Op.PLUS, *pair) for pair in zip(totals, votes, strict=True)] if totals else votes
+    if len(totals) == 2:
+        totals = [builder.two(Op.MINUS, totals[1], totals[0])]
+    return of_slots(totals, "classifier")
 
 
 def _mean(
@@ -92,6 +103,13 @@ def _bag(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     return _mean(builder, given, "regressor")
 
 
+def _each_output(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
+    """MultiOutputRegressor: what a regressor of its own answers for each output."""
+    given = [answers(builder, member, block) for member in estimator.estimators_]
+    single = all(one for _, one in given)
+    return of_slots([slot for slots, _ in given for slot in slots], "regressor", single=single)
+
+
 def _transformed_target(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """TransformedTargetRegressor: what the regressor answers, back through the transformer of the target."""
     slots, single = answers(builder, estimator.regressor_, block)
@@ -111,5 +129,6 @@ ENSEMBLES: dict[str, Callable[[ProgramBuilder, Any, Block], Model]] = {
     "AdaBoostClassifier": adaboost,
     "AdaBoostRegressor": adaboost_value,
     "OneVsRestClassifier": one_vs_rest,
+    "MultiOutputRegressor": _each_output,
     "TransformedTargetRegressor": _transformed_target,
 }

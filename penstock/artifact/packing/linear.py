@@ -50,8 +50,6 @@ def pack_linear(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     if coefficients.dtype != np.float64:
         raise unsupported(estimator, "coefficients in float64", str(coefficients.dtype))
     coefficients = np.ascontiguousarray(np.atleast_2d(coefficients))
-    if kind == "regressor" and len(coefficients) != 1:
-        raise unsupported(estimator, "one output", str(len(coefficients)))
     intercepts = np.zeros(len(coefficients)) + np.asarray(estimator.intercept_, dtype=np.float64)
     if sklearn_name(estimator) == "PLSRegression":  # its intercept is that of centred columns
         intercepts = np.ravel(estimator.predict(np.zeros((1, len(columns)))))

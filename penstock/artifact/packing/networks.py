@@ -20,8 +20,6 @@ def _perceptron(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     weights = [np.asarray(one) for one in estimator.coefs_]
     if weights[0].dtype != np.float64:
         raise unsupported(estimator, "weights in float64", str(weights[0].dtype))
-    if not classifier and weights[-1].shape[1] != 1:
-        raise unsupported(estimator, "one output", str(weights[-1].shape[1]))
     links = {"identity": Link.IDENTITY, "logistic": Link.LOGIT, "softmax": Link.SOFTMAX}
     if estimator.out_activation_ not in links or (classifier and np.asarray(estimator.classes_).ndim != 1):
         raise unsupported(estimator, "one output", repr(estimator.out_activation_))

@@ -90,10 +90,8 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
     builder = ProgramBuilder(features)
     final = final_of(estimator)
     model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
-    if classifies(final) and not hasattr(final, "predict_proba") and public_name(final) != "catboost.CatBoost":
-        raise UnsupportedEstimator(
-            f"estimator {type(final).__name__}", expected="a classifier with predict_proba", found="one without"
-        )
+    native_classes = public_name(final) == "catboost.CatBoost"  # it says probabilities without predict_proba
+    scores = classifies(final) and not hasattr(final, "predict_proba") and not native_classes
     classes = model_classes(final, model) if model.kind == "classifier" else ()
     header = Header(
         engine=model.engine,
@@ -113,6 +111,7 @@ def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[
         parts=tuple(_part(part) for part in builder.parts),
         vectorizers=tuple(builder.vectorizers),
         explaining=Explaining({}, model.explains),
+        scores=scores,
     )
     return header, builder.arrays() | model.arrays
 

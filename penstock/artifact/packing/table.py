@@ -43,12 +43,16 @@ def rows() -> list[Row]:
             "nodes; with categories, texts or embeddings its own file, from which CatBoost itself predicts",
             _ULPS,
         ),
-        Row(LINEAR, "coefficients; classifiers without probabilities inside a CalibratedClassifierCV", _SUMS),
+        Row(LINEAR, "coefficients; classifiers without probabilities answer scores", _SUMS),
         Row((*BAYES, *NETWORKS), "a model per layer; instructions", _SUMS),
         Row(
             ("CalibratedClassifierCV",), "its classifiers, and a curve for each (sigmoid, isotonic, temperature)", _ULPS
         ),
-        Row(tuple(ENSEMBLES), "their members, and instructions that join them", _ULPS),
+        Row(
+            tuple(ENSEMBLES),
+            "their members, and instructions that join them; a hard vote of linear models, trees and boosting",
+            _ULPS,
+        ),
         Row(
             tuple(INSIDE), "the estimator in them; a threshold decides the prediction, not the probabilities", "as that"
         ),

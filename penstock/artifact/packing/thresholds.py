@@ -1,4 +1,4 @@
-"""Classifiers whose label a threshold decides; their probabilities stay."""
+"""Classifiers whose label a threshold decides; their probabilities, or decision scores, stay."""
 
 from typing import Any
 
@@ -18,11 +18,12 @@ def threshold_of(estimator: Any) -> Threshold | None:
         return threshold_of(estimator.steps[-1][1])
     if name not in ("FixedThresholdClassifier", "TunedThresholdClassifierCV"):
         return threshold_of(inside(estimator)) if name in INSIDE else None
-    if estimator.response_method == "decision_function":
+    scores = not hasattr(final_of(estimator), "predict_proba")
+    if estimator.response_method == "decision_function" and not scores:
         raise unsupported(estimator, "response_method='auto' or 'predict_proba'", "decision_function")
     if name == "FixedThresholdClassifier":
         at, positive = estimator.threshold, estimator.pos_label
-        at = 0.5 if isinstance(at, str) else at
+        at = (0.0 if scores else 0.5) if isinstance(at, str) else at
     else:
         at, positive = estimator.best_threshold_, compat.TUNED_LABEL.of(estimator)()
     classes = np.asarray(final_of(estimator).classes_)

@@ -18,21 +18,23 @@ BOOSTED = ("GradientBoostingClassifier", "GradientBoostingRegressor")
 
 
 def pack_forest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    """A tree or the mean of trees: the leaf value of a regressor is in the node, probabilities are in rows."""
+    """A tree or the mean of trees: one leaf value is in the node, several values or probabilities are in rows."""
     members = list(estimator.estimators_) if sklearn_name(estimator) in FORESTS else [estimator]
     trees = [member.tree_ for member in members]
     classifier = hasattr(estimator, "classes_")
-    if estimator.n_outputs_ != 1:
-        raise unsupported(estimator, "one output", f"{estimator.n_outputs_}")
+    several = int(estimator.n_outputs_)
+    if classifier and several != 1:
+        raise unsupported(estimator, "one output", f"{several}")
     allow_nan = bool(compat.ALLOWS_NAN.of(members[0])(np.zeros((1, 1))))
     slots = _as_float32(builder, estimator, block, allow_nan=allow_nan)
-    outputs = int(estimator.n_classes_) if classifier else 1
+    outputs = int(estimator.n_classes_) if classifier else several
     nodes, roots, covers = _nodes(trees, slots)
     # Zero plus a leaf of -0.0 is 0.0, so a single tree starts from -0.0 where a forest's sum starts from zero.
     base = np.full(outputs, -0.0 if len(trees) == 1 and sklearn_name(estimator) in TREES else 0.0)
     arrays = {"nodes": nodes, "roots": roots, "base": base, "covers": covers}
-    if classifier:
-        rows = np.concatenate([tree.value[tree.children_left < 0, 0, :outputs] for tree in trees])
+    if outputs > 1 or classifier:
+        leaves = [tree.value[tree.children_left < 0] for tree in trees]
+        rows = np.concatenate([leaf[:, 0, :outputs] if classifier else leaf[:, :, 0] for leaf in leaves])
         arrays["leaf_values"] = np.ascontiguousarray(rows, dtype=np.float64)
         _in_order(nodes, roots, trees)
     else:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.packing import lightgbm, xgboost
+from penstock.artifact.packing.answering import demand_answers, last_step
 from penstock.artifact.packing.catboost import CATBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.estimators import INSIDE, answering, packers
@@ -14,7 +15,9 @@ from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import MOST_HASHED, TEXTS
 from penstock.artifact.packing.trees import BOOSTED
+from penstock.artifact.packing.votes import VOTERS
 from penstock.artifact.packing.xgboost import XGBOOST
+from penstock.contract.contract import Output
 from penstock.errors import UnsupportedEstimator
 
 _MEMBERS = ("estimator", "regressor", "final_estimator")
@@ -25,19 +28,13 @@ _SHORT = ("float16", "float32")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
-def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, kept: bool = False) -> None:
+def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (), *, kept: bool = False) -> None:
     """UnsupportedEstimator if the unfitted estimator will neither be packed nor stored, as far as that can be known.
 
     `kept`: it will be stored as it is too, to be trained further.
     """
     name = type(estimator).__name__
-    if kind == "classifier" and not has_probabilities(estimator):
-        raise UnsupportedEstimator(
-            f"estimator {name}",
-            expected="a classifier with predict_proba",
-            found="one without",
-            todo="Put it into CalibratedClassifierCV.",
-        )
+    demand_answers(estimator, output)
     obstacles = list(dict.fromkeys(_obstacles(estimator)))
     inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
     if any(part.get_params().get(name) for part in inner for name in _NOT_NUMBERS):
@@ -54,18 +51,6 @@ def demand_storable(estimator: Any, kind: str, trusted: Sequence[str] = (), *, k
             found=f"{'; '.join(obstacles)}. skops: {refused}",
             todo="`penstock doctor --estimators` lists what is packed; Model(trusted_types=...) lets skops store more.",
         )
-
-
-def has_probabilities(estimator: Any) -> bool:
-    """Whether it will have predict_proba. A stack that is to end in its own LogisticRegression has it once fitted."""
-    name = public_name(estimator)
-    if hasattr(estimator, "predict_proba"):
-        return True
-    if name == "Pipeline":
-        return has_probabilities(estimator.steps[-1][1])
-    if name in INSIDE:
-        return has_probabilities(estimator.estimator)
-    return name == "StackingClassifier" and estimator.final_estimator is None
 
 
 def _obstacles(part: Any) -> Iterator[str]:
@@ -90,8 +75,6 @@ def _obstacles(part: Any) -> Iterator[str]:
     if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
         yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
     yield from _options(name, part)
-    if getattr(part, "voting", "soft") != "soft":
-        yield f"{name} has no probabilities where voting is {part.voting!r}"
     for attribute in _MEMBERS:
         yield from _obstacles(getattr(part, attribute, None))
     for attribute in _LISTS:
@@ -116,6 +99,10 @@ def _options(name: str, part: Any) -> Iterator[str]:
         yield f"{name} is packed with a constant start (init=None or 'zero'), not with {part.init!r}"
     if name == "StackingClassifier" and part.stack_method == "predict":
         yield "StackingClassifier is packed with members that answer probabilities or scores"
+    if getattr(part, "voting", "soft") == "hard":
+        voters = [public_name(last_step(member)) for _, member in part.estimators if not isinstance(member, str)]
+        if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
+            yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
     in_single = any(public_name(one) in XGBOOST for one in _parts(part))
     if name == "TransformedTargetRegressor":
         curve = public_name(part.transformer)

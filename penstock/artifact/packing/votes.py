@@ -2,10 +2,19 @@
 
 from typing import Any
 
-from penstock.artifact.packing.estimators import answers, of_slots, scores
-from penstock.artifact.packing.model import Model
+from penstock.artifact.packing.estimators import answers, final_of, of_slots, scores
+from penstock.artifact.packing.lightgbm import LIGHTGBM
+from penstock.artifact.packing.linear import LINEAR
+from penstock.artifact.packing.model import Model, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
+from penstock.artifact.packing.thresholds import threshold_of
+from penstock.artifact.packing.trees import FORESTS, TREES
+from penstock.artifact.packing.xgboost import XGBOOST
 from penstock.artifact.program import Function, Op
+
+_MOST_PROBABLE = (*TREES, *FORESTS, "HistGradientBoostingClassifier", *LIGHTGBM, *XGBOOST)
+"""Estimators that predict the first of the most probable classes, whatever rounding makes of scores."""
+VOTERS = (*LINEAR, *_MOST_PROBABLE)
 
 
 def greatest(builder: ProgramBuilder, slots: list[int]) -> list[int]:
@@ -32,6 +41,19 @@ def chosen(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:
         return greatest(builder, slots)
     positive = builder.with_constant(Op.ABOVE, slots[0], 0.0)
     return [builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positive), 1.0), positive]
+
+
+def label(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:
+    """1 in the slot of the class that a member predicts, 0 in the others; UnsupportedEstimator for a member whose own
+    way to its label is not known here."""
+    final = final_of(member)
+    name = public_name(final)
+    if threshold_of(member) is None:
+        if name in LINEAR:
+            return chosen(builder, member, block)
+        if name in _MOST_PROBABLE:
+            return greatest(builder, answers(builder, member, block)[0])
+    raise unsupported(member, "members that are linear, trees or boosting", type(final).__name__)
 
 
 def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:

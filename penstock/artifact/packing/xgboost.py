@@ -54,10 +54,12 @@ def pack_xgboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
     weights = gradient.get("weight_drop")
     model = gradient["gbtree"]["model"] if weights is not None else gradient["model"]
     kind, link = _link(estimator, learner["objective"]["name"])
-    outputs = max(int(learner["learner_model_param"]["num_class"]), 1)
-    several = int(learner["learner_model_param"].get("num_target", 1)) > 1
-    if several or any(tree["tree_param"]["size_leaf_vector"] not in ("0", "1") for tree in model["trees"]):
-        raise unsupported(estimator, "one output and multi_strategy='one_output_per_tree'", "several")
+    several = int(learner["learner_model_param"].get("num_target", 1))
+    outputs = max(int(learner["learner_model_param"]["num_class"]), several, 1)
+    if several > 1 and kind == "classifier":
+        raise unsupported(estimator, "one output", str(several))
+    if any(tree["tree_param"]["size_leaf_vector"] not in ("0", "1") for tree in model["trees"]):
+        raise unsupported(estimator, "multi_strategy='one_output_per_tree'", "several values in a leaf")
     ends = model["iteration_indptr"]
     count = ends[min(_iterations(estimator), len(ends) - 1)]
     base = _base(learner, outputs)

@@ -38,7 +38,8 @@ def command(ids: tuple[str, ...], book: BookName, most: int, as_json: bool) -> N
             shown += 1
             if as_json:
                 entry = {"id": one.entry.id, "model": one.entry.model, "release": one.entry.release}
-                click.echo(msgspec.json.encode(entry | msgspec.structs.asdict(one.why) | {"features": one.values}))
+                why = msgspec.to_builtins(one.why)
+                click.echo(msgspec.json.encode(entry | why | {"features": one.values}))
             else:
                 click.echo("\n".join(explained_lines(one, most)))
     if shown < len(set(ids)):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from penstock.declare.metrics import MEASURES, judged_by, judged_value
+from penstock.declare.metrics import judged_by, judged_value, label_of
 from penstock.settings import BookName
 
 
@@ -36,7 +36,7 @@ def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
 
     table = Table(title=f"Releases of {model} in {book.upper()}", title_justify="left")
     judged = {judged_by(entry.metrics) for entry in entries}
-    title = MEASURES[judged.copy().pop()].label if len(judged) == 1 else "metric"
+    title = label_of(judged.copy().pop()) if len(judged) == 1 else "metric"
     for column in ("", "version", "action", "period", title, "artifact", "replaced", "at", "who", "why"):
         table.add_column(column, no_wrap=column not in {"who", "why"}, overflow="fold")
     for entry in entries:
@@ -59,4 +59,4 @@ def _value(metrics: Mapping[str, Any], *, named: bool) -> str:
     """The value of the metric that the release was judged by, with its name where others were judged by another."""
     metric = judged_by(metrics)
     value = f"{judged_value(metrics):.4f}"
-    return f"{MEASURES[metric].label} {value}" if named else value
+    return f"{label_of(metric)} {value}" if named else value

@@ -149,7 +149,7 @@ def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
     limit = "floor" if MEASURES[model.gate.metric].higher_is_better else "ceiling"
     click.echo(
         f"Would train {name} on {window.training_from:%Y-%m-%d} until {window.holdout_from:%Y-%m-%d}, judge it on"
-        f" {period} by {model.gate.metric} ({limit} {model.gate.floor}){looked_up}, and release it into TEST,"
+        f" {period} by {model.gate.bounds[0].name} ({limit} {model.gate.floor}){looked_up}, and release it into TEST,"
         " then PROD, if the gate lets it."
     )
     click.echo("Nothing was done: --dry-run.")
@@ -157,12 +157,12 @@ def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
 
 def _scored(metrics: Mapping[str, Any]) -> str:
     """The metric that judges the candidate, and that of the base rate."""
-    from penstock.declare.metrics import MEASURES, judged_by
+    from penstock.declare.metrics import judged_by, label_of
 
     judged = judged_by(metrics)
     base = metrics.get(f"{judged}_base_rate")
     against = "" if base is None else f" (base rate {base:.4f})"
-    return f"{MEASURES[judged].label} {metrics[judged]:.4f}{against}"
+    return f"{label_of(judged)} {metrics[judged]:.4f}{against}"
 
 
 def _told(text: str) -> None:

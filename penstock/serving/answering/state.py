@@ -9,7 +9,7 @@ from penstock.artifact.native import Artifact
 from penstock.contract.contract import Contract
 from penstock.journal import writing
 from penstock.journal.answers import AnswerForm, OutcomeEncoder
-from penstock.journal.outcomes import class_names
+from penstock.journal.outcomes import form_of
 from penstock.lookups.sql import tables_of, unmoved
 from penstock.lookups.statement import Columns, LookupPart, LookupResult, LookupStatement
 from penstock.postgres.pointer import Pointers
@@ -52,9 +52,7 @@ class ServingState:
         self.write_at_once = writing.write_at_once(
             unmoved([pointers[table] for table in tables_of(contract)]), contract.unchanged
         )
-        self.outcomes = OutcomeEncoder(
-            class_names(contract, release.artifact), release.artifact.threshold, release.artifact.conformal
-        )
+        self.outcomes = OutcomeEncoder(form_of(contract, release.artifact))
         self._cached = cached or {}
         self._number = 0
 

@@ -9,7 +9,7 @@ from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import ContractError, PenstockError
 from penstock.journal.answers import AnswerForm, Ids, OutcomeEncoder
-from penstock.journal.outcomes import class_names
+from penstock.journal.outcomes import form_of
 from penstock.lookups.statement import LookupResult
 from penstock.serving.answering.batching import Batch, Call
 from penstock.serving.answering.decoding import Requests
@@ -87,7 +87,7 @@ class DirectModel(ServedModel):
             if not refusals:
                 raise
             raise RequestRefusals(refusals) from None
-        encode = OutcomeEncoder(class_names(contract, artifact), artifact.threshold, artifact.conformal)
+        encode = OutcomeEncoder(form_of(contract, artifact))
         outcomes = encode(predicted, found.missing)
         answers = AnswerForm(NO_RELEASE, b"{}").new(self._ids(requests.size), outcomes)
         said = b',"book":"dev","artifact":"%b"}' % release.digest.encode()

@@ -112,13 +112,19 @@ class Fetcher:
                 expected=", ".join(feature.name for feature in expected),
                 found=", ".join(feature.name for feature in found),
             )
-        names = class_names(model.contract, loaded)
-        if loaded.kind != model.contract.output.kind or (names and len(names) != len(loaded.classes)):
+        output, names = model.contract.output, class_names(model.contract, loaded)
+        wide = output.kind == "regressor" and loaded.outputs != max(len(output.values), 1)
+        if loaded.kind != output.kind or (names and len(names) != len(loaded.classes)) or wide:
+            several = f"{len(output.values)} values" if output.values else f"{len(names)} classes"
             raise PenstockError(
                 f"output of artifact {wanted.artifact[:12]}…",
-                expected=f"a {model.contract.output.kind} of {len(names)} classes",
-                found=f"a {loaded.kind} of {len(loaded.classes)}",
+                expected=f"a {output.kind} of {several}",
+                found=f"a {loaded.kind} of {loaded.outputs if loaded.kind == 'regressor' else len(loaded.classes)}",
             )
+        if loaded.scores != output.scores:
+            said = ("probabilities", "decision scores")
+            thing = f"output of artifact {wanted.artifact[:12]}…"
+            raise PenstockError(thing, expected=said[output.scores], found=said[loaded.scores])
         return Release(wanted.model, wanted.entry, wanted.version, wanted.artifact, loaded)
 
 

@@ -108,6 +108,7 @@ class OpenInference:
                 ],
                 "outputs": [
                     {"name": output, "datatype": datatype, "shape": [-1, width] if width else [-1]}
+                    | _columns_of(model.contract, output)
                     for output, datatype, width in outputs_of(model.contract)
                 ],
             }
@@ -220,11 +221,22 @@ def fields_of(contract: Contract) -> dict[str, Field]:
 
 def outputs_of(contract: Contract) -> list[tuple[str, str, int]]:
     """Name, data type and width of the output tensors; width 0 is one value a row."""
-    classifier = contract.output.kind == "classifier"
-    made = [("prediction", "BYTES" if classifier else "FP64", 0)]
+    output = contract.output
+    classifier, classes = output.kind == "classifier", len(output.classes)
+    made = [("prediction", "BYTES" if classifier else "FP64", len(output.values))]
     if classifier:
-        made.append(("probabilities", "FP64", len(contract.output.classes) or -1))
+        scores, probabilities = (
+            ("scores", "FP64", classes if classes > 2 else 1),
+            ("probabilities", "FP64", classes or -1),
+        )
+        made.append(scores if output.scores else probabilities)
     return [*made, ("id", "BYTES", 0), ("release", "INT64", 0), ("unchanged", "BOOL", 0), ("missing", "BYTES", 0)]
+
+
+def _columns_of(contract: Contract, output: str) -> dict[str, Any]:
+    """The names of the columns of an output tensor of several values."""
+    names = [value.name for value in contract.output.values] if output == "prediction" else []
+    return {"parameters": {"columns": names}} if names else {}
 
 
 def _response(contract: Contract, inference: InferenceRequest, answers: list[Prediction]) -> HttpResponse:
@@ -255,9 +267,9 @@ def _values(name: str, answers: list[Prediction]) -> tuple[list[Any], int]:
     """One output's values, row by row, and its width."""
     if name == "missing":
         return [",".join(answer.missing) for answer in answers], 0
-    if name == "probabilities":
-        width = len(answers[0].probabilities or ())
-        return [share for answer in answers for share in (answer.probabilities or {}).values()], width
+    first = getattr(answers[0], name)
+    if isinstance(first, dict):  # the probabilities or scores of classes, the values of several outputs
+        return [number for answer in answers for number in getattr(answer, name).values()], len(first)
     return [getattr(answer, name) for answer in answers], 0
 
 

@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import catboost
 import lightgbm
 import numpy as np
 import pandas as pd
@@ -144,22 +143,6 @@ def test_columns_of_categories_count_for_their_feature_as_the_library_says(kind:
             assert np.allclose(found.contributions[:, 0], said[:, :-1], rtol=0, atol=1e-5)
         else:
             assert np.abs(found.contributions).min(axis=0).max() > 0.01
-
-
-@pytest.mark.parametrize("grow_policy", ["SymmetricTree", "Depthwise"])
-def test_contributions_of_catboost_are_its_own_for_symmetric_trees_and_add_up_for_others(
-    grow_policy: str, tmp_path: Path
-) -> None:
-    matrix = rows_of(13)
-    options: dict[str, Any] = {"iterations": 15, "grow_policy": grow_policy, "allow_writing_files": False}
-    model = catboost.CatBoostRegressor(verbose=0, **options).fit(matrix, outcome(matrix))
-    said = model.get_feature_importance(catboost.Pool(matrix[:20]), type="ShapValues")
-    for artifact in packed(model, tmp_path, matrix_features(matrix), matrix_columns(matrix)):
-        found = artifact.explain(matrix_columns(matrix[:20]))
-        assert adds_up(found)
-        assert found.method == "exact"
-        if grow_policy == "SymmetricTree":
-            assert np.allclose(found.contributions[:, 0], said[:, :-1], rtol=0, atol=1e-9 * np.abs(said).max())
 
 
 def test_a_deep_forest_adds_up(tmp_path: Path) -> None:

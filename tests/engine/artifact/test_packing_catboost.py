@@ -18,6 +18,7 @@ from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
+from penstock.contract.contract import Output
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import (
     frame_columns,
@@ -178,13 +179,13 @@ def test_the_contributions_of_features_are_those_of_the_library(policy: str, tmp
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (CatBoostRegressor(**QUIET, iterations=2, loss_function="MultiRMSE"), "one output"),
+        (CatBoostRegressor(**QUIET, iterations=2, loss_function="RMSEWithUncertainty"), "one output"),
         (CatBoostClassifier(**QUIET, iterations=2, loss_function="MultiLogloss"), "loss of"),
     ],
 )
 def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).normal(size=(100, 2))
-    target = matrix if said == "one output" else (matrix > 0).astype(int)
+    target = matrix[:, 0] if said == "one output" else (matrix > 0).astype(int)
     with pytest.raises(UnsupportedEstimator, match=said):
         packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
 
@@ -216,7 +217,7 @@ def test_categories_are_predicted_by_catboost_itself_from_its_own_file(name: str
     frame = worded(rng, 300)
     score = frame["number"] + (frame["few"] == "a") + frame["many"].str[5:].astype(int) / 20
     target = np.digitize(score, np.quantile(score, [0.5] if name == "binary" else [0.3, 0.6]))
-    demand_storable(KEPT[name](), "classifier" if name in ("binary", "classes") else "regressor")
+    demand_storable(KEPT[name](), Output("y", "classifier" if name in ("binary", "classes") else "regressor"))
     fitting = frame.astype({"few": "category", "many": "category"})
     more = {"group_id": np.repeat(np.arange(3), 100)} if name == "ranks" else {}
     model = KEPT[name]().fit(fitting, target, **more)
@@ -239,4 +240,4 @@ def test_categories_are_predicted_by_catboost_itself_from_its_own_file(name: str
 def test_categories_inside_another_estimator_are_refused_before_the_fit() -> None:
     model = CalibratedClassifierCV(KEPT["binary"](), cv=2)
     with pytest.raises(UnsupportedEstimator, match="CatBoost is packed on numbers"):
-        demand_storable(model, "classifier")
+        demand_storable(model, Output("y", "classifier"))

@@ -18,7 +18,7 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 
-from penstock.errors import ContractError, UnsupportedEstimator
+from penstock.errors import ContractError
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, packed
 
 MODELS: list[Any] = [
@@ -62,18 +62,6 @@ def test_linear_models_predict_within_1e_12(model: Any, tmp_path: Path) -> None:
             one = artifact.predict(matrix_columns(asked[:1]))
             np.testing.assert_allclose(one, expected[:1], rtol=1e-12, atol=1e-12)
             assert len(artifact.predict(matrix_columns(asked[:0]))) == 0
-
-
-def test_a_classifier_without_probabilities_cannot_be_packed(tmp_path: Path) -> None:
-    matrix = np.random.default_rng(0).normal(size=(30, 2))
-    with pytest.raises(UnsupportedEstimator, match="predict_proba"):
-        packed(SGDClassifier(loss="hinge").fit(matrix, matrix[:, 0] > 0), tmp_path, matrix_features(matrix))
-
-
-def test_several_outputs_cannot_be_packed(tmp_path: Path) -> None:
-    matrix = np.random.default_rng(0).normal(size=(30, 2))
-    with pytest.raises(UnsupportedEstimator, match="one output"):
-        packed(Ridge().fit(matrix, matrix), tmp_path, matrix_features(matrix))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -25,6 +25,7 @@ from sklearn.utils.murmurhash import murmurhash3_32
 from penstock.artifact.native import Artifact
 from penstock.artifact.packing.unfitted import demand_storable
 from penstock.artifact.terms import murmur
+from penstock.contract.contract import Output
 from penstock.errors import ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import frame_columns, frame_features, packed, same
 
@@ -142,7 +143,9 @@ def test_what_is_not_packed_is_named(tmp_path: Path) -> None:
 
 def test_a_function_of_ones_own_is_refused_before_the_fit() -> None:
     def storable(one: Any) -> None:
-        demand_storable(make_pipeline(make_column_transformer((one, "words")), LogisticRegression()), "classifier")
+        demand_storable(
+            make_pipeline(make_column_transformer((one, "words")), LogisticRegression()), Output("y", "classifier")
+        )
 
     storable(TfidfVectorizer())
     with pytest.raises(UnsupportedEstimator, match="tokenizer"):

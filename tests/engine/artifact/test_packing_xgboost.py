@@ -208,8 +208,7 @@ def test_inside_a_pipeline_it_takes_what_the_steps_before_make(tmp_path: Path) -
     ("model", "said"),
     [
         (XGBRegressor(booster="gblinear"), "gblinear"),
-        (XGBRegressor(multi_strategy="multi_output_tree", n_estimators=2), "one output"),
-        (XGBRegressor(n_estimators=2), "one output"),
+        (XGBRegressor(multi_strategy="multi_output_tree", n_estimators=2), "one_output_per_tree"),
         (XGBRegressor(n_estimators=2, enable_categorical=True), "ASCII"),
         (XGBClassifier(objective="binary:logitraw", n_estimators=2), "which have probabilities"),
     ],
@@ -222,7 +221,7 @@ def test_what_is_not_packed_is_named(model: Any, said: str, tmp_path: Path) -> N
             packed(model.fit(frame, np.arange(100.0)), tmp_path, frame_features(frame))
         return
     several = np.column_stack([matrix[:, 0], matrix[:, 1]])
-    target = several if said == "one output" else (matrix[:, 0] > 0).astype(int)
+    target = several if said == "one_output_per_tree" else (matrix[:, 0] > 0).astype(int)
     with pytest.raises(UnsupportedEstimator, match=said):
         packed(model.fit(matrix, target), tmp_path, matrix_features(matrix))
 

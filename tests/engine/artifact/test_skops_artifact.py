@@ -167,13 +167,13 @@ def test_a_damaged_skops_file_inside_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", [Ridge(), RandomForestRegressor(2), MultiOutputRegressor(Ridge())], ids=str)
-def test_several_outputs_are_not_packed(model: Any, tmp_path: Path) -> None:
+def test_several_outputs_behind_texts_are_packed(model: Any, tmp_path: Path) -> None:
     frame = pd.DataFrame({"word": ["a", "b"] * 40, "n": MATRIX[:, 0]})
     encoded = make_pipeline(make_column_transformer((OneHotEncoder(), ["word"]), remainder="passthrough"), clone(model))
-    with pytest.raises(UnsupportedEstimator, match="one output"):
-        pack(encoded.fit(frame, MATRIX), tmp_path / "m", features=frame_features(frame), metadata={})
-    with pytest.raises(UnsupportedEstimator, match="one output"):
-        pack(model.fit(MATRIX, MATRIX), tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+    pack(encoded.fit(frame, MATRIX), tmp_path / "m", features=frame_features(frame), metadata={}, fallback=False)
+    expected = encoded.predict(frame)
+    assert expected.shape == MATRIX.shape
+    np.testing.assert_allclose(load(tmp_path / "m").predict(frame_columns(frame)), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("model", [RandomForestClassifier(2), KNeighborsClassifier(algorithm="brute")], ids=str)

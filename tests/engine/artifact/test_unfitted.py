@@ -1,6 +1,6 @@
 """What is known of an estimator before the fit: whether it can be released at all."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -8,10 +8,15 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
-from sklearn.ensemble import GradientBoostingClassifier, StackingClassifier, VotingClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    StackingClassifier,
+    VotingClassifier,
+)
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, SplineTransformer
@@ -19,6 +24,7 @@ from sklearn.svm import SVC
 from xgboost import XGBClassifier, XGBRegressor
 
 from penstock.artifact.packing.unfitted import demand_storable
+from penstock.contract.contract import Output, Value
 from penstock.errors import UnsupportedEstimator
 from tests.engine.artifact.estimator_table import PACKED
 
@@ -76,27 +82,53 @@ REFUSED: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_can_neither_be_packed_nor_stored_is_refused_before_the_fit(case: str) -> None:
     estimator, said = REFUSED[case]
-    kind = "regressor" if "Regressor" in type(estimator).__name__ else "classifier"
+    kind: Literal["classifier", "regressor"] = "regressor" if "Regressor" in type(estimator).__name__ else "classifier"
     with pytest.raises(UnsupportedEstimator, match=said):
-        demand_storable(estimator, kind)
+        demand_storable(estimator, Output("y", kind))
 
 
 @pytest.mark.parametrize("name", PACKED)
 def test_what_is_packed_is_let_through(name: str) -> None:
-    demand_storable(PACKED[name].make(), "regressor" if PACKED[name].task == "value" else "classifier")
+    demand_storable(PACKED[name].make(), Output("y", "regressor" if PACKED[name].task == "value" else "classifier"))
 
 
 def test_what_skops_stores_and_what_a_model_trusts_is_let_through() -> None:
-    demand_storable(KNeighborsClassifier(algorithm="brute"), "classifier")
-    demand_storable(SVC(probability=True), "classifier")
-    demand_storable(make_pipeline(make_column_transformer(("drop", [0])), LogisticRegression()), "classifier")
-    demand_storable(StackingClassifier([("own", SVC())]), "classifier")
-    demand_storable(make_pipeline(GridSearchCV(SVC(probability=True), {"C": [1]}, scoring="roc_auc")), "classifier")
-    demand_storable(LGBMRegressor(objective="xentropy"), "regressor")
-    demand_storable(OwnClassifier(), "classifier", [f"{__name__}.OwnClassifier"])
+    demand_storable(KNeighborsClassifier(algorithm="brute"), Output("y", "classifier"))
+    demand_storable(SVC(probability=True), Output("y", "classifier"))
+    demand_storable(
+        make_pipeline(make_column_transformer(("drop", [0])), LogisticRegression()), Output("y", "classifier")
+    )
+    demand_storable(StackingClassifier([("own", SVC())]), Output("y", "classifier"))
+    demand_storable(
+        make_pipeline(GridSearchCV(SVC(probability=True), {"C": [1]}, scoring="roc_auc")), Output("y", "classifier")
+    )
+    demand_storable(LGBMRegressor(objective="xentropy"), Output("y", "regressor"))
+    demand_storable(OwnClassifier(), Output("y", "classifier"), [f"{__name__}.OwnClassifier"])
 
 
 def test_a_booster_is_not_kept_to_be_trained_further() -> None:
-    demand_storable(LGBMRegressor(), "regressor")
+    demand_storable(LGBMRegressor(), Output("y", "regressor"))
     with pytest.raises(UnsupportedEstimator, match=r"goes on learning is kept by skops.*LGBMRegressor"):
-        demand_storable(LGBMRegressor(), "regressor", kept=True)
+        demand_storable(LGBMRegressor(), Output("y", "regressor"), kept=True)
+
+
+SCORES = Output("y", "classifier", ("a", "b", "c"), scores=True)
+VALUES = Output("y", "regressor", values=(Value("first"), Value("second")))
+OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
+    "probabilities where scores are declared": (LogisticRegression(), SCORES, "Leave out `scores=True`"),
+    "scores of pairs": (SVC(decision_function_shape="ovo"), SCORES, "decision_function_shape='ovr'"),
+    "one value of several": (make_pipeline(HistGradientBoostingRegressor()), VALUES, "MultiOutputRegressor"),
+    "one value of a search": (GridSearchCV(LGBMRegressor(), {}), VALUES, "for first, second, found one of one output"),
+    "a threshold on scores": (
+        FixedThresholdClassifier(LogisticRegression(), response_method="decision_function"),
+        Output("y", "classifier"),
+        "threshold on probabilities",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_ANSWERS)
+def test_an_answer_in_another_form_than_declared_is_refused_before_the_fit(case: str) -> None:
+    estimator, output, said = OTHER_ANSWERS[case]
+    with pytest.raises(UnsupportedEstimator, match=said):
+        demand_storable(estimator, output)

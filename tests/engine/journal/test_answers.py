@@ -7,8 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.artifact.scores import labelled
 from penstock.artifact.threshold import Threshold
-from penstock.journal.answers import OutcomeEncoder
+from penstock.journal.answers import OutcomeEncoder, OutcomeForm
 from penstock.journal.outcomes import outcomes
 
 NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 1e-7, 5e-324, 1e22, 0.1 + 0.2])
@@ -23,11 +24,12 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int, at: f
     predicted = predicted.reshape(rows, len(names))
     missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
 
-    made = OutcomeEncoder(names, threshold)(predicted, missing)
+    form = OutcomeForm(tuple(names), threshold=threshold)
+    made = OutcomeEncoder(form)(predicted, missing)
 
     assert made == [
         msgspec.json.encode({"prediction": one.prediction, "missing": lost, "probabilities": one.probabilities})
-        for one, lost in zip(outcomes(names, predicted, threshold), missing, strict=True)
+        for one, lost in zip(outcomes(form, predicted), missing, strict=True)
     ]
 
 
@@ -35,10 +37,46 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int, at: f
 def test_of_a_regressor(values: list[tuple[float, tuple[str, ...]]]) -> None:
     predicted = np.array([value for value, _ in values], dtype=np.float64)
 
-    made = OutcomeEncoder(())(predicted, [lost for _, lost in values])
+    made = OutcomeEncoder(OutcomeForm())(predicted, [lost for _, lost in values])
 
     assert made == [msgspec.json.encode({"prediction": value, "missing": lost}) for value, lost in values]
     decoded = [msgspec.json.decode(one)["prediction"] for one in made]
     assert len(decoded) == len(values)
     for value, found in zip(predicted.tolist(), decoded, strict=True):
         assert found == value if math.isfinite(value) else found is None
+
+
+@given(names=NAMES, data=st.data(), rows=st.integers(0, 5))
+def test_of_a_classifier_without_probabilities(names: list[str], data: st.DataObject, rows: int) -> None:
+    form = OutcomeForm(tuple(names), scores=True)
+    scores = np.array(data.draw(st.lists(NUMBERS, min_size=rows * len(form.scored), max_size=rows * len(form.scored))))
+    with np.errstate(invalid="ignore"):
+        predicted = labelled(scores.reshape(rows, len(form.scored)))
+    missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
+
+    made = OutcomeEncoder(form)(predicted, missing)
+
+    assert made == [
+        msgspec.json.encode({"prediction": one.prediction, "missing": lost, "scores": one.scores})
+        for one, lost in zip(outcomes(form, predicted), missing, strict=True)
+    ]
+
+
+@given(names=NAMES, data=st.data(), rows=st.integers(0, 5))
+def test_of_several_values(names: list[str], data: st.DataObject, rows: int) -> None:
+    form = OutcomeForm(values=tuple(names))
+    predicted = np.array(data.draw(st.lists(NUMBERS, min_size=rows * len(names), max_size=rows * len(names))))
+    missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
+
+    made = OutcomeEncoder(form)(predicted.reshape(rows, len(names)), missing)
+
+    told = outcomes(form, predicted.reshape(rows, len(names)))
+    assert made == [
+        msgspec.json.encode({"prediction": one.prediction, "missing": lost})
+        for one, lost in zip(told, missing, strict=True)
+    ]
+
+
+def test_of_two_classes_the_second_has_the_score() -> None:
+    [made] = OutcomeEncoder(OutcomeForm(("holds", "overflows"), scores=True))(np.array([[1.0, 0.25]]), [()])
+    assert made == b'{"prediction":"overflows","missing":[],"scores":{"overflows":0.25}}'

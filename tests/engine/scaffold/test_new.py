@@ -114,6 +114,21 @@ def test_a_model_with_lookups_needs_no_edit(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("slow")
+def test_several_outcomes_are_values_of_one_model(shop: Shop) -> None:
+    options = ["worth,distance" if option == "came_back" else option for option in NAMES]
+    made = shop.new("worth_and_way", *options)
+    assert made.returncode == 0
+    assert "Outcome worth, distance: a regressor of 2 values." in made.stdout
+    assert "400 rows without an outcome distance are left out when training." in made.stdout
+    passes_every_check(shop)
+    answers = answers_of(shop, "worth_and_way")
+    assert [sorted(prediction) for _, prediction, _, _ in answers] == [["distance", "worth"]] * 5
+    refused = shop.new("another", *["worth,channel" if option == "came_back" else option for option in NAMES])
+    assert refused.returncode == 1
+    assert "expected numbers in outcome 'channel'" in refused.stderr
+
+
+@pytest.mark.usefixtures("slow")
 def test_times_without_a_zone_are_read_in_the_zone_that_is_named_in_every_query(shop: Shop, system: System) -> None:
     made = shop.new("coming_back", *NAMES, *LOOKUPS, "--zone", "Europe/Berlin")
     assert made.returncode == 0

@@ -165,12 +165,13 @@ def release(
     digest: str = "",
     explain: bool = False,
     conformal: Conformal | None = None,
+    estimator: Any = None,
 ) -> str:
     """Pack a model, store it and make it current; gives the artifact's digest."""
     if not digest:
         path = folder / f"v{version}.artifact"
         pack(
-            fitted(version),
+            estimator or fitted(version),
             path,
             features=contract.features,
             metadata={"version": version},

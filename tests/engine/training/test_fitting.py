@@ -88,6 +88,8 @@ def test_early_stopping_by_the_last_period_is_packed_and_told(tmp_path: Path) ->
     made, artifact = trained(tmp_path, boosting, fit)
     chosen = dict(made.card.chosen)
     assert 0 < int(chosen["best_iteration"]) < 300
+    assert float(chosen["best binary_logloss of valid_0"]) > 0
+    assert not any("{" in said for said in chosen.values())
     assert artifact.estimator == "LGBMClassifier"
     [curve] = made.card.curves.values()
     assert len(curve) >= int(chosen["best_iteration"])

@@ -1,0 +1,63 @@
+"""Whether an unfitted estimator will answer in the form that the contract declares: probabilities, scores, values."""
+
+from typing import Any
+
+from penstock.artifact.packing.estimators import INSIDE
+from penstock.artifact.packing.model import public_name
+from penstock.contract.contract import Output
+from penstock.errors import UnsupportedEstimator
+
+_SEVERAL_UNSAID = ("MLPRegressor",)
+"""Regressors that take several outputs, though their tags do not say so."""
+_THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
+
+
+def demand_answers(estimator: Any, output: Output) -> None:
+    """UnsupportedEstimator if the estimator will answer otherwise, as far as that can be known before the fit."""
+    thing = f"estimator {type(estimator).__name__}"
+    if output.kind == "regressor":
+        if output.values and not _takes_several(estimator):
+            todo = "Put it into sklearn.multioutput.MultiOutputRegressor."
+            expected = f"a regressor of several outputs, for {', '.join(value.name for value in output.values)}"
+            raise UnsupportedEstimator(thing, expected=expected, found="one of one output", todo=todo)
+        return
+    probable = has_probabilities(estimator)
+    if output.scores and probable:
+        expected, todo = "a classifier without predict_proba", "Leave out `scores=True` of the contract's Output."
+        raise UnsupportedEstimator(thing, expected=expected, found="one with it", todo=todo)
+    if not output.scores and not probable:
+        todo = "Put it into CalibratedClassifierCV, or let it answer its scores: `Output(..., scores=True)`."
+        raise UnsupportedEstimator(thing, expected="a classifier with predict_proba", found="one without", todo=todo)
+    last = last_step(estimator)
+    if getattr(last, "decision_function_shape", "") == "ovo" and len(output.classes) > 2 and output.scores:
+        expected, todo = "one score for each class", "Set decision_function_shape='ovr'."
+        raise UnsupportedEstimator(thing, expected=expected, found="decision_function_shape='ovo'", todo=todo)
+    if public_name(last) in _THRESHOLDS and last.response_method == "decision_function" and not output.scores:
+        expected, todo = "a threshold on probabilities", "Set response_method='predict_proba'."
+        raise UnsupportedEstimator(thing, expected=expected, found="response_method='decision_function'", todo=todo)
+
+
+def has_probabilities(estimator: Any) -> bool:
+    """Whether it will have predict_proba. A stack that is to end in its own LogisticRegression has it once fitted."""
+    name = public_name(estimator)
+    if hasattr(estimator, "predict_proba"):
+        return True
+    if name == "Pipeline":
+        return has_probabilities(estimator.steps[-1][1])
+    if name in INSIDE:
+        return has_probabilities(estimator.estimator)
+    return name == "StackingClassifier" and estimator.final_estimator is None
+
+
+def _takes_several(estimator: Any) -> bool:
+    last = last_step(estimator)
+    while public_name(last) in INSIDE and hasattr(last, "estimator"):
+        last = last_step(last.estimator)
+    if public_name(last) in _SEVERAL_UNSAID or not hasattr(last, "__sklearn_tags__"):
+        return True
+    return bool(last.__sklearn_tags__().target_tags.multi_output)
+
+
+def last_step(estimator: Any) -> Any:
+    """The last step of a pipeline; any other estimator itself."""
+    return last_step(estimator.steps[-1][1]) if public_name(estimator) == "Pipeline" else estimator
