@@ -130,7 +130,7 @@ images: ## Build the images of service and pipeline, by buildah or docker (BASE=
 	  --file Containerfile --target $$target --tag penstock-$$target . || exit 1; done
 
 test-images: $(DEV) images ## As root, with buildah: build the images, and run them to a first prediction
-	@$(BIN)/python -m pytest $(DURATIONS) tests/images
+	@PENSTOCK_TEST_IMAGES=1 $(BIN)/python -m pytest $(DURATIONS) tests/images
 
 base-image: ## As root, with debootstrap and buildah: a BASE of the images from Debian's packages, where no registry is in reach
 	@set -e; root=$$(mktemp -d); trap 'rm -rf "$$root"' EXIT; chmod 755 "$$root"; debootstrap --variant=minbase bookworm "$$root" >/dev/null; \

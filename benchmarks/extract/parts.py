@@ -24,7 +24,7 @@ from penstock.warehouse.postgres import PostgresWarehouse
 @click.option("--rounds", default=3, show_default=True)
 def main(rows: int, parts: int, rounds: int) -> None:
     """Extract a table of eight columns, each way in turn, and print medians and the ratio."""
-    table = ReplicatedTable("orders", QUERY, ("id",))
+    table = ReplicatedTable("orders", QUERY, ("id",), version_query="SELECT 1")
     found: set[str] = set()
     with scratch(SCRIPT.format(rows=rows)) as (url, folder):
         with psycopg.connect(url, autocommit=True) as connection:

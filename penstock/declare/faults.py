@@ -178,14 +178,13 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
 def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
     """The faults of a gate rule by itself."""
     faults = _at_least("minimum_rows of GateRule", rule.minimum_rows, 1)
-    faults += twice("metrics of GateRule", [bound.metric for bound in rule.bounds])
+    faults += twice("metrics of GateRule", [bound.name for bound in rule.bounds])
     for bound in rule.bounds:
         measure = MEASURES[bound.metric]
-        if not measure.least <= bound.floor <= measure.greatest:
-            of, expected = (
-                f"floor of {bound.metric!r}",
-                f"{measure.least:g} to {measure.greatest:g}, as {measure.label} is",
-            )
+        best = measure.greatest if measure.higher_is_better else measure.least
+        if (bound.floor > best) if measure.higher_is_better else (bound.floor < best):
+            of = f"floor of {bound.metric!r}"
+            expected = f"at {'most' if measure.higher_is_better else 'least'} {best:g}, the best {measure.label}"
             faults.append(PenstockError(of, expected=expected, found=str(bound.floor)))
         if bound.margin < 0:
             of, found = f"margin of {bound.metric!r}", str(bound.margin)

@@ -14,7 +14,7 @@ MetricName = Literal["roc_auc", "log_loss", "brier", "accuracy", "roc_auc_ovr", 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric for people: its label, the tasks it is for, whether more of it is better, and its range."""
+    """A metric for people: its label, the tasks it is for, whether more of it is better, and between what it lies."""
 
     label: str
     tasks: tuple[Task, ...]

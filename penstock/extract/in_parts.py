@@ -7,6 +7,7 @@ extract begins again.
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -24,6 +25,7 @@ from penstock.warehouse.parts import CONNECTIONS, KeyRange, PartReader, PartSour
 from penstock.warehouse.unload import UnloadSource, unloaded_rows
 
 log = logging.getLogger("penstock.warehouse")
+MANY_CORES = 4
 _TICK_SECONDS = 0.2
 _FIRST_WORD_SECONDS = 10.0
 
@@ -38,7 +40,7 @@ def whole_result(warehouse: Warehouse, table: ReplicatedTable, store: SnapshotSt
         with unloaded_rows(warehouse, table.query, table.key) as batches:
             yield batches
         return
-    ranges = ranges_of(warehouse, table.query, table.key)
+    ranges = part_ranges(warehouse, table)
     if not ranges or not isinstance(warehouse, PartSource):
         with warehouse.batches(table.query, key=table.key) as batches:
             yield batches
@@ -55,6 +57,20 @@ def whole_result(warehouse: Warehouse, table: ReplicatedTable, store: SnapshotSt
                 files.remove()
             raise
         files.remove()
+
+
+def part_ranges(warehouse: Warehouse, table: ReplicatedTable) -> list[KeyRange]:
+    """The ranges of the key in which the table is read; empty where it is read at once.
+
+    Parts are stored once more than rows that are read at once. On few cores they are only worth it where a killed
+    extract could go on with them: `make bench-extract.parts`.
+    """
+    return ranges_of(warehouse, table.query, table.key) if table.version_query or cores() >= MANY_CORES else []
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Extract:

@@ -20,6 +20,7 @@ PING, RELOAD = "/api.DagsterApi/Ping", "/api.DagsterApi/ReloadCode"
 """Their requests have no fields: no bytes at all."""
 EVERY, PATIENCE, LOADING, ENDING = 2.0, 30.0, 300.0, 10.0
 FAILURES = 2
+OPTIONS = (("grpc.max_reconnect_backoff_ms", 2000),)
 
 
 def main() -> int:
@@ -44,14 +45,15 @@ def main() -> int:
 def _watch(server: "subprocess.Popen[bytes]", place: str) -> bool:
     """Wait for the end of a code server, and let it load the code again when that is lost; whether it ever answered."""
     answered, failed = False, 0
-    with grpc.insecure_channel(place) as channel:
+    with grpc.insecure_channel(place, OPTIONS) as channel:
         ping, reload = channel.unary_unary(PING), channel.unary_unary(RELOAD)
         while server.poll() is None:
             time.sleep(EVERY)
             try:
                 ping(b"", timeout=PATIENCE)
                 answered, failed = True, 0
-            except grpc.RpcError:
+            except grpc.RpcError as error:
+                answered = answered or error.code() is grpc.StatusCode.UNKNOWN  # it is there, without its code
                 failed += answered
             if failed >= FAILURES:
                 print("The process with the code is lost. The code is loaded again.", flush=True)

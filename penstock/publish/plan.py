@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from penstock.declare.table import ReplicatedTable
+from penstock.extract.in_parts import part_ranges
 from penstock.extract.incremental import (
     WATERMARK,
     changes_query,
@@ -23,7 +24,6 @@ from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.store_url import shown_store
 from penstock.warehouse.estimate import Estimate, estimate
 from penstock.warehouse.interface import Warehouse
-from penstock.warehouse.parts import ranges_of
 from penstock.warehouse.unload import UnloadSource
 
 ROWS_PER_SECOND = 465_000
@@ -121,7 +121,7 @@ def _parts(table: ReplicatedTable, warehouse: Warehouse, action: Action, found: 
     """In how many queries the rows would be read; only a whole table is read in parts."""
     if action == "unchanged":
         return 0
-    return len(ranges_of(warehouse, table.query, table.key)) or 1 if action == "full" and not found.unknown else 1
+    return len(part_ranges(warehouse, table)) or 1 if action == "full" and not found.unknown else 1
 
 
 def _sorts(warehouse: Warehouse, action: Action, found: Estimate) -> str:

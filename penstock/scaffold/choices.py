@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
@@ -22,14 +21,13 @@ from penstock.scaffold.model_plan import (
 )
 from penstock.scaffold.names import identifier
 from penstock.scaffold.options import Options
-from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcomes, role_faults
+from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcomes
 from penstock.scaffold.period_plan import periods_and_gate
-from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named, repeated
+from penstock.scaffold.profile import AS_TEXT, DATE, Column, Table, named
+from penstock.scaffold.row_faults import key_faults, role_faults, time_faults
 from penstock.scaffold.sources import LookupOption, lookup_option, source
-from penstock.warehouse.interface import WarehouseError, quoted
+from penstock.warehouse.interface import WarehouseError
 
-LATEST_SECOND = 1e11
-"""Since 1970; more are milliseconds."""
 LONGEST_FIELD = 44
 """So that a field fits on one line of code wherever it stands."""
 
@@ -118,9 +116,9 @@ def choose(
     with faults.noted():
         kind = kind_of_outcomes(outcomes, options.kind, ask_kind)
     asked_field = _asked(asked, table, options.zone)
-    faults.found += _time_faults(asked, table)
+    faults.found += time_faults(asked, table)
     with faults.noted():
-        faults.found += _key_faults(reader, rows, table, key, asked)
+        faults.found += key_faults(reader, rows, table, key, asked)
     fields = fields_of(table, outcomes, asked, asked_field.name, key)
     plans: list[LookupPlan] = []
     for option, place in wanted:
@@ -230,52 +228,6 @@ def features_of(
 def _asked(column: Column, table: Table, zone: str) -> Field:
     free = "asked_at" not in table.columns or column.name == "asked_at"
     return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column, zone)
-
-
-def _time_faults(asked: Column, table: Table) -> list[str]:
-    if asked.storage is None or asked.storage.kind != "time":
-        return [f"--asked-at {asked.name}: expected a date or a time, found {asked.type}{_times(table, asked)}"]
-    if asked.outside:
-        years, found = f"times of the years {FIRST_YEAR} to {LAST_YEAR}", f"{asked.outside:,} beyond them"
-        return [f"--asked-at {asked.name}: expected {years}, found {found}; leave these rows out in a query"]
-    return [f"--asked-at {asked.name}: expected times, found none in {table.rows:,} rows"] if asked.empty else []
-
-
-def _key_faults(reader: Reader, rows: Source, table: Table, key: Sequence[Column], asked: Column) -> list[str]:
-    faults = [
-        f"--key {c.name}: expected a type with exact equality, found {c.type}; cast it in a query"
-        for c in key
-        if _is_inexact(c)
-    ]
-    faults += [f"--key {c.name}: expected values, found none" for c in key if c.empty]
-    if faults:
-        return faults
-    twice = repeated(reader.warehouse, table.query, [*(column.name for column in key), asked.name])
-    if twice is not None:
-        count = twice.pop("penstock_n")
-        where = ", ".join(f"{name}={value}" for name, value in twice.items())
-        faults.append(
-            f"--key {','.join(column.name for column in key)}: expected one row of {rows.said} per key and"
-            f" {asked.name}, found {count:,} with {where}; widen the key, or group in a query (--from QUERY.sql)"
-        )
-    return faults
-
-
-def _is_inexact(column: Column) -> bool:
-    return column.storage is None or (column.storage.python == "float" and not column.is_whole_decimal)
-
-
-def _times(table: Table, asked: Column) -> str:
-    """What to do about an asking time that is none."""
-    times = [c.name for c in table.columns.values() if c.storage is not None and c.storage.kind == "time"]
-    there = f"; {', '.join(times)} would do" if times else f"; no column of {len(table.columns)} is one"
-    if asked.storage is None or asked.storage.python not in ("str", "int", "float"):
-        return there
-    plain = quoted(asked.name)
-    milliseconds = isinstance(asked.greatest, int | float) and asked.greatest > LATEST_SECOND
-    seconds = f"to_timestamp({plain}{' / 1000.0' if milliseconds else ''})"
-    made = f"CAST({plain} AS TIMESTAMP)" if asked.storage.python == "str" else seconds
-    return f"{there}; a query (--from QUERY.sql) makes one of it, such as {made} in DuckDB and Postgres"
 
 
 def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:

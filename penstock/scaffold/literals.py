@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from penstock.scaffold.names import shortened
+from penstock.scaffold.names import literal, shortened
 
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
@@ -20,7 +20,7 @@ def plain(text: str) -> str:
 
 def number_text(value: float) -> str:
     """A whole number as Python writes it, without digits behind a point."""
-    return str(int(value)) if abs(value) < 1e16 else repr(float(value))
+    return str(int(value)) if abs(value) < 1e16 else literal(float(value))
 
 
 def delay_text(delay: timedelta) -> str:

@@ -54,7 +54,7 @@ def class_name(model: str) -> str:
 def literal(value: Any) -> str:
     """A value as Python source, quoted as the formatter would."""
     if not isinstance(value, str):
-        return repr(value)
+        return repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
     body = repr(value)
     if value.count('"') > value.count("'"):
         return body if body.startswith("'") else "'" + body[1:-1].replace("'", "\\'").replace('\\"', '"') + "'"

@@ -17,15 +17,6 @@ CLEARLY_NUMBERS = 20
 ABOVE_CHANCE, BELOW_ENTROPY, EXPLAINED = 0.51, 0.99, 0.01
 
 
-def role_faults(outcomes: Sequence[Column], key: Sequence[Column], asked: Column) -> list[str]:
-    """A column is one of outcomes, key and asking time."""
-    faults = [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
-    for outcome in outcomes:
-        faults += [f"--key {c.name}: it is the outcome; name what is asked about" for c in key if c is outcome]
-        faults += [f"--asked-at {asked.name}: it is the outcome"] if asked is outcome else []
-    return faults
-
-
 def kind_of_outcomes(columns: Sequence[Column], wanted: str, ask_kind: AskKind) -> Kind:
     """That of one outcome; several are values of a regressor. ValueError as of one."""
     if len(columns) == 1:

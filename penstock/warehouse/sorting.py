@@ -97,7 +97,7 @@ def _write_runs(rows: pa.RecordBatchReader, key: Sequence[str], folder: Path, le
 def _write_run(batches: list[pa.RecordBatch], key: Sequence[str], path: Path) -> None:
     for run in _ordered(batches, key):
         piece = max(1, run.num_rows * _PIECE_BYTES // max(run.nbytes, 1))
-        options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+        options = pa.ipc.IpcWriteOptions(use_threads=False)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, run.schema, options=options) as stream:
             for first in range(0, run.num_rows, piece):
                 stream.write_batch(run.slice(first, piece))

@@ -7,7 +7,7 @@ import numpy as np
 from penstock.artifact import compat
 from penstock.artifact.functions_numpy import normal_quantile
 from penstock.artifact.packing.columns import Transform, transform
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
 from penstock.artifact.program import Function, Op
 
 _THRESHOLD = 1e-7
@@ -91,6 +91,8 @@ def _raised(builder: ProgramBuilder, logarithm: int, power: float, near: float) 
 
 def _quantiles(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """QuantileTransformer: the mean of the lines from below and from above, or the normal quantile of it."""
+    if block.sparse:
+        raise unsupported(transformer, "a dense matrix, as zeros of a sparse one stay zeros")
     normal = transformer.output_distribution == "normal"
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=True)

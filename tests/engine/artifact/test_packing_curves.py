@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PowerTransformer, QuantileTransformer, SplineTransformer
+from sklearn.preprocessing import OneHotEncoder, PowerTransformer, QuantileTransformer, SplineTransformer
 from sklearn.tree import DecisionTreeRegressor
 
-from penstock.errors import ContractError
+from penstock.errors import ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed
 
 CURVES: dict[str, Any] = {
@@ -59,3 +60,11 @@ def test_a_number_that_has_no_logarithm_is_refused_by_its_name(refused: float, t
         with pytest.raises(ContractError, match="'x1': expected a number above 0, or no value"):
             artifact.predict(matrix_columns(asked))
         assert [one.row for one in artifact.refusals(matrix_columns(asked))] == [3]
+
+
+def test_quantiles_of_a_sparse_matrix_whose_zeros_stay_zeros_are_left_to_scikit_learn(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).integers(4, size=(80, 2)).astype(float)
+    quantiles = QuantileTransformer(n_quantiles=20, output_distribution="normal")
+    model = make_pipeline(OneHotEncoder(), quantiles, LogisticRegression()).fit(matrix, matrix[:, 0] > 1)
+    with pytest.raises(UnsupportedEstimator, match="QuantileTransformer: expected a dense matrix"):
+        packed(model, tmp_path, matrix_features(matrix))

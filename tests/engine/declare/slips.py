@@ -142,7 +142,9 @@ SLIPS = (
         "continuing without partial_fit", OUTCOME, f'{OUTCOME} continues="partial_fit",', ("DummyClassifier without",)
     ),
     Slip("continuing without warm_start", OUTCOME, f'{OUTCOME} continues="warm_start",', ("continues", "warm_start")),
-    Slip("a floor that no score reaches", "floor=0.4", "floor=40", ("floor of 'roc_auc'", "0 to 1, as ROC AUC is")),
+    Slip(
+        "a floor that no score reaches", "floor=0.4", "floor=40", ("floor of 'roc_auc'", "at most 1, the best ROC AUC")
+    ),
     Slip("a floor of NaN", "floor=0.4", 'floor=float("nan")', ("floor of GateRule", "a number", "float nan")),
     Slip("a margin of NaN", "floor=0.4", 'floor=0.4, margin=float("nan")', ("margin of GateRule", "float nan")),
     Slip("a metric twice", "floor=0.4", 'floor=0.4, also=(Bound("roc_auc", 0.7),)', ("metrics of GateRule", "twice")),

@@ -18,6 +18,7 @@ import pytest
 
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
+from penstock.extract import in_parts
 from penstock.extract.extract import extract
 from penstock.extract.in_parts import whole_result
 from penstock.snapshots.store import Snapshot, SnapshotStore
@@ -44,6 +45,11 @@ def url(new_database: Callable[[], str]) -> str:
     made = new_database()
     run(made, MADE)
     return made
+
+
+@pytest.fixture(autouse=True)
+def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_parts, "cores", lambda: in_parts.MANY_CORES)
 
 
 def run(url: str, script: str) -> None:
@@ -172,6 +178,7 @@ def test_an_interrupt_ends_the_queries_of_all_parts_and_keeps_what_can_be_gone_o
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from penstock.extract import in_parts
 from penstock.extract.extract import extract
 from penstock.snapshots.parts import PartFiles
 from penstock.warehouse import parts
@@ -179,6 +186,7 @@ from tests.engine.extract import test_in_parts as tests
 
 url, folder, version = sys.argv[1:]
 write, done = PartFiles.write, []
+in_parts.cores = lambda: in_parts.MANY_CORES
 
 def slow(self, part, batches):
     if len(done) >= 3:

@@ -11,12 +11,13 @@ import psycopg
 import pytest
 
 from penstock.declare.table import ReplicatedTable
+from penstock.extract import in_parts
 from penstock.extract.extract import extract
 from penstock.postgres.book import Book
 from penstock.publish.plan import ROWS_PER_SECOND, TablePlan, plan
 from penstock.publish.publish import publish
 from penstock.settings import Settings
-from penstock.snapshots.store import SnapshotStore
+from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, STORED, estimate
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
@@ -54,6 +55,10 @@ def planned(settings: Settings, table: ReplicatedTable, *books: Book) -> TablePl
     return plan(table, open_warehouse(settings), store, books, now=settings.now())
 
 
+def taken_of(settings: Settings, table: ReplicatedTable) -> Snapshot:
+    return extract(table, open_warehouse(settings), SnapshotStore(settings.snapshots), settings.now())
+
+
 def later(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, now_override=NOW + timedelta(hours=1))
 
@@ -72,7 +77,7 @@ def test_a_first_publish_extracts_everything_and_loads_it(place: Settings, book:
 
 
 def test_after_an_extract_its_speed_and_its_bytes_are_those_of_the_next(place: Settings, book: Book) -> None:
-    taken = extract(place, orders())
+    taken = taken_of(place, orders())
     publish(taken, orders(), [book], who="test")
     found = planned(later(place), orders(), book)
 
@@ -85,7 +90,7 @@ def test_after_an_extract_its_speed_and_its_bytes_are_those_of_the_next(place: S
 
 def test_a_table_whose_version_is_the_same_is_not_extracted(place: Settings, book: Book) -> None:
     table = orders(version_query="SELECT count(*) AS n FROM orders")
-    publish(extract(place, table), table, [book], who="test")
+    publish(taken_of(place, table), table, [book], who="test")
     found = planned(later(place), table, book)
 
     assert (found.action, found.rows, found.parts) == ("unchanged", 0, 0)
@@ -94,9 +99,9 @@ def test_a_table_whose_version_is_the_same_is_not_extracted(place: Settings, boo
 
 def test_of_a_table_with_a_watermark_only_the_changes_are_counted(place: Settings, book: Book) -> None:
     table = orders(watermark="changed")
-    publish(extract(place, table), table, [book], who="test")
+    publish(taken_of(place, table), table, [book], who="test")
     open_warehouse(place).prepare("UPDATE orders SET changed = '2026-11-22 11:00:00+00' WHERE id < 3")
-    assert extract(later(place), table).manifest.delta_rows == 3  # now the greatest watermark is that of three rows
+    assert taken_of(later(place), table).manifest.delta_rows == 3  # now the greatest watermark is that of three rows
     if place.warehouse_url:
         with psycopg.connect(place.warehouse_url, autocommit=True) as connection:
             connection.execute("ANALYZE orders")
@@ -152,8 +157,9 @@ def test_nothing_is_written_by_a_plan(tmp_path: Path, book: Book) -> None:
 
 
 def test_a_large_table_is_planned_in_as_many_parts_as_it_is_read_in(
-    new_database: Callable[[], str], tmp_path: Path
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(in_parts, "cores", lambda: 4)
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE orders (id bigint PRIMARY KEY, x double precision)")
@@ -163,4 +169,6 @@ def test_a_large_table_is_planned_in_as_many_parts_as_it_is_read_in(
         plan(orders(), warehouse, store, (), now=NOW).parts == 4 == len(ranges_of(warehouse, orders().query, ("id",)))
     )
     assert plan(orders(), PostgresWarehouse(url), store, (), now=NOW).parts == 1
+    monkeypatch.setattr(in_parts, "cores", lambda: 2)
+    assert plan(orders(), warehouse, store, (), now=NOW).parts == 1
     assert plan(orders(version_query="SELECT 1"), warehouse, store, (), now=NOW).parts == 4

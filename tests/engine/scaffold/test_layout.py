@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from penstock.scaffold.contract_text import mapping
-from penstock.scaffold.names import LONGEST_LINE, call, sequence
+from penstock.scaffold.literals import number_text
+from penstock.scaffold.names import LONGEST_LINE, call, literal, sequence
 
 
 def formatted(text: str) -> str:
@@ -37,3 +38,10 @@ def test_calls_and_mappings_are_laid_out_as_the_formatter_does(count: int) -> No
         lines.append(f"x = {mapping(pairs, 0, around=4)}\n")
     assert len({line.count("\n") for line in lines}) > 1
     assert "".join(lines) == formatted("".join(lines))
+
+
+def test_numbers_are_written_as_the_formatter_writes_them() -> None:
+    lines = [f"x = {literal(value)}\n" for value in (1.5e35, -2.5e-9, 1e16, 0.1, 7, True, None)]
+    lines += [f"x = {number_text(value)}\n" for value in (1e36, -1e36, 100.0)]
+    assert "".join(lines) == formatted("".join(lines))
+    assert number_text(1e36) == "1e36"

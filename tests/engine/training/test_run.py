@@ -20,11 +20,13 @@ from penstock.publish.publish import publish
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import current
 from penstock.settings import Settings
+from penstock.snapshots.store import SnapshotStore
 from penstock.training import held_out
 from penstock.training.candidate import Candidate
 from penstock.training.gate import Decision, GateError
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew, SkewError
+from penstock.warehouse.opening import open_warehouse
 from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import rows_of, settings_in
 from tests.engine.training.trial import Trial
@@ -194,7 +196,9 @@ def test_a_table_that_lacks_a_new_lookup_column_is_missing_too(tmp_path: Path, b
     before = replace(trial.table, query="SELECT who FROM facts")
 
     assert run.missing_tables([book]) == [trial.table]
-    publish(extract(trial.settings, before), before, [book], who="me")
+    warehouse = open_warehouse(trial.settings)
+    snapshot = extract(before, warehouse, SnapshotStore(trial.settings.snapshots), trial.settings.now())
+    publish(snapshot, before, [book], who="me")
     assert run.missing_tables([book]) == [trial.table]
     run.publish([trial.table], [book])
     assert run.missing_tables([book]) == []
