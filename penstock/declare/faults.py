@@ -178,7 +178,7 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
 def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
     """The faults of a gate rule by itself."""
     faults = _at_least("minimum_rows of GateRule", rule.minimum_rows, 1)
-    faults += twice("metrics of GateRule", [bound.metric for bound in rule.bounds])
+    faults += twice("metrics of GateRule", [bound.name for bound in rule.bounds])
     for bound in rule.bounds:
         measure = MEASURES[bound.metric]
         best = measure.greatest if measure.higher_is_better else measure.least

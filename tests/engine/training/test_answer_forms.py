@@ -64,7 +64,12 @@ def forest(**options: Any) -> Any:
 
 def valued(estimator: Any = forest, **more: Any) -> Model:
     rule = GateRule(
-        "mae", 1.0, 0.01, of="height", slice_by="site", also=(Bound("r2", 0.5), Bound("rmse", 9, of="volume"))
+        "mae",
+        1.0,
+        0.01,
+        of="height",
+        slice_by="site",
+        also=(Bound("r2", 0.5), Bound("rmse", 9, of="volume"), Bound("mae", 9, of="volume")),
     )
     return Model(
         contract=msgspec.structs.replace(CONTRACT, output=Output("size", "regressor", values=VALUES)),
@@ -158,7 +163,7 @@ def test_several_values_are_judged_carded_and_released(settings: Settings, book:
     assert judged_by(metrics) == "mae of height"
     assert judged_value(metrics) == metrics["mae of height"]
     assert label_of("mae of height") == "MAE of height"
-    assert [one["metric"] for one in entry.gate["also"]] == ["r2", "rmse of volume"]
+    assert [one["metric"] for one in entry.gate["also"]] == ["r2", "rmse of volume", "mae of volume"]
     text = markdown(made.card)
     assert "| output | size: height (m), volume (m3) |" in text
     assert "| rmse of volume | lower | 9 | 0 |" in text
