@@ -11,7 +11,7 @@ from benchmarks.extract import scratch
 from benchmarks.figures import Figure, at_least, medians
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.interface import BATCH_ROWS
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
 SCRIPT = """
 CREATE TABLE orders AS SELECT n::bigint AS id, (n % 1000)::int AS shop, random() AS score, random()::real AS share,

@@ -10,7 +10,7 @@ from benchmarks.extract import scratch
 from benchmarks.figures import Figure, at_most, medians
 from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
 from penstock.extract.training_join import training_query
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
 SCRIPT = """
 CREATE TABLE known AS SELECT 'k' || n % 5000 AS k, timestamptz '2026-01-01' + n * interval '7 seconds' AS known_at,

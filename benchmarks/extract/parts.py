@@ -15,7 +15,7 @@ from penstock.declare.table import ReplicatedTable
 from penstock.extract.in_parts import whole_result
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.parts import ranges_of
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
 
 @click.command()

@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.artifact.file import Header
 from penstock.artifact.native import Engine
-from penstock.artifact.packing.catboost import demand_values, outputs_of, prediction_of
+from penstock.artifact.packing.boosting.catboost import demand_values, outputs_of, prediction_of
 from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.skops_artifact import SkopsArtifact
 from penstock.contract.contract import Feature

@@ -35,7 +35,7 @@ def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
 
 
 def _postgres(url: str, timeout: float, ended: Event) -> Warehouse:
-    from penstock.warehouse.postgres import PostgresWarehouse
+    from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
     driver("adbc_driver_postgresql.dbapi", "postgres")
     WarehouseUrl.parse(url).libpq()
@@ -51,7 +51,7 @@ def _redshift(url: str, timeout: float, ended: Event) -> Warehouse:
 
 
 def _clickhouse(url: str, timeout: float, ended: Event) -> Warehouse:
-    from penstock.warehouse.clickhouse import ClickHouseWarehouse
+    from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 
     opened = ClickHouseWarehouse(url, timeout, ended)
     opened.demand_door()

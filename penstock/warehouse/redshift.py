@@ -17,9 +17,9 @@ import pyarrow as pa
 from penstock.store_url import open_store
 from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted, quoted_text
 from penstock.warehouse.parts import KeyRange
-from penstock.warehouse.postgres import PostgresWarehouse
-from penstock.warehouse.postgres_text import refused
-from penstock.warehouse.postgres_types import AS_TEXT, Kinds, PostgresColumn, as_declared, columns_of, schema_of
+from penstock.warehouse.postgres.text import refused
+from penstock.warehouse.postgres.types import AS_TEXT, Kinds, PostgresColumn, as_declared, columns_of, schema_of
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.query_text import subquery
 from penstock.warehouse.reading import Query, run
 from penstock.warehouse.unload import UnloadFile, UnloadReport
@@ -156,7 +156,7 @@ class RedshiftWarehouse(PostgresWarehouse):
 
 
 def kinds(connection: psycopg.Connection[Any], oids: Iterable[int]) -> Kinds:
-    """See `postgres_types.kinds`."""
+    """See `postgres.types.kinds`."""
     listed = ", ".join(str(int(oid)) for oid in oids)
     rows = connection.execute(
         f"SELECT oid::bigint, format_type(oid, NULL) FROM pg_type WHERE oid IN ({listed})".encode()

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM, pack_lightgbm
+from penstock.artifact.packing.boosting.xgboost import XGBOOST, pack_xgboost
 from penstock.artifact.packing.columns import transform
 from penstock.artifact.packing.hist import pack_hist
-from penstock.artifact.packing.lightgbm import LIGHTGBM, pack_lightgbm
 from penstock.artifact.packing.linear import LINEAR, pack_linear
 from penstock.artifact.packing.model import Model, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
-from penstock.artifact.packing.xgboost import XGBOOST, pack_xgboost
 from penstock.errors import UnsupportedEstimator
 
 Packer = Callable[[ProgramBuilder, Any, Block], Model]
@@ -33,8 +33,8 @@ INSIDE = {
 def packers() -> dict[str, Packer]:
     """The class names of estimators, and what packs each."""
     from penstock.artifact.packing.bayes import BAYES
+    from penstock.artifact.packing.boosting.catboost import CATBOOST, pack_catboost
     from penstock.artifact.packing.calibration import pack_calibrated
-    from penstock.artifact.packing.catboost import CATBOOST, pack_catboost
     from penstock.artifact.packing.ensembles import ENSEMBLES
     from penstock.artifact.packing.networks import NETWORKS
 

@@ -12,7 +12,7 @@ from penstock.artifact import file as artifact_file
 from penstock.artifact.checks import EXPLAINING
 from penstock.artifact.explaining.background import with_background
 from penstock.artifact.file import Explaining, Header, Part
-from penstock.artifact.packing.catboost import CATBOOST
+from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.estimators import answering, final_of, pack_estimator
 from penstock.artifact.packing.model import Model, classifies, fitted_count, fitted_names, model_classes, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder

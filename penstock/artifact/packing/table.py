@@ -3,18 +3,18 @@
 from typing import NamedTuple
 
 from penstock.artifact.packing.bayes import BAYES
-from penstock.artifact.packing.catboost import CATBOOST
+from penstock.artifact.packing.boosting.catboost import CATBOOST
+from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
+from penstock.artifact.packing.boosting.xgboost import XGBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.ensembles import ENSEMBLES
 from penstock.artifact.packing.estimators import INSIDE
 from penstock.artifact.packing.features import FEATURES
-from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.linear import LINEAR
 from penstock.artifact.packing.networks import NETWORKS
 from penstock.artifact.packing.scaling import SCALERS
 from penstock.artifact.packing.texts import TEXTS
 from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES
-from penstock.artifact.packing.xgboost import XGBOOST
 
 _BITS = "the same bits"
 _ULPS = "the same bits; after an exponential a few units of the last place"

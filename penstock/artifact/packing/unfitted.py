@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing import lightgbm, xgboost
 from penstock.artifact.packing.answering import demand_answers, last_step
-from penstock.artifact.packing.catboost import CATBOOST
+from penstock.artifact.packing.boosting import lightgbm, xgboost
+from penstock.artifact.packing.boosting.catboost import CATBOOST
+from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
+from penstock.artifact.packing.boosting.xgboost import XGBOOST
 from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.estimators import INSIDE, answering, packers
 from penstock.artifact.packing.inverse import in_numpy
-from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import MOST_HASHED, TEXTS
 from penstock.artifact.packing.trees import BOOSTED
 from penstock.artifact.packing.votes import VOTERS
-from penstock.artifact.packing.xgboost import XGBOOST
 from penstock.contract.contract import Output
 from penstock.errors import UnsupportedEstimator
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
+from penstock.artifact.packing.boosting.xgboost import XGBOOST
 from penstock.artifact.packing.estimators import answers, final_of, of_slots, scores
-from penstock.artifact.packing.lightgbm import LIGHTGBM
 from penstock.artifact.packing.linear import LINEAR
 from penstock.artifact.packing.model import Model, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
 from penstock.artifact.packing.thresholds import threshold_of
 from penstock.artifact.packing.trees import FORESTS, TREES
-from penstock.artifact.packing.xgboost import XGBOOST
 from penstock.artifact.program import Function, Op
 
 _MOST_PROBABLE = (*TREES, *FORESTS, "HistGradientBoostingClassifier", *LIGHTGBM, *XGBOOST)

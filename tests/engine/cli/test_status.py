@@ -11,7 +11,7 @@ from penstock.cli.main import penstock
 from penstock.postgres.databases import Databases
 from penstock.processes import free_port
 from penstock.settings import Settings
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
 
 @pytest.fixture

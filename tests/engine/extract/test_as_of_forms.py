@@ -15,8 +15,8 @@ from chdb.session import Session
 
 from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
 from penstock.extract.training_join import AS_OF, training_query
-from penstock.warehouse.clickhouse_doors import EmbeddedDoor
-from penstock.warehouse.clickhouse_words import clickhouse_words
+from penstock.warehouse.clickhouse.doors import EmbeddedDoor
+from penstock.warehouse.clickhouse.words import clickhouse_words
 
 PAIRS = 600
 START = datetime(2026, 3, 29, tzinfo=UTC)  # the night in which many clocks are put forward

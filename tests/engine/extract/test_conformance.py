@@ -12,8 +12,8 @@ import pytest
 from penstock.extract import conformance, training_join
 from penstock.extract.conformance import Conformance, Finding
 from penstock.settings import Settings
-from penstock.warehouse.postgres import PostgresWarehouse
-from penstock.warehouse.postgres_types import PostgresColumn
+from penstock.warehouse.postgres.types import PostgresColumn
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.session_zone import another_zone
 
 CHECKS = [

@@ -24,7 +24,7 @@ from penstock.extract.in_parts import whole_result
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.parts import ranges_of
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.checkout import ROOT
 from tests.engine.publishing import declared
 

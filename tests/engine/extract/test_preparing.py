@@ -18,7 +18,7 @@ from penstock.graph.environment import Environment
 from penstock.graph.warehouse import prepared
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.publishing import declared
 
 TOTALS = Preparation(

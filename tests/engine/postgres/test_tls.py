@@ -21,7 +21,7 @@ from penstock.postgres.connecting import BookUnreachable
 from penstock.postgres.databases import with_dagsters_driver
 from penstock.postgres_url import libpq_url, shown_hosts, use_system_certificates
 from penstock.warehouse.interface import WarehouseError
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.postgres.certificates import Authority
 from tests.engine.postgres.tcp_server import DEBIAN, PASSWORD, TcpServer, needs_debians
 from tests.engine.serving.conftest import Start, wait_for

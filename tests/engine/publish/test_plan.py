@@ -22,7 +22,7 @@ from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, STORED, estimate
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.parts import ranges_of
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.publishing import declared
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -10,7 +10,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 
 COUNT = 4_000
 FIRST = datetime(2026, 7, 2, 8)

@@ -11,8 +11,8 @@ from time import monotonic
 import pyarrow as pa
 import pytest
 
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
-from penstock.warehouse.clickhouse_words import clickhouse_words
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.words import clickhouse_words
 from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.query_text import statements

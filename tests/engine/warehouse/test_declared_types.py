@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.warehouse.interface import BATCH_ROWS, WarehouseError
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.warehouse.test_warehouse import read
 
 LATE = 3 * BATCH_ROWS

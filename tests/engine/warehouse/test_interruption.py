@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 
 from penstock.settings import WAREHOUSE_TIMEOUT, SettingError, Settings, load
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.reading import Query, reading, run
 from tests.engine.warehouse.test_warehouse import read
 
@@ -35,9 +35,9 @@ RUNNING = """SELECT count() AS n FROM system.processes
 ENDED_BY = {"ctrl-c": "KeyboardInterrupt", "terminate": "Terminated", "dagster": "DagsterExecutionInterruptedError"}
 PROGRAM = """
 import signal, sys
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
 class Terminated(BaseException): ...
 

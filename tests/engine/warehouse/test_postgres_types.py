@@ -14,7 +14,7 @@ import pytest
 from penstock.settings import Settings
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.warehouse.test_warehouse import read
 
 

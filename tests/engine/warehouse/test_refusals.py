@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from penstock.settings import Settings
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.url import shown
 from tests.engine.warehouse.test_warehouse import read
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.literals import escaped
-from penstock.warehouse.postgres import PostgresWarehouse
-from penstock.warehouse.postgres_types import PostgresColumn
+from penstock.warehouse.postgres.types import PostgresColumn
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.checkout import ROOT
 from tests.engine.warehouse.type_table import KEPT, KINDS, REFUSED, VALUES, TypeCase, table
 

@@ -26,7 +26,7 @@ from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.store_url import open_store
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.redshift import MANIFEST, RedshiftWarehouse
 from penstock.warehouse.snowflake import SnowflakeSession
 from tests.engine.publishing import declared

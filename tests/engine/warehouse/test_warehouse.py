@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from penstock.settings import Settings
-from penstock.warehouse.clickhouse import ClickHouseWarehouse
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.postgres import PostgresWarehouse
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
 ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
 TABLE = f"CREATE TABLE t AS {ROWS}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from penstock.artifact.packing.boosters import BoosterTree, booster_arrays
+from penstock.artifact.packing.boosting.boosters import BoosterTree, booster_arrays
 from penstock.artifact.packing.estimators import of_slots
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported

@@ -16,9 +16,9 @@ from psycopg.conninfo import make_conninfo
 from penstock.warehouse.estimate import Estimate, from_postgres
 from penstock.warehouse.interface import WarehouseError, quoted_text
 from penstock.warehouse.parts import KeyRange, PartReader
-from penstock.warehouse.postgres_ranges import key_ranges, within
-from penstock.warehouse.postgres_text import ordered, refused, rows_of, said, with_values
-from penstock.warehouse.postgres_types import PostgresColumn, as_declared, columns_of, schema_of
+from penstock.warehouse.postgres.ranges import key_ranges, within
+from penstock.warehouse.postgres.text import ordered, refused, rows_of, said, with_values
+from penstock.warehouse.postgres.types import PostgresColumn, as_declared, columns_of, schema_of
 from penstock.warehouse.query_text import subquery
 from penstock.warehouse.reading import Query, reading, run
 from penstock.warehouse.url import WarehouseUrl, driver

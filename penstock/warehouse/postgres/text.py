@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from penstock.warehouse.interface import WarehouseError, quoted
-from penstock.warehouse.postgres_types import PostgresColumn
+from penstock.warehouse.postgres.types import PostgresColumn
 from penstock.warehouse.query_text import bind, subquery
 
 

@@ -13,7 +13,7 @@ Nothing in a text, a quoted name or a comment is touched, and nothing that Click
 
 import re
 
-from penstock.warehouse.clickhouse_conditions import conditions
+from penstock.warehouse.clickhouse.conditions import conditions
 from penstock.warehouse.query_text import outside
 
 _ZONED = r"timestamptz|timestamp\s+with\s+time\s+zone"

@@ -5,7 +5,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from penstock.artifact.packing.boosters import BoosterTree, Codes, booster_arrays, encode, input_numbers, players_of
+from penstock.artifact.packing.boosting.boosters import (
+    BoosterTree,
+    Codes,
+    booster_arrays,
+    encode,
+    input_numbers,
+    players_of,
+)
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Text, unsupported
 from penstock.artifact.program import Link, Op

@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from penstock.warehouse.clickhouse_doors import Door, EmbeddedDoor, HttpDoor
-from penstock.warehouse.clickhouse_types import column
-from penstock.warehouse.clickhouse_words import clickhouse_words
+from penstock.warehouse.clickhouse.doors import Door, EmbeddedDoor, HttpDoor
+from penstock.warehouse.clickhouse.types import column
+from penstock.warehouse.clickhouse.words import clickhouse_words
 from penstock.warehouse.column import Column, demand_types
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import WarehouseError

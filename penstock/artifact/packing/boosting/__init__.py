@@ -1,0 +1,1 @@
+"""How boosted trees of LightGBM, XGBoost and CatBoost are packed."""
