@@ -1,6 +1,7 @@
 """One figure of a benchmark beside its target."""
 
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 
@@ -74,3 +75,9 @@ class Aim(msgspec.Struct, frozen=True):
             f"{'met   ' if self.met else 'MISSED'} {self.what:<62} {self.found:>10,.2f} {self.unit:<6}"
             f" {sign} {self.aim:,g}"
         )
+
+
+def peak_rss_mb() -> float:
+    """The most memory that this process ever had resident; unlike `ru_maxrss` without that of the parent process."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024

@@ -1,6 +1,5 @@
 """Sorting outside the warehouse: seconds and memory of a snapshot of shuffled rows."""
 
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ import click
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.figures import Figure, at_most
+from benchmarks.figures import Figure, at_most, peak_rss_mb
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.interface import BATCH_ROWS
 from penstock.warehouse.sorting import sorted_rows
@@ -62,7 +61,7 @@ def main(rows: int) -> None:
         taken = time.monotonic() - began - made
     click.echo(Figure(f"{rows:,} shuffled rows, sorted and written as a snapshot", taken, "s").line())
     click.echo(Figure("thousand rows per second", rows / taken / 1000, "").line())
-    click.echo(at_most("memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", 500).line())
+    click.echo(at_most("memory", peak_rss_mb(), "MB", 500).line())
 
 
 if __name__ == "__main__":

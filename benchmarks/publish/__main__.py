@@ -12,6 +12,7 @@ import click
 import pandera.pandas as pa
 from psycopg import sql
 
+from benchmarks.figures import peak_rss_mb
 from penstock.declare.table import ReplicatedTable
 from penstock.postgres.book import Book
 from penstock.publish.publish import publish
@@ -67,12 +68,6 @@ def measure(
         digest=snapshot.id,
         skipped=published.skipped,
     )
-
-
-def peak_rss_mb() -> float:
-    """The most memory that this process ever had resident; unlike `ru_maxrss` without that of the parent process."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def forget(book: Book, table: str) -> None:

@@ -144,12 +144,12 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
         if least > greatest:
             of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
             faults.append(PenstockError(of, expected="the least value before the greatest", found=found))
-    if table.full_every <= NO_DELAY:
+    if table.full_every < NO_DELAY:
         of, found = f"full_every of {thing}", repr(table.full_every)
-        faults.append(PenstockError(of, expected="a timedelta above zero", found=found))
-    if not 0 <= table.largest_delta <= 1:
+        faults.append(PenstockError(of, expected="a timedelta of at least zero", found=found))
+    if not table.largest_delta >= 0:
         of, found = f"largest_delta of {thing}", str(table.largest_delta)
-        faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
+        faults.append(PenstockError(of, expected="a share of at least 0, such as 0.25", found=found))
     faults += _at_least(f"minimum_rows of {thing}", table.minimum_rows, 0)
     if not 0 <= table.largest_drop <= 1:
         of, found = f"largest_drop of {thing}", str(table.largest_drop)

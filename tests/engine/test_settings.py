@@ -9,7 +9,7 @@ from tests.checkout import ROOT
 
 NAME = re.compile(r"PENSTOCK_[A-Z_]*[A-Z]")
 TEXT = {".py", ".md", ".yaml", ".yml", ".sh", ".conf", ".html", ""}
-OF_TESTS = {"PENSTOCK_BENCH_VENVS", "PENSTOCK_DLT_PYTHON", "PENSTOCK_PIN_GRAPH"}
+OF_TESTS = {"PENSTOCK_TEST_IMAGES", "PENSTOCK_BENCH_VENVS", "PENSTOCK_DLT_PYTHON", "PENSTOCK_PIN_GRAPH"}
 
 
 @pytest.fixture(autouse=True)

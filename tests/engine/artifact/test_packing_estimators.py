@@ -12,7 +12,7 @@ from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, Tune
 from sklearn.pipeline import make_pipeline
 
 from penstock.errors import ContractError
-from penstock.journal.answers import chosen_classes
+from penstock.journal.answers import OutcomeForm, chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed, same
@@ -84,6 +84,7 @@ def test_a_threshold_decides_the_class_and_leaves_the_probabilities(kind: str, t
     for artifact in packed(model, tmp_path, matrix_features(matrix)):
         found = artifact.predict(matrix_columns(matrix))
         assert same(found, model.predict_proba(matrix))
-        assert chosen_classes(found, artifact.threshold) == model.predict(matrix).tolist()
+        form = OutcomeForm((), (), artifact.scores, artifact.threshold, artifact.conformal)
+        assert chosen_classes(found, form) == model.predict(matrix).tolist()
         differ += int(np.sum(found.argmax(axis=1) != model.predict(matrix)))
     assert differ > 0

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
 from penstock.errors import UnsupportedEstimator
-from penstock.journal.answers import chosen_classes
+from penstock.journal.answers import OutcomeForm, chosen_classes
 from tests.engine.artifact.random_models import matrix_columns, matrix_features
 from tests.engine.artifact.test_skops_artifact import LATE, MATRIX
 
@@ -32,7 +32,8 @@ def test_of_a_search_what_answers_is_stored_and_a_threshold_stays(name: str, tmp
     found = artifact.predict(matrix_columns(MATRIX))
     np.testing.assert_array_equal(found, model.predict_proba(MATRIX))
     assert (artifact.threshold is not None) == (name == "a threshold")
-    assert chosen_classes(found, artifact.threshold) == model.predict(MATRIX).tolist()
+    form = OutcomeForm((), (), artifact.scores, artifact.threshold, artifact.conformal)
+    assert chosen_classes(found, form) == model.predict(MATRIX).tolist()
 
 
 def test_a_search_without_a_best_estimator_is_refused(tmp_path: Path) -> None:

@@ -175,8 +175,8 @@ SLIPS = (
     Slip("a watermark that lacks", TABLE, f'{TABLE} watermark="at",', ("watermark of table 'products'", "'at'")),
     Slip("an index that lacks", TABLE, f'{TABLE} indexes=(("prise",),),', ("indexes of table", "Did you mean price?")),
     Slip("an index that is a text", TABLE, f'{TABLE} indexes=("price",),', ("indexes of table", "tuples of texts")),
-    Slip("full_every of less than none", TABLE, f"{TABLE} full_every=timedelta(-1),", ("full_every", "above zero")),
-    Slip("changes of more than all", TABLE, f"{TABLE} largest_delta=7.0,", ("largest_delta", "a share from 0 to 1")),
+    Slip("full_every of less than none", TABLE, f"{TABLE} full_every=timedelta(-1),", ("full_every", "at least zero")),
+    Slip("changes of less than none", TABLE, f"{TABLE} largest_delta=-0.5,", ("largest_delta", "at least 0")),
     Slip("preparations in a circle", NONE, CIRCLE, ("preparations", "reads itself", "Break the circle")),
     Slip(
         "a preparation that reads none",

@@ -13,8 +13,10 @@ from penstock.declare.discovery import declared
 from penstock.errors import ContractError
 from penstock.extract.extract import extract_training_rows
 from penstock.extract.training_join import training_query
+from penstock.snapshots.store import SnapshotStore
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.opening import open_warehouse
 from tests.example import Example
 
 MODEL = declared().models["flight_delay"]
@@ -109,10 +111,17 @@ def test_postgres_as_the_warehouse_gives_the_same_rows_to_the_bit(
             with from_duckdb.batches(query) as batches:
                 _copy(connection, name, batches.read_all())
     ids = {}
-    for warehouse in ("", url):
-        settings = msgspec.structs.replace(example.settings, warehouse_url=warehouse, snapshots_url=str(tmp_path))
-        ids[warehouse] = extract_training_rows(
-            settings, MODEL, declared().tables, name="rows", since=WINDOW["from"], until=WINDOW["until"]
+    for place in ("", url):
+        settings = msgspec.structs.replace(example.settings, warehouse_url=place, snapshots_url=str(tmp_path))
+        ids[place] = extract_training_rows(
+            MODEL,
+            declared().tables,
+            open_warehouse(settings),
+            SnapshotStore(settings.snapshots),
+            settings.now(),
+            name="rows",
+            since=WINDOW["from"],
+            until=WINDOW["until"],
         )
 
     assert ids[url].rows > 700

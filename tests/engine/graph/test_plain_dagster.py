@@ -20,7 +20,6 @@ from penstock.errors import PenstockError
 from penstock.graph.executor import executor
 from penstock.processes import end_tree, free_port
 from penstock.project import containing
-from penstock.settings import Settings
 from tests.checkout import ROOT
 from tests.engine.projects import write_project
 
@@ -113,12 +112,11 @@ def test_a_run_succeeds_with_hosts_and_urls_from_the_environment_alone(api: Grap
 
 
 def test_an_own_dagster_yaml_stays_as_it_is(root: Path, tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "home", project=containing(root))
-    link = dagster_home(settings, containing(root)) / "dagster.yaml"
+    link = dagster_home(tmp_path / "home", containing(root)) / "dagster.yaml"
     assert link.readlink() == root / "dagster.yaml"
     link.unlink()
     link.write_text("telemetry: {enabled: false}\n")
-    assert dagster_home(settings, containing(root)) == link.parent
+    assert dagster_home(tmp_path / "home", containing(root)) == link.parent
     assert link.read_text() == "telemetry: {enabled: false}\n"
 
 

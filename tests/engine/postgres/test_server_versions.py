@@ -1,5 +1,6 @@
 """Books on every major version of Postgres that is installed here: Debian's, and those of other packages."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from penstock.postgres import roles
+from penstock.postgres.account import account
 from penstock.postgres.book import Book, Books
 from penstock.postgres.migrations import newest
 from penstock.publish.publish import publish_group
@@ -37,11 +39,24 @@ def server(request: pytest.FixtureRequest) -> Iterator[TcpServer]:
     """A server of one version, on a TCP port and with passwords, in a folder that its account can enter."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="ps-") as folder:
         Path(folder).chmod(0o755)
-        made = TcpServer(Path(folder) / "server", programs=request.param)
+        made = TcpServer(Path(folder) / "server", programs=_reachable(request.param, Path(folder)))
         made.create()
         made.start()
         yield made
         made.remove()
+
+
+def _reachable(programs: Path, folder: Path) -> Path:
+    """The programs, or a copy of them where the server's account cannot enter their folder (root's home, umask 077)."""
+    if account().runs([str(programs / "postgres"), "--version"]):
+        return programs
+    package = programs.parent.parent
+    for name in (package.name, f"{package.name}.libs"):
+        shutil.copytree(package.with_name(name), folder / name, symlinks=True)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    return folder / programs.relative_to(package.parent)
 
 
 def database(server: TcpServer, name: str) -> str:

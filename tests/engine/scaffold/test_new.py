@@ -215,7 +215,7 @@ def test_a_dry_run_prints_every_file_and_writes_none(shop: Shop) -> None:
         (("m", *NAMES[:3], "stars", *NAMES[4:]), ["classes, or amounts?", "--kind classifier"]),
         (("m", *NAMES[:3], "channel", *NAMES[4:], "--kind", "regressor"), ["expected numbers in outcome 'channel'"]),
         (("m", *NAMES, "--lookup", "visits:customer_id"), ["expected one row per customer_id", "@KNOWN_AT"]),
-        (("m", *NAMES, "--lookup", "products"), ["no column in common", "products:KEY=FIELD"]),
+        (("m", *NAMES, "--lookup", "products"), ["expected a column in common", "found none", "products:KEY=FIELD"]),
         (("m", *NAMES, "--lookup", "products:sku=customer_id"), ["expected columns of one type"]),
         (
             ("m", *NAMES[:1], "late.sql", *NAMES[2:], "--every", "month"),

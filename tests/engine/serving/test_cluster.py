@@ -35,3 +35,17 @@ def test_the_head_has_a_session_of_its_own_and_what_is_left_of_one_is_replaced(s
     assert RayCluster(settings).find() == second
     psutil.wait_procs([gcs], timeout=10)
     assert not gcs.is_running() or gcs.status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_ray_starts_last_does_not_outlive_its_starter(settings: Settings) -> None:
+    """Seen: Ray's client server, started as `ray start` ends, stayed after `penstock down`."""
+    session = os.getsid(RayCluster(settings).start().parts[0].pid)
+    members = [
+        process for process in psutil.process_iter(["cmdline"]) if process.pid and os.getsid(process.pid) == session
+    ]
+    assert len(members) >= 2
+    psutil.wait_procs([one for one in members if "ray.util.client.server" in " ".join(one.info["cmdline"])], timeout=5)
+    RayCluster(settings).stop()
+    gone, alive = psutil.wait_procs(members, timeout=10)
+    assert gone
+    assert alive == []

@@ -31,7 +31,7 @@ def ray_service(stack: None, postgres: str, tmp_path_factory: pytest.TempPathFac
 
 def logged(service: RayService) -> str:
     """What the replicas have logged."""
-    logs = Path(ray_folder(service.settings)) / "ray" / "session_latest" / "logs"
+    logs = Path(ray_folder(service.settings.home)) / "ray" / "session_latest" / "logs"
     return "\n".join(path.read_text(errors="replace") for path in logs.glob("worker-*.err"))
 
 

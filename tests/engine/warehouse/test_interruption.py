@@ -168,7 +168,7 @@ def brief(request: pytest.FixtureRequest, duckdb_file: str, tmp_path: Path) -> I
     else:
         url = request.getfixturevalue("new_database")()
         yield PostgresWarehouse(url, timeout=1), ENDLESS["postgresql"]
-        assert running(url) == 0
+        wait_for(lambda: running(url) == 0, 5)  # a moment after its client has left
 
 
 def test_a_query_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
