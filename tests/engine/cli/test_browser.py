@@ -1,7 +1,6 @@
 """What a person does by clicking, in a real browser, on the running system."""
 
 import json
-import shutil
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -10,15 +9,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.browser import CHROMIUM, needs_chromium
 from tests.engine.cli.conftest import Penstock
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="No Chromium on this machine (Debian: apt-get install chromium)."
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Labels with decision scores, and several named values, from the answer through the journal to replay."""
 
 import re
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,10 +24,10 @@ from penstock.journal.explaining import explain
 from penstock.journal.replay import Replay
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
+from tests.browser import CHROMIUM, needs_chromium
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 CLASSES = ("holds", "overflows")
 SCORES = msgspec.structs.replace(toy.CONTRACT, output=Output("overflow", "classifier", CLASSES, scores=True))
 VOLUMES = (Value("volume", "m3"), Value("minutes", "min"))
@@ -196,7 +195,7 @@ def test_a_release_that_answers_otherwise_is_not_served(
     assert service.serves() == 1
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="No Chromium on this machine (Debian: apt-get install chromium).")
+@needs_chromium
 @pytest.mark.parametrize("contract", [SCORES, VALUES], ids=["scores", "values"])
 def test_the_live_page_shows_them(contract: Contract, serve_form: Callable[..., Service], browser: None) -> None:
     service = serve_form(contract, explain=True)

@@ -1,18 +1,13 @@
 """The live page of a service whose model explains, in a real browser."""
 
 import os
-import shutil
 
-import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.browser import CHROMIUM, needs_chromium
 from tests.engine.serving.conftest import Service, wait_for
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="No Chromium on this machine (Debian: apt-get install chromium)."
-)
+pytestmark = needs_chromium
 
 
 def test_a_prediction_that_one_clicks_on_shows_what_its_features_contributed(service: Service, browser: None) -> None:
