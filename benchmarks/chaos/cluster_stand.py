@@ -28,7 +28,7 @@ RAYS_OPTIONS = "--num-cpus=1 --object-store-memory=100000000 --disable-usage-sta
 SOURCED = '. "$(penstock render node)"'
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClusterStand:
     """A running service of so many replicas, at most `per_node` on one; the first node is the head.
 
