@@ -28,7 +28,7 @@ RAYS_OPTIONS = "--num-cpus=1 --object-store-memory=100000000 --disable-usage-sta
 SOURCED = '. "$(penstock render node)"'
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClusterStand:
     """A running service of so many replicas, at most `per_node` on one; the first node is the head.
 
@@ -116,7 +116,8 @@ class ClusterStand:
         return next(str(one.node_id) for one in found if one.state == "ALIVE")
 
     def _environment(self, node: Node) -> dict[str, str]:
-        plain = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
+        others = ("PENSTOCK_", "RAY_", "TMPDIR")  # with TMPDIR, Ray would put all nodes' sockets into one folder
+        plain = {name: text for name, text in os.environ.items() if not name.startswith(others)}
         return plain | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PENSTOCK_HOME": str(node.folder / "home"),
