@@ -139,8 +139,13 @@ def rights(connection: psycopg.Connection) -> Rights:
             missing[name] = [f"GRANT SELECT ON TABLE {thing} TO {name};" for (thing,) in unread]
     if not missing[PIPELINE]:
         missing[PIPELINE] = [f"ownership of {thing}" for (thing,) in connection.execute(_FOREIGN_TABLES)]
-    missing[MIGRATE] = [f"ownership of {thing}" for (thing,) in connection.execute(_NOT_OWNED)]
+    missing[MIGRATE] = [f"ownership of {thing}" for thing in not_owned(connection)]
     return Rights(user, sorted(groups), missing)
+
+
+def not_owned(connection: psycopg.Connection) -> list[str]:
+    """What the connected role would have to own to migrate a book of any version, and does not."""
+    return [thing for (thing,) in connection.execute(_NOT_OWNED)]
 
 
 def hand_over(connection: psycopg.Connection, relation: sql.Identifier) -> None:

@@ -27,7 +27,7 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     A port that the environment names is used or refused. If a default port is taken, a free one is used instead. Until
     `held` closes, another `penstock up` on this machine takes none of them, although nothing listens there yet.
     """
-    _demand_own_address(settings.http_host)
+    demand_own_address(settings.http_host)
     web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
     if not web:
@@ -43,7 +43,7 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
 
 def check_ports(ports: Ports, host: str, state: Path) -> str:
     """The ports in words; PortError, which names the setting, if another program holds one."""
-    _demand_own_address(host)
+    demand_own_address(host)
     web, serving = _running(state)
     if web and web != ports.dagster:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, ports.dagster)
@@ -87,7 +87,8 @@ def _hold(held: ExitStack, port: int) -> bool:
     return True
 
 
-def _demand_own_address(host: str) -> None:
+def demand_own_address(host: str) -> None:
+    """PortError where no process of this machine can listen at `host`."""
     if not is_own_address(host):
         raise PortError(
             f"PENSTOCK_HTTP_HOST={host}",
