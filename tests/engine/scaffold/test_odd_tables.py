@@ -1,6 +1,8 @@
 """`penstock new` on tables and options as they are: what cannot be is a sentence with what to do, never a failure."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +11,13 @@ import duckdb
 import psycopg
 import pytest
 
+from penstock.scaffold.model_test import render
 from penstock.scaffold.names import identifier
 from penstock.scaffold.new_command import new
 from penstock.scaffold.sources import lookup_option
 
 New = Callable[..., click.testing.Result]
-PROJECT = """[tool.penstock]\nname = "shop"\n"""
+PROJECT = render("pyproject.toml.jinja", project={"name": "shop", "seed": ""})
 BASE = "i AS id, TIMESTAMP '2026-06-01' + INTERVAL (i * 2) HOUR AS asked, i % 3 = 0 AS y"
 ROWS = ("--from", "cases", "--outcome", "y", "--key", "id", "--asked-at", "asked")
 
@@ -36,9 +39,18 @@ def new_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> New:
             warehouse.execute(script or "SELECT 1")
         done = click.testing.CliRunner().invoke(new, ["m", *(options or ROWS)])
         print(done.output, done.exception)
+        if done.exit_code == 0:
+            demand_what_check_demands()
         return done
 
     return made
+
+
+def demand_what_check_demands() -> None:
+    """What was written is laid out as the formatter would, and has no undefined name."""
+    for command in (["format", "--check"], ["check"]):
+        ruff = subprocess.run([sys.executable, "-m", "ruff", *command, "."], capture_output=True, text=True)
+        assert ruff.returncode == 0, ruff.stdout + ruff.stderr
 
 
 def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
