@@ -40,7 +40,7 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
             step.show("checking, then replacing replicas one by one")
             needs.demand(settings, needs.home, *([] if back else [needs.stores]))
             if not elsewhere:
-                needs.demand(settings, needs.host, needs.keys, needs.service_config, needs.books_to_serve)
+                needs.demand(settings, needs.host, needs.keys, needs.https, needs.service_config, needs.books_to_serve)
             rollout = Rollout(settings, elsewhere)
             done = rollout.go_back() if back else rollout.deploy()
             step.done = told(done)

@@ -56,7 +56,15 @@ def _surroundings(runtime: "Runtime") -> list[str]:
     """What would keep the next `penstock up`, publish or deploy from its work."""
     from penstock.cli.system import preconditions as needs
 
-    stands = [needs.home, needs.host, needs.keys, needs.stores, needs.warehouse_or_seed, needs.books_to_bring_forward]
+    stands = [
+        needs.home,
+        needs.host,
+        needs.keys,
+        needs.https,
+        needs.stores,
+        needs.warehouse_or_seed,
+        needs.books_to_bring_forward,
+    ]
     return [str(fault) for fault in needs.faults(runtime.settings, *stands, needs.dagster_storage)]
 
 

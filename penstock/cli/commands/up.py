@@ -70,7 +70,7 @@ def _demand(settings: "Settings") -> None:
     from penstock.cli.system import preconditions as needs
 
     in_dev = settings.book == "dev"
-    serving = [] if in_dev else [needs.keys, needs.service_config]
+    serving = [] if in_dev else [needs.keys, needs.https, needs.service_config]
     stands = [needs.home, needs.host, needs.stores_to_write, needs.warehouse_or_seed, needs.dagster_storage]
     needs.demand(settings, *stands, *serving, needs.books_to_bring_forward)
 
@@ -143,7 +143,7 @@ def _service(runtime: "Runtime", steps: Steps) -> None:
         return
     dev.demand_none()
     with steps.step("Ray Serve") as step:
-        if cluster.find() and is_ready(settings.service_url, settings.project):
+        if cluster.find_as_set() and is_ready(settings.service_url, settings.project):
             rollout = Rollout(settings)
             step.done = "already running" if rollout.is_current() else _deploy_changes(rollout, steps, step)
             return

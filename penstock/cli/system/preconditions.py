@@ -12,6 +12,7 @@ from functools import partial
 
 from penstock.cli.system import surroundings
 from penstock.cli.system.background import in_background
+from penstock.cli.system.certificate import days_left
 from penstock.cli.system.ports import demand_own_address
 from penstock.errors import Faults, PenstockError, demand_none
 from penstock.postgres import migrate, roles
@@ -79,7 +80,13 @@ def host(settings: Settings) -> None:
 
 def keys(settings: Settings) -> None:
     """The file of API keys is there where it has to be."""
-    Keys(settings.api_keys_file, settings.http_host, say=lambda _: None)
+    Keys(settings.api_keys_file, settings.outer_host, say=lambda _: None)
+
+
+def https(settings: Settings) -> None:
+    """The service can listen with TLS, where it has a certificate."""
+    if settings.tls_file:
+        days_left(settings.tls_file)
 
 
 def service_config(settings: Settings) -> None:
@@ -129,14 +136,16 @@ def books_to_publish(settings: Settings) -> None:
 
 
 def books_to_serve(settings: Settings) -> None:
-    """The books by URL that serve_config.yaml names answer, and the connected role may serve from them."""
+    """The books by URL that serve_config.yaml names answer, and the connected role may at least read them: replicas
+    have the login of `penstock up`."""
     from penstock.serving.deploying import serve_config
 
     try:
         config = serve_config.of_project(settings.demand_project(), settings.http_host, settings.http_port)
     except serve_config.ServeConfigError:
         return  # see `service_config`
-    _each_book(settings, partial(_demand_duty, duty=roles.SERVICE), serve_config.books(config))
+    demand_of = partial(_demand_duty, duty=roles.SERVICE, or_duties=(roles.PIPELINE, roles.READER))
+    _each_book(settings, demand_of, serve_config.books(config))
 
 
 def dagster_storage(settings: Settings) -> None:
@@ -176,14 +185,15 @@ def _demand_forward(book: Book) -> None:
             raise _may_not(f"book {book.name!r}", user, f"ownership of {lacking[0]}, to migrate it")
 
 
-def _demand_duty(book: Book, *, duty: str) -> None:
+def _demand_duty(book: Book, *, duty: str, or_duties: Sequence[str] = ()) -> None:
     with book.connect(autocommit=True) as connection:
         found = migrate.version(connection)
         if found is None or found < newest():
             return  # perhaps it is being migrated: the command itself waits for that
         check_version(f"book {book.name!r}", found)
         rights = roles.rights(connection)
-        if lacking := rights.missing[duty]:
+        if all(rights.missing[one] for one in (duty, *or_duties)):
+            lacking = rights.missing[duty]
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             raise _may_not(f"book {book.name!r}", rights.user, f"what {duty} has: {lacking[0].rstrip(';')}{more}")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import psycopg
 
+from penstock.cli.system.certificate import SOON_DAYS, days_left
 from penstock.cli.system.finding import Finding
 from penstock.errors import PenstockError, demand_none
 from penstock.postgres.book import Book
@@ -85,6 +86,17 @@ def keys(file: str, host: str) -> Finding:
     except PenstockError as error:
         return Finding("keys", False, str(error))
     return Finding("keys", not faults, "; ".join(faults) or found, "Correct those lines.")
+
+
+def certificate(file: str) -> list[Finding]:
+    """Whether the service can have HTTPS by its certificate, where it has one, and for how long."""
+    if not file:
+        return []
+    try:
+        days = days_left(file)
+    except PenstockError as error:
+        return [Finding("certificate", False, str(error))]
+    return [Finding("certificate", days > SOON_DAYS, f"{file} is valid for {days:.0f} more days", "Renew it.")]
 
 
 def ray_cluster(address: str) -> list[Finding]:
