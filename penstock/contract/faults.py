@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -138,7 +139,20 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
         expected, todo = "names that are no fields any more", f"Take them out of {request.__name__}, or of `retired`."
         faults.append(ContractError(f"retired of {thing}", expected=expected, found=", ".join(asked), todo=todo))
     faults += twice(f"features of {thing}", [feature.name for feature in contract.features])
+    faults += _zone_faults(f"zone of {thing}", contract.zone)
     return faults
+
+
+def _zone_faults(of: str, zone: str) -> list[PenstockError]:
+    if zone == "UTC":
+        return []
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        near = difflib.get_close_matches(zone, available_timezones(), 1)
+        todo = f"Did you mean {near[0]}?" if near else ""
+        return [ContractError(of, expected="a time zone, such as 'Europe/Berlin'", found=repr(zone), todo=todo)]
+    return []
 
 
 def twice(thing: str, names: Iterable[str]) -> list[PenstockError]:

@@ -160,6 +160,7 @@ SLIPS = (
         f'{COMPUTE} asked_at="account",',
         ("asked_at of model", "a date or time", "a number"),
     ),
+    Slip("a zone that there is not", COMPUTE, f'{COMPUTE} zone="Berlin",', ("zone of model", "found 'Berlin'")),
     Slip("a retired field that is asked", COMPUTE, f'{COMPUTE} retired=("plan",),', ("retired of model", "'plan'")),
     Slip("an instance for the request", "request=ChurnRequest,", "request=3,", ("request of Contract", "a class that")),
     Slip("a field of two kinds", REQUEST, "    plan: str | int\n", ("request field 'plan'", "one kind", "str | int")),

@@ -50,7 +50,7 @@ def demand_what_check_demands() -> None:
     """What was written is laid out as the formatter would, and has no undefined name."""
     for command in (["format", "--check"], ["check"]):
         ruff = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "."], check=False, capture_output=True, text=True
+            [sys.executable, "-m", "ruff", *command, "."], capture_output=True, text=True, check=False
         )
         assert ruff.returncode == 0, ruff.stdout + ruff.stderr
 
