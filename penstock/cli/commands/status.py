@@ -54,8 +54,9 @@ def status(as_json: bool) -> None:
 
 def _surroundings(runtime: "Runtime") -> list[str]:
     """What would keep the next `penstock up`, publish or deploy from its work."""
-    from penstock.cli.system import preconditions as needs
+    from penstock.cli.system.preconditions import Preconditions
 
+    needs = Preconditions(runtime.settings)
     stands = [
         needs.home,
         needs.host,
@@ -65,7 +66,7 @@ def _surroundings(runtime: "Runtime") -> list[str]:
         needs.warehouse_or_seed,
         needs.books_to_bring_forward,
     ]
-    return [str(fault) for fault in needs.faults(runtime.settings, *stands, needs.dagster_storage)]
+    return [str(fault) for fault in needs.faults(*stands, needs.dagster_storage)]
 
 
 def _served(prod: "Book") -> dict[str, Any]:

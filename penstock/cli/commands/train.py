@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from penstock.declare.model import Model
     from penstock.declare.project import Declarations
     from penstock.runtime import Runtime
-    from penstock.settings import Settings
 
 
 @click.command("train", epilog="Example: penstock train flight_delay --period 2026-10")
@@ -56,7 +55,7 @@ def command(
     if dry:
         _dry_run(runtime, declaration, named)
         return
-    _demand_surroundings(settings)
+    _demand_surroundings(runtime)
     run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
     run.demand_complete()
     service = compare(settings.service_url, History(settings.home), model, declaration.contract.digest())
@@ -99,10 +98,10 @@ def command(
     click.echo(verdict)
 
 
-def _demand_surroundings(settings: "Settings") -> None:
-    from penstock.cli.system import preconditions as needs
+def _demand_surroundings(runtime: "Runtime") -> None:
+    from penstock.cli.system.preconditions import Preconditions
 
-    needs.demand(settings, needs.home, needs.stores_to_write, needs.warehouse, needs.books_to_publish)
+    Preconditions(runtime.settings).demand_to_publish()
 
 
 def _demand_reason(context: click.Context, options: Mapping[str, bool]) -> None:

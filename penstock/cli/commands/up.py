@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from penstock.cli.system.first_prediction import FirstPrediction
     from penstock.runtime import Runtime
     from penstock.serving.deploying.deploy import Rollout
-    from penstock.settings import Settings
 
 SIDE_BY_SIDE = 8
 """First predictions that are asked at the same time."""
@@ -36,6 +35,7 @@ def up(key: str) -> None:
     service is that of the dev book, see `penstock serve --help`.
     """
     from penstock.cli.system.ports import choose_ports
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.runtime import Runtime
     from penstock.settings import load
 
@@ -44,7 +44,7 @@ def up(key: str) -> None:
     with alone, Steps(console) as steps, ExitStack() as held:
         try:
             with steps.step("Ports") as step:
-                _demand(settings)
+                Preconditions(settings).demand_to_start()
                 settings = choose_ports(settings, held)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
             predictions, faults = bring_up(Runtime(settings), steps, key)
@@ -63,16 +63,6 @@ def up(key: str) -> None:
         f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them."
     )
     demand_none(list(faults.values()))
-
-
-def _demand(settings: "Settings") -> None:
-    """Refuse what would fail later, before anything starts."""
-    from penstock.cli.system import preconditions as needs
-
-    in_dev = settings.book == "dev"
-    serving = [] if in_dev else [needs.keys, needs.https, needs.service_config]
-    stands = [needs.home, needs.host, needs.stores_to_write, needs.warehouse_or_seed, needs.dagster_storage]
-    needs.demand(settings, *stands, *serving, needs.books_to_bring_forward)
 
 
 def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPrediction], dict[str, PenstockError]]":
