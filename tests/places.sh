@@ -157,8 +157,8 @@ place_everything-user() {
     mkdir "$SCRATCH/fs" && mount -t tmpfs -o size=8g,mode=711 none "$SCRATCH/fs" && ln -s fs "$SCRATCH/link"
     install -d -m 0700 -o $ACCOUNT "$SCRATCH/fs/of-user"
     mount --bind "$at" "$at" && mount -o remount,ro,bind "$at"
-    export AT=$at USERS_HOME=$home ACCOUNT CACHE UMASK=077 PATH
-    PATH=$(without git cc gcc c99 clang)
+    export AT=$at USERS_HOME=$home ACCOUNT CACHE UMASK=077 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    PATH=$(without git cc gcc c99 clang) # none of root's own programs is in it: others cannot start those
     export SURROUNDINGS="LANG=C TZ=America/New_York CC=/nonexistent PYTHONPATH=/nonexistent VIRTUAL_ENV=/nonexistent PIP_USER=1
         PIP_REQUIRE_VIRTUALENV=1 PYTHONDONTWRITEBYTECODE=1 CONDA_PREFIX=/nonexistent CONDA_DEFAULT_ENV=base
         PENSTOCK_HOME=$SCRATCH/link/of-user/home"
