@@ -294,6 +294,17 @@ def test_a_query_that_cannot_be_read_is_named(new_model: New, query: str, said: 
     assert said in str(refused.exception)
 
 
+@pytest.mark.parametrize("option", ["days", "days:asked", "days:asked=asked"])
+def test_a_calendar_is_joined_by_a_second_column_of_the_day(new_model: New, option: str) -> None:
+    script = "CREATE TABLE days AS SELECT DATE '2026-06-01' + d::INT AS asked, d % 7 AS day FROM range(200) t(d)"
+    refused = new_model("i % 7 AS n", *ROWS, "--lookup", option, script=script)
+    assert "asked is the asking time, which no table is joined by: select it twice in a query" in str(refused.exception)
+    Path("rows.sql").write_text("SELECT *, CAST(asked AS DATE) AS asked_again FROM cases")
+    options = ("m", "--from", "rows.sql", *ROWS[2:], "--lookup", "days:asked=asked_again")
+    made = click.testing.CliRunner().invoke(new, options)
+    assert "Lookup days by asked = asked_again: day (200 rows)." in made.output
+
+
 def test_leaves_are_small_enough_for_a_rare_class(new_model: New) -> None:
     script = (
         "INSERT INTO cases SELECT 10000 + id, asked, false, n FROM cases, range(20); UPDATE cases SET y = id % 900 = 0"
