@@ -123,6 +123,14 @@ def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_mod
     assert "left out codes.ends: 1 of its times are beyond" in made.output
 
 
+@pytest.mark.parametrize(
+    ("delay", "said"), [("6h", "6 hours"), ("36h", "36 hours"), ("1d", "1 day"), ("2w", "14 days")]
+)
+def test_how_late_outcomes_are_is_said_in_its_unit(new_model: New, delay: str, said: str) -> None:
+    made = new_model("i % 7 AS n", *ROWS, "--outcome-after", delay)
+    assert f"Outcomes are awaited for {said}." in made.output
+
+
 def test_first_and_last_asking_are_said(new_model: New) -> None:
     made = new_model("i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '2999-12-31' WHERE id = 7")
     assert made.exit_code == 0
