@@ -95,6 +95,7 @@ def command(
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
     click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
+    _say_perfect(proposal.metrics)
     click.echo(verdict)
 
 
@@ -160,6 +161,17 @@ def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
         " then PROD, if the gate lets it."
     )
     click.echo("Nothing was done: --dry-run.")
+
+
+def _say_perfect(metrics: Mapping[str, Any]) -> None:
+    from penstock.declare.metrics import is_perfect
+
+    if is_perfect(metrics):
+        click.echo(
+            "Note: nothing is better than that. Perhaps a column is filled in only when the outcome is known: the"
+            " importances in the card name it, and the query leaves it out.",
+            err=True,
+        )
 
 
 def _scored(metrics: Mapping[str, Any]) -> str:

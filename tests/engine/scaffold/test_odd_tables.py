@@ -123,6 +123,14 @@ def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_mod
     assert "left out codes.ends: 1 of its times are beyond" in made.output
 
 
+@pytest.mark.parametrize(
+    ("delay", "said"), [("6h", "6 hours"), ("36h", "36 hours"), ("1d", "1 day"), ("2w", "14 days")]
+)
+def test_how_late_outcomes_are_is_said_in_its_unit(new_model: New, delay: str, said: str) -> None:
+    made = new_model("i % 7 AS n", *ROWS, "--outcome-after", delay)
+    assert f"Outcomes are awaited for {said}." in made.output
+
+
 def test_first_and_last_asking_are_said(new_model: New) -> None:
     made = new_model("i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '2999-12-31' WHERE id = 7")
     assert made.exit_code == 0
@@ -292,6 +300,17 @@ def test_a_query_that_cannot_be_read_is_named(new_model: New, query: str, said: 
     Path("rows.sql").write_text(query)
     refused = new_model("i AS n", "--from", "rows.sql", *ROWS[2:])
     assert said in str(refused.exception)
+
+
+@pytest.mark.parametrize("option", ["days", "days:asked", "days:asked=asked"])
+def test_a_calendar_is_joined_by_a_second_column_of_the_day(new_model: New, option: str) -> None:
+    script = "CREATE TABLE days AS SELECT DATE '2026-06-01' + d::INT AS asked, d % 7 AS day FROM range(200) t(d)"
+    refused = new_model("i % 7 AS n", *ROWS, "--lookup", option, script=script)
+    assert "asked is the asking time, which no table is joined by: select it twice in a query" in str(refused.exception)
+    Path("rows.sql").write_text("SELECT *, CAST(asked AS DATE) AS asked_again FROM cases")
+    options = ("m", "--from", "rows.sql", *ROWS[2:], "--lookup", "days:asked=asked_again")
+    made = click.testing.CliRunner().invoke(new, options)
+    assert "Lookup days by asked = asked_again: day (200 rows)." in made.output
 
 
 def test_leaves_are_small_enough_for_a_rare_class(new_model: New) -> None:
