@@ -71,8 +71,7 @@ def command(
             run.publish(missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
         (compared := run.compare_with_serving(holdout, test)).demand_none(model)
-    place = f" on Ray at {settings.ray_address}" if settings.ray_address else ""
-    with _step(f"trained, judged and packed the candidate{place}"):
+    with _step(f"trained, judged and packed the candidate{_place(settings.ray_address)}"):
         candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
     report: dict[str, Any] = {
@@ -97,6 +96,10 @@ def command(
     click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
     _say_perfect(proposal.metrics)
     click.echo(verdict)
+
+
+def _place(ray_address: str) -> str:
+    return f" on Ray at {ray_address}" if ray_address else ""
 
 
 def _demand_surroundings(runtime: "Runtime") -> None:
