@@ -35,16 +35,20 @@ def up(key: str) -> None:
     Run again, it does only what is missing. Everything keeps running until `penstock down`. With PENSTOCK_BOOK=dev the
     service is that of the dev book, see `penstock serve --help`.
     """
+    from penstock.cli.system import preconditions as needs
     from penstock.cli.system.ports import choose_ports
     from penstock.runtime import Runtime
     from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
+    needs.demand(settings, needs.home)
     alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
     with alone, Steps(console) as steps, ExitStack() as held:
         try:
-            with steps.step("Ports") as step:
+            with steps.step("Settings") as step:
                 _demand(settings)
+                step.done = "what they name answers"
+            with steps.step("Ports") as step:
                 settings = choose_ports(settings, held)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
             predictions, faults = bring_up(Runtime(settings), steps, key)
@@ -69,9 +73,8 @@ def _demand(settings: "Settings") -> None:
     """Refuse what would fail later, before anything starts."""
     from penstock.cli.system import preconditions as needs
 
-    in_dev = settings.book == "dev"
-    serving = [] if in_dev else [needs.keys, needs.https, needs.service_config]
-    stands = [needs.home, needs.host, needs.stores_to_write, needs.warehouse_or_seed, needs.dagster_storage]
+    serving = [needs.keys] if settings.book == "dev" else [needs.keys, needs.https, needs.service_config]
+    stands = [needs.host, needs.stores_to_write, needs.warehouse_or_seed, needs.dagster_storage]
     needs.demand(settings, *stands, *serving, needs.books_to_bring_forward)
 
 

@@ -25,8 +25,8 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.opening import open_warehouse
 
 Precondition = Callable[[Settings], None]
-ASK_SECONDS = 10.0
-"""So long a warehouse, a store or a server may take to say that it is there."""
+ASK_SECONDS = 60.0
+"""So long a warehouse, a store or a server may take to say that it is there. Most drivers give up before."""
 NEEDED_DISK = 0.3e9  # bytes: less, and Postgres may stop in the middle. `penstock doctor` warns long before.
 
 
@@ -36,23 +36,24 @@ def demand(settings: Settings, *preconditions: Precondition) -> None:
 
 
 def faults(settings: Settings, *preconditions: Precondition) -> list[PenstockError]:
-    """What does not hold of these, in their order. They are asked side by side."""
+    """What does not hold of these, in their order. What others run is asked side by side."""
     until = time.monotonic() + ASK_SECONDS
-    asked = [(one.__name__.partition("_to_")[0], in_background(partial(one, settings))) for one in preconditions]
+    asked = {one: in_background(partial(one, settings)) for one in preconditions if one in OF_OTHERS}
     found: list[PenstockError] = []
-    for name, future in asked:
+    for one in preconditions:
         try:
-            error = future.exception(max(0.0, until - time.monotonic()))
+            if one in asked:
+                asked[one].result(max(0.0, until - time.monotonic()))
+            else:
+                one(settings)
         except TimeoutError:
-            wanted = f"an answer within {ASK_SECONDS:.0f} s"
-            todo = "Look whether it runs and can be reached from here; `penstock doctor` waits longer."
-            error = PenstockError(name.replace("_", " "), expected=wanted, found="none", todo=todo)
-        if isinstance(error, Faults):
+            name, wanted = one.__name__.partition("_to_")[0].replace("_", " "), f"an answer within {ASK_SECONDS:.0f} s"
+            todo = "Look whether it runs and can be reached from here."
+            found.append(PenstockError(name, expected=wanted, found="none", todo=todo))
+        except Faults as error:
             found += error.faults
-        elif isinstance(error, PenstockError):
+        except PenstockError as error:
             found.append(error)
-        elif error is not None:
-            raise error
     return found
 
 
@@ -156,7 +157,21 @@ def dagster_storage(settings: Settings) -> None:
     with connect(thing, settings.dagster_url, autocommit=True, application_name="penstock") as connection:
         lacks = "to_regclass('runs') IS NULL AND has_schema_privilege(current_schema(), 'CREATE') IS NOT TRUE"
         if connection.execute(f"SELECT {lacks}".encode()).fetchone() == (True,):
-            raise _may_not(thing, connection.info.user, "CREATE on its schema, for Dagster's tables")
+            raise BookError(
+                f"{thing}, as role {connection.info.user!r}",
+                expected="CREATE on its schema, for Dagster's tables",
+                found="not granted",
+                todo=f"As its owner: GRANT CREATE ON SCHEMA public TO {connection.info.user};",
+            )
+
+
+OF_OTHERS: frozenset[Precondition] = frozenset(
+    {
+        *(stores, stores_to_write, warehouse, warehouse_or_seed, dagster_storage),
+        *(books_to_bring_forward, books_to_publish, books_to_serve),
+    }
+)
+"""What waits for a program elsewhere."""
 
 
 def _each_book(

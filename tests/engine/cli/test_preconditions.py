@@ -31,6 +31,11 @@ WRONG = {
         r"^store .*/file: expected a folder, found a file",
         (UP, STATUS, DEPLOY, PUBLISH),
     ),
+    "half a URL": (
+        {"PENSTOCK_SNAPSHOTS_URL": "s3:/bucket/x"},
+        r"^store s3:/bucket/x: expected a folder, or a URL such as s3://.*, found neither",
+        (UP, PUBLISH),
+    ),
     "a store without its driver": (
         {"PENSTOCK_SNAPSHOTS_URL": "gs://bucket/x"},
         r"^store gs://bucket/x: .* not installed. Install it: pip install 'penstock\[gs\]'",
