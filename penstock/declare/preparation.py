@@ -20,7 +20,7 @@ class Preparation(metaclass=DeclarationType):
     - It runs before what waits for `prepared/<name>`, and after the preparations that it reads.
     - `query`: SQL that selects its rows. The table is replaced as a whole, after its rows have passed all tests.
     - `script`: instead of a query, statements that create the table, run in one transaction. Tests run after it.
-    - `reads`: raw tables by name, and other preparations as `prepared/<name>`.
+    - `reads`: raw tables by name, other preparations as `prepared/<name>`, and what dbt makes as `dbt/<asset>`.
     - `version_query`: cheap SQL whose result changes whenever what it reads does. While its result, the declaration and
       the preparations that it reads stay the same, the preparation is not run.
     - `unique`: the columns that are unique together. `not_null`: columns without nulls. `minimum_rows`: at least so
@@ -51,7 +51,12 @@ class Preparation(metaclass=DeclarationType):
     @property
     def raw(self) -> tuple[str, ...]:
         """The raw tables that it reads."""
-        return tuple(one.removeprefix("warehouse/") for one in self.reads if not one.startswith(PREPARED))
+        return tuple(one.removeprefix("warehouse/") for one in self.reads if not one.startswith((PREPARED, "dbt/")))
+
+    @property
+    def of_dbt(self) -> tuple[str, ...]:
+        """What it reads that dbt makes, as `dbt/<asset>`."""
+        return tuple(one for one in self.reads if one.startswith("dbt/"))
 
 
 def in_order(wanted: Iterable[str], known: Mapping[str, Preparation]) -> list[Preparation]:

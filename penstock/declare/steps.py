@@ -10,6 +10,11 @@ SHAPE, VERIFIED = "shape", "verified"
 BOOKS = ("test", "prod")
 
 
+def asset_path(step: str) -> list[str]:
+    """The asset of a step in Dagster. That of a dbt model is as dagster-dbt names it."""
+    return step.removeprefix("dbt/").split("/")
+
+
 def steps(tables: Sequence[ReplicatedTable]) -> list[str]:
     """The assets that prepare, extract and publish the tables, each once."""
     of_tables = [f"{step}/{table.name}" for table in tables for step in ("snapshot", *BOOKS)]

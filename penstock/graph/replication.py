@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from penstock.declare.shape import ShapeError
-from penstock.declare.steps import BOOKS, REPLICATION_JOB, SHAPE, VERIFIED, checks, steps
+from penstock.declare.steps import BOOKS, REPLICATION_JOB, SHAPE, VERIFIED, asset_path, checks, steps
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract
@@ -24,7 +24,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[source.split("/") for source in table.after],
+        deps=[asset_path(source) for source in table.after],
         group_name="snapshots",
         description=f"{table.description} Extracted from the warehouse; immutable, named by its content.",
         owners=[table.owner] if table.owner else None,
@@ -41,7 +41,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
                 yield dg.AssetCheckResult(passed=False, check_name=SHAPE, asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
         yield dg.MaterializeResult(
-            metadata=snapshot_evidence(taken, table.rows_shape),
+            metadata=snapshot_evidence(taken, table.rows_shape, table.columns),
             data_version=dg.DataVersion(taken.id),
             check_results=[dg.AssetCheckResult(passed=True, check_name=SHAPE, metadata={"rows": taken.rows})],
         )

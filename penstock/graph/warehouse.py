@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from penstock.declare.preparation import Preparation
+from penstock.declare.steps import asset_path
 from penstock.extract.preparing import ColumnTest, PreparationError, names_of_tests, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
@@ -24,7 +25,7 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[*(["warehouse", name] for name in preparation.raw), *before],
+        deps=[*(["warehouse", name] for name in preparation.raw), *map(asset_path, preparation.of_dbt), *before],
         group_name="warehouse",
         description=f"{preparation.description}\n\n```sql\n{sql}\n```",
         owners=[preparation.owner] if preparation.owner else None,
