@@ -44,6 +44,14 @@ class Preparation(metaclass=DeclarationType):
         demand_declared(preparation_faults(self))
 
     @property
+    def tests(self) -> list[str]:
+        """The names of the tests that it declares, which are checks in Dagster."""
+        names = [f"not_null_{column}" for column in self.not_null]
+        names += ["unique"] if self.unique else []
+        names += ["minimum_rows"] if self.minimum_rows else []
+        return names + (["shape"] if self.shape is not None else [])
+
+    @property
     def prepared_before(self) -> tuple[str, ...]:
         """The names of the preparations that it reads."""
         return tuple(one.removeprefix(PREPARED) for one in self.reads if one.startswith(PREPARED))

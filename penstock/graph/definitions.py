@@ -48,7 +48,7 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
     for tables in found.groups():
         assets += [*map(replication.snapshot, tables), replication.publication(tables)]
         checks += map(standing_checks.standing_checks, tables)
-        schedules.append(replication.schedule(tables))
+        schedules.append(replication.schedule(tables, found.preparations))
     for model in found.models.values():
         training = TrainingAssets(model, dict(found.tables))
         assets += [

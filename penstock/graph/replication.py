@@ -1,9 +1,10 @@
 """A replicated table as assets: its snapshot, and its publication in TEST and then in PROD."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from penstock.declare.preparation import Preparation
 from penstock.declare.shape import ShapeError
 from penstock.declare.steps import BOOKS, REPLICATION_JOB, SHAPE, VERIFIED, asset_path, checks, steps
 from penstock.declare.table import ReplicatedTable
@@ -125,12 +126,14 @@ def selection(tables: Sequence[ReplicatedTable]) -> dg.AssetSelection:
     return without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
 
 
-def schedule(tables: Sequence[ReplicatedTable]) -> dg.ScheduleDefinition:
+def schedule(tables: Sequence[ReplicatedTable], preparations: Mapping[str, Preparation]) -> dg.ScheduleDefinition:
     """The schedule of a table, or of all that become current with it, switched on. It is called as the first one."""
     names = ", ".join(table.name for table in tables)
     request = dg.RunRequest(
         asset_selection=[dg.AssetKey(step.split("/")) for step in steps(tables)],
-        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(step.split("/")), name) for step, name in checks(tables)],
+        asset_check_keys=[
+            dg.AssetCheckKey(dg.AssetKey(step.split("/")), name) for step, name in checks(tables, preparations)
+        ],
         tags={"penstock/tables": names},
     )
     return dg.ScheduleDefinition(

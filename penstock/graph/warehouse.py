@@ -6,7 +6,7 @@ import dagster as dg
 
 from penstock.declare.preparation import Preparation
 from penstock.declare.steps import asset_path
-from penstock.extract.preparing import ColumnTest, PreparationError, names_of_tests, prepare
+from penstock.extract.preparing import ColumnTest, PreparationError, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
 from penstock.graph.pools import WAREHOUSE
@@ -30,7 +30,7 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
         description=f"{preparation.description}\n\n```sql\n{sql}\n```",
         owners=[preparation.owner] if preparation.owner else None,
         kinds={"sql", "duckdb"},
-        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in names_of_tests(preparation)],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in preparation.tests],
         pool=WAREHOUSE,
     )
     def run(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
