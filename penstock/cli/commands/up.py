@@ -181,7 +181,7 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
                 else dagster_runs.LAST
             )
             only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only)}"
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only, found.preparations)}"
     if not made:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"
