@@ -18,7 +18,7 @@ POSTGRES_AWAY_SECONDS = 10.0
 SLOWED_SECONDS = 20.0
 STILL_SECONDS, GOES_SECONDS = 0.2, 0.2
 """A slowed Postgres stands still for half of the time."""
-DRAINED_SECONDS, MOVED_SECONDS = 45.0, 120.0
+DRAINED_SECONDS, MOVED_SECONDS = 30.0, 120.0
 """How long a node has that goes: Serve ends its replica 20 s before, or when another node has one instead."""
 STORE_STILL_SECONDS = 4.0
 """A slowed store stands still for so long after each GOES_SECONDS."""
@@ -37,7 +37,7 @@ class ClusterEvent:
 
 
 def events(stood: ClusterStand, away: float) -> Iterator[ClusterEvent]:
-    """All events, in their order."""
+    """All events, in their order, each of the nodes that the cluster then has."""
     head, worker = stood.head, stood.nodes[-1]
     yield ClusterEvent("nothing", (), lambda: time.sleep(NOTHING_SECONDS))
     yield ClusterEvent("HAProxy killed", (worker,), lambda: _kill_haproxy(worker))
@@ -46,8 +46,10 @@ def events(stood: ClusterStand, away: float) -> Iterator[ClusterEvent]:
     yield ClusterEvent("worker drained", (worker,), lambda: _drain(stood, worker))
     yield ClusterEvent(f"head killed, away {away:.0f} s", (head,), lambda: _kill(stood, head, away))
     yield ClusterEvent("head replaced", (head,), lambda: _kill(stood, head, NOTHING_SECONDS, replaced=True))
-    for node in stood.nodes[1:]:
-        yield ClusterEvent(f"node {node.name[-2:]} replaced", (node,), lambda node=node: _replace(stood, node))  # type: ignore[misc]
+    for number in range(1, len(stood.nodes)):
+        node = stood.nodes[number]
+        yield ClusterEvent(f"worker {number} replaced", (node,), lambda node=node: _replace(stood, node))  # type: ignore[misc]
+    worker = stood.nodes[-1]
     yield ClusterEvent("store slowed", (worker,), lambda: _slow_store(stood, worker))
     yield ClusterEvent("Postgres slowed", (), lambda: _slow_postgres(stood))
     yield ClusterEvent("Postgres cut off the network", (), lambda: _cut_postgres_off(stood), BOOK_AWAY)
@@ -85,15 +87,12 @@ def _drain(stood: ClusterStand, node: Node) -> None:
 
 
 def _replace(stood: ClusterStand, node: Node) -> None:
-    """Let the spare node take a node's place, and then a new one with the first one's address that of the spare."""
+    """Let the spare node take a node's place. What is left of that one is the spare node of the next time."""
     stood.start(stood.spare)
     stood.drain(node, MOVED_SECONDS)
     node.kill()
     _forget(node)
-    stood.start(node)
-    stood.drain(stood.spare, MOVED_SECONDS)
-    stood.spare.kill()
-    _forget(stood.spare)
+    stood.nodes, stood.spare = tuple(stood.spare if one is node else one for one in stood.nodes), node
 
 
 def _forget(node: Node) -> None:

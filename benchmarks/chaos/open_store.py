@@ -64,6 +64,8 @@ def _fill(artifacts: str) -> None:
     while True:
         try:
             files.mkdir(BUCKET)
+        except FileExistsError:  # made by an attempt whose answer came too late
+            break
         except Exception:
             if time.monotonic() > end:
                 raise

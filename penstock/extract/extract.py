@@ -22,6 +22,7 @@ from penstock.extract.incremental import (
     recipe_of,
     unchanged,
 )
+from penstock.extract.other_kind import demand_same_reading
 from penstock.extract.training_join import training_query
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.warehouse.interface import Warehouse, quoted
@@ -40,7 +41,7 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     if last is not None and unchanged(table, recipe, last, now):
         return store.skip(last, now)
     check = shape_check(table.rows_shape, table.name)
-    last = extendable(table, recipe, last, now)
+    whole, last = last, extendable(table, recipe, last, now)
     since = greatest_watermark(last, table.watermark) if last else None
     if last is not None and since is not None:
         with warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found:
@@ -52,6 +53,7 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     began = time.monotonic()
     with whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
+        demand_same_reading(table.name, table.query, batches.schema, whole, warehouse.dialect)
         return store.write(table.name, batches, recipe, as_of=now, check=check, began=began)
 
 
@@ -77,7 +79,8 @@ def extract_training_rows(
     with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         demand_instants(model.contract, batches.schema)
-        check, recipe = shape_check(model.rows_shape, name), Recipe(query, key)
+        demand_same_reading(name, subquery(model.query), batches.schema, store.latest(name), warehouse.dialect)
+        check, recipe = shape_check(model.rows_shape, name), Recipe(query, key, dialect=warehouse.dialect)
         return store.write(name, batches, recipe, as_of=now, check=check, for_book=False)
 
 

@@ -1,8 +1,6 @@
-"""`penstock new` on tables and options as they are: what cannot be is a sentence with what to do, never a failure."""
+"""`penstock new` on tables as they are: what it reads, leaves out, and says."""
 
 import ast
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,48 +9,9 @@ import duckdb
 import psycopg
 import pytest
 
-from penstock.scaffold.model_test import render
 from penstock.scaffold.names import identifier
 from penstock.scaffold.new_command import new
-from penstock.scaffold.sources import lookup_option
-
-New = Callable[..., click.testing.Result]
-PROJECT = render("pyproject.toml.jinja", project={"name": "shop", "seed": ""})
-BASE = "i AS id, TIMESTAMP '2026-06-01' + INTERVAL (i * 2) HOUR AS asked, i % 3 = 0 AS y"
-ROWS = ("--from", "cases", "--outcome", "y", "--key", "id", "--asked-at", "asked")
-
-
-@pytest.fixture
-def new_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> New:
-    """`penstock new m` in an empty project, whose DuckDB has the table `cases`: BASE, and `columns` beside it."""
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "pyproject.toml").write_text(PROJECT)
-    monkeypatch.chdir(tmp_path / "shop")
-    for name in ("PENSTOCK_PROJECT", "PENSTOCK_HOME", "PENSTOCK_WAREHOUSE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PENSTOCK_NOW", "2026-11-25T12:00:00Z")
-    Path(".penstock").mkdir()
-
-    def made(columns: str = "i % 7 AS n", *options: str, script: str = "") -> click.testing.Result:
-        with duckdb.connect(".penstock/warehouse.duckdb") as warehouse:
-            warehouse.execute(f"CREATE TABLE cases AS SELECT {BASE}, {columns} FROM range(1500) t(i)")
-            warehouse.execute(script or "SELECT 1")
-        done = click.testing.CliRunner().invoke(new, ["m", *(options or ROWS)])
-        print(done.output, done.exception)
-        if done.exit_code == 0:
-            demand_what_check_demands()
-        return done
-
-    return made
-
-
-def demand_what_check_demands() -> None:
-    """What was written is laid out as the formatter would, and has no undefined name."""
-    for command in (["format", "--check"], ["check"]):
-        ruff = subprocess.run(
-            [sys.executable, "-m", "ruff", *command, "."], capture_output=True, text=True, check=False
-        )
-        assert ruff.returncode == 0, ruff.stdout + ruff.stderr
+from tests.engine.scaffold.cases import ROWS, New
 
 
 def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
@@ -206,100 +165,6 @@ def test_a_name_of_several_schemas_is_none_and_that_of_the_plain_schema_is(new_m
         warehouse.execute("CREATE TABLE facts AS SELECT a AS account, a AS plain FROM range(40) t(a)")
     made = click.testing.CliRunner().invoke(new, ["m", *ROWS, "--lookup", "facts"])
     assert "Lookup facts by account = account: plain (40 rows)." in made.output
-
-
-@pytest.mark.parametrize("text", ["", ":a", '"t"@', '"t":', "t:a=b=c", "t:a,,b", "t:a,a", "t@"])
-def test_what_is_no_lookup_is_said(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected TABLE\[:KEY\[=FIELD\],…\]\[@KNOWN_AT\], such as"):
-        lookup_option(text)
-
-
-@pytest.mark.parametrize(
-    ("columns", "options", "said"),
-    [
-        ("i AS n", (*ROWS[:5], "y", *ROWS[6:]), "--key y: it is the outcome; name what is asked about"),
-        ("i AS n", (*ROWS[:3], "n", *ROWS[4:7], "n"), "--asked-at n: it is the outcome"),
-        (
-            "i * 10 AS n",
-            (*ROWS[:7], "n"),
-            "asked would do; a query (--from QUERY.sql) makes one of it, such as to_timestamp(",
-        ),
-        ("i * 1e9 AS n", (*ROWS[:7], "n"), 'such as to_timestamp("n" / 1000.0)'),
-        ("'2026-11-01' AS n", (*ROWS[:7], "n"), 'such as CAST("n" AS TIMESTAMP)'),
-        (
-            "'infinity'::TIMESTAMP AS n",
-            (*ROWS[:7], "n"),
-            "--asked-at n: expected times of the years 2 to 9998, found 1,500 beyond them; leave these rows out",
-        ),
-        (
-            "CASE WHEN i % 9 = 0 THEN 'fraud' END AS n",
-            (*ROWS[:3], "n", *ROWS[4:]),
-            'if those without (1,333) mean another, a query says it (COALESCE("n", …))',
-        ),
-    ],
-)
-def test_what_cannot_be_is_refused_with_what_to_do(
-    new_model: New, columns: str, options: tuple[str, ...], said: str
-) -> None:
-    refused = new_model(columns, *options)
-    assert said in str(refused.exception)
-    assert not Path("model_tools/m.py").exists()
-
-
-def test_rows_that_no_column_dates_are_refused_with_what_to_do(new_model: New) -> None:
-    refused = new_model("i AS n", *ROWS[:6])
-    assert refused.exit_code == 2
-    assert "Missing option '--asked-at': the column of when the model would have been asked" in refused.output
-
-
-@pytest.mark.parametrize(
-    ("table", "option", "said"),
-    [
-        (
-            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
-            "facts",
-            "found only account of another type (string, where the rows have int64)",
-        ),
-        (
-            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
-            "facts:account",
-            "cast one of the two, or both, in a query",
-        ),
-        (
-            "SELECT lpad(a::VARCHAR, 5, '0') AS code, a AS v FROM range(40) t(a)",
-            "facts:code",
-            "found none for any row that is asked about: code is such as '00000', and code '0'",
-        ),
-    ],
-)
-def test_a_lookup_that_never_finds_a_row_is_refused(new_model: New, table: str, option: str, said: str) -> None:
-    columns = "i % 40 AS account, (i % 40)::VARCHAR AS code"
-    refused = new_model(columns, *ROWS, "--lookup", option, script=f"CREATE TABLE facts AS {table}")
-    assert said in str(refused.exception)
-
-
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("SELECT * FROM cases; SELECT 1", "--from rows.sql: expected one query, found 2 statements"),
-        (
-            "SELECT * FROM cases WHERE asked >= :from AND asked < :until",
-            "expected the rows of all times, found :from and :until",
-        ),
-        (
-            "SELECT a.*, b.* FROM cases a JOIN cases b USING (id)",
-            "found asked, id, n, y more than once; name each of them once",
-        ),
-        (
-            "SELECT * FROM case_s",
-            '--from rows.sql: Catalog Error: Table with name case_s does not exist! Did you mean "cases"?',
-        ),
-    ],
-)
-def test_a_query_that_cannot_be_read_is_named(new_model: New, query: str, said: str) -> None:
-    Path("rows.sql").write_text(query)
-    refused = new_model("i AS n", "--from", "rows.sql", *ROWS[2:])
-    assert said in str(refused.exception)
 
 
 @pytest.mark.parametrize("option", ["days", "days:asked", "days:asked=asked"])
