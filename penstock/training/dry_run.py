@@ -22,6 +22,7 @@ from penstock.extract.training_join import training_query
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.training.bounds import demand_inside
 from penstock.training.frame import training_rows, without_values
+from penstock.training.skew import demand_each_alone
 from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -196,6 +197,7 @@ def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
             run.said.append(f"{made.left_out:,} of them without an outcome are left out")
         demand_inside(model, made.outside, rows.num_rows, run.said.append)
         run.said += [f"feature {name!r} has no value in any of them" for name in without_values(made.vectors)]
+        demand_each_alone(model, rows)
     for lookup in model.contract.lookups:
         first = rows.column(lookup.column_names()[0])
         share = 1 - first.null_count / max(1, len(first))

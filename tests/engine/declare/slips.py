@@ -163,6 +163,27 @@ SLIPS = (
     Slip("a zone that there is not", COMPUTE, f'{COMPUTE} zone="Berlin",', ("zone of model", "found 'Berlin'")),
     Slip("a retired field that is asked", COMPUTE, f'{COMPUTE} retired=("plan",),', ("retired of model", "'plan'")),
     Slip("an instance for the request", "request=ChurnRequest,", "request=3,", ("request of Contract", "a class that")),
+    Slip("a request with a tag", "kw_only=True):", "kw_only=True, tag=True):", ("request of model", "with tag")),
+    Slip("a request that is an array", "kw_only=True):", "kw_only=True, array_like=True):", ("with array_like=True",)),
+    Slip(
+        "bounds with nothing between",
+        REQUEST,
+        f"{REQUEST}    size: Annotated[int, msgspec.Meta(ge=5, le=3)] | None = None\n",
+        ("request field 'size'", "at least 5 and at most 3"),
+    ),
+    Slip(
+        "a default that no request may have",
+        REQUEST,
+        f"{REQUEST}    size: Annotated[int, msgspec.Meta(ge=5)] = 4\n",
+        ("request field 'size'", "a default that the field accepts", "found 4: expected `int` >= 5"),
+    ),
+    Slip("a feature of its batch", PRICE, PRICE[:-1] + ".cumsum()}", ("feature 'price'", "of a row alone")),
+    Slip("features that end the program", RETURN, "raise SystemExit(3)", ("features of model", "SystemExit: 3")),
+    Slip(
+        "outcomes after all times", OUTCOME, f"{OUTCOME} outcome_after=timedelta.max,", ("outcome_after", "100 years")
+    ),
+    Slip("a window of all times", OUTCOME, f"{OUTCOME} window=10**6,", ("window of model", "at most 1,200 months")),
+    Slip("fresh within all times", TABLE, f"{TABLE} fresh_within=timedelta.max,", ("fresh_within", "100 years")),
     Slip("a field of two kinds", REQUEST, "    plan: str | int\n", ("request field 'plan'", "one kind", "str | int")),
     Slip("features that are texts", FEATURES, 'features=("plan", "price"),', ("features of Contract", "Feature")),
     Slip("an entity in a text", ENTITY, 'entity="account",', ("entity of Contract", "a tuple of texts")),
@@ -176,7 +197,7 @@ SLIPS = (
     Slip("a watermark that lacks", TABLE, f'{TABLE} watermark="at",', ("watermark of table 'products'", "'at'")),
     Slip("an index that lacks", TABLE, f'{TABLE} indexes=(("prise",),),', ("indexes of table", "Did you mean price?")),
     Slip("an index that is a text", TABLE, f'{TABLE} indexes=("price",),', ("indexes of table", "tuples of texts")),
-    Slip("full_every of less than none", TABLE, f"{TABLE} full_every=timedelta(-1),", ("full_every", "at least zero")),
+    Slip("full_every of less than none", TABLE, f"{TABLE} full_every=timedelta(-1),", ("full_every", "zero or more")),
     Slip("changes of less than none", TABLE, f"{TABLE} largest_delta=-0.5,", ("largest_delta", "at least 0")),
     Slip("preparations in a circle", NONE, CIRCLE, ("preparations", "reads itself", "Break the circle")),
     Slip(
