@@ -27,7 +27,7 @@ def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
                 VARIABLE,
                 expected="duckdb:///path/of/file.duckdb",
                 found="a database of MotherDuck" if "md:" in path else "a query behind the path",
-                todo="There is no door to MotherDuck. Copy its tables into a DuckDB file, or into Parquet that a view reads.",
+                todo="There is no door to MotherDuck: copy its tables into a DuckDB file or into Parquet files.",
             )
         return DuckDBWarehouse(path, now=settings.now_override, timeout=timeout, ended=ended)
     if kind not in SERVERS:
