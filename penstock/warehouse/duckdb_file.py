@@ -150,7 +150,11 @@ class DuckDBWarehouse:
                     config={"threads": 2, "memory_limit": self.memory, "preserve_insertion_order": read_only},
                 )
             except (duckdb.IOException, duckdb.ConnectionException) as error:
-                if time.monotonic() > deadline or not _held_elsewhere(error):
+                if not _held_elsewhere(error):
+                    raise WarehouseError(
+                        f"warehouse {self.path}", expected="a file that can be opened", found=str(error), todo=ABSENT
+                    ) from error
+                if time.monotonic() > deadline:
                     raise WarehouseError(
                         f"warehouse {self.path}",
                         expected=f"to be free within {self.patience:.0f} s",
