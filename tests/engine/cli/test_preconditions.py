@@ -1,6 +1,7 @@
 """What an operator has set wrong is said in one sentence by each command that would need it, before anything starts."""
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from penstock.cli.main import penstock
 from penstock.cli.system import preconditions
-from penstock.errors import PenstockError
+from penstock.errors import Faults, PenstockError
 from penstock.postgres.book import Book
 from penstock.processes import free_port
 from penstock.settings import load
@@ -119,7 +120,8 @@ def test_it_is_said_before_anything_starts(
         sentences = ended.output.splitlines()
     else:
         assert isinstance(ended.exception, PenstockError), ended.output
-        sentences = [str(ended.exception)]
+        faults = ended.exception.faults if isinstance(ended.exception, Faults) else [ended.exception]
+        sentences = [str(fault) for fault in faults]
     assert [line for line in sentences if re.search(said, line)], sentences
     assert SECRET not in ended.output + str(ended.exception)
     assert not [path for name in ("postgres", "logs", "snapshots") if (path := home / name).exists()]
@@ -175,9 +177,12 @@ def test_replicas_that_no_machine_has_cpus_for_are_said(system: System, monkeypa
 
 
 def test_what_does_not_answer_in_time_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preconditions, "ASK_SECONDS", 0.0)
+    free = threading.Event()
+    monkeypatch.setattr(preconditions, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(preconditions.surroundings, "demand_stores", lambda _: free.wait())
     with pytest.raises(PenstockError, match=r"^stores: expected an answer within 0 s, found none"):
         preconditions.demand(load(), preconditions.stores)
+    free.set()
 
 
 def test_a_certificate_that_is_valid_is_none_of_these(
