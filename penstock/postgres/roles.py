@@ -148,6 +148,25 @@ def not_owned(connection: psycopg.Connection) -> list[str]:
     return [thing for (thing,) in connection.execute(_NOT_OWNED)]
 
 
+def lacking_for_schemas(connection: psycopg.Connection) -> str:
+    """What the connected role lacks to create the schemas of a book; empty if it may."""
+    asked = "SELECT has_database_privilege(current_database(), 'CREATE')"
+    may = connection.execute(asked.encode()).fetchone() == (True,)
+    return "" if may else "CREATE on its database, for the schemas"
+
+
+def lacking_for_dagster(connection: psycopg.Connection) -> str:
+    """What the connected role lacks to create the tables of Dagster's storage; empty if it may, or they are there."""
+    asked = "SELECT to_regclass('runs') IS NOT NULL OR has_schema_privilege(current_schema(), 'CREATE') IS TRUE"
+    may = connection.execute(asked.encode()).fetchone() == (True,)
+    return "" if may else "CREATE on its schema, for Dagster's tables"
+
+
+def grant_for_dagster(user: str) -> str:
+    """The statement that lets a role create the tables of Dagster's storage."""
+    return f"GRANT CREATE ON SCHEMA public TO {user};"
+
+
 def hand_over(connection: psycopg.Connection, relation: sql.Identifier) -> None:
     """Let the pipeline's role own a new relation of `replicated`, whoever of its members published it, and the readers
     read it: as far as the book has these roles."""

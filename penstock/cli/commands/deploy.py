@@ -28,8 +28,8 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
       `penstock render node`. See docs/production.md.
     """
     from penstock.cli.steps import Steps
-    from penstock.cli.system import preconditions as needs
     from penstock.cli.system.dagster_system import DagsterSystem
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.serving.deploying.deploy import Elsewhere, Rollout
     from penstock.settings import load
 
@@ -38,9 +38,10 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
-            needs.demand(settings, needs.home, *([] if back else [needs.stores]))
+            needs = Preconditions(settings)
+            needs.demand([needs.home], [] if back else [needs.stores])
             if not elsewhere:
-                needs.demand(settings, needs.host, needs.keys, needs.https, needs.service_config, needs.books_to_serve)
+                needs.demand([needs.host, needs.keys, needs.https, needs.service_config], [needs.books_to_serve])
             rollout = Rollout(settings, elsewhere)
             done = rollout.go_back() if back else rollout.deploy()
             step.done = told(done)

@@ -54,18 +54,11 @@ def status(as_json: bool) -> None:
 
 def _surroundings(runtime: "Runtime") -> list[str]:
     """What would keep the next `penstock up`, publish or deploy from its work."""
-    from penstock.cli.system import preconditions as needs
+    from penstock.cli.system.preconditions import Preconditions
 
-    stands = [
-        needs.home,
-        needs.host,
-        needs.keys,
-        needs.https,
-        needs.stores,
-        needs.warehouse_or_seed,
-        needs.books_to_bring_forward,
-    ]
-    return [str(fault) for fault in needs.faults(runtime.settings, *stands, needs.dagster_storage)]
+    needs = Preconditions(runtime.settings)
+    others = [needs.stores, needs.warehouse_or_seed, needs.books_to_bring_forward, needs.dagster_storage]
+    return [str(fault) for fault in needs.faults([needs.home, needs.host, needs.keys, needs.https], others)]
 
 
 def _served(prod: "Book") -> dict[str, Any]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from penstock.cli.system.first_prediction import FirstPrediction
     from penstock.runtime import Runtime
     from penstock.serving.deploying.deploy import Rollout
-    from penstock.settings import Settings
 
 SIDE_BY_SIDE = 8
 """First predictions that are asked at the same time."""
@@ -35,18 +34,19 @@ def up(key: str) -> None:
     Run again, it does only what is missing. Everything keeps running until `penstock down`. With PENSTOCK_BOOK=dev the
     service is that of the dev book, see `penstock serve --help`.
     """
-    from penstock.cli.system import preconditions as needs
     from penstock.cli.system.ports import choose_ports
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.runtime import Runtime
     from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
-    needs.demand(settings, needs.home)
+    needs = Preconditions(settings)
+    needs.demand([needs.home])
     alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
     with alone, Steps(console) as steps, ExitStack() as held:
         try:
             with steps.step("Settings") as step:
-                _demand(settings)
+                needs.demand_to_start()
                 step.done = "what they name answers"
             with steps.step("Ports") as step:
                 settings = choose_ports(settings, held)
@@ -67,15 +67,6 @@ def up(key: str) -> None:
         f"\nLogs      {settings.home / 'logs'}\n\n`penstock status` shows the parts, `penstock down` stops them."
     )
     demand_none(list(faults.values()))
-
-
-def _demand(settings: "Settings") -> None:
-    """Refuse what would fail later, before anything starts."""
-    from penstock.cli.system import preconditions as needs
-
-    serving = [needs.keys] if settings.book == "dev" else [needs.keys, needs.https, needs.service_config]
-    stands = [needs.host, needs.stores_to_write, needs.warehouse_or_seed, needs.dagster_storage]
-    needs.demand(settings, *stands, *serving, needs.books_to_bring_forward)
 
 
 def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPrediction], dict[str, PenstockError]]":
@@ -190,7 +181,7 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
                 else dagster_runs.LAST
             )
             only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only)}"
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only, found.preparations)}"
     if not made:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"

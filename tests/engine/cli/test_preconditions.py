@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from penstock.cli.main import penstock
 from penstock.cli.system import preconditions
+from penstock.cli.system.preconditions import Preconditions
 from penstock.errors import Faults, PenstockError
 from penstock.postgres.book import Book
 from penstock.processes import free_port
@@ -120,8 +121,8 @@ def test_it_is_said_before_anything_starts(
         sentences = ended.output.splitlines()
     else:
         assert isinstance(ended.exception, PenstockError), ended.output
-        faults = ended.exception.faults if isinstance(ended.exception, Faults) else [ended.exception]
-        sentences = [str(fault) for fault in faults]
+        error = ended.exception
+        sentences = error.sentences if isinstance(error, Faults) else [str(error)]
     assert [line for line in sentences if re.search(said, line)], sentences
     assert SECRET not in ended.output + str(ended.exception)
     assert not [path for name in ("postgres", "logs", "snapshots") if (path := home / name).exists()]
@@ -133,8 +134,8 @@ def test_all_faults_are_said_at_once(system: System, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(f"PENSTOCK_{name}_URL", str(tmp_path / "file"))
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", "mysql://host/x")
     monkeypatch.setenv("PENSTOCK_PROD_URL", NOWHERE)
-    needs = preconditions
-    found = needs.faults(load(), needs.home, needs.stores_to_write, needs.warehouse, needs.books_to_publish)
+    needs = Preconditions(load())
+    found = needs.faults([needs.home], [needs.stores_to_write, needs.warehouse, needs.books_to_publish])
     assert [str(fault).split(":")[0] for fault in found] == [
         f"store {tmp_path}/file",
         f"store {tmp_path}/file",
@@ -149,39 +150,47 @@ def test_a_role_that_may_not_do_it_is_named_with_what_it_lacks(
     reader, empty = as_member(prod_book, "penstock_reader"), new_database()
     monkeypatch.setenv("PENSTOCK_TEST_URL", book.url)
     monkeypatch.setenv("PENSTOCK_PROD_URL", reader.url)
-    preconditions.demand(load(), preconditions.books_to_bring_forward, preconditions.books_to_serve)
+    needs = Preconditions(load())
+    needs.demand([], [needs.books_to_bring_forward, needs.books_to_serve])
     with pytest.raises(PenstockError, match=r"^book 'prod', as role '\w+': expected what penstock_pipeline has: GRANT"):
-        preconditions.demand(load(), preconditions.books_to_publish)
+        needs.demand([], [needs.books_to_publish])
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     name = psycopg.conninfo.conninfo_to_dict(empty)["dbname"]
     monkeypatch.setenv("PENSTOCK_PROD_URL", elsewhere := reader.url.replace(str(_name(reader.url)), str(name)))
+    needs = Preconditions(load())
     with pytest.raises(PenstockError, match="expected CREATE on its database, for the schemas, found not granted"):
-        preconditions.demand(load(), preconditions.books_to_bring_forward)
+        needs.demand([], [needs.books_to_bring_forward])
     monkeypatch.setenv("PENSTOCK_DAGSTER_URL", elsewhere)
+    needs = Preconditions(load())
     with pytest.raises(PenstockError, match=r"^Dagster's storage, as role .*: expected CREATE on its schema"):
-        preconditions.demand(load(), preconditions.dagster_storage)
+        needs.demand([], [needs.dagster_storage])
 
 
 def test_a_disk_that_is_nearly_full_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    preconditions.demand(load(), preconditions.home)
+    needs = Preconditions(load())
+    needs.demand([needs.home])
     monkeypatch.setattr(preconditions, "NEEDED_DISK", 1e18)
     with pytest.raises(PenstockError, match=r"^disk of .*: expected at least .* GB free, found .* Free some"):
-        preconditions.demand(load(), preconditions.home)
+        needs.demand([needs.home])
 
 
 def test_replicas_that_no_machine_has_cpus_for_are_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preconditions.os, "cpu_count", lambda: 0.1)
+    needs = Preconditions(load())
     with pytest.raises(PenstockError, match=r"replicas need .* CPUs by num_cpus, where Ray has 0.1. Lower"):
-        preconditions.demand(load(), preconditions.service_config)
+        needs.demand([needs.service_config])
 
 
 def test_what_does_not_answer_in_time_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     free = threading.Event()
+
+    def stores() -> None:
+        free.wait()
+
     monkeypatch.setattr(preconditions, "ASK_SECONDS", 0.2)
-    monkeypatch.setattr(preconditions.surroundings, "demand_stores", lambda _: free.wait())
     with pytest.raises(PenstockError, match=r"^stores: expected an answer within 0 s, found none"):
-        preconditions.demand(load(), preconditions.stores)
+        Preconditions(load()).demand([], [stores])
     free.set()
 
 
@@ -192,13 +201,14 @@ def test_a_certificate_that_is_valid_is_none_of_these(
     file = tmp_path / "tls.pem"
     file.write_text(certificate.read_text() + key.read_text())
     monkeypatch.setenv("PENSTOCK_TLS_FILE", str(file))
-    preconditions.demand(load(), preconditions.https)
+    needs = Preconditions(load())
+    needs.demand([needs.https])
     with pytest.raises(PenstockError, match=r"since 0.0.0.0 can be reached from elsewhere"):
-        preconditions.demand(load(), preconditions.keys)
+        needs.demand([needs.keys])
     _, other = Authority(tmp_path / "another").sign("localhost")
     file.write_text(certificate.read_text() + other.read_text())
     with pytest.raises(PenstockError, match="found key values mismatch"):
-        preconditions.demand(load(), preconditions.https)
+        needs.demand([needs.https])
 
 
 def _name(url: str) -> object:
