@@ -1,6 +1,7 @@
 """Where a store of snapshots or artifacts is: a folder, or any URL that fsspec knows."""
 
 import os
+import re
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from penstock.errors import PenstockError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
 """How a URL begins -> the extra of penstock that brings its driver."""
+
+_HALF_A_URL = re.compile(r"[a-z][a-z0-9+.-]+:(/[^/]|[^/])")
 
 
 def open_store(url: str) -> tuple[Any, str]:
@@ -42,6 +45,13 @@ def open_store(url: str) -> tuple[Any, str]:
         if isinstance(files, LocalFileSystem):
             _demand_no_file_at(str(root))
         return files, str(root)
+    if _HALF_A_URL.match(url):
+        raise PenstockError(
+            f"store {url}",
+            expected="a folder, or a URL such as s3://bucket/folder",
+            found="neither",
+            todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL: a URL has two slashes after its colon.",
+        )
     path = os.path.abspath(url)
     _demand_no_file_at(path)
     return LocalFileSystem(), path

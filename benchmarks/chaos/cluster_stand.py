@@ -156,7 +156,7 @@ def cluster_stand(
         network = stack.enter_context(nodes(count + 2, folder))
         *ray, spare, services = network.nodes
         books = stack.enter_context(opened(settings, services, network.network))
-        store = stack.enter_context(opened_store(services, settings.artifacts, folder / "store.log"))
+        store = stack.enter_context(opened_store(services, settings.artifacts, folder))
         reached = msgspec.structs.replace(books.settings, artifacts_url=store.url, http_port=8000)
         made = ClusterStand(reached, books, store, tuple(ray), spare, folder, replicas, per_node)
         made.start(made.head)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.declare.table import ReplicatedTable
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-STEPS = ("warehouse/", "prepared/")
+STEPS = ("warehouse/", "prepared/", "dbt/")
 _TASKS: dict[Task, str] = {
     "binary_scores": "a classifier of two classes that answers scores",
     "multiclass_scores": "a classifier of several classes that answers scores",
@@ -154,7 +154,7 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
     faults += span_faults(f"fresh_within of {thing}", table.fresh_within, above_zero=True)
     wrong = [repr(step) for step in table.after if not step.startswith(STEPS) or step in STEPS]
     if wrong:
-        of, expected = f"after of {thing}", "warehouse/<table> or prepared/<preparation>"
+        of, expected = f"after of {thing}", "warehouse/<table>, prepared/<preparation> or dbt/<asset>"
         faults.append(PenstockError(of, expected=expected, found=", ".join(wrong)))
     return faults + caught(demand_cron, table.cron, f"cron of {thing}")
 

@@ -162,6 +162,11 @@ def lacking_for_dagster(connection: psycopg.Connection) -> str:
     return "" if may else "CREATE on its schema, for Dagster's tables"
 
 
+def grant_for_dagster(user: str) -> str:
+    """The statement that lets a role create the tables of Dagster's storage."""
+    return f"GRANT CREATE ON SCHEMA public TO {user};"
+
+
 def hand_over(connection: psycopg.Connection, relation: sql.Identifier) -> None:
     """Let the pipeline's role own a new relation of `replicated`, whoever of its members published it, and the readers
     read it: as far as the book has these roles."""

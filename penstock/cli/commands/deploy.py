@@ -39,9 +39,9 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
             needs = Preconditions(settings)
-            needs.demand(needs.home, *([] if back else [needs.stores]))
+            needs.demand([needs.home], [] if back else [needs.stores])
             if not elsewhere:
-                needs.demand(needs.host, needs.keys, needs.https, needs.service_config, needs.books_to_serve)
+                needs.demand([needs.host, needs.keys, needs.https, needs.service_config], [needs.books_to_serve])
             rollout = Rollout(settings, elsewhere)
             done = rollout.go_back() if back else rollout.deploy()
             step.done = told(done)

@@ -57,16 +57,8 @@ def _surroundings(runtime: "Runtime") -> list[str]:
     from penstock.cli.system.preconditions import Preconditions
 
     needs = Preconditions(runtime.settings)
-    stands = [
-        needs.home,
-        needs.host,
-        needs.keys,
-        needs.https,
-        needs.stores,
-        needs.warehouse_or_seed,
-        needs.books_to_bring_forward,
-    ]
-    return [str(fault) for fault in needs.faults(*stands, needs.dagster_storage)]
+    others = [needs.stores, needs.warehouse_or_seed, needs.books_to_bring_forward, needs.dagster_storage]
+    return [str(fault) for fault in needs.faults([needs.home, needs.host, needs.keys, needs.https], others)]
 
 
 def _served(prod: "Book") -> dict[str, Any]:

@@ -40,11 +40,15 @@ def up(key: str) -> None:
     from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
+    needs = Preconditions(settings)
+    needs.demand([needs.home])
     alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
     with alone, Steps(console) as steps, ExitStack() as held:
         try:
+            with steps.step("Settings") as step:
+                needs.demand_to_start()
+                step.done = "what they name answers"
             with steps.step("Ports") as step:
-                Preconditions(settings).demand_to_start()
                 settings = choose_ports(settings, held)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
             predictions, faults = bring_up(Runtime(settings), steps, key)
@@ -177,7 +181,7 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
                 else dagster_runs.LAST
             )
             only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only)}"
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only, found.preparations)}"
     if not made:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"

@@ -24,8 +24,8 @@ from penstock.settings import BookName, Settings
 from penstock.warehouse.opening import demand_answer, open_warehouse
 
 Precondition = Callable[[], None]
-ASK_SECONDS = 10.0
-"""So long a warehouse, a store or a server may take to say that it is there."""
+ASK_SECONDS = 60.0
+"""So long a warehouse, a store or a server may take to say that it is there. Most drivers give up before."""
 NEEDED_DISK = 0.3e9  # bytes: less, and Postgres may stop in the middle. `penstock doctor` warns long before.
 
 
@@ -35,39 +35,43 @@ class Preconditions:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def demand(self, *preconditions: Precondition) -> None:
-        """PenstockError with a sentence for each of these that does not hold."""
-        demand_none(self.faults(*preconditions))
+    def demand(self, own: Sequence[Precondition], of_others: Sequence[Precondition] = ()) -> None:
+        """PenstockError with a sentence for each of these methods that does not hold."""
+        demand_none(self.faults(own, of_others))
 
-    def faults(self, *preconditions: Precondition) -> list[PenstockError]:
-        """What does not hold of these methods, in their order. They are asked side by side."""
+    def faults(self, own: Sequence[Precondition], of_others: Sequence[Precondition] = ()) -> list[PenstockError]:
+        """What does not hold of these methods, in their order. What others run is asked side by side, and has to answer
+        in time."""
         until = time.monotonic() + ASK_SECONDS
-        asked = [(one.__name__.partition("_to_")[0], in_background(one)) for one in preconditions]
+        asked = [in_background(one) for one in of_others]
         found: list[PenstockError] = []
-        for name, future in asked:
+        for one, future in [*((one, None) for one in own), *zip(of_others, asked, strict=True)]:
             try:
-                error = future.exception(max(0.0, until - time.monotonic()))
+                future.result(max(0.0, until - time.monotonic())) if future else one()
             except TimeoutError:
-                wanted = f"an answer within {ASK_SECONDS:.0f} s"
-                todo = "Look whether it runs and can be reached from here; `penstock doctor` waits longer."
-                error = PenstockError(name.replace("_", " "), expected=wanted, found="none", todo=todo)
-            if isinstance(error, Faults):
+                name = one.__name__.partition("_to_")[0].replace("_", " ")
+                wanted, todo = (
+                    f"an answer within {ASK_SECONDS:.0f} s",
+                    "Look whether it runs and can be reached from here.",
+                )
+                found.append(PenstockError(name, expected=wanted, found="none", todo=todo))
+            except Faults as error:
                 found += error.faults
-            elif isinstance(error, PenstockError):
+            except PenstockError as error:
                 found.append(error)
-            elif error is not None:
-                raise error
         return found
 
     def demand_to_publish(self) -> None:
         """PenstockError with a sentence for each thing that would keep a publish or a release from its work."""
-        self.demand(self.home, self.stores_to_write, self.warehouse, self.books_to_publish)
+        self.demand([self.home], [self.stores_to_write, self.warehouse, self.books_to_publish])
 
     def demand_to_start(self) -> None:
         """PenstockError with a sentence for each thing that would keep `penstock up` from its work."""
-        serving = [] if self._settings.book == "dev" else [self.keys, self.https, self.service_config]
-        stands = [self.home, self.host, self.stores_to_write, self.warehouse_or_seed, self.dagster_storage]
-        self.demand(*stands, *serving, self.books_to_bring_forward)
+        own = [self.host, self.keys]
+        if self._settings.book != "dev":
+            own += [self.https, self.service_config]
+        stands = [self.stores_to_write, self.warehouse_or_seed, self.dagster_storage, self.books_to_bring_forward]
+        self.demand(own, stands)
 
     def home(self) -> None:
         """The home can be written, and its disk is not nearly full."""
@@ -157,7 +161,9 @@ class Preconditions:
         thing = "Dagster's storage"
         with connect(thing, self._settings.dagster_url, autocommit=True, application_name="penstock") as connection:
             if lacking := roles.lacking_for_dagster(connection):
-                raise _may_not(thing, connection.info.user, lacking)
+                user = connection.info.user
+                todo = f"As its owner: {roles.grant_for_dagster(user)}"
+                raise BookError(f"{thing}, as role {user!r}", expected=lacking, found="not granted", todo=todo)
 
     def _each_book(self, demand_of: Callable[[Book], None], names: Sequence[BookName] = ("test", "prod")) -> None:
         named = [Book(name, url) for name in names if (url := self._settings.url_of(name))]

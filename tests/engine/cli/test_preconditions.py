@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from penstock.cli.main import penstock
 from penstock.cli.system import preconditions
 from penstock.cli.system.preconditions import Preconditions
-from penstock.errors import PenstockError
+from penstock.errors import Faults, PenstockError
 from penstock.postgres.book import Book
 from penstock.processes import free_port
 from penstock.settings import load
@@ -31,6 +31,11 @@ WRONG = {
         {"PENSTOCK_ARTIFACTS_URL": "file://{folder}/file"},
         r"^store .*/file: expected a folder, found a file",
         (UP, STATUS, DEPLOY, PUBLISH),
+    ),
+    "half a URL": (
+        {"PENSTOCK_SNAPSHOTS_URL": "s3:/bucket/x"},
+        r"^store s3:/bucket/x: expected a folder, or a URL such as s3://.*, found neither",
+        (UP, PUBLISH),
     ),
     "a store without its driver": (
         {"PENSTOCK_SNAPSHOTS_URL": "gs://bucket/x"},
@@ -115,7 +120,8 @@ def test_it_is_said_before_anything_starts(
         sentences = ended.output.splitlines()
     else:
         assert isinstance(ended.exception, PenstockError), ended.output
-        sentences = [str(ended.exception)]
+        error = ended.exception
+        sentences = error.sentences if isinstance(error, Faults) else [str(error)]
     assert [line for line in sentences if re.search(said, line)], sentences
     assert SECRET not in ended.output + str(ended.exception)
     assert not [path for name in ("postgres", "logs", "snapshots") if (path := home / name).exists()]
@@ -128,7 +134,7 @@ def test_all_faults_are_said_at_once(system: System, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", "mysql://host/x")
     monkeypatch.setenv("PENSTOCK_PROD_URL", NOWHERE)
     needs = Preconditions(load())
-    found = needs.faults(needs.home, needs.stores_to_write, needs.warehouse, needs.books_to_publish)
+    found = needs.faults([needs.home], [needs.stores_to_write, needs.warehouse, needs.books_to_publish])
     assert [str(fault).split(":")[0] for fault in found] == [
         f"store {tmp_path}/file",
         f"store {tmp_path}/file",
@@ -144,42 +150,42 @@ def test_a_role_that_may_not_do_it_is_named_with_what_it_lacks(
     monkeypatch.setenv("PENSTOCK_TEST_URL", book.url)
     monkeypatch.setenv("PENSTOCK_PROD_URL", reader.url)
     needs = Preconditions(load())
-    needs.demand(needs.books_to_bring_forward, needs.books_to_serve)
+    needs.demand([], [needs.books_to_bring_forward, needs.books_to_serve])
     with pytest.raises(PenstockError, match=r"^book 'prod', as role '\w+': expected what penstock_pipeline has: GRANT"):
-        needs.demand(needs.books_to_publish)
+        needs.demand([], [needs.books_to_publish])
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     name = psycopg.conninfo.conninfo_to_dict(empty)["dbname"]
     monkeypatch.setenv("PENSTOCK_PROD_URL", elsewhere := reader.url.replace(str(_name(reader.url)), str(name)))
     needs = Preconditions(load())
     with pytest.raises(PenstockError, match="expected CREATE on its database, for the schemas, found not granted"):
-        needs.demand(needs.books_to_bring_forward)
+        needs.demand([], [needs.books_to_bring_forward])
     monkeypatch.setenv("PENSTOCK_DAGSTER_URL", elsewhere)
     needs = Preconditions(load())
     with pytest.raises(PenstockError, match=r"^Dagster's storage, as role .*: expected CREATE on its schema"):
-        needs.demand(needs.dagster_storage)
+        needs.demand([], [needs.dagster_storage])
 
 
 def test_a_disk_that_is_nearly_full_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     needs = Preconditions(load())
-    needs.demand(needs.home)
+    needs.demand([needs.home])
     monkeypatch.setattr(preconditions, "NEEDED_DISK", 1e18)
     with pytest.raises(PenstockError, match=r"^disk of .*: expected at least .* GB free, found .* Free some"):
-        needs.demand(needs.home)
+        needs.demand([needs.home])
 
 
 def test_replicas_that_no_machine_has_cpus_for_are_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preconditions.os, "cpu_count", lambda: 0.1)
     needs = Preconditions(load())
     with pytest.raises(PenstockError, match=r"replicas need .* CPUs by num_cpus, where Ray has 0.1. Lower"):
-        needs.demand(needs.service_config)
+        needs.demand([needs.service_config])
 
 
 def test_what_does_not_answer_in_time_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preconditions, "ASK_SECONDS", 0.0)
     needs = Preconditions(load())
     with pytest.raises(PenstockError, match=r"^stores: expected an answer within 0 s, found none"):
-        needs.demand(needs.stores)
+        needs.demand([], [needs.stores])
 
 
 def test_a_certificate_that_is_valid_is_none_of_these(
@@ -190,13 +196,13 @@ def test_a_certificate_that_is_valid_is_none_of_these(
     file.write_text(certificate.read_text() + key.read_text())
     monkeypatch.setenv("PENSTOCK_TLS_FILE", str(file))
     needs = Preconditions(load())
-    needs.demand(needs.https)
+    needs.demand([needs.https])
     with pytest.raises(PenstockError, match=r"since 0.0.0.0 can be reached from elsewhere"):
-        needs.demand(needs.keys)
+        needs.demand([needs.keys])
     _, other = Authority(tmp_path / "another").sign("localhost")
     file.write_text(certificate.read_text() + other.read_text())
     with pytest.raises(PenstockError, match="found key values mismatch"):
-        needs.demand(needs.https)
+        needs.demand([needs.https])
 
 
 def _name(url: str) -> object:

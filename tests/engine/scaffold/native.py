@@ -37,8 +37,9 @@ class Warehouses:
         pq.write_table(
             pa.Table.from_pylist([dict(row) for row in rows], schema=pa.schema(dict.fromkeys(types, pa.string()))), file
         )
+        plain = {column: tuple(kind.removesuffix(" NOT NULL") for kind in kinds) for column, kinds in types.items()}
         casts = [
-            ", ".join(f'CAST("{column}" AS {kinds[place]})' for column, kinds in types.items()) for place in range(3)
+            ", ".join(f'CAST("{column}" AS {kinds[place]})' for column, kinds in plain.items()) for place in range(3)
         ]
         listed = [", ".join(f'"{column}" {kinds[place]}' for column, kinds in types.items()) for place in range(3)]
         self._system.warehouse.prepare(

@@ -45,7 +45,7 @@ TRIPS: Types = {
     "fare": ("DECIMAL(20,7)", "numeric(20,7)", "Nullable(Decimal(20,7))"),
     "ratio": ("FLOAT", "real", "Nullable(Float32)"),
     "ticket": ("UUID", "uuid", "Nullable(UUID)"),
-    "zone": ("VARCHAR", "char(3)", "LowCardinality(Nullable(String))"),
+    "zone": ("VARCHAR", "char(3)", "Nullable(FixedString(4))"),
     "mood": ("mood", "mood", "Nullable(Enum('sad', 'ok', 'glad'))"),
     "opens": ("TIME", "time", "Nullable(Time64(6))"),
     "sold": ("TIMESTAMPTZ", "timestamptz", "Nullable(DateTime64(6, 'Asia/Kathmandu'))"),
@@ -74,7 +74,7 @@ def trips() -> Rows:
                 "day": None if n % 15 == 2 else date(1969, 12, 30) + timedelta(days=n % 9 * 1000),
                 "seats": 2**53 + n % 5,
                 "express": None if n % 21 == 3 else n % 3 == 0,
-                "late": (n * 7919 % 1000) / 7 + 50 * (n % 3 == 0),
+                "late": (n * 7919 % 1000) / 50 + 50 * (n % 3 == 0),
             }
             for n in range(3_600)
         ]
@@ -234,7 +234,7 @@ MODEL = Model(
 )
 '''
 ORDERS: Types = {
-    "region": ("VARCHAR", 'text COLLATE "en-x-icu"', "String"),
+    "region": ("VARCHAR", 'text COLLATE "ucs_basic"', "String"),
     "account": ("INTEGER", "bigint", "UInt32"),
     "asked_at": ("TIMESTAMPTZ", "timestamptz", "DateTime64(6, 'America/New_York')"),
     "amount": ("DOUBLE", "double precision", "Nullable(Float64)"),
@@ -243,7 +243,7 @@ ORDERS: Types = {
     "paid": ("BOOLEAN", "boolean", "Bool"),
 }
 SCORES: Types = {
-    "region": ("VARCHAR", 'varchar(9) COLLATE "de-x-icu"', "LowCardinality(String)"),
+    "region": ("VARCHAR", 'varchar(9) COLLATE "pg_c_utf8"', "LowCardinality(String) NOT NULL"),
     "account": ("BIGINT", "integer", "Int64"),
     "since": ("TIMESTAMPTZ", "timestamptz", "DateTime64(6, 'UTC')"),
     "score": ("FLOAT", "real", "Nullable(Float32)"),
