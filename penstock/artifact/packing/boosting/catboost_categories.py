@@ -16,9 +16,9 @@ from penstock.artifact.program import Op
 from penstock.artifact.terms import Vectorizer
 
 Array = np.ndarray[Any, Any]
-_MULTIPLIER = 0x4906BA494954CB65
+_MULTIPLIER = np.uint64(0x4906BA494954CB65)
 """`CalcHash` of catboost/libs/model/hash.h."""
-_INVERSE = pow(_MULTIPLIER, -2, 2**64)
+_INVERSE = pow(int(_MULTIPLIER), -2, 2**64)
 _EMPTY = np.uint64(2**64 - 1)
 _MOST_ENTRIES = 2**20
 """Tables of more numbers than that, by combinations of many categories, are left to CatBoost."""
@@ -154,7 +154,8 @@ class Categories:
 
     def _hashes(self, elements: Sequence[dict[str, Any]]) -> tuple[Array, Array]:
         """The hash of each place of a combination, and whether each of its categories is known."""
-        hashes, known = np.zeros(1, dtype=np.uint64), np.ones(1, dtype=bool)
+        hashes: Array = np.zeros(1, dtype=np.uint64)
+        known: Array = np.ones(1, dtype=bool)
         for element in elements:
             parts = self._parts(element)
             self._entries += len(hashes) * len(parts)
@@ -164,8 +165,7 @@ class Categories:
                 )
             whole = element["combination_element"] == "cat_feature_value"
             there = np.arange(len(parts)) < len(parts) - 2 * whole
-            multiplier = np.uint64(_MULTIPLIER)
-            hashes = (multiplier * (hashes[:, None] + multiplier * parts)).ravel()
+            hashes = (_MULTIPLIER * (hashes[:, None] + _MULTIPLIER * parts)).ravel()
             known = (known[:, None] & there).ravel()
         return hashes, known
 
