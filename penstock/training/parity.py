@@ -54,9 +54,7 @@ def _answers(estimator: Any, frame: pd.DataFrame, kind: str) -> Any:
     if kind == "classifier" and hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(frame)
     if name == "xgboost.Booster":
-        from xgboost import DMatrix
-
-        found = estimator.predict(DMatrix(frame, enable_categorical=True))
+        found = estimator.inplace_predict(frame)
     elif kind == "classifier" and name == "catboost.CatBoost":
         found = estimator.predict(frame, prediction_type="Probability")
     else:
