@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 import shlex
 import stat
+import tarfile
 from pathlib import Path
 
 import msgspec
@@ -147,6 +148,16 @@ def test_the_wheel_that_the_engine_came_from_goes_along(tmp_path: Path, monkeypa
     assert (tmp_path / "shop" / "requirements" / wheel.name).read_bytes() == b"a wheel"
     wheel.unlink()
     assert engine.write_requirement(tmp_path / "shop") == f"penstock @ {wheel.as_uri()}"
+
+
+def test_the_archive_is_unpacked_by_the_python_of_debian_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_3_11_2(_: tarfile.TarFile, path: str = ".", members: object = None) -> None:
+        raise AssertionError("used without a filter")
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", of_3_11_2)
+    pack(ROOT, tmp_path)
+    with unpacked(tmp_path, checkout=ROOT) as top:
+        assert (top / "pyproject.toml").read_bytes() == (ROOT / "pyproject.toml").read_bytes()
 
 
 def test_the_archive_in_the_wheel_holds_the_template_and_is_the_same_each_time(tmp_path: Path) -> None:
