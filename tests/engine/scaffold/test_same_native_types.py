@@ -149,6 +149,7 @@ CONTRACT = '''"""What is asked about an account."""
 from datetime import datetime, timedelta
 
 import msgspec
+import numpy as np
 
 from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
 
@@ -161,11 +162,12 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 
 def compute(columns):
-    return {name: columns[name] for name in NAMES}
+    age = (columns["asked_at"] - columns["total.newest"]) / np.timedelta64(1, "s")
+    return {name: columns[name] for name in NAMES} | {"age": age}
 
 
-NAMES = ("amount", "seen.score", "seen.word", "last.score", "total.orders", "total.spent", "total.newest", "place.rank")
-KINDS = {"seen.word": "text", "total.newest": "time"}
+NAMES = ("amount", "seen.score", "seen.word", "last.score", "total.orders", "total.spent", "place.rank")
+KINDS = {"seen.word": "text"}
 CONTRACT = Contract(
     model="pays", purpose="A test.", request=Ask, entity=("region", "account"),
     lookups=(
@@ -178,7 +180,7 @@ CONTRACT = Contract(
                (Column("orders", "number"), Column("spent", "number"), Column("newest", "time"))),
         Lookup("place", "ranks", {"region": "region"}, (Column("rank", "number"),)),
     ),
-    features=tuple(Feature(name, KINDS.get(name, "number")) for name in NAMES),
+    features=tuple(Feature(name, KINDS.get(name, "number")) for name in (*NAMES, "age")),
     compute=compute,
     output=Output("pays", "classifier", classes=("no", "yes")),
 )
@@ -230,7 +232,7 @@ MODEL = Model(
     estimator=estimator, gate=GateRule(metric="roc_auc", floor=0.1), every="week", window=2, first_period="2026-W37",
     reads=("orders",),
     requests_query="""SELECT region, account, asked_at, amount FROM orders
-        WHERE amount > 2.5 ORDER BY asked_at DESC, region, account""",
+        WHERE amount > 2.5 ORDER BY asked_at DESC, region, account LIMIT :count""",
 )
 '''
 ORDERS: Types = {
