@@ -31,6 +31,7 @@ CLIENTS = 4
 @click.option("--times", default=1, show_default=True, help="How often each event happens.")
 @click.option("--requests", "least", default=0, show_default=True, help="Go on until so many were answered.")
 @click.option("--minutes", default=30.0, show_default=True, help="Begin no event after so many minutes.")
+@click.option("--record", type=click.Path(path_type=Path), help="Add each report to this file, and sum up all of it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @serve_home.keep
 def main(
@@ -44,6 +45,7 @@ def main(
     times: int,
     least: int,
     minutes: float,
+    record: Path | None,
     as_json: bool,
     home: Path | None,
 ) -> None:
@@ -60,8 +62,9 @@ def main(
         stood = stack.enter_context(cluster_stand(settings, folder, count=count, replicas=replicas, per_node=per_node))
         book, end = Book("prod", stood.settings.prod_url), time.monotonic() + minutes * 60
         asking = {}
-        questions = Questions(requests, clients=count * CLIENTS, hour=8)
-        for number, node in enumerate(stood.nodes):
+        entries = (*stood.nodes, stood.spare)
+        questions = Questions(requests, clients=len(entries) * CLIENTS, hour=8)
+        for number, node in enumerate(entries):
             first = number * CLIENTS
             asking[node.address] = stack.enter_context(
                 Clients(
@@ -70,24 +73,29 @@ def main(
                     lambda client, n, first=first: questions(first + client, n),  # type: ignore[misc]
                     count=CLIENTS,
                     patient=False,
-                    rate=rate / count or None,
+                    rate=rate / len(entries) or None,
                     host=node.address,
                     headers=HEADERS,
                 )
             )
-        wanted = [one for one in events(stood, away) if not only or one.name.startswith(only)]
-        if not wanted:
-            raise click.UsageError(f"no event begins with {', '.join(only)}")
         while times > 0 or sum(report.answers for report in reports) < least:
             times -= 1
-            for event in wanted:
-                if time.monotonic() < end:
+            before = len(reports)
+            for event in events(stood, away):
+                if (not only or event.name.startswith(only)) and time.monotonic() < end:
                     reports.append(happened(stood, event, asking, book))
                     click.echo(reports[-1].line(), err=True)
-            if time.monotonic() > end:
+                    if record:
+                        with record.open("ab") as file:
+                            file.write(msgspec.json.encode(reports[-1]) + b"\n")
+            if len(reports) == before:
                 break
+    if not reports:
+        raise click.UsageError(f"no event begins with {', '.join(only)}, or none could begin in {minutes:g} minutes")
+    if record:
+        reports = msgspec.json.decode(b"[%s]" % b",".join(record.read_bytes().splitlines()), type=list[ClusterReport])
     click.echo(msgspec.json.encode(reports).decode() if as_json else summary(reports))
-    if not reports or not all(one.good for one in reports):
+    if not all(one.good for one in reports):
         raise SystemExit(1)
 
 

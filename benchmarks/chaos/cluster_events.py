@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks.chaos.cluster_stand import ClusterStand
+from benchmarks.chaos.faulty_store import Fault
 from benchmarks.chaos.nodes import Node
 from benchmarks.chaos.pulses import slowed
 
@@ -18,10 +19,11 @@ POSTGRES_AWAY_SECONDS = 10.0
 SLOWED_SECONDS = 20.0
 STILL_SECONDS, GOES_SECONDS = 0.2, 0.2
 """A slowed Postgres stands still for half of the time."""
-DRAINED_SECONDS, MOVED_SECONDS = 45.0, 120.0
+DRAINED_SECONDS, MOVED_SECONDS = 30.0, 120.0
 """How long a node has that goes: Serve ends its replica 20 s before, or when another node has one instead."""
-STORE_STILL_SECONDS = 4.0
-"""A slowed store stands still for so long after each GOES_SECONDS."""
+STORE_FAULTY_SECONDS = 30.0
+"""How long the store is faulty after a replica that needs it has started."""
+FAULTS: tuple[Fault, ...] = ("slow", "failing", "breaking off")
 BOOK_AWAY = ("503 book-away",)
 
 
@@ -37,7 +39,7 @@ class ClusterEvent:
 
 
 def events(stood: ClusterStand, away: float) -> Iterator[ClusterEvent]:
-    """All events, in their order."""
+    """All events, in their order, each of the nodes that the cluster then has."""
     head, worker = stood.head, stood.nodes[-1]
     yield ClusterEvent("nothing", (), lambda: time.sleep(NOTHING_SECONDS))
     yield ClusterEvent("HAProxy killed", (worker,), lambda: _kill_haproxy(worker))
@@ -46,9 +48,12 @@ def events(stood: ClusterStand, away: float) -> Iterator[ClusterEvent]:
     yield ClusterEvent("worker drained", (worker,), lambda: _drain(stood, worker))
     yield ClusterEvent(f"head killed, away {away:.0f} s", (head,), lambda: _kill(stood, head, away))
     yield ClusterEvent("head replaced", (head,), lambda: _kill(stood, head, NOTHING_SECONDS, replaced=True))
-    for node in stood.nodes[1:]:
-        yield ClusterEvent(f"node {node.name[-2:]} replaced", (node,), lambda node=node: _replace(stood, node))  # type: ignore[misc]
-    yield ClusterEvent("store slowed", (worker,), lambda: _slow_store(stood, worker))
+    for number in range(1, len(stood.nodes)):
+        node = stood.nodes[number]
+        yield ClusterEvent(f"worker {number} replaced", (node,), lambda node=node: _replace(stood, node))  # type: ignore[misc]
+    worker = stood.nodes[-1]
+    for fault in FAULTS:
+        yield ClusterEvent(f"store {fault}", (worker,), lambda fault=fault: _fault_store(stood, worker, fault))  # type: ignore[misc]
     yield ClusterEvent("Postgres slowed", (), lambda: _slow_postgres(stood))
     yield ClusterEvent("Postgres cut off the network", (), lambda: _cut_postgres_off(stood), BOOK_AWAY)
     yield ClusterEvent("Postgres restarted", (), lambda: _restart_postgres(stood), BOOK_AWAY)
@@ -85,15 +90,12 @@ def _drain(stood: ClusterStand, node: Node) -> None:
 
 
 def _replace(stood: ClusterStand, node: Node) -> None:
-    """Let the spare node take a node's place, and then a new one with the first one's address that of the spare."""
+    """Let the spare node take a node's place. What is left of that one is the spare node of the next time."""
     stood.start(stood.spare)
     stood.drain(node, MOVED_SECONDS)
     node.kill()
     _forget(node)
-    stood.start(node)
-    stood.drain(stood.spare, MOVED_SECONDS)
-    stood.spare.kill()
-    _forget(stood.spare)
+    stood.nodes, stood.spare = tuple(stood.spare if one is node else one for one in stood.nodes), node
 
 
 def _forget(node: Node) -> None:
@@ -102,12 +104,12 @@ def _forget(node: Node) -> None:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def _slow_store(stood: ClusterStand, node: Node) -> None:
-    """Let a new node, which has no artifact yet, take a worker's place while the store hardly answers."""
+def _fault_store(stood: ClusterStand, node: Node, fault: Fault) -> None:
+    """Let a new node, which has no artifact yet, take a worker's place while the store is slow or fails."""
     assert stood.store is not None
-    with slowed(stood.store.processes, still=STORE_STILL_SECONDS, goes=GOES_SECONDS):
+    with stood.store.faulty(fault):
         _kill(stood, node, NOTHING_SECONDS, replaced=True)
-        stood.wait_until_whole()
+        time.sleep(STORE_FAULTY_SECONDS)
 
 
 def _slow_postgres(stood: ClusterStand) -> None:

@@ -18,7 +18,7 @@ BACK_WITHIN_SECONDS = 5.0
 
 
 class ClusterReport(msgspec.Struct, frozen=True):
-    """One event as the clients saw it: those of the entries that survive it, and those of the others.
+    """One event as the clients saw it: those of the entries that survive it, and those of the nodes that it hits.
 
     `failed_at` are the first and the last failure through a surviving entry, in seconds after the event began.
     """
@@ -69,6 +69,7 @@ def happened(stood: ClusterStand, event: ClusterEvent, asking: Mapping[str, Clie
     """Do it between two calm moments, and say what the clients saw from the first to the whole service after it."""
     for clients in asking.values():
         clients.fresh()
+    surviving = {node.address for node in stood.nodes} - {node.address for node in event.hit}
     started, since = time.monotonic(), datetime.now(UTC)
     time.sleep(CALM_SECONDS)
     began = time.monotonic()
@@ -76,9 +77,7 @@ def happened(stood: ClusterStand, event: ClusterEvent, asking: Mapping[str, Clie
     stood.wait_until_whole()
     time.sleep(CALM_SECONDS)
     seen = {address: clients.fresh() for address, clients in asking.items()}
-    away = {node.address for node in event.hit}
-    surviving = [answers for address, answers in seen.items() if address not in away]
-    through = merge(surviving)
+    through = merge(seen[address] for address in surviving)
     whole = merge(seen.values())
     found = lost(book, whole.given, since=since)
     moments = sorted(moment - began for moment in through.trouble_moments)
@@ -89,8 +88,8 @@ def happened(stood: ClusterStand, event: ClusterEvent, asking: Mapping[str, Clie
         dict(through.troubles),
         event.expected,
         (moments[0], moments[-1]) if moments else None,
-        dict(merge([seen[address] for address in away]).troubles) if away else {},
-        max(map(_longest_pause, surviving)),
+        dict(merge(seen[node.address] for node in event.hit).troubles),
+        max(_longest_pause(seen[address]) for address in surviving),
         through.slowest_refusal,
         through.recovered_after(back) if isinstance(back, float) else 0.0,
         found["lost"],

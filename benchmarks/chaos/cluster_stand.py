@@ -24,11 +24,12 @@ from penstock.settings import Settings
 KEY = "chaos"
 HEADERS = {"x-api-key": KEY}
 PATIENCE_SECONDS = 120.0
+STARTS = 3
 RAYS_OPTIONS = "--num-cpus=1 --object-store-memory=100000000 --disable-usage-stats"
 SOURCED = '. "$(penstock render node)"'
 
 
-@dataclass(frozen=True)
+@dataclass
 class ClusterStand:
     """A running service of so many replicas, at most `per_node` on one; the first node is the head.
 
@@ -56,14 +57,22 @@ class ClusterStand:
         return f"http://{self.head.address}:8265"
 
     def start(self, node: Node) -> None:
-        """Start Ray on a node, as docs/production.md does it."""
+        """Start Ray on a node, as docs/production.md does it; anew where that fails, as a supervisor does."""
         if node is self.head:
             kept = f"RAY_gcs_storage=rocksdb RAY_gcs_storage_path={self.folder}/gcs"
             command = f"{kept} ray start --head --dashboard-host={node.address}"
         else:
             command = f"ray start --address={self.head.address}:6379"
         line = f"{SOURCED} && {command} --node-ip-address={node.address} {RAYS_OPTIONS}"
-        node.run(["sh", "-ec", line], self._environment(node), PATIENCE_SECONDS)
+        for left in reversed(range(STARTS)):
+            try:
+                node.run(["sh", "-ec", line], self._environment(node), PATIENCE_SECONDS)
+            except RuntimeError:  # `ray start` waits for its own raylet for 30 s, which a busy machine may exceed
+                if not left:
+                    raise
+                node.kill()
+            else:
+                return
 
     def drain(self, node: Node, seconds: float) -> None:
         """Tell Ray that a node will go after so long, and wait until no replica is there."""
@@ -116,7 +125,8 @@ class ClusterStand:
         return next(str(one.node_id) for one in found if one.state == "ALIVE")
 
     def _environment(self, node: Node) -> dict[str, str]:
-        plain = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
+        others = ("PENSTOCK_", "RAY_", "TMPDIR")  # with TMPDIR, Ray would put all nodes' sockets into one folder
+        plain = {name: text for name, text in os.environ.items() if not name.startswith(others)}
         return plain | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PENSTOCK_HOME": str(node.folder / "home"),
@@ -146,7 +156,7 @@ def cluster_stand(
         network = stack.enter_context(nodes(count + 2, folder))
         *ray, spare, services = network.nodes
         books = stack.enter_context(opened(settings, services, network.network))
-        store = stack.enter_context(opened_store(services, settings.artifacts, folder / "store.log"))
+        store = stack.enter_context(opened_store(services, settings.artifacts, folder))
         reached = msgspec.structs.replace(books.settings, artifacts_url=store.url, http_port=8000)
         made = ClusterStand(reached, books, store, tuple(ray), spare, folder, replicas, per_node)
         made.start(made.head)

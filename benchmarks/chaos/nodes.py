@@ -126,6 +126,8 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
     made: list[Node] = []
     names: list[str] = []
     before = signal.getsignal(signal.SIGINT)
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run in the background ends as by Ctrl-C
     try:
         _ip("link", "add", bridge, "type", "bridge")
         _ip("address", "add", f"{network}.1/24", "dev", bridge)
@@ -146,7 +148,8 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
         yield Nodes(f"{network}.1", f"{network}.0/24", tuple(made))
     finally:
         with suppress(ValueError):  # not the main thread
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave namespaces behind
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # a second one would leave namespaces behind
         for node in made:
             with suppress(subprocess.CalledProcessError):
                 node.kill()
@@ -160,6 +163,7 @@ def nodes(count: int, folder: Path) -> Iterator[Nodes]:
             _ip("link", "delete", bridge)
         with suppress(ValueError):
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def pid_inside(process: psutil.Process) -> int:

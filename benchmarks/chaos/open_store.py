@@ -12,7 +12,11 @@ from pathlib import Path
 import fsspec
 import psutil
 
+from benchmarks import ROOT
+from benchmarks.chaos import faulty_store
+from benchmarks.chaos.faulty_store import Fault
 from benchmarks.chaos.nodes import Node
+from penstock.processes import end_tree
 
 PORT = 5000
 READY_SECONDS = 60.0
@@ -24,28 +28,39 @@ class OpenStore:
     """A store by its URL. `environment` are the variables by which whoever uses it finds it."""
 
     url: str
-    node: Node
     environment: Mapping[str, str]
+    file: Path
 
-    def processes(self) -> list[psutil.Process]:
-        """The store's own process."""
-        return [process for process in self.node.named("moto.server") if process.name() != "nsenter"]
+    @contextmanager
+    def faulty(self, fault: Fault) -> Iterator[None]:
+        """Let artifacts be read so while the context is open."""
+        self.file.write_text(fault)
+        try:
+            yield
+        finally:
+            self.file.write_text("")
 
 
 @contextmanager
-def opened_store(node: Node, artifacts: str, log: Path) -> Iterator[OpenStore]:
-    """Run it until the context ends, with a copy of what the folder `artifacts` holds."""
+def opened_store(node: Node, artifacts: str, folder: Path) -> Iterator[OpenStore]:
+    """Run it until the context ends, with a copy of the folder `artifacts`. Its own files are in `folder`."""
     variables = {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://{node.address}:{PORT}",
     }
-    made = OpenStore(f"s3://{BUCKET}/all", node, variables)
-    command = [sys.executable, "-m", "moto.server", "-H", node.address, "-p", str(PORT)]
-    with log.open("ab") as output:
-        subprocess.Popen(
-            node.command(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+    made = OpenStore(f"s3://{BUCKET}/all", variables, folder / "store-fault")
+    made.file.write_text("")
+    command = [sys.executable, "-m", faulty_store.__name__, node.address, str(PORT), str(made.file)]
+    with (folder / "store.log").open("ab") as output:
+        process = subprocess.Popen(
+            node.command(command),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     os.environ |= variables
     try:
@@ -54,9 +69,8 @@ def opened_store(node: Node, artifacts: str, log: Path) -> Iterator[OpenStore]:
     finally:
         for name in variables:
             os.environ.pop(name, None)
-        for process in made.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        with suppress(psutil.NoSuchProcess):
+            end_tree(psutil.Process(process.pid), grace=0)
 
 
 def _fill(artifacts: str) -> None:
@@ -64,6 +78,8 @@ def _fill(artifacts: str) -> None:
     while True:
         try:
             files.mkdir(BUCKET)
+        except FileExistsError:  # made by an attempt whose answer came too late
+            break
         except Exception:
             if time.monotonic() > end:
                 raise

@@ -122,11 +122,15 @@ class Link(IntEnum):
     SINGLE_LOG = 13
     SINGLE_EXPIT = 14
     HINGE = 15
+    STEP = 16  # 1 where the score is above 0: HINGE of a regressor
 
 
 BINARY = (Link.LOGIT, Link.HALF_LOGIT, Link.CLIPPED, Link.SINGLE_LOGIT, Link.HINGE)
 """Links that make two probabilities of one score."""
-OF_VALUES = (Link.IDENTITY, Link.LOG, Link.EXPIT, Link.SOFTPLUS, Link.SIGNED_SQUARE, Link.SINGLE_LOG, Link.SINGLE_EXPIT)
+OF_VALUES = (
+    *(Link.IDENTITY, Link.LOG, Link.EXPIT, Link.SOFTPLUS, Link.SIGNED_SQUARE),
+    *(Link.SINGLE_LOG, Link.SINGLE_EXPIT, Link.STEP),
+)
 """Links of a regressor."""
 
 LEAF, MISSING_LEFT, CATEGORY, FEATURE = 1 << 31, 1 << 30, 1 << 29, (1 << 24) - 1
@@ -200,7 +204,9 @@ def check(
         demand(-1 <= told.dictionary < len(sizes), "terms of its dictionaries")
         demand(told.idf == -1 or 0 <= told.idf <= len(constants) - told.width, "weights of the file")
         demand(told.width > 0 and 0 < told.shortest <= told.longest, "terms of some length")
-        demand(told.dictionary < 0 or sizes[told.dictionary] == told.width, "a place for each term")
+        by_hash = told.analyzer == "category"
+        demand(told.width == 1 and told.dictionary >= 0 if by_hash else True, "one code for each category")
+        demand(by_hash or told.dictionary < 0 or sizes[told.dictionary] == told.width, "a place for each term")
     for model, raw, wide in program[op == Op.MODEL][:, 3:].tolist():
         demand(model < len(widths) and raw < 2 and wide == widths[model][raw], "models of the file")
 

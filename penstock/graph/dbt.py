@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def _shown(project: DbtProject, table: DbtTable) -> dg.AssetSpec:
 
 def _run(project: DbtProject, tables: list[DbtTable]) -> dg.AssetsDefinition:
     try:
-        from dagster_dbt import DbtCliResource, dbt_assets
+        dagster_dbt = import_module("dagster_dbt")
     except ModuleNotFoundError:
         raise PenstockError(
             f"dbt project of {project.manifest}",
@@ -49,10 +50,11 @@ def _run(project: DbtProject, tables: list[DbtTable]) -> dg.AssetsDefinition:
     program = str(beside) if beside.exists() else "dbt"
     selected = " ".join(f"{one.id.partition('.')[2]}" for one in tables)
 
-    @dbt_assets(manifest=project.manifest, select=selected, name=f"dbt_{folder.name}")
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        dbt = DbtCliResource(project_dir=str(folder), profiles_dir=str(folder), dbt_executable=program)
+        dbt = dagster_dbt.DbtCliResource(project_dir=str(folder), profiles_dir=str(folder), dbt_executable=program)
         yield from dbt.cli(["build"], context=context).stream()
 
-    made: dg.AssetsDefinition = build
+    made: dg.AssetsDefinition = dagster_dbt.dbt_assets(
+        manifest=project.manifest, select=selected, name=f"dbt_{folder.name}"
+    )(build)
     return made

@@ -5,7 +5,8 @@ from typing import Any
 
 TRANSPORT = "_transport"
 """Attribute of asyncpg.Connection: its asyncio transport. Without it, the socket keeps the system's send buffer, and a
-long array waits for the event loop more often."""
+long array waits for the event loop more often, and a statement that was given up on a node without network may be run
+when the network is back."""
 
 
 def socket_of(connection: Any) -> socket.socket | None:

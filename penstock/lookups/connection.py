@@ -8,7 +8,7 @@ import asyncpg
 from penstock.lookups.compat import socket_of
 from penstock.lookups.sql import SESSION
 from penstock.postgres.hosts import asyncpg_arguments
-from penstock.postgres.sockets import widen
+from penstock.postgres.sockets import forget_unsent, widen
 
 SECONDS = 0.8
 STARTUP = ("application_name", "timezone")
@@ -51,9 +51,11 @@ async def open_session(url: str, *, seconds: float = SECONDS, statements: int = 
 
 
 async def set_up(connection: Any, **session: str) -> None:
-    """The settings of SESSION and more, and a socket that takes a batch at once."""
+    """The settings of SESSION and more, and a socket that takes a batch at once and forgets it where it is given up."""
     settings = {name: value for name, value in (SESSION | session).items() if name not in STARTUP}
     await connection.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
     # What does not fit into the socket goes when the event loop comes round again, and the server would wait for it.
     if (own := socket_of(connection)) is not None:
         widen(own.fileno())
+        # A question that was given up is asked at another replica. Nothing of it may be journaled later.
+        forget_unsent(own.fileno())

@@ -5,8 +5,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +17,10 @@ from penstock.store_url import age, open_store, shown_store
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
 _ABANDONED_AFTER = timedelta(days=1)
+
+
+class DamagedArtifactError(ArtifactError):
+    """A store's file is not what its name says: it is damaged, or the store is lying just now."""
 
 
 class ArtifactStore:
@@ -87,19 +91,18 @@ class ArtifactStore:
         cached = cache / f"{digest}.artifact"
         if _DIGEST.fullmatch(digest) and cached.is_file():
             return cached
-        if not self.exists(digest):
-            raise ArtifactError(f"artifact {digest}", expected=f"a file in {self.shown}", found="none")
+        path, part = self._path(digest), cache / f".{digest}.{uuid.uuid4().hex}.part"
         cache.mkdir(parents=True, exist_ok=True)
-        part = cache / f".{digest}.{uuid.uuid4().hex}.part"
-        hashed = hashlib.sha256()
         try:
-            with self._open(digest) as source:
-                _write(part, lambda target: _copy(source, target, hashed))
-            if hashed.hexdigest() != digest:
-                raise ArtifactError(
+            try:
+                self._get(path, part)
+            except FileNotFoundError as error:
+                raise ArtifactError(f"artifact {digest}", expected=f"a file in {self.shown}", found="none") from error
+            if (found := sha256_of(part)) != digest:
+                raise DamagedArtifactError(
                     f"artifact {digest} in {self.shown}",
                     expected="the content of its digest",
-                    found=f"a damaged file (its digest is {hashed.hexdigest()})",
+                    found=f"a damaged file (its digest is {found})",
                     todo="Delete that file and store the artifact again, or roll back to another release.",
                 )
             part.chmod(0o444)
@@ -111,11 +114,15 @@ class ArtifactStore:
     def _path(self, digest: str) -> str:
         return f"{self.url}/{checked_digest(digest)}.artifact"
 
-    @contextmanager
-    def _open(self, digest: str) -> Iterator[BinaryIO]:
-        path = self._path(digest)
-        with Path(path).open("rb") if self._local else self._files().open(path, "rb") as source:
-            yield source
+    def _get(self, path: str, part: Path) -> None:
+        """Copy a file of the store to this machine, and sync it to the disk: one request, where the store is slow."""
+        if self._local:
+            with Path(path).open("rb") as source:
+                _write(part, lambda target: shutil.copyfileobj(source, target, _CHUNK))
+        else:
+            self._files().get_file(path, str(part))
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
 
     def _files(self) -> Any:
         return open_store(self.url)[0]
@@ -137,12 +144,6 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _copy(source: BinaryIO, target: BinaryIO, hashed: Any) -> None:
-    while chunk := source.read(_CHUNK):
-        hashed.update(chunk)
-        target.write(chunk)
 
 
 def _write(path: Path, fill: Callable[[BinaryIO], None]) -> None:

@@ -32,7 +32,9 @@ from penstock.settings import Settings
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
 FIRST_FETCH_SECONDS = 60.0
-"""A replica that starts gets requests only with its releases, as long as the store brings them in this time."""
+"""A replica that starts gets requests only with its releases, as long as the store brings them in this time, be it
+after it failed: others answer meanwhile."""
+LOOK_SECONDS = 0.05
 GC_THRESHOLD = 50_000
 """gc generation-0 threshold, above what one batch allocates, so a batch's objects die by refcount."""
 
@@ -93,7 +95,7 @@ class App:
             settings.now,
         )
         others = [*pages.routes(), *open_inference.OpenInference(self.models, absent, counts, self.watcher).routes()]
-        keys = Keys(settings.api_keys_file, settings.http_host)
+        keys = Keys(settings.api_keys_file, settings.outer_host)
         self._routes = Routes(keys, self.models, counts, explanations, others)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -106,9 +108,10 @@ class App:
             model.start()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.watcher.ready.wait(), FIRST_READ_SECONDS)
-        if self.watcher.fetching:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.watcher.ready.wait(), FIRST_FETCH_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_FETCH_SECONDS):
+                while self.watcher.awaits_store:
+                    await asyncio.sleep(LOOK_SECONDS)
 
     async def demand(self, models: Iterable[str], seconds: float) -> None:
         """Wait until the book was read; PenstockError where one of these models cannot be served."""

@@ -105,7 +105,7 @@ def _vectors(model: Model, columns: Columns, rows: int) -> dict[str, Array]:
         return dict(model.contract.vectors(columns, rows))
     except PenstockError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         file = Path(frame.filename)
         raise PenstockError(
@@ -134,6 +134,15 @@ def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
         {name: pd.Categorical(values) if values.dtype == object else values for name, values in vectors.items()},
         copy=False,
     )
+
+
+def text_categories(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """The categories of each text column of a frame, in order."""
+    return {
+        str(name): frame[name].cat.categories.tolist()
+        for name in frame
+        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    }
 
 
 def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -8,11 +8,18 @@ from rich.console import Console
 if TYPE_CHECKING:
     from penstock.serving.deploying.deploy import DeployRecord
 
+onto_ray = click.option(
+    "--ray", "url", metavar="URL", help="Onto the cluster of this dashboard, http://HEAD:8265, of others."
+)
+code_there = click.option(
+    "--code-on-nodes", is_flag=True, help="With --ray: its nodes have the project's code; upload nothing."
+)
+
 
 @click.command(epilog="Example: penstock deploy")
 @click.option("--back", is_flag=True, help="Serve again what the deploy before this one served.")
-@click.option("--ray", "url", metavar="URL", help="Onto the cluster of this dashboard, http://HEAD:8265, of others.")
-@click.option("--code-on-nodes", is_flag=True, help="With --ray: its nodes have the project's code; upload nothing.")
+@onto_ray
+@code_there
 def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     """Bring the project's code and serve_app/serve_config.yaml onto the running service, and fail no request.
 
@@ -29,7 +36,7 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     """
     from penstock.cli.steps import Steps
     from penstock.cli.system.dagster_system import DagsterSystem
-    from penstock.cli.system.surroundings import demand_stores
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.serving.deploying.deploy import Elsewhere, Rollout
     from penstock.settings import load
 
@@ -38,8 +45,10 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
-            if not back:
-                demand_stores(settings.stores)
+            needs = Preconditions(settings)
+            needs.demand([needs.home], [] if back else [needs.stores])
+            if not elsewhere:
+                needs.demand([needs.host, needs.keys, needs.https, needs.service_config], [needs.books_to_serve])
             rollout = Rollout(settings, elsewhere)
             done = rollout.go_back() if back else rollout.deploy()
             step.done = told(done)

@@ -9,7 +9,7 @@ from pathlib import Path
 from penstock.artifact.load import load as load_artifact
 from penstock.errors import PenstockError
 from penstock.journal.outcomes import class_names
-from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.artifacts import ArtifactStore, DamagedArtifactError
 from penstock.releases.entry import CurrentRelease
 from penstock.serving.answering.state import Release
 from penstock.serving.models.served_model import ServedModel
@@ -86,6 +86,11 @@ class Fetcher:
         """Whether something is being fetched that is not late."""
         return not all(map(self._is_late, self._fetching))
 
+    def awaits_store(self, model: str) -> bool:
+        """Whether a release of a model is being fetched, or the store failed and is asked again."""
+        failed = [error for (name, _), (error, _) in self._failed.items() if name == model]
+        return any(name == model for name, _ in self._fetching) or any(map(_of_store, failed))
+
     def _is_late(self, key: tuple[str, int]) -> bool:
         return asyncio.get_running_loop().time() > self._began[key] + LOAD_SECONDS
 
@@ -126,6 +131,10 @@ class Fetcher:
             thing = f"output of artifact {wanted.artifact[:12]}…"
             raise PenstockError(thing, expected=said[output.scores], found=said[loaded.scores])
         return Release(wanted.model, wanted.entry, wanted.version, wanted.artifact, loaded)
+
+
+def _of_store(error: Exception) -> bool:
+    return isinstance(error, DamagedArtifactError) or not isinstance(error, PenstockError)
 
 
 def unfitting(model: ServedModel, wanted: CurrentRelease) -> PenstockError | None:

@@ -121,6 +121,11 @@ class Watcher:
         """Whether a release is being fetched from the store."""
         return self._fetcher.busy
 
+    @property
+    def awaits_store(self) -> bool:
+        """Whether a model cannot be answered only because the store is slow or fails."""
+        return any(model.release is None and self._fetcher.awaits_store(name) for name, model in self._models.items())
+
     async def _release(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
         """Take up a release once it is there; or keep the old one, or the newest that this code can serve, and say why.
 

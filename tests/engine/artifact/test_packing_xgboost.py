@@ -27,7 +27,10 @@ from tests.engine.artifact.random_models import (
 )
 
 POSITIVE = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox")
-VALUES = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:logistic", *POSITIVE)
+VALUES = (
+    *("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:logistic", "binary:hinge"),
+    *POSITIVE,
+)
 
 
 def options(rng: np.random.Generator, *, categories: bool = False) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def fitted(rng: np.random.Generator, inputs: Any, score: np.ndarray, told: dict[
     objective = str(rng.choice(VALUES))
     target = np.exp(np.clip(score, -5, 5)) if objective in POSITIVE else score
     target = 1 / (1 + np.exp(-score)) if objective == "reg:logistic" else target
+    target = (score > np.median(score)).astype(float) if objective == "binary:hinge" else target
     return XGBRegressor(objective=objective, **told, **base).fit(inputs, target)
 
 
@@ -143,6 +147,22 @@ def test_a_category_that_was_not_seen_is_missing(tmp_path: Path) -> None:
     without["text"] = pd.Series([None] * 300, dtype=object)
     for artifact in packed(model, tmp_path, frame_features(frame)):
         assert same(artifact.predict(frame_columns(asked)), artifact.predict(frame_columns(without)))
+
+
+@pytest.mark.parametrize("words", [["é", "a", "zz"], ["日本", "東京", "x"], ["web", "shop", "München"]])
+def test_categories_beyond_ascii_are_those_of_the_training_frame(words: list[str], tmp_path: Path) -> None:
+    """The library counts characters where it stores bytes, and so loses the end of its last categories."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"n": rng.normal(size=300), "word": rng.choice(words, size=300)})
+    frame.loc[rng.random(300) < 0.1, "word"] = np.nan
+    asked = frame.astype({"word": "category"})
+    model = XGBRegressor(n_estimators=9, enable_categorical=True).fit(asked, asked["word"].cat.codes % 2 + frame["n"])
+    known = {"word": asked["word"].cat.categories.tolist()}
+    for artifact in packed(model, tmp_path, frame_features(frame), categories=known):
+        assert_same(model, artifact, asked, frame_columns(frame))
+    for others in ({}, {"word": [*known["word"][:-1], "other"]}, {"word": known["word"][::-1]}):
+        with pytest.raises(UnsupportedEstimator, match="categories of the training frame"):
+            packed(model, tmp_path, frame_features(frame), categories=others)
 
 
 def test_categories_of_a_matrix_are_taken_as_the_library_does(tmp_path: Path) -> None:

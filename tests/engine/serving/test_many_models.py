@@ -18,6 +18,7 @@ from penstock.contract.contract import Columns, Contract
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
+from penstock.serving import app
 from penstock.serving.app import App
 from penstock.serving.models import connections, fetching
 from penstock.serving.models.connections import LEAST, OWN, Connections, ConnectionsInUse
@@ -196,6 +197,7 @@ def test_a_store_that_hangs_for_one_model_keeps_no_other_one_waiting(
 
     monkeypatch.setattr(ArtifactStore, "fetch", fetch_or_hang)
     monkeypatch.setattr(fetching, "LOAD_SECONDS", 1.0)
+    monkeypatch.setattr(app, "FIRST_FETCH_SECONDS", 2.0)
     try:
         replica = begin([named("well"), named("broken"), named("also_well")], unready=["broken"])
         assert replica.ask("also_well").status_code == 200

@@ -1,5 +1,6 @@
 """A slow, failing or lying store takes no replica out of rotation, and leaves no half object."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import sha256_of
+from penstock.serving import app
 from penstock.serving.models import fetching
 from tests.engine.s3 import Fault, FaultyStore, faulty_store
 from tests.engine.serving import toy
@@ -72,11 +74,42 @@ def test_a_release_that_cannot_be_read_whole_is_said_and_served_once_it_can(
 
 
 def test_a_replica_that_starts_waits_for_a_slow_store_before_it_gets_requests(
-    service: Service, store: FaultyStore, start: Start, tmp_path: Path
+    service: Service, store: FaultyStore, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(fetching, "LOAD_SECONDS", 0.5)
     for path in cached(service):
         path.unlink()
     store.fault, store.seconds = "slow", 2.0
     second = start(artifacts_url=store.url)
     assert second.ask().json()["release"] == 1
     assert second.http.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["failing", "breaking off", "lying"])
+def test_a_replica_that_starts_gets_no_request_while_the_store_fails(
+    service: Service, store: FaultyStore, start: Start, fault: Fault
+) -> None:
+    for path in cached(service):
+        path.unlink()
+    store.fault = fault
+
+    def mend() -> None:
+        store.fault = ""
+
+    mending = threading.Timer(3.0, mend)
+    mending.start()
+    second = start(artifacts_url=store.url)
+    assert second.ask().json()["release"] == 1
+    mending.join()
+
+
+def test_a_replica_that_starts_does_not_wait_for_ever(
+    service: Service, store: FaultyStore, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "FIRST_FETCH_SECONDS", 1.0)
+    for path in cached(service):
+        path.unlink()
+    store.fault = "failing"
+    second = start(artifacts_url=store.url)
+    assert second.ask().status_code == 503
+    assert second.http.get("/readyz").json()["models"]["overflow"].startswith("release 1 cannot be served: ")
