@@ -44,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True):
     snapshots_url: str = ""
     artifacts_url: str = ""
     api_keys_file: str = ""
+    tls_file: str = ""
+    https_address: str = f"{EVERYWHERE}:8443"
     ray_address: str = ""
     book: Literal["prod", "dev"] = "prod"
     project: Project | None = None
@@ -83,6 +85,11 @@ class Settings(msgspec.Struct, frozen=True):
     def service_url(self) -> str:
         """Where the prediction service answers."""
         return f"http://{self.http_host}:{self.http_port}"
+
+    @property
+    def outer_host(self) -> str:
+        """The address that decides whether callers need keys: with TLS, which is for others, never loopback."""
+        return self.https_address.rpartition(":")[0] if self.tls_file else self.http_host
 
     @property
     def state(self) -> Path:
@@ -134,6 +141,16 @@ def _port(name: str, text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise SettingError(name, expected="a port from 1 to 65535", found=repr(text), todo=f"Set {name}.")
     return int(text)
+
+
+def _address(name: str, text: str) -> str:
+    host, separator, port = text.rpartition(":")
+    if not separator or not host.strip("[]"):
+        raise SettingError(
+            name, expected="an address and a port such as 0.0.0.0:8443", found=repr(text), todo=f"Set {name}."
+        )
+    _port(name, port)
+    return text
 
 
 def _seconds(name: str, text: str) -> float:
@@ -191,6 +208,8 @@ VARIABLES = (
     Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
     Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
     Variable("PENSTOCK_API_KEYS_FILE", "none", "file of API keys: SHA-256 digests with scopes", "api_keys_file"),
+    Variable("PENSTOCK_TLS_FILE", "none", "PEM of certificate, chain and key: HTTPS too", "tls_file"),
+    Variable("PENSTOCK_HTTPS_ADDRESS", f"{EVERYWHERE}:8443", "where it listens with TLS", "https_address", _address),
     Variable(API_KEY, "none", "the API key with which commands ask the service"),
     Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
     Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),

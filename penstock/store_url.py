@@ -1,8 +1,10 @@
 """Where a store of snapshots or artifacts is: a folder, or any URL that fsspec knows."""
 
 import os
+import re
 import stat
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +12,8 @@ from penstock.errors import PenstockError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
 """How a URL begins -> the extra of penstock that brings its driver."""
+
+_HALF_A_URL = re.compile(r"[a-z][a-z0-9+.-]+:(/[^/]|[^/])")
 
 
 def open_store(url: str) -> tuple[Any, str]:
@@ -38,8 +42,22 @@ def open_store(url: str) -> tuple[Any, str]:
                 found=str(error),
                 todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL.",
             ) from None
+        if isinstance(files, LocalFileSystem):
+            _demand_no_file_at(str(root))
         return files, str(root)
+    if _HALF_A_URL.match(url):
+        raise PenstockError(
+            f"store {url}",
+            expected="a folder, or a URL such as s3://bucket/folder",
+            found="neither",
+            todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL: a URL has two slashes after its colon.",
+        )
     path = os.path.abspath(url)
+    _demand_no_file_at(path)
+    return LocalFileSystem(), path
+
+
+def _demand_no_file_at(path: str) -> None:
     if _in_the_way(path):
         raise PenstockError(
             f"store {path}",
@@ -47,7 +65,6 @@ def open_store(url: str) -> tuple[Any, str]:
             found="a file, there or above",
             todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL.",
         )
-    return LocalFileSystem(), path
 
 
 def _in_the_way(path: str) -> bool:
@@ -66,9 +83,13 @@ def ask_store(name: str, url: str, variable: str) -> int:
     """
     files, root = open_store(url)
     try:
-        if "://" in url and not files.exists(place := root.split("/")[0] or root):
-            raise FileNotFoundError(f"{place} does not exist, or these credentials may not list it")
-        return len(files.ls(root, detail=False)) if files.exists(root) else 0
+        try:
+            return len(files.ls(root, detail=False))
+        except FileNotFoundError:  # nothing was written there yet
+            bucket = "" if root.startswith("/") else root.split("/")[0]
+            if bucket and not files.exists(bucket):
+                raise FileNotFoundError(f"{bucket} does not exist, or these credentials may not list it") from None
+            return 0
     except Exception as error:  # the client of each store has errors of its own
         words = str(error).strip().splitlines() or [type(error).__name__]
         raise PenstockError(
@@ -77,6 +98,23 @@ def ask_store(name: str, url: str, variable: str) -> int:
             found=words[0],
             todo=f"Look at {variable}, its bucket or folder, and the credentials in the environment.",
         ) from error
+
+
+def demand_writable(name: str, url: str, variable: str) -> None:
+    """PenstockError where a store is a folder that this user may not write. Of a bucket only a write can tell."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    files, root = open_store(url)
+    if not isinstance(files, LocalFileSystem):
+        return
+    folder = next(path for path in (Path(root), *Path(root).parents) if path.exists())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PenstockError(
+            name,
+            expected=f"a folder that may be written, {root}",
+            found=f"{folder}, which may not",
+            todo=f"Correct {variable}, or the owner of that folder.",
+        )
 
 
 def shown_store(url: str) -> str:

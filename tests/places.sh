@@ -26,14 +26,19 @@ both() { # FOLDER: the two commands in a clone; everything is down afterwards
     timeout 120 make down >/dev/null 2>&1
     return $ended
 }
-as_user() { # FOLDER COMMAND: a shell of an ordinary user with a home of mode 0700 in FOLDER
+users_clone() { # HOME FOLDER: an ordinary user with a HOME of mode 0700, and a clone of the user's in FOLDER
     id -u $ACCOUNT >/dev/null 2>&1 || useradd --no-create-home --home-dir /nonexistent --shell /bin/bash $ACCOUNT
     install -d -m 0700 -o $ACCOUNT "$1"
     chmod 0711 "$SCRATCH"
-    git clone --quiet --no-hardlinks "$SOURCE" "$1/penstock" && chown -R $ACCOUNT "$1"
+    clone "$2" && chown -R $ACCOUNT "$1"
     install -d -o $ACCOUNT "$CACHE-user"
+}
+by_user() { # HOME COMMAND [NAME=VALUE...]: a shell of that user
     setpriv --reuid=$ACCOUNT --regid=$ACCOUNT --clear-groups env -i PATH="$PATH" HOME="$1" TESTS="$TESTS" \
-        PIP_CACHE_DIR="$CACHE-user" bash -uc "$(declare -f both); umask ${UMASK:-022}; $2"
+        PIP_CACHE_DIR="$CACHE-user" "${@:3}" bash -uc "$(declare -f both); umask ${UMASK:-022}; $2"
+}
+as_user() { # FOLDER COMMAND: the same, with the clone in its home
+    users_clone "$1" "$1/penstock" && by_user "$1" "$2"
 }
 refused() { # FOLDER PATTERN: `make up` says why it cannot be, before anything is installed
     cd "$1" || return 1
@@ -88,17 +93,17 @@ place_environment() {
     clone "$SCRATCH/env" && PYTHONPATH=/nonexistent:$SCRATCH VIRTUAL_ENV=/nonexistent PIP_USER=1 PIP_REQUIRE_VIRTUALENV=1 \
         PYTHONDONTWRITEBYTECODE=1 CONDA_PREFIX=/nonexistent CONDA_DEFAULT_ENV=base both "$SCRATCH/env"
 }
-place_ports-taken() {
-    clone "$SCRATCH/pt" || return 1
+holding_ports() { # COMMAND...: while somebody else has the default ports
     python3 -c 'import socket, time
 taken = [socket.create_server(("127.0.0.1", port)) for port in (8000, 3000)]
 time.sleep(7200)' &
     local holder=$!
-    both "$SCRATCH/pt"
+    "$@"
     local ended=$?
     kill $holder
     return $ended
 }
+place_ports-taken() { clone "$SCRATCH/pt" && holding_ports both "$SCRATCH/pt"; }
 place_interrupted() {
     clone "$SCRATCH/int" && cd "$SCRATCH/int" || return 1
     for seconds in 2 8 20 45 70 95 100 105 110 115 120 130 140; do
@@ -122,6 +127,45 @@ place_memory-4g() { # by either version of control groups
     local ended=$?
     echo "at most $(($(cat "$group/$peak") >> 20)) MiB"
     rmdir "$group"
+    return $ended
+}
+everything() { # COMMAND: all that a machine can lack or have set, at once; packages have to be there already
+    TESTS=$TESTS unshare -m -n bash -c "$(declare -f both by_user holding_ports)
+        ip link set lo up; sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+        mount -t tmpfs -o size=64m none /dev/shm; ulimit -n 1024; holding_ports $1"
+}
+hostile() { # FOLDER: a path below FOLDER of 200 bytes with every sign that somebody has to quote
+    local at="$1/My Projects/it's \"größe\" 日本/50%#1:2&\$HOME/"
+    LC_ALL=C
+    printf '%s%s/p' "$at" "$(printf 'x%.0s' $(seq $((198 - ${#at}))))"
+}
+place_everything-root() (
+    umask 077
+    at=$(hostile "$(mktemp -d -p "$SCRATCH")") && clone "$at" && rm -rf "$at/.git" || return 1
+    unset LC_ALL LC_CTYPE
+    export AT=$at PATH HOME=/proc/self LANG=C TZ=America/New_York CC=/nonexistent PYTHONPATH=/nonexistent:$SCRATCH \
+        VIRTUAL_ENV=/nonexistent PIP_USER=1 PIP_REQUIRE_VIRTUALENV=1 PYTHONDONTWRITEBYTECODE=1
+    PATH=$(without git cc gcc c99 clang)
+    make --silent -C "$at" setup && everything 'both "$AT"'
+    ended=$?
+    rm -rf "$(cd "$at" && realpath .venv)"
+    exit $ended
+)
+place_everything-user() {
+    local home=$SCRATCH/user ended at
+    at=$(hostile "$home") && users_clone "$home" "$at" && rm -rf "$at/.git" || return 1
+    mkdir "$SCRATCH/fs" && mount -t tmpfs -o size=8g,mode=711 none "$SCRATCH/fs" && ln -s fs "$SCRATCH/link"
+    install -d -m 0700 -o $ACCOUNT "$SCRATCH/fs/of-user"
+    mount --bind "$at" "$at" && mount -o remount,ro,bind "$at"
+    export AT=$at USERS_HOME=$home ACCOUNT CACHE UMASK=077 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    PATH=$(without git cc gcc c99 clang) # none of root's own programs is in it: others cannot start those
+    export SURROUNDINGS="LANG=C TZ=America/New_York CC=/nonexistent PYTHONPATH=/nonexistent VIRTUAL_ENV=/nonexistent PIP_USER=1
+        PIP_REQUIRE_VIRTUALENV=1 PYTHONDONTWRITEBYTECODE=1 CONDA_PREFIX=/nonexistent CONDA_DEFAULT_ENV=base
+        PENSTOCK_HOME=$SCRATCH/link/of-user/home"
+    by_user "$home" 'make --silent -C "$AT" setup' AT="$at" $SURROUNDINGS &&
+        everything 'by_user "$USERS_HOME" "both \"\$AT\"" AT="$AT" $SURROUNDINGS'
+    ended=$?
+    umount "$at" "$SCRATCH/fs"
     return $ended
 }
 place_noexec() {

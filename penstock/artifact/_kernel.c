@@ -12,7 +12,7 @@ enum { NUMBER, TEXT, CODE, TABLE, ONE_HOT, SUBTRACT, DIVIDE, MULTIPLY, ADD, CLIP
        KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE,
        GREATER, MEDIAN, POWER, TERMS };
 enum { IDENTITY, LOG, LOGIT, HALF_LOGIT, SOFTMAX, ONE_VS_REST, CLIPPED, CLIPPED_ONE_VS_REST, EXPIT, SOFTPLUS,
-       SIGNED_SQUARE, SINGLE_LOGIT, SINGLE_SOFTMAX, SINGLE_LOG, SINGLE_EXPIT, HINGE };
+       SIGNED_SQUARE, SINGLE_LOGIT, SINGLE_SOFTMAX, SINGLE_LOG, SINGLE_EXPIT, HINGE, STEP };
 enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE,
        CUBE_ROOT, SINE, COSINE, TANGENT, ARCSINE, ARCCOSINE, ARCTANGENT, SINH, COSH, ARCSINH, ARCCOSH, ARCTANH, EXP2, SIGN,
        CEILING, ROUND, NORMAL_QUANTILE };
@@ -121,6 +121,7 @@ static void finish(const Model *m, double *raw, double *out) {
     case SIGNED_SQUARE: for (Py_ssize_t k = 0; k < n; k++) out[k] = fabs(raw[k]) * raw[k]; break;
     case SINGLE_LOG: for (Py_ssize_t k = 0; k < n; k++) out[k] = (double)expf((float)raw[k]); break;
     case SINGLE_EXPIT: for (Py_ssize_t k = 0; k < n; k++) out[k] = single_expit(raw[k]); break;
+    case STEP: for (Py_ssize_t k = 0; k < n; k++) out[k] = (double)(raw[k] > 0.0); break;
     case SINGLE_LOGIT: case HINGE:
         out[1] = link == HINGE ? (double)(raw[0] > 0.0) : single_expit(raw[0]);
         out[0] = (double)(float)(1.0 - out[1]);

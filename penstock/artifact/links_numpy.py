@@ -84,4 +84,5 @@ _LINKS: dict[Link, Callable[[Array], Array]] = {
     Link.SINGLE_LOG: lambda raw: _single_exp(raw.astype(np.float32)).astype(np.float64),
     Link.SINGLE_EXPIT: _single_expit,
     Link.HINGE: lambda raw: _single_two((raw > 0).astype(np.float64)),
+    Link.STEP: lambda raw: (raw > 0).astype(np.float64),
 }

@@ -122,11 +122,15 @@ class Link(IntEnum):
     SINGLE_LOG = 13
     SINGLE_EXPIT = 14
     HINGE = 15
+    STEP = 16  # 1 where the score is above 0: HINGE of a regressor
 
 
 BINARY = (Link.LOGIT, Link.HALF_LOGIT, Link.CLIPPED, Link.SINGLE_LOGIT, Link.HINGE)
 """Links that make two probabilities of one score."""
-OF_VALUES = (Link.IDENTITY, Link.LOG, Link.EXPIT, Link.SOFTPLUS, Link.SIGNED_SQUARE, Link.SINGLE_LOG, Link.SINGLE_EXPIT)
+OF_VALUES = (
+    *(Link.IDENTITY, Link.LOG, Link.EXPIT, Link.SOFTPLUS, Link.SIGNED_SQUARE),
+    *(Link.SINGLE_LOG, Link.SINGLE_EXPIT, Link.STEP),
+)
 """Links of a regressor."""
 
 LEAF, MISSING_LEFT, CATEGORY, FEATURE = 1 << 31, 1 << 30, 1 << 29, (1 << 24) - 1

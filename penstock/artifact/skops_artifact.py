@@ -100,12 +100,26 @@ def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
     """How many values a regressor predicts for one row. Text features cannot be made up, so that with them the last
     step is asked, for the inputs that it was fitted on."""
     if all(feature.kind == "number" for feature in features):
-        return int(np.size(estimator.predict(np.zeros((1, len(features))))))
+        zeros = {feature.name: np.zeros(1) for feature in features}
+        return int(
+            np.size(estimator.predict(_frame(zeros) if _knows_names(estimator) else np.zeros((1, len(features)))))
+        )
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
     try:
         return int(np.size(last.predict(np.zeros((1, last.n_features_in_)))))
     except (ValueError, AttributeError):  # it takes texts, or begins with "passthrough", which cannot say its inputs
         return 1
+
+
+def _knows_names(estimator: Any) -> bool:
+    """Whether its columns may be chosen by name, which a matrix does not have."""
+    return hasattr(estimator, "feature_names_in_") and any(parts(estimator, set(), "transformers_"))
+
+
+def _frame(columns: Mapping[str, Array]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
 
 
 class SkopsArtifact(Artifact):
@@ -127,6 +141,7 @@ class SkopsArtifact(Artifact):
         self._model = from_bytes(arrays["skops"].tobytes(), f"artifact {self.path}", header.trusted_types)
         # A frame of training holds NaN where a text is missing, which imputers fill, unless its encoders know None.
         encoders = parts(self._model, set(), "categories_")
+        self._named = _knows_names(self._model)
         known = [categories for one in encoders for categories in one.categories_]
         self._missing = None if any(value is None for values in known for value in np.ravel(values)) else np.nan
 
@@ -218,12 +233,10 @@ class SkopsArtifact(Artifact):
     def _table(self, columns: dict[str, Array]) -> Any:
         """A matrix, or a frame where text columns are known by name."""
         if all(feature.kind == "number" for feature in self.features):
-            return np.column_stack(list(columns.values()))
+            return _frame(columns) if self._named else np.column_stack(list(columns.values()))
         columns = {name: self._with_missing(column) for name, column in columns.items()}
         if hasattr(self._model, "feature_names_in_"):
-            import pandas as pd
-
-            return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
+            return _frame(columns)
         return np.column_stack([column.astype(object) for column in columns.values()])
 
     def _with_missing(self, column: Array) -> Array:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import psycopg
+from psycopg import sql
 
 from penstock.backup.dump import BackupError, dump, owners_and_grantees
 from penstock.backup.stores import copy_store
@@ -103,8 +104,20 @@ def _frozen(book: Book, stack: ExitStack) -> tuple[psycopg.Connection, str]:
     connection = stack.enter_context(book.connect())
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True
+    try:
+        if tables := [sql.SQL(name) for (name,) in connection.execute(_TABLES)]:
+            connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(tables)))
+    except psycopg.errors.UndefinedTable as error:
+        found = f"{str(error).splitlines()[0]}, which was dropped in that moment"
+        raise BackupError(f"book {book.name!r}", found=found, todo="Run it again.") from None
     row = connection.execute("SELECT pg_export_snapshot()").fetchone()
     return connection, str(row[0]) if row else ""
+
+
+_TABLES = """SELECT c.oid::regclass::text FROM pg_class c
+    WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('app', 'replicated'))
+        AND c.relkind IN ('r', 'p')"""
+"""What no retention may drop until both dumps have ended: that of PROD begins when TEST's has."""
 
 
 def check_artifacts(backup: Backup, url: str) -> None:

@@ -52,7 +52,8 @@ def _run(program: str, book: Book, options: list[str]) -> None:
         check=False,
     )
     if done.returncode:
-        raise BackupError(f"{program} of book {book.name!r}", found=done.stderr.strip()[-1000:])
+        lines = [line for line in done.stderr.strip().splitlines() if "detail: Query was" not in line]
+        raise BackupError(f"{program} of book {book.name!r}", found="\n".join(lines)[:1000])
 
 
 def _program(name: str, *, tls: bool) -> str:

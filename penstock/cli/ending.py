@@ -18,6 +18,7 @@ def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM interrupt this process as Ctrl-C does, and exit with 128 and the signal's number.
 
     - The interrupt leaves every `with`: that ends the queries in the warehouse and in the books.
+    - A signal that this process was told to ignore it goes on to ignore, but what it starts does not.
     - Where the main thread does not react, because a library waits and does not look for signals, the process ends
       after GRACE_SECONDS. Postgres notices within a second that a client is gone, see `Book.connect`.
     """
@@ -27,9 +28,13 @@ def ended_by_signals() -> Iterator[None]:
         received.append(number)
         raise KeyboardInterrupt
 
-    # What a shell starts in the background does not hear its Ctrl-C, and nohup ignores more: that is left as it is.
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
+    def ignore(_: int, __: FrameType | None) -> None:
+        """As SIG_IGN, which children inherit, where a handler is none of theirs: Dagster's would not hear SIGTERM."""
+
+    # What a shell starts in the background does not hear its Ctrl-C.
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, was in before.items():
+        signal.signal(number, ignore if was is signal.SIG_IGN else interrupt)
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     fd = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)

@@ -148,6 +148,8 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
       only the input.
     - `journal`: whether an answer waits until it is written (`strict`), or may be lost with its replica (`relaxed`).
     - `retired`: fields that requests had once. Whoever still sends one is answered as without it, and not refused.
+    - `zone`: the time zone in which a request's times without an offset are read, where its field takes both, and in
+      which the service fills in an `asked_at` without a zone. A query then has to return instants for such fields.
     """
 
     model: str
@@ -162,6 +164,7 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     unchanged: Literal["exact", "input"] = "exact"
     journal: Literal["strict", "relaxed"] = "strict"
     retired: tuple[str, ...] = ()
+    zone: str = "UTC"
 
     def __post_init__(self) -> None:
         from penstock.contract.faults import contract_faults
@@ -204,6 +207,20 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
             if values.__class__ is not np.ndarray or values.dtype is not _DTYPES[feature.kind] or len(values) != rows:
                 made[feature.name] = vector(feature, values, rows, self.model)
         return made
+
+    def zoneless_fields(self) -> tuple[str, ...]:
+        """The request fields whose times without an offset are read in `zone`; none where that is UTC, as in a book."""
+        return tuple(name for name, found in self._offsets().items() if None in found)
+
+    def instants_in_zone(self) -> tuple[str, ...]:
+        """The request fields that are instants, where `zone` says that a time without an offset is none of UTC."""
+        return tuple(name for name, found in self._offsets().items() if found - {False})
+
+    def _offsets(self) -> dict[str, set[bool | None]]:
+        from penstock.contract.request_types import offsets
+
+        fields = msgspec.structs.fields(self.request) if self.zone != "UTC" else ()
+        return {field.name: offsets(field.type) for field in fields}
 
     def digest(self) -> str:
         """SHA-256 of all that training and serving must agree on, see `penstock.contract.digest`."""

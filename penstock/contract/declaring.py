@@ -16,6 +16,7 @@ import msgspec
 from penstock.errors import ContractError, PenstockError, demand_none
 
 Declare = TypeVar("Declare", bound=Callable[..., Any])
+LONGEST_SPAN = timedelta(days=36_525)
 WORDS: Mapping[Any, str] = {
     str: "a text",
     int: "a whole number",
@@ -127,6 +128,14 @@ def shown(value: Any, most: int = 60) -> str:
     """A value for people: its source where that is short."""
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text}" if len(text) <= most else f"{type(value).__name__} {text[:most]}…"
+
+
+def span_faults(thing: str, found: timedelta, *, above_zero: bool = False) -> list[PenstockError]:
+    """A fault where a span of time is below zero, or so long that the calendar ends before it does."""
+    if timedelta(0) <= found <= LONGEST_SPAN and (found or not above_zero):
+        return []
+    least = "above zero" if above_zero else "of zero or more"
+    return [ContractError(thing, expected=f"a timedelta {least}, and at most 100 years", found=repr(found))]
 
 
 def _words(wanted: Any) -> str:

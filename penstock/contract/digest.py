@@ -31,6 +31,8 @@ def digest(contract: "Contract") -> str:
         "asked_at": contract.asked_at,
         "code": _code(contract.compute),
     }
+    if contract.zone != "UTC":
+        declared["zone"] = contract.zone
     return hashlib.sha256(msgspec.json.encode(declared, order="deterministic")).hexdigest()
 
 

@@ -3,13 +3,14 @@
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
 from penstock.contract.contract import Contract, Kind, Lookup, Output, kind_of
-from penstock.contract.declaring import call_faults
+from penstock.contract.declaring import call_faults, span_faults
+from penstock.contract.request_types import plain_types
 from penstock.errors import ContractError, PenstockError
 
 LONGEST_NAME = 63
@@ -25,11 +26,11 @@ def lookup_faults(lookup: Lookup) -> list[PenstockError]:
     faults += twice(f"columns of {thing}", [column.name for column in lookup.columns])
     for name in dict.fromkeys([*lookup.key, *(lookup.as_of or ())[:1], *(column.name for column in lookup.columns)]):
         faults += name_faults(f"column of {thing}", name)
-    if lookup.max_age is not None and (lookup.as_of is None or lookup.max_age < timedelta(0)):
+    if lookup.max_age is not None and (lookup.as_of is None or span_faults(thing, lookup.max_age)):
         faults.append(
             ContractError(
                 thing,
-                expected="a max_age of zero or more, and an as_of",
+                expected="a max_age of zero or more, at most 100 years, and an as_of",
                 found=f"max_age {lookup.max_age}, as_of {lookup.as_of}",
                 todo="An age is that of the row's as_of column at the asking time.",
             )
@@ -94,6 +95,11 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
                 todo="A misspelt field has to be refused rather than ignored.",
             )
         )
+    config = request.__struct_config__
+    odd = [word for word, there in (("tag", config.tag is not None), ("array_like=True", config.array_like)) if there]
+    if odd:
+        expected, found = "a Struct that is a JSON object of its fields", f"{request.__name__} with {', '.join(odd)}"
+        faults.append(ContractError(f"request of {thing}", expected=expected, found=found, todo="Leave it out."))
     kinds: dict[str, Kind | None] = {}
     for field in msgspec.structs.fields(request):
         try:
@@ -138,7 +144,20 @@ def contract_faults(contract: Contract) -> list[PenstockError]:
         expected, todo = "names that are no fields any more", f"Take them out of {request.__name__}, or of `retired`."
         faults.append(ContractError(f"retired of {thing}", expected=expected, found=", ".join(asked), todo=todo))
     faults += twice(f"features of {thing}", [feature.name for feature in contract.features])
+    faults += _zone_faults(f"zone of {thing}", contract.zone)
     return faults
+
+
+def _zone_faults(of: str, zone: str) -> list[PenstockError]:
+    if zone == "UTC":
+        return []
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        near = difflib.get_close_matches(zone, available_timezones(), 1)
+        todo = f"Did you mean {near[0]}?" if near else ""
+        return [ContractError(of, expected="a time zone, such as 'Europe/Berlin'", found=repr(zone), todo=todo)]
+    return []
 
 
 def twice(thing: str, names: Iterable[str]) -> list[PenstockError]:
@@ -173,6 +192,23 @@ def _field_faults(thing: str, field: msgspec.structs.FieldInfo) -> list[Penstock
                 "Name the field as callers do: the warehouse query, lookups and features use that name too.",
             )
         )
+    for member in plain_types(field.type):
+        low = [getattr(member, name, None) for name in ("ge", "gt", "min_length")]
+        high = [getattr(member, name, None) for name in ("le", "lt", "max_length")]
+        least, most = ([bound for bound in found if bound is not None] for found in (low, high))
+        if least and most and least[0] > most[0]:
+            found = f"at least {least[0]} and at most {most[0]}"
+            faults.append(
+                _of_field(thing, field.name, "bounds between which there is a value", found, "Exchange them.")
+            )
+    if not field.required:
+        made = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        try:
+            msgspec.convert(msgspec.to_builtins(made), field.type)
+        except msgspec.ValidationError as error:
+            found = f"{made!r}: {str(error)[:1].lower()}{str(error)[1:]}"
+            todo = "A request without the field would have a value that no request may have."
+            faults.append(_of_field(thing, field.name, "a default that the field accepts", found, todo))
     return faults
 
 

@@ -28,6 +28,7 @@ def plain_contract(
     unchanged: Literal["exact", "input"] = "exact",
     journal: Literal["strict", "relaxed"] = "strict",
     retired: tuple[str, ...] = (),
+    zone: str = "UTC",
 ) -> Contract:
     """The contract whose features are all numbers and texts of its request and lookups, and those that are computed.
 
@@ -54,6 +55,7 @@ def plain_contract(
         unchanged=unchanged,
         journal=journal,
         retired=retired,
+        zone=zone,
     )
 
 

@@ -9,6 +9,11 @@ FIRST_YEAR, LAST_YEAR = 2, 9998
 TIMES = (msgspec.inspect.DateTimeType, msgspec.inspect.DateType)
 
 
+def offsets(annotation: Any) -> set[bool | None]:
+    """Whether the times of a field have an offset; None where they may, and nothing of a field without times."""
+    return {one.tz for one in plain_types(annotation) if isinstance(one, msgspec.inspect.DateTimeType)}
+
+
 def plain_types(annotation: Any) -> list[msgspec.inspect.Type]:
     """The types that a request field may have, without the notes for the reader around them."""
 

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from penstock.contract.declaring import shown
+from penstock.declare.dbt import DbtProject
 from penstock.declare.faults import names_in_dagster
 from penstock.declare.model import Model
 from penstock.declare.preparation import Preparation
@@ -21,10 +22,11 @@ class Collection:
         self.preparations: dict[str, Preparation] = {}
         self.tables: dict[str, ReplicatedTable] = {}
         self.models: dict[str, Model] = {}
+        self.dbt: list[DbtProject] = []
         self.faults: list[PenstockError] = []
 
     def take(self, module: ModuleType) -> None:
-        """Add what a module declares as MODEL, TABLES, PREPARATIONS or SOURCES."""
+        """Add what a module declares as MODEL, TABLES, PREPARATIONS, SOURCES or DBT."""
         file = module.__name__.replace(".", "/") + ".py"
         declared = vars(module)
         sources = declared.get("SOURCES", {})
@@ -34,6 +36,10 @@ class Collection:
             self._refuse(file, "SOURCES", "a dict of table to description", sources)
         self._add_all(file, "PREPARATIONS", Preparation, declared, self.preparations)
         self._add_all(file, "TABLES", ReplicatedTable, declared, self.tables)
+        if isinstance(project := declared.get("DBT"), DbtProject):
+            self.dbt += [project] if project not in self.dbt else []
+        elif project is not None:
+            self._refuse(file, "DBT", "a DbtProject", project)
         if "MODEL" in declared:
             model = declared["MODEL"]
             if isinstance(model, Model):

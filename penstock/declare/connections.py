@@ -45,6 +45,18 @@ def preparation_faults(found: "Declarations", table: ReplicatedTable) -> list[Pe
     return faults if faults or found.broken else caught(in_order, named, found.preparations)
 
 
+def dbt_faults(found: "Declarations") -> list[PenstockError]:
+    """What tables wait for or preparations read, and no dbt project makes."""
+    made = [one.step for project in found.dbt for one in project.tables.values()]
+    return [
+        PenstockError(
+            "what is read of dbt", expected="an asset of a manifest", found=repr(step), todo=nearest(step, made)
+        )
+        for step in found.steps_of_dbt()
+        if step not in made and not found.broken
+    ]
+
+
 def unused(found: "Declarations") -> list[str]:
     """What is declared and nothing names, one sentence each."""
     waited_for = {step for table in found.tables.values() for step in table.after}

@@ -14,7 +14,7 @@ from penstock.project import CONTRACTS, DECLARATIONS, DEFINITIONS, Project, find
 
 
 def declared(project: Project | None = None) -> Declarations:
-    """What every module of a project that declares MODEL, TABLES, PREPARATIONS or SOURCES says.
+    """What every module of a project that declares MODEL, TABLES, PREPARATIONS, SOURCES or DBT says.
 
     The project is this process's own where none is given; ProjectError where there is none.
     """
@@ -49,4 +49,6 @@ def _declared(project: Project) -> Declarations:
                 )
             )
     broken = modules.broken + contracts.broken
-    return Declarations(found.sources, found.preparations, found.tables, found.models, broken, tuple(found.faults))
+    return Declarations(
+        found.sources, found.preparations, found.tables, found.models, broken, tuple(found.faults), tuple(found.dbt)
+    )

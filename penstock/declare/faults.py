@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from penstock.contract.declaring import call_faults
+from penstock.contract.declaring import call_faults, span_faults
 from penstock.contract.faults import name_faults, twice
 from penstock.declare.cron import demand_cron
 from penstock.declare.metrics import MEASURES, Task, measures_for
-from penstock.declare.periods import NO_DELAY, Period
+from penstock.declare.periods import A_CENTURY, Period
 from penstock.declare.ray_options import ray_faults
 from penstock.errors import PenstockError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.declare.table import ReplicatedTable
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-STEPS = ("warehouse/", "prepared/")
+STEPS = ("warehouse/", "prepared/", "dbt/")
 _TASKS: dict[Task, str] = {
     "binary_scores": "a classifier of two classes that answers scores",
     "multiclass_scores": "a classifier of several classes that answers scores",
@@ -59,11 +59,10 @@ def model_faults(model: "Model") -> list[PenstockError]:
         of, found = f"most_training_rows of {thing}", str(model.most_training_rows)
         faults.append(PenstockError(of, expected="at least 1", found=found))
     faults += ray_faults(thing, model.ray_options)
-    if model.window < 1:
-        faults.append(PenstockError(f"window of {thing}", expected="at least 1 period", found=str(model.window)))
-    if model.outcome_after < NO_DELAY:
-        of, found = f"outcome_after of {thing}", repr(model.outcome_after)
-        faults.append(PenstockError(of, expected="a timedelta of zero or more", found=found))
+    if not 1 <= model.window <= A_CENTURY[model.every]:
+        expected = f"at least 1 period, and at most {A_CENTURY[model.every]:,} {model.every}s"
+        faults.append(PenstockError(f"window of {thing}", expected=expected, found=str(model.window)))
+    faults += span_faults(f"outcome_after of {thing}", model.outcome_after)
     if model.first_period:
         faults += _first_period_faults(f"first_period of {thing}", model)
     if model.cron:
@@ -144,9 +143,7 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
         if least > greatest:
             of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
             faults.append(PenstockError(of, expected="the least value before the greatest", found=found))
-    if table.full_every < NO_DELAY:
-        of, found = f"full_every of {thing}", repr(table.full_every)
-        faults.append(PenstockError(of, expected="a timedelta of at least zero", found=found))
+    faults += span_faults(f"full_every of {thing}", table.full_every)
     if not table.largest_delta >= 0:
         of, found = f"largest_delta of {thing}", str(table.largest_delta)
         faults.append(PenstockError(of, expected="a share of at least 0, such as 0.25", found=found))
@@ -154,12 +151,10 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
     if not 0 <= table.largest_drop <= 1:
         of, found = f"largest_drop of {thing}", str(table.largest_drop)
         faults.append(PenstockError(of, expected="a share from 0 to 1", found=found))
-    if table.fresh_within <= NO_DELAY:
-        of, found = f"fresh_within of {thing}", repr(table.fresh_within)
-        faults.append(PenstockError(of, expected="a timedelta above zero", found=found))
+    faults += span_faults(f"fresh_within of {thing}", table.fresh_within, above_zero=True)
     wrong = [repr(step) for step in table.after if not step.startswith(STEPS) or step in STEPS]
     if wrong:
-        of, expected = f"after of {thing}", "warehouse/<table> or prepared/<preparation>"
+        of, expected = f"after of {thing}", "warehouse/<table>, prepared/<preparation> or dbt/<asset>"
         faults.append(PenstockError(of, expected=expected, found=", ".join(wrong)))
     return faults + caught(demand_cron, table.cron, f"cron of {thing}")
 

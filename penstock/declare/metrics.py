@@ -78,3 +78,10 @@ def judged_value(metrics: Mapping[str, Any]) -> float:
     """The value of that metric; NaN where it could not be known."""
     value = metrics.get(judged_by(metrics))
     return float("nan") if value is None else float(value)
+
+
+def is_perfect(metrics: Mapping[str, Any]) -> bool:
+    """Whether the value by which a candidate was judged is, to four digits, the best that there is."""
+    measure = measure_of(judged_by(metrics))
+    best = 0.0 if measure is None else measure.greatest if measure.higher_is_better else measure.least
+    return abs(judged_value(metrics) - best) < 5e-5

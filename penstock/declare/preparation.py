@@ -20,7 +20,7 @@ class Preparation(metaclass=DeclarationType):
     - It runs before what waits for `prepared/<name>`, and after the preparations that it reads.
     - `query`: SQL that selects its rows. The table is replaced as a whole, after its rows have passed all tests.
     - `script`: instead of a query, statements that create the table, run in one transaction. Tests run after it.
-    - `reads`: raw tables by name, and other preparations as `prepared/<name>`.
+    - `reads`: raw tables by name, other preparations as `prepared/<name>`, and what dbt makes as `dbt/<asset>`.
     - `version_query`: cheap SQL whose result changes whenever what it reads does. While its result, the declaration and
       the preparations that it reads stay the same, the preparation is not run.
     - `unique`: the columns that are unique together. `not_null`: columns without nulls. `minimum_rows`: at least so
@@ -44,6 +44,14 @@ class Preparation(metaclass=DeclarationType):
         demand_declared(preparation_faults(self))
 
     @property
+    def tests(self) -> list[str]:
+        """The names of the tests that it declares, which are checks in Dagster."""
+        names = [f"not_null_{column}" for column in self.not_null]
+        names += ["unique"] if self.unique else []
+        names += ["minimum_rows"] if self.minimum_rows else []
+        return names + (["shape"] if self.shape is not None else [])
+
+    @property
     def prepared_before(self) -> tuple[str, ...]:
         """The names of the preparations that it reads."""
         return tuple(one.removeprefix(PREPARED) for one in self.reads if one.startswith(PREPARED))
@@ -51,7 +59,12 @@ class Preparation(metaclass=DeclarationType):
     @property
     def raw(self) -> tuple[str, ...]:
         """The raw tables that it reads."""
-        return tuple(one.removeprefix("warehouse/") for one in self.reads if not one.startswith(PREPARED))
+        return tuple(one.removeprefix("warehouse/") for one in self.reads if not one.startswith((PREPARED, "dbt/")))
+
+    @property
+    def of_dbt(self) -> tuple[str, ...]:
+        """What it reads that dbt makes, as `dbt/<asset>`."""
+        return tuple(one for one in self.reads if one.startswith("dbt/"))
 
 
 def in_order(wanted: Iterable[str], known: Mapping[str, Preparation]) -> list[Preparation]:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from penstock.declare.connections import connection_faults
+from penstock.declare.connections import connection_faults, dbt_faults
+from penstock.declare.dbt import DBT, DbtProject
 from penstock.declare.faults import caught
 from penstock.declare.model import Model
 from penstock.declare.preparation import PREPARED, Preparation, in_order
@@ -27,13 +28,18 @@ class Declarations:
     models: Mapping[str, Model] = field(default_factory=dict)
     broken: tuple[BrokenFile, ...] = ()
     faults: tuple[PenstockError, ...] = ()
+    dbt: tuple[DbtProject, ...] = ()
 
     def whole(self) -> Self:
         """The same; BrokenFiles where a file does not import, for whoever needs everything."""
         if self.broken:
             raise BrokenFiles(self.broken)
         circles = caught(in_order, self.preparations, self.preparations) if not self.faults else []
-        faults = [*self.faults, *(fault for name in self.models for fault in connection_faults(self, name))]
+        faults = [
+            *self.faults,
+            *dbt_faults(self),
+            *(fault for name in self.models for fault in connection_faults(self, name)),
+        ]
         demand_none(list({str(fault): fault for fault in (*faults, *circles)}.values()))
         return self
 
@@ -61,6 +67,12 @@ class Declarations:
         if self.broken:
             return BrokenFiles(self.broken)
         return PenstockError(kind, expected=f"one of {', '.join(known) or '(none yet)'}", found=repr(name))
+
+    def steps_of_dbt(self) -> list[str]:
+        """What tables wait for and preparations read that dbt makes, as `dbt/<asset>`."""
+        named = [step for table in self.tables.values() for step in table.after if step.startswith(DBT)]
+        named += [step for preparation in self.preparations.values() for step in preparation.of_dbt]
+        return list(dict.fromkeys(named))
 
     def groups(self) -> list[tuple[ReplicatedTable, ...]]:
         """The replicated tables in groups that become current together. A table without a group is alone in one."""

@@ -1,7 +1,8 @@
 """The steps that bring tables into the books, by the names of their assets and checks in Dagster."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from penstock.declare.preparation import PREPARED, Preparation
 from penstock.declare.table import ReplicatedTable
 
 REPLICATION_JOB = "replicate_tables"
@@ -10,17 +11,22 @@ SHAPE, VERIFIED = "shape", "verified"
 BOOKS = ("test", "prod")
 
 
+def asset_path(step: str) -> list[str]:
+    """The asset of a step in Dagster. That of a dbt model is as dagster-dbt names it."""
+    return step.removeprefix("dbt/").split("/")
+
+
 def steps(tables: Sequence[ReplicatedTable]) -> list[str]:
     """The assets that prepare, extract and publish the tables, each once."""
     of_tables = [f"{step}/{table.name}" for table in tables for step in ("snapshot", *BOOKS)]
-    return list(
-        dict.fromkeys([*of_tables, *(of for table in tables for of in table.after if of.startswith("prepared/"))])
-    )
+    return list(dict.fromkeys([*of_tables, *(of for table in tables for of in table.after if of.startswith(PREPARED))]))
 
 
-def checks(tables: Sequence[ReplicatedTable]) -> list[tuple[str, str]]:
-    """The asset and name of each check of these steps."""
-    return [
+def checks(tables: Sequence[ReplicatedTable], preparations: Mapping[str, Preparation]) -> list[tuple[str, str]]:
+    """The asset and name of each check of these steps, the tests of what is prepared among them."""
+    prepared = [step for step in steps(tables) if step.startswith(PREPARED)]
+    tests = [(step, test) for step in prepared for test in preparations[step.removeprefix(PREPARED)].tests]
+    return tests + [
         (f"{step}/{table.name}", SHAPE if step == "snapshot" else VERIFIED)
         for table in tables
         for step in ("snapshot", *BOOKS)

@@ -23,7 +23,8 @@ class ReplicatedTable(metaclass=DeclarationType):
     - `shape`: what the extracted rows must look like. Without it: a key without nulls, the kinds of the columns that
       lookups want, and `bounds`: column -> least and greatest value.
     - `lookups`: those that read it; without any, those of all contracts of the project.
-    - `after`: the tables on which `query` depends, as `warehouse/<name>` or `prepared/<name>`.
+    - `after`: the tables on which `query` depends, as `warehouse/<name>`, `prepared/<name>` or
+      `dbt/<asset>`.
     - `minimum_rows`, `largest_drop`: fewer rows, or a drop by a larger share of the current snapshot's rows, stop the
       publish.
     - `fresh_within`: the greatest age of the content in a book.
@@ -35,6 +36,7 @@ class ReplicatedTable(metaclass=DeclarationType):
     - `version_query`: cheap SQL whose result changes whenever that of `query` does. While its result stays the same,
       nothing is extracted.
     - `cron`: when the table is extracted and published, in UTC.
+    - `columns`: column -> its description, for people, shown in Dagster.
     - `group`: tables of the same group are extracted in one run, by the schedule of the first of them, and become
       current in one transaction.
     """
@@ -58,6 +60,7 @@ class ReplicatedTable(metaclass=DeclarationType):
     largest_delta: float = 0.2
     version_query: str = ""
     group: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         demand_declared(table_faults(self))

@@ -11,6 +11,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 from penstock.extract import conformance_rows as rows
+from penstock.extract.preparing import RENAMES_IN_A_TRANSACTION
 from penstock.extract.training_join import training_query
 from penstock.rows.types import postgres_columns, stored_schema
 from penstock.settings import Settings
@@ -69,23 +70,25 @@ class Conformance:
 
     def _in_scratch(self) -> Iterator[Finding]:
         needing = {"as-of join": self._as_of, "preparation": self._preparation}
-        made = self._tried("scratch schema", self._make_scratch)
-        if not made.ok:
-            todo = (
-                "The connected user lacks the right to create a schema (Postgres: GRANT CREATE ON DATABASE … TO …; a"
-                " DuckDB file: to write it). Preparations and these checks need it; extracts do not."
-            )
-            yield msgspec.structs.replace(made, todo=todo)
-            for name in needing:
-                yield Finding(name, None, "not run", "It needs the scratch schema.")
-            return
+        made: Finding | None = None
         try:
+            made = self._tried("scratch schema", self._make_scratch)
+            if not made.ok:
+                todo = (
+                    "The connected user lacks the right to create a schema (Postgres: GRANT CREATE ON DATABASE … TO …;"
+                    " a DuckDB file: to write it). Preparations and these checks need it; extracts do not."
+                )
+                yield msgspec.structs.replace(made, todo=todo)
+                for name in needing:
+                    yield Finding(name, None, "not run", "It needs the scratch schema.")
+                return
             yield made
             for name, check in needing.items():
                 yield self._tried(name, check)
         finally:
-            self._deadline = max(self._deadline, time.monotonic() + QUERY_SECONDS)
-            dropped = self._tried("scratch dropped", self._drop_scratch)
+            if made is None or made.ok:  # also where Ctrl-C came while it was made
+                self._deadline = max(self._deadline, time.monotonic() + QUERY_SECONDS)
+                dropped = self._tried("scratch dropped", self._drop_scratch)
         yield msgspec.structs.replace(
             dropped, todo="" if dropped.ok else f"Drop it: DROP SCHEMA {self._schema} CASCADE"
         )
@@ -217,12 +220,20 @@ class Conformance:
 
     def _preparation(self) -> str:
         half, bad = f"{self._schema}.half", f"{self._schema}.nowhere"
-        script = f"CREATE TABLE {half} AS SELECT 1 AS n; CREATE TABLE {self._schema}.bad AS SELECT * FROM {bad}"
+        if self._warehouse().dialect in RENAMES_IN_A_TRANSACTION:
+            script = f"CREATE TABLE {half} AS SELECT 1 AS n; CREATE TABLE {self._schema}.bad AS SELECT * FROM {bad}"
+            with _refused("a preparation that fails"):
+                self._warehouse().prepare(script)
+            with _refused("reading what it left"):
+                self._read(f"SELECT * FROM {half}")
+            return "one that fails in its second statement leaves nothing"
+        self._warehouse().prepare(f"CREATE TABLE {half} AS SELECT 1 AS n")
         with _refused("a preparation that fails"):
-            self._warehouse().prepare(script)
-        with _refused("reading what it left"):
-            self._read(f"SELECT * FROM {half}")
-        return "one that fails in its second statement leaves nothing"
+            self._warehouse().prepare(f"CREATE OR REPLACE TABLE {half} AS SELECT * FROM {bad}")
+        _demand("what it left", [{"n": 1}], self._read(f"SELECT n FROM {half}"))
+        return (
+            "one that fails leaves its table as it was; the statements of a script are each so, together they are not"
+        )
 
 
 @contextmanager

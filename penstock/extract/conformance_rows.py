@@ -134,12 +134,10 @@ class Pair:
         tables = (("known", _KNOWN, self.known), ("asked", _ASKED, self.asked), ("names", _NAMES, self.names))
         made = []
         for name, columns, found in tables:
-            typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+            typed = ", ".join(f"CAST(t.{column} AS {kind}) AS {column}" for column, kind in columns.items())
             values = ", ".join(f"({', '.join(map(_literal, row))})" for row in found)
-            made += [
-                f"CREATE TABLE {self._schema}.{name} ({typed})",
-                f"INSERT INTO {self._schema}.{name} VALUES {values}",
-            ]
+            listed = f"(VALUES {values}) AS t ({', '.join(columns)})"
+            made.append(f"CREATE TABLE {self._schema}.{name} AS SELECT {typed} FROM {listed}")
         return ";\n".join(made)
 
     def expected(self) -> list[dict[str, Any]]:

@@ -1,9 +1,12 @@
 """Extracts: queries that run inside the warehouse, and the snapshots of their results."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import pyarrow as pa
+
+from penstock.contract.contract import Contract
 from penstock.declare.model import Model
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
@@ -19,9 +22,10 @@ from penstock.extract.incremental import (
     recipe_of,
     unchanged,
 )
+from penstock.extract.other_kind import demand_same_reading
 from penstock.extract.training_join import training_query
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
-from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import subquery
 
 
@@ -37,7 +41,7 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     if last is not None and unchanged(table, recipe, last, now):
         return store.skip(last, now)
     check = shape_check(table.rows_shape, table.name)
-    last = extendable(table, recipe, last, now)
+    whole, last = last, extendable(table, recipe, last, now)
     since = greatest_watermark(last, table.watermark) if last else None
     if last is not None and since is not None:
         with warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found:
@@ -49,6 +53,7 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     began = time.monotonic()
     with whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
+        demand_same_reading(table.name, table.query, batches.schema, whole, warehouse.dialect)
         return store.write(table.name, batches, recipe, as_of=now, check=check, began=began)
 
 
@@ -68,24 +73,30 @@ def extract_training_rows(
         dict.fromkeys((*model.contract.entity, model.contract.asked_at))
     )  # an entity may be asked about many times
     window = {"from": since, "until": until}
-    demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table)])
+    demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table, model.contract)])
     queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
     query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
     with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
-        check, recipe = shape_check(model.rows_shape, name), Recipe(query, key)
+        demand_instants(model.contract, batches.schema)
+        demand_same_reading(name, subquery(model.query), batches.schema, store.latest(name), warehouse.dialect)
+        check, recipe = shape_check(model.rows_shape, name), Recipe(query, key, dialect=warehouse.dialect)
         return store.write(name, batches, recipe, as_of=now, check=check, for_book=False)
 
 
-def column_faults(warehouse: Warehouse, table: ReplicatedTable) -> list[PenstockError]:
+def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contract) -> list[PenstockError]:
     """What the declarations need of a replicated table and its query does not select."""
     with warehouse.batches(f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT 0") as batches:
-        there = batches.schema.names
+        schema = batches.schema
+    there = schema.names
     needed = {f"key of table {table.name!r}": table.key}
     for lookup in table.lookups:
         columns = (*lookup.key, *(one.name for one in lookup.columns), *(lookup.as_of or ())[:1])
         needed[f"lookup {lookup.name!r} in table {table.name!r}"] = columns
-    return [
+    instants = contract.instants_in_zone()
+    as_of = [one.as_of for one in contract.lookups if one.table == table.name and one.as_of]
+    asked = [known_at for known_at, asked_at in as_of if asked_at in instants]
+    return _zoneless(f"query of table {table.name!r}", asked, schema, contract.zone) + [
         PenstockError(
             thing,
             expected=f"columns of its query, {', '.join(there)}",
@@ -108,3 +119,23 @@ def demand_columns(model: Model, found: Sequence[str]) -> None:
             found=", ".join(name for name in found if "." not in name),
             todo="Select them in the query, or correct the declaration.",
         )
+
+
+def demand_instants(contract: Contract, found: pa.Schema) -> None:
+    """PenstockError for each column without a zone, where a request's time without an offset is none of UTC."""
+    demand_none(_zoneless(f"query of model {contract.model!r}", contract.instants_in_zone(), found, contract.zone))
+
+
+def _zoneless(thing: str, wanted: Iterable[str], found: pa.Schema, zone: str) -> list[PenstockError]:
+    """The faults of columns that are wanted as instants, and are days or times without a zone."""
+    kinds = {name: found.field(name).type for name in dict.fromkeys(wanted) if name in found.names}
+    return [
+        PenstockError(
+            thing,
+            expected=f"instants in column {name!r}, because the contract has the zone {zone!r}",
+            found=f"{kind}, without a zone",
+            todo=f"Read it there: `({quoted(name)} AT TIME ZONE '{zone}') AS {quoted(name)}` in DuckDB and Postgres.",
+        )
+        for name, kind in kinds.items()
+        if pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)
+    ]

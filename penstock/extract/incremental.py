@@ -23,7 +23,7 @@ def recipe_of(table: ReplicatedTable, warehouse: Warehouse) -> Recipe:
 
     It is asked before the extract, so that what changes in between is another version at the next extract.
     """
-    recipe = Recipe(table.query, table.key, shape_text(table.rows_shape))
+    recipe = Recipe(table.query, table.key, shape_text(table.rows_shape), dialect=warehouse.dialect)
     if not table.version_query:
         return recipe
     with warehouse.batches(table.version_query) as batches:
@@ -63,7 +63,8 @@ def full_because(table: ReplicatedTable, recipe: Recipe, last: Snapshot | None, 
         return "the table declares no watermark"
     base = last.base or last
     reasons = {
-        "the query, the key or the shape was changed": last.manifest.recipe.at(recipe.version) != recipe,
+        "the query, the key, the shape or the kind of warehouse was changed": last.manifest.recipe.at(recipe.version)
+        != recipe,
         f"the last full extract is older than {table.full_every}": _full_extract_due(table, last, now),
         f"more than {table.largest_delta:.0%} of the rows have changed since the last full extract": (
             last.manifest.delta_rows > table.largest_delta * base.rows

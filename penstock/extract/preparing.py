@@ -51,14 +51,6 @@ class PreparationError(PenstockError):
         )
 
 
-def names_of_tests(preparation: Preparation) -> list[str]:
-    """The tests that a preparation declares."""
-    names = [f"not_null_{column}" for column in preparation.not_null]
-    names += ["unique"] if preparation.unique else []
-    names += ["minimum_rows"] if preparation.minimum_rows else []
-    return names + (["shape"] if preparation.shape is not None else [])
-
-
 def prepare(warehouse: Warehouse, preparation: Preparation) -> PreparationResult:
     """Run a preparation, unless nothing that it reads has changed.
 
@@ -73,7 +65,7 @@ def prepare(warehouse: Warehouse, preparation: Preparation) -> PreparationResult
         try:
             rows = _count(warehouse, f"SELECT * FROM {table}")
             passed = "nothing that it reads has changed since it passed"
-            tests = tuple(ColumnTest(name, True, passed) for name in names_of_tests(preparation))
+            tests = tuple(ColumnTest(name, True, passed) for name in preparation.tests)
             return PreparationResult(preparation.name, rows, skipped=True, tests=tests)
         except WarehouseError:  # somebody has dropped it
             pass
@@ -147,7 +139,7 @@ def _version(warehouse: Warehouse, preparation: Preparation) -> str:
         return ""
     with warehouse.batches(preparation.version_query) as batches:
         found = [[str(value) for value in row.values()] for row in batches.read_all().to_pylist()]
-    own = [preparation.script, preparation.query, preparation.version_query, *names_of_tests(preparation)]
+    own = [preparation.script, preparation.query, preparation.version_query, *preparation.tests]
     shape = shape_text(preparation.shape) if preparation.shape is not None else ""
     tests = [list(preparation.unique), list(preparation.not_null), preparation.minimum_rows, shape]
     return hashlib.sha256(msgspec.json.encode([own, tests, before, found])).hexdigest()

@@ -17,6 +17,7 @@ from penstock.graph import (
     warehouse,
 )
 from penstock.graph.code_location import one_sentence
+from penstock.graph.dbt import of_dbt
 from penstock.graph.environment import Environment
 from penstock.graph.executor import executor
 from penstock.graph.training import TrainingAssets, trained_on
@@ -40,13 +41,14 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
     """The assets, checks, jobs and schedules of what the project in the folder `root` declares."""
     assets: list[Any] = [warehouse.source(name, description) for name, description in found.sources.items()]
     assets += [warehouse.prepared(preparation) for preparation in found.preparations.values()]
+    assets += [asset for project in found.dbt for asset in of_dbt(project, found.steps_of_dbt())]
     checks: list[Any] = []
     jobs: list[Any] = []
     schedules: list[Any] = []
     for tables in found.groups():
         assets += [*map(replication.snapshot, tables), replication.publication(tables)]
         checks += map(standing_checks.standing_checks, tables)
-        schedules.append(replication.schedule(tables))
+        schedules.append(replication.schedule(tables, found.preparations))
     for model in found.models.values():
         training = TrainingAssets(model, dict(found.tables))
         assets += [

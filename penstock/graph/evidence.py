@@ -3,7 +3,7 @@
 import base64
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -38,26 +38,26 @@ def as_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableM
     return dg.MetadataValue.table([dg.TableRecord(dict(zip(columns, row, strict=True))) for row in cells], schema)
 
 
-def column_schema(shape: pa.DataFrameSchema) -> dg.TableSchema:
-    """The declared shape as Dagster's schema of columns."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=row["column"],
-                type=row["type"].removesuffix("[pyarrow]"),
-                description=row["checks"] or None,
-                constraints=dg.TableColumnConstraints(nullable=row["nullable"]),
-            )
-            for row in described(shape)
-        ]
-    )
+def column_schema(shape: pa.DataFrameSchema, snapshot: Snapshot, told: Mapping[str, str] = {}) -> dg.TableSchema:
+    """The declared shape as Dagster's schema of columns, and behind it the other columns that `told` describes."""
+    columns = [
+        dg.TableColumn(
+            name=row["column"],
+            type=row["type"].removesuffix("[pyarrow]"),
+            description="; ".join(filter(None, [told.get(row["column"]), row["checks"]])) or None,
+            constraints=dg.TableColumnConstraints(nullable=row["nullable"]),
+        )
+        for row in described(shape)
+    ]
+    further = {name: kind for name, kind in snapshot.manifest.columns if name in told and name not in shape.columns}
+    return dg.TableSchema([*columns, *(dg.TableColumn(name, kind, told[name]) for name, kind in further.items())])
 
 
-def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema) -> dict[str, Any]:
-    """Rows, size, digest, query and schema of a snapshot."""
+def snapshot_evidence(snapshot: Snapshot, shape: pa.DataFrameSchema, told: Mapping[str, str] = {}) -> dict[str, Any]:
+    """Rows, size, digest, query and schema of a snapshot; `told` describes its columns."""
     return {
         "dagster/row_count": snapshot.rows,
-        "dagster/column_schema": column_schema(shape),
+        "dagster/column_schema": column_schema(shape, snapshot, told),
         "extract": snapshot.manifest.how,
         "rows_in_file": snapshot.file_rows,
         "base": snapshot.base.id if snapshot.base else "",

@@ -1,11 +1,12 @@
 """A replicated table as assets: its snapshot, and its publication in TEST and then in PROD."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
+from penstock.declare.preparation import Preparation
 from penstock.declare.shape import ShapeError
-from penstock.declare.steps import BOOKS, REPLICATION_JOB, SHAPE, VERIFIED, checks, steps
+from penstock.declare.steps import BOOKS, REPLICATION_JOB, SHAPE, VERIFIED, asset_path, checks, steps
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 from penstock.extract.extract import extract
@@ -24,7 +25,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[source.split("/") for source in table.after],
+        deps=[asset_path(source) for source in table.after],
         group_name="snapshots",
         description=f"{table.description} Extracted from the warehouse; immutable, named by its content.",
         owners=[table.owner] if table.owner else None,
@@ -41,7 +42,7 @@ def snapshot(table: ReplicatedTable) -> dg.AssetsDefinition:
                 yield dg.AssetCheckResult(passed=False, check_name=SHAPE, asset_key=key, metadata=failing_rows(error))
                 raise dg.Failure(str(error), metadata=failing_rows(error), allow_retries=False) from error
         yield dg.MaterializeResult(
-            metadata=snapshot_evidence(taken, table.rows_shape),
+            metadata=snapshot_evidence(taken, table.rows_shape, table.columns),
             data_version=dg.DataVersion(taken.id),
             check_results=[dg.AssetCheckResult(passed=True, check_name=SHAPE, metadata={"rows": taken.rows})],
         )
@@ -125,12 +126,14 @@ def selection(tables: Sequence[ReplicatedTable]) -> dg.AssetSelection:
     return without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
 
 
-def schedule(tables: Sequence[ReplicatedTable]) -> dg.ScheduleDefinition:
+def schedule(tables: Sequence[ReplicatedTable], preparations: Mapping[str, Preparation]) -> dg.ScheduleDefinition:
     """The schedule of a table, or of all that become current with it, switched on. It is called as the first one."""
     names = ", ".join(table.name for table in tables)
     request = dg.RunRequest(
         asset_selection=[dg.AssetKey(step.split("/")) for step in steps(tables)],
-        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(step.split("/")), name) for step, name in checks(tables)],
+        asset_check_keys=[
+            dg.AssetCheckKey(dg.AssetKey(step.split("/")), name) for step, name in checks(tables, preparations)
+        ],
         tags={"penstock/tables": names},
     )
     return dg.ScheduleDefinition(

@@ -8,6 +8,7 @@ import dagster as dg
 from penstock.declare.metrics import Task
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
+from penstock.declare.steps import asset_path
 from penstock.declare.table import ReplicatedTable
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table, image, snapshot_evidence
@@ -50,7 +51,7 @@ class TrainingAssets:
 
         @dg.asset(
             key=self.key(step),
-            deps=[source.split("/") for source in self.sources],
+            deps=[asset_path(source) for source in self.sources],
             partitions_def=self.partitions,
             group_name=self.name,
             description=description,

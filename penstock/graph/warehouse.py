@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from penstock.declare.preparation import Preparation
-from penstock.extract.preparing import ColumnTest, PreparationError, names_of_tests, prepare
+from penstock.declare.steps import asset_path
+from penstock.extract.preparing import ColumnTest, PreparationError, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
 from penstock.graph.pools import WAREHOUSE
@@ -24,12 +25,12 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[*(["warehouse", name] for name in preparation.raw), *before],
+        deps=[*(["warehouse", name] for name in preparation.raw), *map(asset_path, preparation.of_dbt), *before],
         group_name="warehouse",
         description=f"{preparation.description}\n\n```sql\n{sql}\n```",
         owners=[preparation.owner] if preparation.owner else None,
         kinds={"sql", "duckdb"},
-        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in names_of_tests(preparation)],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, blocking=True) for name in preparation.tests],
         pool=WAREHOUSE,
     )
     def run(environment: Environment) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:

@@ -1,11 +1,14 @@
 """Reading journaled predictions back."""
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from penstock.journal.answers import AnswerForm
+
+if TYPE_CHECKING:
+    import psycopg  # a replica reads entries through asyncpg
 
 KEEP_DAYS = 400
 FEW_DAYS = 7
@@ -74,3 +77,24 @@ def journal_entry(record: Any) -> JournalEntry:
         msgspec.Raw(snapshots),
         request_id,
     )
+
+
+def looked_up_in(connection: "psycopg.Connection", within: timedelta, late: timedelta) -> set[str]:
+    """The ids of the snapshots that predictions of the last `within` may have looked up: those that were current, or
+    had been up to `late` before, when at least one was journaled.
+
+    One probe of the journal's key per publication, however long the journal.
+    """
+    rows = connection.execute(
+        """WITH reign AS (
+               SELECT snapshot, at AS since, lead(at) OVER (PARTITION BY table_name ORDER BY entry) AS until
+               FROM replicated.publication)
+           SELECT DISTINCT reign.snapshot
+           FROM reign CROSS JOIN LATERAL (
+               SELECT FROM app.prediction p
+               WHERE p.id >= app.first_id(greatest(reign.since, now() - %(within)s))
+                 AND p.id < app.first_id(coalesce(reign.until, now()) + %(late)s) LIMIT 1) AS made
+           WHERE coalesce(reign.until, now()) + %(late)s > now() - %(within)s""",
+        {"within": within, "late": late},
+    ).fetchall()
+    return {snapshot for (snapshot,) in rows}

@@ -17,6 +17,14 @@ from penstock.rows.types import stored_schema
 from penstock.warehouse.interface import Warehouse, quoted
 
 PLACE = "penstock_place"
+STANDARD = {
+    "int8": "bigint",
+    "float8": "double precision",
+    "bool": "boolean",
+    "text": "varchar",
+    "timestamptz": "timestamp with time zone",
+}
+"""Names of types in Postgres -> those of standard SQL. int8 is a byte, or nothing, elsewhere."""
 MOST_AT_ONCE = 200
 """Requests of one query: each is a SELECT of its own in it."""
 
@@ -75,7 +83,7 @@ class WarehouseLookups:
         selects = []
         for place in range(len(requests)):
             columns = [
-                f"CAST(:penstock_{place}_{number} AS {types[field]}) AS {quoted(field)}"
+                f"CAST(:penstock_{place}_{number} AS {STANDARD.get(types[field], types[field])}) AS {quoted(field)}"
                 for number, field in enumerate(fields)
             ]
             selects.append(f"SELECT {', '.join([f'{place} AS {PLACE}', *columns])}")

@@ -1,4 +1,4 @@
-"""The pointers: which snapshot of each replicated table is current in a book, and the one query that reads them."""
+"""What a book holds of replicated tables: pointers and physical tables, each with the one query that reads it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import psycopg  # a replica reads pointers through asyncpg
 
 POINTERS = "SELECT table_name, snapshot, physical, rows, as_of, published_at FROM replicated.current"
+RECORDS = "SELECT table_name, snapshot, physical, base, delta, ordered FROM replicated.physical_table"
 
 
 class PinnedTable(msgspec.Struct, frozen=True):
@@ -30,6 +31,23 @@ class Pointer(PinnedTable, frozen=True):
     rows: int
     as_of: datetime
     published_at: datetime
+
+
+class TableRecord(PinnedTable, frozen=True):
+    """One row of `replicated.physical_table`.
+
+    - `base`, `delta`: the tables of the layers that it is a view over; None where it is a table itself.
+    - `ordered`: the columns that the view orders the base by.
+    """
+
+    base: str | None
+    delta: str | None
+    ordered: list[str] | None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The tables that hold the rows: base and delta, or itself."""
+        return (self.base, self.delta) if self.base is not None and self.delta is not None else (self.physical,)
 
 
 PinnedTables = Mapping[str, PinnedTable]
@@ -54,9 +72,19 @@ def pointer(connection: "psycopg.Connection", table: str) -> Pointer | None:
 
 def physical_tables(connection: "psycopg.Connection") -> dict[tuple[str, str], str]:
     """Table and snapshot -> the physical table that holds it, of every one that the book has."""
-    kept = connection.execute("SELECT table_name, snapshot, physical FROM replicated.physical_table").fetchall()
-    found = {(table, snapshot): physical for table, snapshot, physical in kept}
-    return found | {(one.table, one.snapshot): one.physical for one in pointers(connection).values()}
+    held: list[PinnedTable] = [*table_records(connection), *pointers(connection).values()]
+    return {(one.table, one.snapshot): one.physical for one in held}
+
+
+def table_records(connection: "psycopg.Connection") -> list[TableRecord]:
+    """The records of all physical tables of a book."""
+    return [TableRecord(*row) for row in connection.execute(RECORDS).fetchall()]
+
+
+def table_record(connection: "psycopg.Connection", physical: str) -> TableRecord | None:
+    """The record of one physical table, None if there is none."""
+    row = connection.execute(RECORDS + " WHERE physical = %s", (physical,)).fetchone()
+    return TableRecord(*row) if row else None
 
 
 def _by_table(rows: list[Any]) -> dict[str, Pointer]:

@@ -139,8 +139,32 @@ def rights(connection: psycopg.Connection) -> Rights:
             missing[name] = [f"GRANT SELECT ON TABLE {thing} TO {name};" for (thing,) in unread]
     if not missing[PIPELINE]:
         missing[PIPELINE] = [f"ownership of {thing}" for (thing,) in connection.execute(_FOREIGN_TABLES)]
-    missing[MIGRATE] = [f"ownership of {thing}" for (thing,) in connection.execute(_NOT_OWNED)]
+    missing[MIGRATE] = [f"ownership of {thing}" for thing in not_owned(connection)]
     return Rights(user, sorted(groups), missing)
+
+
+def not_owned(connection: psycopg.Connection) -> list[str]:
+    """What the connected role would have to own to migrate a book of any version, and does not."""
+    return [thing for (thing,) in connection.execute(_NOT_OWNED)]
+
+
+def lacking_for_schemas(connection: psycopg.Connection) -> str:
+    """What the connected role lacks to create the schemas of a book; empty if it may."""
+    asked = "SELECT has_database_privilege(current_database(), 'CREATE')"
+    may = connection.execute(asked.encode()).fetchone() == (True,)
+    return "" if may else "CREATE on its database, for the schemas"
+
+
+def lacking_for_dagster(connection: psycopg.Connection) -> str:
+    """What the connected role lacks to create the tables of Dagster's storage; empty if it may, or they are there."""
+    asked = "SELECT to_regclass('runs') IS NOT NULL OR has_schema_privilege(current_schema(), 'CREATE') IS TRUE"
+    may = connection.execute(asked.encode()).fetchone() == (True,)
+    return "" if may else "CREATE on its schema, for Dagster's tables"
+
+
+def grant_for_dagster(user: str) -> str:
+    """The statement that lets a role create the tables of Dagster's storage."""
+    return f"GRANT CREATE ON SCHEMA public TO {user};"
 
 
 def hand_over(connection: psycopg.Connection, relation: sql.Identifier) -> None:

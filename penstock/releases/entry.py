@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import Any, Literal, Self
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
+
+if TYPE_CHECKING:
+    import psycopg  # a replica reads entries through asyncpg
 
 Action = Literal["release", "rollback", "override"]
 
@@ -83,3 +86,26 @@ async def read_newest_entries(connection: Any, model: str, count: int) -> list[L
     """The newest entries of a model's ledger, newest first, through an asyncpg connection."""
     records = await connection.fetch(ENTRIES + " WHERE model = $1 ORDER BY entry DESC LIMIT $2", model, count)
     return [LedgerEntry.of(record) for record in records]
+
+
+def released_from(connection: "psycopg.Connection") -> set[str]:
+    """The ids of the snapshots that the releases of a book were trained or judged on."""
+    rows = connection.execute("SELECT training_snapshot, holdout_snapshot FROM app.release").fetchall()
+    return {snapshot for row in rows for snapshot in row}
+
+
+def artifacts_in_reach(connection: "psycopg.Connection", previous: int, within: timedelta) -> set[str]:
+    """The artifacts of each model's current release, of the `previous` versions before it, and of all that were
+    current within that time."""
+    rows = connection.execute(
+        """WITH reign AS (
+               SELECT artifact, lead(at) OVER (PARTITION BY model ORDER BY entry) AS until FROM app.release),
+           version AS (
+               SELECT artifact, row_number() OVER (PARTITION BY model ORDER BY max(entry) DESC) AS place
+               FROM app.release GROUP BY model, artifact)
+           SELECT artifact FROM app.current_release
+           UNION SELECT artifact FROM version WHERE place <= %(previous)s + 1
+           UNION SELECT artifact FROM reign WHERE coalesce(until, now()) > now() - %(within)s""",
+        {"previous": previous, "within": within},
+    ).fetchall()
+    return {artifact for (artifact,) in rows}

@@ -27,7 +27,9 @@ def write(settings: Settings) -> Path:
     """Write the node's files; returns the one to source in the shell that starts Ray. It holds no secret."""
     switches = ray_switches(settings.home)
     starter = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
-    starter.write_text(haproxy.starter(starter.parent, metrics_port=NOT_THE_METRICS, stats_port=STATS_PORT))
+    https = haproxy.Https.of(settings)
+    text = haproxy.starter(starter.parent, metrics_port=NOT_THE_METRICS, stats_port=STATS_PORT, https=https)
+    starter.write_text(text)
     code = [str(STUBS), os.environ.get("PYTHONPATH", "")]
     variables = node_environment(settings) | {name: switches[name] for name in OF_HAPROXY}
     variables["PENSTOCK_HOME"] = str(settings.home)

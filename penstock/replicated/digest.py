@@ -15,14 +15,18 @@ def table_digest(
     connection: psycopg.Connection, physical: str, order_by: tuple[str, ...] | None = None
 ) -> StreamDigest:
     """The digest of `COPY … TO STDOUT (FORMAT binary)`, in the order of a key, or without one as the rows lie."""
-    if order_by is None:
-        connection.execute("SET synchronize_seqscans = off")
-        source = sql.SQL("{}").format(sql.Identifier("replicated", physical))
-    else:
-        source = sql.SQL("(SELECT * FROM {} ORDER BY {})").format(
-            sql.Identifier("replicated", physical), sql.SQL(", ").join(map(sql.Identifier, order_by))
-        )
-    return stream_digest(connection, sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(source))
+    if order_by is not None:
+        return stream_digest(connection, sorted_copy(physical, order_by))
+    connection.execute("SET synchronize_seqscans = off")
+    table = sql.Identifier("replicated", physical)
+    return stream_digest(connection, sql.SQL("COPY {} TO STDOUT (FORMAT binary)").format(table))
+
+
+def sorted_copy(physical: str, key: tuple[str, ...]) -> sql.Composed:
+    """The COPY … TO STDOUT statement of a table's rows in the order of a key."""
+    return sql.SQL("COPY (SELECT * FROM {} ORDER BY {}) TO STDOUT (FORMAT binary)").format(
+        sql.Identifier("replicated", physical), sql.SQL(", ").join(map(sql.Identifier, key))
+    )
 
 
 def stream_digest(connection: psycopg.Connection, statement: sql.Composed) -> StreamDigest:

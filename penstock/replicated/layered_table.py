@@ -9,6 +9,7 @@ from psycopg import sql
 from penstock.contract.contract import Lookup
 from penstock.declare.table import ReplicatedTable
 from penstock.lookups.cost import index_columns
+from penstock.postgres.pointer import table_record
 from penstock.postgres.roles import hand_over
 from penstock.replicated.digest import catalog_schema
 from penstock.replicated.physical_table import PhysicalTable, delta_name, existing_indexes, free_name, untouched
@@ -89,8 +90,8 @@ def existing_physical(
     connection: psycopg.Connection, name: str, table: ReplicatedTable, snapshot: Snapshot
 ) -> PhysicalTable:
     """The physical table of this name that holds the snapshot."""
-    row = connection.execute("SELECT base FROM replicated.physical_table WHERE physical = %s", (name,)).fetchone()
-    return _physical(name, table, snapshot, row[0] if row else None)
+    record = table_record(connection, name)
+    return _physical(name, table, snapshot, record.base if record else None)
 
 
 def _physical(name: str, table: ReplicatedTable, snapshot: Snapshot, base: str | None) -> PhysicalTable:
@@ -101,10 +102,8 @@ def _physical(name: str, table: ReplicatedTable, snapshot: Snapshot, base: str |
 
 def layers(connection: psycopg.Connection, name: str) -> tuple[str, ...]:
     """The tables that hold the rows of a physical table: base and delta, or itself."""
-    row = connection.execute(
-        "SELECT base, delta FROM replicated.physical_table WHERE physical = %s AND delta IS NOT NULL", (name,)
-    ).fetchone()
-    return row or (name,)
+    record = table_record(connection, name)
+    return record.layers if record else (name,)
 
 
 def has_indexes(connection: psycopg.Connection, tables: Sequence[str], table: ReplicatedTable) -> bool:

@@ -13,6 +13,7 @@ from penstock.artifact.file import read_header
 from penstock.journal.reading import KEEP_DAYS
 from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
+from penstock.releases.entry import artifacts_in_reach
 from penstock.store_url import open_store, written_at
 
 Kind = Literal["artifact", "estimator", "card"]
@@ -84,18 +85,7 @@ def drop(
 
 def _needed(book: Book, policy: ModelRetention) -> set[str]:
     with book.connect() as connection:
-        rows = connection.execute(
-            """WITH reign AS (
-                   SELECT artifact, lead(at) OVER (PARTITION BY model ORDER BY entry) AS until FROM app.release),
-               version AS (
-                   SELECT artifact, row_number() OVER (PARTITION BY model ORDER BY max(entry) DESC) AS place
-                   FROM app.release GROUP BY model, artifact)
-               SELECT artifact FROM app.current_release
-               UNION SELECT artifact FROM version WHERE place <= %(previous)s + 1
-               UNION SELECT artifact FROM reign WHERE coalesce(until, now()) + %(late)s > now() - %(replayable)s""",
-            {"previous": policy.previous, "late": _LATE, "replayable": policy.replayable},
-        ).fetchall()
-    return {artifact for (artifact,) in rows}
+        return artifacts_in_reach(connection, policy.previous, policy.replayable + _LATE)
 
 
 def _stored(files: Any, root: str) -> Iterator[StoredFile]:

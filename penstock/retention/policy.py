@@ -8,6 +8,7 @@ import psycopg
 
 from penstock.journal.reading import KEEP_DAYS
 from penstock.postgres.book import Book
+from penstock.postgres.pointer import table_records
 from penstock.replicated import old_tables as retention
 from penstock.replicated.layered_table import layers
 from penstock.replicated.physical_table import total_bytes
@@ -79,8 +80,8 @@ def drop(store: SnapshotStore, books: Iterable[Book], found: Removals, policy: R
 
 def _old_tables(book: Book, policy: RetentionPolicy) -> list[OldTable]:
     with book.connect(autocommit=True) as connection:
-        names = connection.execute("SELECT DISTINCT table_name FROM replicated.physical_table ORDER BY 1").fetchall()
-        return [old for (table,) in names for old in _old_tables_of(connection, book, table, policy)]
+        names = sorted({record.table for record in table_records(connection)})
+        return [old for table in names for old in _old_tables_of(connection, book, table, policy)]
 
 
 def _old_tables_of(connection: psycopg.Connection, book: Book, table: str, policy: RetentionPolicy) -> list[OldTable]:

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from penstock.journal.reading import looked_up_in
 from penstock.postgres.book import Book
+from penstock.postgres.pointer import pointers
+from penstock.releases.entry import released_from
 from penstock.snapshots.store import Manifest, SnapshotStore
 
 KEEP = 5
@@ -17,33 +20,17 @@ def needed_by(books: Iterable[Book]) -> set[str]:
     needed: set[str] = set()
     for book in books:
         with book.connect() as connection:
-            rows = connection.execute(
-                """SELECT snapshot FROM replicated.current
-                   UNION SELECT training_snapshot FROM app.release UNION SELECT holdout_snapshot FROM app.release"""
-            )
-            needed |= {snapshot for (snapshot,) in rows}
+            needed |= {pointer.snapshot for pointer in pointers(connection).values()}
+            needed |= released_from(connection)
     return needed
 
 
 def replayed_from(books: Iterable[Book], within: timedelta) -> set[str]:
-    """The ids of the snapshots that predictions of the last `within` may have looked up: those that were current when
-    at least one prediction was journaled. One probe of the journal's key per publication, however long the journal."""
+    """The ids of the snapshots that predictions of the last `within` may have looked up."""
     found: set[str] = set()
     for book in books:
         with book.connect() as connection:
-            rows = connection.execute(
-                """WITH reign AS (
-                       SELECT snapshot, at AS since, lead(at) OVER (PARTITION BY table_name ORDER BY entry) AS until
-                       FROM replicated.publication)
-                   SELECT DISTINCT reign.snapshot
-                   FROM reign CROSS JOIN LATERAL (
-                       SELECT FROM app.prediction p
-                       WHERE p.id >= app.first_id(greatest(reign.since, now() - %(within)s))
-                         AND p.id < app.first_id(coalesce(reign.until, now()) + %(late)s) LIMIT 1) AS made
-                   WHERE coalesce(reign.until, now()) + %(late)s > now() - %(within)s""",
-                {"within": within, "late": _LATE},
-            ).fetchall()
-        found |= {snapshot for (snapshot,) in rows}
+            found |= looked_up_in(connection, within, _LATE)
     return found
 
 

@@ -123,7 +123,7 @@ def choose(
     plans: list[LookupPlan] = []
     for option, place in wanted:
         with faults.noted(f"--lookup {option.table}"):
-            plans.append(lookup_plan(option, place, reader, rows, fields, declared, options.model, plans))
+            plans.append(lookup_plan(option, place, reader, rows, fields, asked, declared, options.model, plans))
     faults.demand_none()
     assert kind is not None
     taken = [field.name for field in fields] + [asked_field.name]

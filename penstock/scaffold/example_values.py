@@ -31,9 +31,8 @@ def _json(field: Field) -> Any:
         value = value.replace(tzinfo=ZoneInfo(field.storage.zone))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if field.storage.python in ("float", "str") and value is not None:
-        return float(value) if field.storage.python == "float" else str(value)
-    return value
+    convert = {"float": float, "int": int, "str": str}.get(field.storage.python)
+    return value if convert is None or value is None else convert(value)
 
 
 def _source(field: Field, value: Any) -> str:

@@ -25,6 +25,17 @@ def number_text(value: float) -> str:
 
 def delay_text(delay: timedelta) -> str:
     """A timedelta as Python source, in the largest unit that holds it exactly."""
+    count, unit = _in_largest_unit(delay)
+    return f"timedelta({unit}={count})"
+
+
+def delay_words(delay: timedelta) -> str:
+    """A timedelta for people: 6 hours, 30 days."""
+    count, unit = _in_largest_unit(delay)
+    return f"{count} {unit if count != 1 else unit[:-1]}"
+
+
+def _in_largest_unit(delay: timedelta) -> tuple[int, str]:
     seconds = int(delay.total_seconds())
     unit, size = next((unit, size) for unit, size in UNITS.items() if seconds % size == 0)
-    return f"timedelta({unit}={seconds // size})"
+    return seconds // size, unit

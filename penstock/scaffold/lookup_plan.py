@@ -11,7 +11,7 @@ from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_
 from penstock.scaffold.names import identifier
 from penstock.scaffold.profile import AS_TEXT, INSTANT, WALL_CLOCK, Column, Progress, Table, ask, named, read, repeated
 from penstock.scaffold.sources import LookupOption
-from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.interface import Warehouse, quoted
 
 LONGEST_LOOKUP, LONGEST_BOTH = 20, 44
 
@@ -40,11 +40,12 @@ def lookup_plan(
     reader: Reader,
     rows: Source,
     fields: Sequence[Field],
+    asked: Column,
     declared: Mapping[str, ReplicatedTable],
     model: str,
     before: Sequence[LookupPlan],
 ) -> LookupPlan:
-    """The plan of one lookup; ValueError where it cannot be one."""
+    """The plan of one lookup; ValueError where it cannot be one. `asked` is the column of the asking time."""
     said = f"--lookup {option.table}"
     table = reader.read(source)
     if not table.rows:
@@ -52,7 +53,7 @@ def lookup_plan(
     known_at = named(table, option.known_at, said) if option.known_at else None
     if known_at is not None and (known_at.storage is None or known_at.storage.kind != "time"):
         raise ValueError(f"{said}@{known_at.name}: expected a date or a time, found {known_at.type}")
-    pairs = _pairs(option, reader, table, fields, known_at, said)
+    pairs = _pairs(option, reader, table, fields, asked, known_at, said)
     taken = [plan.name for plan in before]
     plain = source.table.lower() or option.table.rpartition("/")[2].partition(".")[0]
     name = identifier(plain, taken, LONGEST_LOOKUP)
@@ -83,9 +84,9 @@ def lookup_plan(
         raise ValueError(
             f"{said}: expected a column of use beside its key, found none among {', '.join(table.columns)}"
         )
-    key = {field.name: asked.name for field, (_, asked) in zip(key_fields, pairs, strict=True)}
-    asked = [joined(field, own) for (_, field), own in zip(pairs, key_fields, strict=True)]
-    found = _found(reader.warehouse, rows, source, asked, key_fields)
+    key = {own.name: field.name for own, (_, field) in zip(key_fields, pairs, strict=True)}
+    theirs = [joined(field, own) for (_, field), own in zip(pairs, key_fields, strict=True)]
+    found = _found(reader.warehouse, rows, source, theirs, key_fields)
     if not found:
         raise ValueError(
             f"{said}: expected rows of it by {' and '.join(c.name for c, _ in pairs)}, found none for any row that is"
@@ -142,6 +143,7 @@ def _pairs(
     reader: Reader,
     table: Table,
     fields: Sequence[Field],
+    asked: Column,
     known_at: Column | None,
     said: str,
 ) -> list[tuple[Column, Field]]:
@@ -156,6 +158,7 @@ def _pairs(
                 raise ValueError(
                     f"{said}:{column_name}={field_name}: expected a column of the rows that are asked about,"
                     f" one of {', '.join(f.column.name for f in fields)}"
+                    + (_asking_time(asked) if field_name.lower() == asked.name.lower() else "")
                 )
             pairs.append((column, field))
         choices = [pairs]
@@ -168,6 +171,8 @@ def _pairs(
         if not choices:
             lacks = f"only {', '.join(unlike)}" if unlike else "none"
             cast = ", or cast one of the two, or both, in a query" if unlike else ""
+            if asked.name.lower() in (name.lower() for name in table.columns):
+                cast += _asking_time(asked)
             raise ValueError(
                 f"{said}: expected a column in common with the rows that are asked about, found {lacks}; say which it"
                 f" is joined by ({option.table}:KEY=FIELD){cast}"
@@ -191,6 +196,14 @@ def _pairs(
     raise ValueError(
         f"{said}: expected one row per {' and '.join(names)}, found {count:,} with {where}; name a wider key, the time"
         f" since when a row is known (@KNOWN_AT), or a query that groups ({option.table}.sql)"
+    )
+
+
+def _asking_time(asked: Column) -> str:
+    again = identifier(f"{asked.name}_again")
+    return (
+        f"; {asked.name} is the asking time, which no table is joined by: select it twice in a query (--from QUERY.sql)"
+        f", as {quoted(asked.name)} and as {again}"
     )
 
 

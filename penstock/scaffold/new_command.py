@@ -131,6 +131,8 @@ def new(
 
 def _say(plan: "ModelPlan", *, err: bool) -> None:
     """What was seen and decided."""
+    from penstock.scaffold.literals import delay_words
+
     outcome, periods = plan.outcome, plan.periods
     seen, asked = plan.asked_at.column, plan.asked_at.storage
     kind = seen.type
@@ -151,7 +153,7 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
     every = periods.every
     trained_on = f"{periods.window} {every}s before it are" if periods.window > 1 else f"the {every} before it is"
-    ripe = f" Outcomes are awaited for {periods.outcome_after.days} days." if periods.outcome_after else ""
+    ripe = f" Outcomes are awaited for {delay_words(periods.outcome_after)}." if periods.outcome_after else ""
     click.echo(
         f"Trained every {every}: {periods.first} to {periods.last} can be held out; {trained_on} trained on.{ripe}",
         err=err,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from penstock.declare.periods import Cadence, Period
+from penstock.scaffold.literals import delay_words
 from penstock.scaffold.model_plan import Field, OutcomePlan, Periods, Source
 from penstock.scaffold.outcome_plan import Kind, classes_of, gate_of, label
 from penstock.scaffold.profile import ask
@@ -40,7 +41,7 @@ def periods_and_gate(
     cadence = wanted[-1]
     there = sorted(map(str, counts))
     listed = ", ".join(there if len(there) < 5 else [*there[:2], "…", *there[-2:]]) or "none"
-    ripe = f" and ripe ({outcome_after.days} days)" if outcome_after else ""
+    ripe = f" and ripe ({delay_words(outcome_after)})" if outcome_after else ""
     raise ValueError(
         f"{cadence}s with outcomes by {asked_at.column.name!r}: expected two that are over{ripe} by {now:%Y-%m-%d},"
         f" one to train on and one to judge by, found {listed}{_shorter(cadence, every)}"

@@ -95,7 +95,7 @@ class App:
             settings.now,
         )
         others = [*pages.routes(), *open_inference.OpenInference(self.models, absent, counts, self.watcher).routes()]
-        keys = Keys(settings.api_keys_file, settings.http_host)
+        keys = Keys(settings.api_keys_file, settings.outer_host)
         self._routes = Routes(keys, self.models, counts, explanations, others)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -29,12 +29,14 @@ class Recipe(msgspec.Struct, frozen=True):
     - `key`: the columns that are unique and order the rows.
     - `shape`: the digest of the declared shape, empty where none was recorded.
     - `version`: the result of the table's version query, empty where it declares none.
+    - `dialect`: the kind of the warehouse, empty where it was not recorded.
     """
 
     query: str
     key: tuple[str, ...]
     shape: str = ""
     version: str = ""
+    dialect: str = ""
 
     def at(self, version: str) -> "Recipe":
         """The same recipe at another version."""
@@ -46,7 +48,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     - `bytes` and `file_sha256` describe the Parquet file, `stream_bytes` and `stream_sha256` the binary COPY stream of
       the rows in that file.
-    - `query`, `key`, `shape` and `version` are the recipe, see `Recipe`.
+    - `query`, `key`, `shape`, `version` and `dialect` are the recipe, see `Recipe`.
     - `full_as_of` is the time of the last full extract, where only changes since then were extracted.
     - `seconds` from the start of the query to the last row stored; 0 where it was not measured.
     - `base` is the id of the snapshot that this one extends. Its own file then has only the `delta_rows` rows that are
@@ -73,11 +75,12 @@ class Manifest(msgspec.Struct, frozen=True):
     version: str = ""
     how: str = EXTRACTED
     seconds: float = 0.0
+    dialect: str = ""
 
     @property
     def recipe(self) -> Recipe:
         """How the snapshot was extracted."""
-        return Recipe(self.query, self.key, self.shape, self.version)
+        return Recipe(self.query, self.key, self.shape, self.version, self.dialect)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class SnapshotStore:
             key=recipe.key,
             shape=recipe.shape,
             version=recipe.version,
+            dialect=recipe.dialect,
             as_of=as_of.astimezone(UTC),
             created=datetime.now(UTC),
         )

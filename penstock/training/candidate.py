@@ -30,7 +30,7 @@ from penstock.training.frame import TrainingRows, fitting_frame, read_rows, with
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
-from penstock.training.parity import allowed_parity, demand_parity, own_predictions
+from penstock.training.parity import allowed_parity, demand_kind, demand_parity, own_predictions
 from penstock.training.sample import sample_of
 
 BACKGROUND_ROWS = 10_000
@@ -123,6 +123,7 @@ def make_candidate(
             background=_background(trained_on) if model.explain else None,
         )
         artifact = load_artifact(path)
+        demand_kind(model, artifact)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected)
         artifact = _calibrated(model, artifact, metadata, predictions, judged_on)
@@ -182,7 +183,7 @@ def _background(rows: TrainingRows) -> dict[str, Any]:
 
 def _demand_classes(model: Model, estimator: Any) -> None:
     """OutcomeError unless the estimator's classes are those that the contract declares, in the same order."""
-    if model.contract.output.kind == "regressor":
+    if model.contract.output.kind == "regressor" or not hasattr(estimator, "classes_"):  # a booster numbers them
         return
     declared, found = len(class_names(model)), np.asarray(estimator.classes_)
     if found.shape != (declared,) or not np.array_equal(found.astype(np.float64), np.arange(declared)):

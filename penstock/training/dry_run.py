@@ -10,17 +10,19 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.artifact.packing.answering import has_probabilities
+from penstock.contract.contract import Contract
 from penstock.contract.declaring import nearest
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
-from penstock.extract.extract import column_faults, demand_columns
+from penstock.extract.extract import column_faults, demand_columns, demand_instants
 from penstock.extract.training_join import training_query
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.training.bounds import demand_inside
 from penstock.training.frame import training_rows, without_values
+from penstock.training.skew import demand_each_alone
 from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -52,7 +54,7 @@ def dry_run(
         store = SnapshotStore(folder)
         for table in tables:
             with run.noted():
-                run.said.append(_check_table(warehouse, store, table, now))
+                run.said.append(_check_table(warehouse, store, table, model.contract, now))
         with run.noted():
             _check_training_set(run, warehouse, store, model, tables, period, now)
     demand_none(run.faults)
@@ -73,6 +75,7 @@ def _check_training_set(
     base = f"SELECT * FROM (\n{subquery(model.query)}) AS source LIMIT {ROWS}"
     with warehouse.batches(base, window) as batches:
         demand_columns(model, batches.schema.names)
+        demand_instants(contract, batches.schema)
         unused = unused_columns(model, batches.schema.names)
         count = sum(batch.num_rows for batch in batches)
     run.said += [f"column {name!r} of the query is used by nothing" for name in unused]
@@ -141,14 +144,16 @@ def _demand_continuing(model: Model, estimator: Any) -> None:
         )
 
 
-def _check_table(warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTable, now: datetime) -> str:
+def _check_table(
+    warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTable, contract: Contract, now: datetime
+) -> str:
     names = ", ".join(map(quoted, table.key))
     repeated = (
         f"SELECT {names}, count(*) AS n FROM (\n{subquery(table.query)}) AS source GROUP BY {names}"
         " HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 1"
     )
     thing = f"table {table.name!r}"
-    demand_none(column_faults(warehouse, table))
+    demand_none(column_faults(warehouse, table, contract))
     few = f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT {ROWS}"
     with warehouse.batches(few, key=table.key) as batches:
         _demand_named(table, batches.schema.names)
@@ -192,6 +197,7 @@ def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
             run.said.append(f"{made.left_out:,} of them without an outcome are left out")
         demand_inside(model, made.outside, rows.num_rows, run.said.append)
         run.said += [f"feature {name!r} has no value in any of them" for name in without_values(made.vectors)]
+        demand_each_alone(model, rows)
     for lookup in model.contract.lookups:
         first = rows.column(lookup.column_names()[0])
         share = 1 - first.null_count / max(1, len(first))

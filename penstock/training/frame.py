@@ -105,7 +105,7 @@ def _vectors(model: Model, columns: Columns, rows: int) -> dict[str, Array]:
         return dict(model.contract.vectors(columns, rows))
     except PenstockError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         file = Path(frame.filename)
         raise PenstockError(

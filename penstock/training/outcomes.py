@@ -70,12 +70,14 @@ def demand_outcomes(model: Model, training: "TrainingRows", holdout: "TrainingRo
     if model.contract.output.kind == "classifier" and not reasons:
         reasons += _class_reasons(model, training.outcome, holdout.outcome)
     if reasons:
+        todo = "Take another period (`--period`) or a longer window (`window`), or correct the query."
+        if model.null_outcome == "refuse":
+            todo += " Where outcomes are missing by nature, declare `null_outcome='leave_out'`."
         raise OutcomeError(
             f"outcome {model.outcome!r} of model {model.contract.model!r}",
             expected="rows of every class in the training window, and outcomes to judge by",
             found="; ".join(reasons),
-            todo="Take another period (`--period`) or a longer window (`window`), correct the query, or declare"
-            " `null_outcome='leave_out'` where outcomes are missing by nature.",
+            todo=todo,
         )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.artifact.native import Artifact
+from penstock.artifact.packing.model import public_name
 from penstock.artifact.scores import own_scores
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
@@ -37,18 +38,48 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     output = model.contract.output
     if output.scores:
         return own_scores(estimator, frame)
-    answered = np.asarray(estimator.predict_proba(frame) if output.kind == "classifier" else estimator.predict(frame))
-    wanted = (len(frame), len(output.values)) if output.values else (len(frame),)
-    if output.kind == "regressor" and answered.shape != wanted:
-        todo = "Declare them as `values` of the contract's Output." if not output.values else ""
+    answered = np.asarray(_answers(estimator, frame, output.kind))
+    width = len(output.classes) if output.kind == "classifier" else len(output.values)
+    wanted = (len(frame), width) if width else (len(frame),)
+    if answered.shape != wanted:
+        todo = "Declare them as `values` of the contract's Output." if output.kind == "regressor" and not width else ""
         found = f"predictions of shape {answered.shape}"
         raise PenstockError(f"estimator {type(estimator).__name__}", expected=f"{wanted}", found=found, todo=todo)
     return answered if answered.dtype == np.float32 else answered.astype(np.float64)
 
 
+def _answers(estimator: Any, frame: pd.DataFrame, kind: str) -> Any:
+    """What the estimator predicts. A native booster has no predict_proba: of two classes it says the second's alone."""
+    name = public_name(estimator)
+    if kind == "classifier" and hasattr(estimator, "predict_proba"):
+        return estimator.predict_proba(frame)
+    if name == "xgboost.Booster":
+        found = estimator.inplace_predict(frame)
+    elif kind == "classifier" and name == "catboost.CatBoost":
+        found = estimator.predict(frame, prediction_type="Probability")
+    else:
+        found = estimator.predict(frame)
+    return np.column_stack([1 - found, found]) if kind == "classifier" and found.ndim == 1 else found
+
+
 def allowed_parity(expected: Array) -> float:
     """PARITY, or SINGLE_PARITY for an estimator that answers in float32."""
     return SINGLE_PARITY if expected.dtype == np.float32 else PARITY
+
+
+def demand_kind(model: Model, artifact: Artifact) -> None:
+    """PenstockError where a native booster's objective makes it answer values for a classifier, or classes for values.
+
+    Other estimators are what they are called.
+    """
+    declared = model.contract.output.kind
+    if artifact.kind != declared:
+        raise PenstockError(
+            f"estimator {artifact.estimator} of model {model.contract.model!r}",
+            expected=f"a {declared}",
+            found=f"a {artifact.kind}, by its objective",
+            todo="Choose another objective, such as binary for two classes.",
+        )
 
 
 def demand_parity(artifact: Artifact, found: Array, expected: Array) -> float:

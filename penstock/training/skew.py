@@ -22,6 +22,9 @@ from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import any_of, outside
 from penstock.training.frame import known_outcomes, training_rows
 
+ROWS_ALONE = 8
+"""Rows of a training set whose features are computed alone as well."""
+
 
 class SkewError(PenstockError):
     """Training and serving would see different feature vectors."""
@@ -50,13 +53,17 @@ class Skew:
 
 
 def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
-    """Compare the feature vectors of up to `rows` rows, spread over the snapshot, bit by bit."""
+    """Compare the feature vectors of up to `rows` rows, spread over the snapshot, bit by bit.
+
+    SkewError where a row has other features alone than among the others.
+    """
     whole = snapshot.batches().read_all()
     places = np.unique(np.linspace(0, max(len(whole) - 1, 0), min(rows, len(whole))).astype(int))
     table = whole.take(pa.array(places))
     if model.null_outcome == "leave_out":
         table = table.filter(known_outcomes(model, table))
     table = table.filter(pa.array(~any_of(outside(model.contract, table).values(), len(table))))
+    demand_each_alone(model, table)
     requests = _requests(model, table)
     looked, snapshots = look_up_now(book.url, model.contract, requests)
     served = model.contract.vectors({**request_columns(model.contract, requests), **looked.columns})
@@ -65,6 +72,27 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
         name: found for name in trained if (found := _first_difference(trained[name], served[name])) is not None
     }
     return Skew(len(table), differing, snapshots)
+
+
+def demand_each_alone(model: Model, rows: pa.Table) -> None:
+    """SkewError that names a feature of which some row has other bits alone than among the others."""
+    if model.null_outcome == "leave_out":
+        rows = rows.filter(known_outcomes(model, rows))
+    if not len(rows):
+        return
+    together = training_rows(model, rows).vectors
+    for place in np.unique(np.linspace(0, len(rows) - 1, ROWS_ALONE).astype(int)):
+        alone = training_rows(model, rows.slice(place, 1)).vectors
+        for name, values in together.items():
+            found = _first_difference(values[place : place + 1], alone[name])
+            if found is not None:
+                raise SkewError(
+                    f"feature {name!r} of model {model.contract.model!r}",
+                    expected=f"the same of a row alone, as served, as among {len(rows):,}: {found['trained']}",
+                    found=found["served"],
+                    todo="Compute each row from its own columns: no mean, rank or order of rows. A sum or mean over a"
+                    " stack of columns rounds by the number of rows: add the columns by `+`.",
+                )
 
 
 def _requests(model: Model, table: pa.Table) -> list[msgspec.Struct]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
-from penstock.postgres.pointer import Pointer
+from penstock.postgres.pointer import Pointer, table_record
 from penstock.replicated.digest import catalog_schema, table_digest
 from penstock.replicated.layered_table import layered_query, layers
 from penstock.replicated.view import public_query, view_finding
@@ -55,8 +55,8 @@ def _prove_layers(
     """The id is made of the digests of base and delta, so both are proved without the store."""
     base, delta = parts
     snapshot = _opened(store, pointer.snapshot)
-    row = connection.execute("SELECT snapshot FROM replicated.physical_table WHERE physical = %s", (base,)).fetchone()
-    base_id = str(row[0]) if row else ""
+    record = table_record(connection, base)
+    base_id = record.snapshot if record else ""
     schemas = catalog_schema(connection, base), catalog_schema(connection, delta)
 
     def right_base(digest: StreamDigest) -> bool:
@@ -104,9 +104,8 @@ def _views(connection: psycopg.Connection, pointer: Pointer, parts: Sequence[str
     names = [name for name, _ in columns]
     wanted = {pointer.table: public_query(names, pointer.physical)}
     if len(parts) == 2:
-        row = connection.execute(
-            "SELECT ordered FROM replicated.physical_table WHERE physical = %s", (pointer.physical,)
-        ).fetchone()
-        wanted[pointer.physical] = layered_query(names, key, parts[0], parts[1], tuple(row[0]) if row else ())
+        record = table_record(connection, pointer.physical)
+        ordered = record.ordered if record else None
+        wanted[pointer.physical] = layered_query(names, key, parts[0], parts[1], ordered or ())
     findings = [view_finding(connection, name, query) for name, query in wanted.items()]
     return "; ".join(finding for finding in findings if finding)

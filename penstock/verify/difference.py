@@ -5,9 +5,8 @@ from itertools import islice
 
 import psycopg
 import pyarrow as pa
-from psycopg import sql
 
-from penstock.replicated.digest import catalog_schema
+from penstock.replicated.digest import catalog_schema, sorted_copy
 from penstock.rows.copy_stream import CopyEncoder
 from penstock.rows.types import postgres_columns, schema_text
 from penstock.snapshots.store import Snapshot
@@ -21,11 +20,8 @@ def first_difference(connection: psycopg.Connection, physical: str, snapshot: Sn
     expected, found = schema_text(postgres_columns(snapshot.schema), snapshot.key), catalog_schema(connection, physical)
     if expected != found:
         return f"the columns differ: expected {expected.decode()}, found {found.decode()}"
-    statement = sql.SQL("COPY (SELECT * FROM {} ORDER BY {}) TO STDOUT (FORMAT binary)").format(
-        sql.Identifier("replicated", physical), sql.SQL(", ").join(map(sql.Identifier, snapshot.key))
-    )
     try:
-        with connection.cursor().copy(statement) as copy:
+        with connection.cursor().copy(sorted_copy(physical, snapshot.key)) as copy:
             _compare(snapshot, _without_frame(bytes(row) for row in copy))
     except _Difference as difference:
         return str(difference)

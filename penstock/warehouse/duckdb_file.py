@@ -137,23 +137,26 @@ class DuckDBWarehouse:
         finally:
             connection.close()
 
+    def demand_readable(self) -> None:
+        """WarehouseError where the file is absent or not of DuckDB. One that another process writes to is well."""
+        self._demand_there()
+        try:
+            self._connect(read_only=True).close()
+        except (duckdb.Error, OSError) as error:
+            if not _held_elsewhere(error):
+                raise self._not_opened(error) from error
+
     def _open(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        if read_only and not Path(self.path).exists():
-            raise WarehouseError("warehouse", expected=f"a DuckDB file at {self.path}", found="none", todo=ABSENT)
+        if read_only:
+            self._demand_there()
         deadline = time.monotonic() + self.patience
         waited = False
         while True:
             try:
-                return duckdb.connect(
-                    self.path,
-                    read_only=read_only,
-                    config={"threads": 2, "memory_limit": self.memory, "preserve_insertion_order": read_only},
-                )
-            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                return self._connect(read_only=read_only)
+            except (duckdb.Error, OSError) as error:
                 if not _held_elsewhere(error):
-                    raise WarehouseError(
-                        f"warehouse {self.path}", expected="a file that can be opened", found=str(error), todo=ABSENT
-                    ) from error
+                    raise self._not_opened(error) from error
                 if time.monotonic() > deadline:
                     raise WarehouseError(
                         f"warehouse {self.path}",
@@ -166,6 +169,25 @@ class DuckDBWarehouse:
                 waited = True
                 time.sleep(0.1)
 
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        return duckdb.connect(
+            self.path,
+            read_only=read_only,
+            config={"threads": 2, "memory_limit": self.memory, "preserve_insertion_order": read_only},
+        )
+
+    def _demand_there(self) -> None:
+        if not Path(self.path).exists():
+            raise WarehouseError("warehouse", expected=f"a DuckDB file at {self.path}", found="none", todo=ABSENT)
+
+    def _not_opened(self, error: Exception) -> WarehouseError:
+        return WarehouseError(
+            f"warehouse {self.path}",
+            expected="a DuckDB file that may be opened",
+            found=str(error).strip().partition("\n")[0],
+            todo="Correct PENSTOCK_WAREHOUSE_URL, or restore that file.",
+        )
+
 
 def _refuse(types: Mapping[str, str]) -> None:
     """ColumnTypesError for the columns of types that Arrow does not have as they are."""
@@ -174,7 +196,7 @@ def _refuse(types: Mapping[str, str]) -> None:
         raise ColumnTypesError(refused, [name for name in types if name not in refused])
 
 
-def _held_elsewhere(error: duckdb.Error) -> bool:
+def _held_elsewhere(error: Exception) -> bool:
     """True for the lock of another process, and for a connection of this one in the other mode."""
     return "Could not set lock" in str(error) or "different configuration" in str(error)
 

@@ -34,6 +34,17 @@ def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
     return SERVERS[kind](url, timeout, ended)
 
 
+def demand_answer(warehouse: Warehouse) -> None:
+    """WarehouseError unless the warehouse answers. A DuckDB file to which another process writes does."""
+    from penstock.warehouse.duckdb_file import DuckDBWarehouse
+
+    if isinstance(warehouse, DuckDBWarehouse):
+        warehouse.demand_readable()
+        return
+    with warehouse.batches("SELECT 1 AS one"):
+        pass
+
+
 def _postgres(url: str, timeout: float, ended: Event) -> Warehouse:
     from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 

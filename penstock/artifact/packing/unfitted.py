@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.packing.answering import demand_answers, last_step
-from penstock.artifact.packing.boosting import lightgbm, xgboost
+from penstock.artifact.packing.boosting import catboost, lightgbm, xgboost
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
@@ -62,6 +62,8 @@ def _obstacles(part: Any) -> Iterator[str]:
         yield from lightgbm.obstacles(type(part).__name__, part.get_params())
     elif name in XGBOOST:
         yield from xgboost.obstacles(type(part).__name__, part.get_params())
+    elif name in CATBOOST:
+        yield from catboost.obstacles(type(part).__name__, part.get_params())
     elif not name or name not in {"Pipeline", *INSIDE, *packers(), *transformers()}:
         yield f"{type(part).__name__} is not packed"
     if name == "FunctionTransformer":

@@ -36,7 +36,7 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     """
     from penstock.cli.steps import Steps
     from penstock.cli.system.dagster_system import DagsterSystem
-    from penstock.cli.system.surroundings import demand_stores
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.serving.deploying.deploy import Elsewhere, Rollout
     from penstock.settings import load
 
@@ -45,8 +45,10 @@ def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     try:
         with Steps(Console(highlight=False)) as steps, steps.step("Deploy") as step:
             step.show("checking, then replacing replicas one by one")
-            if not back:
-                demand_stores(settings.stores)
+            needs = Preconditions(settings)
+            needs.demand([needs.home], [] if back else [needs.stores])
+            if not elsewhere:
+                needs.demand([needs.host, needs.keys, needs.https, needs.service_config], [needs.books_to_serve])
             rollout = Rollout(settings, elsewhere)
             done = rollout.go_back() if back else rollout.deploy()
             step.done = told(done)

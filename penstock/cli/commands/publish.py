@@ -31,6 +31,7 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
     """
     from rich.console import Console
 
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.extract.extract import extract
     from penstock.extract.preparing import PreparationResult, prepare
     from penstock.publish import publish as publishing
@@ -44,6 +45,7 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
     if everything:
         known.whole()
     names = {known.table(name).name for name in (known.tables if everything else tables)}
+    Preconditions(runtime.settings).demand_to_publish()
     wanted = [group for group in known.groups() if any(table.name in names for table in group)]
     books = [runtime.books.test] if test_only else list(runtime.books)
     if only_plan:

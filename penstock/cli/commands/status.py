@@ -30,7 +30,7 @@ def status(as_json: bool) -> None:
     runtime = Runtime.load()
     found = parts(runtime.settings)
     serves: dict[str, Any] = {"releases": [], "tables": [], "autoscaling": []}
-    troubles = []
+    troubles = _surroundings(runtime)
     try:
         serves |= _served(runtime.books.prod) if found[0].well else {}
     except PenstockError as error:
@@ -39,7 +39,7 @@ def status(as_json: bool) -> None:
         serves |= _scaling(runtime)
     except PenstockError as error:
         troubles.append(str(error))
-    trouble = "\n".join(troubles)
+    trouble = "\n".join(dict.fromkeys(troubles))
     if as_json:
         total = sum(part.memory for part in found)
         told = {"parts": found, "memory": total, "home": str(runtime.settings.home), "trouble": trouble, **serves}
@@ -50,6 +50,15 @@ def status(as_json: bool) -> None:
             click.secho(trouble, fg="red")
     if trouble or not all(part.well for part in found):
         raise SystemExit(1)
+
+
+def _surroundings(runtime: "Runtime") -> list[str]:
+    """What would keep the next `penstock up`, publish or deploy from its work."""
+    from penstock.cli.system.preconditions import Preconditions
+
+    needs = Preconditions(runtime.settings)
+    others = [needs.stores, needs.warehouse_or_seed, needs.books_to_bring_forward, needs.dagster_storage]
+    return [str(fault) for fault in needs.faults([needs.home, needs.host, needs.keys, needs.https], others)]
 
 
 def _served(prod: "Book") -> dict[str, Any]:

@@ -55,6 +55,7 @@ def command(
     if dry:
         _dry_run(runtime, declaration, named)
         return
+    _demand_surroundings(runtime)
     run = TrainingRun(settings, declaration, named, found.tables_for(declaration), incomplete=incomplete)
     run.demand_complete()
     service = compare(settings.service_url, History(settings.home), model, declaration.contract.digest())
@@ -70,8 +71,7 @@ def command(
             run.publish(missing, (test, prod))
     with _step("compared training with the serving lookup, to the bit"):
         (compared := run.compare_with_serving(holdout, test)).demand_none(model)
-    place = f" on Ray at {settings.ray_address}" if settings.ray_address else ""
-    with _step(f"trained, judged and packed the candidate{place}"):
+    with _step(f"trained, judged and packed the candidate{_place(settings.ray_address)}"):
         candidate = run.train(training, holdout, compared, test, _told)
     proposal = candidate.proposal
     report: dict[str, Any] = {
@@ -94,7 +94,18 @@ def command(
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return
     click.echo(f"{_scored(proposal.metrics)} on {run.period}; artifact {proposal.artifact[:12]}")
+    _say_perfect(proposal.metrics)
     click.echo(verdict)
+
+
+def _place(ray_address: str) -> str:
+    return f" on Ray at {ray_address}" if ray_address else ""
+
+
+def _demand_surroundings(runtime: "Runtime") -> None:
+    from penstock.cli.system.preconditions import Preconditions
+
+    Preconditions(runtime.settings).demand_to_publish()
 
 
 def _demand_reason(context: click.Context, options: Mapping[str, bool]) -> None:
@@ -153,6 +164,17 @@ def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
         " then PROD, if the gate lets it."
     )
     click.echo("Nothing was done: --dry-run.")
+
+
+def _say_perfect(metrics: Mapping[str, Any]) -> None:
+    from penstock.declare.metrics import is_perfect
+
+    if is_perfect(metrics):
+        click.echo(
+            "Note: nothing is better than that. Perhaps a column is filled in only when the outcome is known: the"
+            " importances in the card name it, and the query leaves it out.",
+            err=True,
+        )
 
 
 def _scored(metrics: Mapping[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """`penstock up`: everything running, up to the first answered prediction."""
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 from rich.console import Console
 
 from penstock.cli.steps import Step, Steps
+from penstock.cli.system.background import in_background
 from penstock.errors import PenstockError, demand_none
 from penstock.file_lock import file_lock
 from penstock.project import NO_MODEL
@@ -35,13 +35,19 @@ def up(key: str) -> None:
     service is that of the dev book, see `penstock serve --help`.
     """
     from penstock.cli.system.ports import choose_ports
+    from penstock.cli.system.preconditions import Preconditions
     from penstock.runtime import Runtime
     from penstock.settings import load
 
     settings, console = load(), Console(highlight=False)
+    needs = Preconditions(settings)
+    needs.demand([needs.home])
     alone = file_lock(settings.state / "up.lock", "another `penstock up`", say=console.print)
     with alone, Steps(console) as steps, ExitStack() as held:
         try:
+            with steps.step("Settings") as step:
+                needs.demand_to_start()
+                step.done = "what they name answers"
             with steps.step("Ports") as step:
                 settings = choose_ports(settings, held)
                 step.done = f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
@@ -69,18 +75,14 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
     Returns a `FirstPrediction` for each model that answers, and model or job -> why not for the others.
     """
     from penstock.cli.system.dagster_system import DagsterSystem
-    from penstock.cli.system.surroundings import demand_stores
     from penstock.declare.discovery import declared
     from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import newest
     from penstock.releases.former import adopt
-    from penstock.warehouse.opening import open_warehouse
 
     settings = runtime.settings
-    open_warehouse(settings)  # refuses a URL of no kind before anything starts
-    demand_stores(settings.stores)
     # What starts next would fail of a file that does not import.
-    everything = _in_background(lambda: declared(settings.project).whole())
+    everything = in_background(lambda: declared(settings.project).whole())
     with steps.step("Postgres") as step:
         databases = Databases(settings)
         was_running = databases.is_embedded() and databases.is_running()
@@ -90,9 +92,9 @@ def bring_up(runtime: "Runtime", steps: Steps, key: str) -> "tuple[list[FirstPre
         current = was_running and not any(applied)
         step.done = "already running" if current else f"books TEST and PROD are at version {newest()}"
     everything.result()
-    warehouse = _in_background(lambda: _warehouse(runtime, steps))
-    dagster = _in_background(lambda: _dagster(DagsterSystem(settings), steps))
-    service = _in_background(lambda: _service(runtime, steps))
+    warehouse = in_background(lambda: _warehouse(runtime, steps))
+    dagster = in_background(lambda: _dagster(DagsterSystem(settings), steps))
+    service = in_background(lambda: _service(runtime, steps))
     warehouse.result()
     dagster.result()
     faults = _materialize(runtime, steps)
@@ -135,7 +137,7 @@ def _service(runtime: "Runtime", steps: Steps) -> None:
         return
     dev.demand_none()
     with steps.step("Ray Serve") as step:
-        if cluster.find() and is_ready(settings.service_url, settings.project):
+        if cluster.find_as_set() and is_ready(settings.service_url, settings.project):
             rollout = Rollout(settings)
             step.done = "already running" if rollout.is_current() else _deploy_changes(rollout, steps, step)
             return
@@ -179,7 +181,7 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
                 else dagster_runs.LAST
             )
             only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
-            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only)}"
+            step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only, found.preparations)}"
     if not made:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"
@@ -201,7 +203,7 @@ def _predict(runtime: "Runtime", steps: Steps, key: str, faults: dict[str, Penst
             step.done = f"{name} answered in {made[name].milliseconds:.0f} ms"
 
     names = [name for name in runtime.declared.models if name not in faults]
-    for asked in [_in_background(partial(predict, name)) for name in names]:
+    for asked in [in_background(partial(predict, name)) for name in names]:
         asked.result()
     return [made[name] for name in names if name in made]
 
@@ -213,18 +215,3 @@ def noted(faults: dict[str, PenstockError], name: str) -> Iterator[None]:
         yield
     except PenstockError as error:
         faults[name] = error
-
-
-def _in_background(work: Callable[[], object]) -> Future[None]:
-    """The future of work in a daemon thread, so that Ctrl-C does not wait for it."""
-    future: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            work()
-            future.set_result(None)
-        except BaseException as error:  # handed to whoever asks for the result
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future

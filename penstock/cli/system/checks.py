@@ -27,7 +27,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
 from penstock.runtime import Runtime
-from penstock.settings import Ports
+from penstock.settings import Settings
 from penstock.warehouse.catalog import tables
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.url import shown
@@ -38,13 +38,12 @@ LEAST_DISK = 3e9  # bytes: the example, its snapshots and the logs of a few week
 def diagnose(runtime: Runtime) -> list[Finding]:
     """Every check, in the order in which one depends on another."""
     settings, project = runtime.settings, runtime.settings.demand_project()
-    ports = Ports(http=settings.http_port, dagster=settings.dagster_port)
     machine = [
         _python(),
         _packages(project),
         _home(settings.home),
         _disk(settings.home),
-        _ports(ports, settings.http_host, settings.state),
+        _ports(settings),
         *_abandoned(),
     ]
     running = [
@@ -57,7 +56,8 @@ def diagnose(runtime: Runtime) -> list[Finding]:
         *machine,
         _warehouse(runtime),
         *surroundings.stores(settings.stores),
-        surroundings.keys(settings.api_keys_file, settings.http_host),
+        surroundings.keys(settings.api_keys_file, settings.outer_host),
+        *surroundings.certificate(settings.tls_file),
         *surroundings.ray_cluster(settings.ray_address),
         *running,
         *books,
@@ -181,9 +181,9 @@ def _disk(home: Path) -> Finding:
     return Finding("disk", free > LEAST_DISK, f"{free / 1e9:.1f} GB free", f"Free {LEAST_DISK / 1e9:.0f} GB.")
 
 
-def _ports(ports: Ports, host: str, state: Path) -> Finding:
+def _ports(settings: Settings) -> Finding:
     try:
-        return Finding("ports", True, check_ports(ports, host, state))
+        return Finding("ports", True, check_ports(settings))
     except PenstockError as error:
         return Finding("ports", False, f"{error.thing} is {error.found}", error.todo)
 

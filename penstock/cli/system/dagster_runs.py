@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock.cli.system.dagster_graphql import PLAN, RUN, DagsterError, GraphQL
+from penstock.declare.preparation import Preparation
 from penstock.declare.steps import REPLICATION_JOB, checks, steps
 from penstock.declare.table import ReplicatedTable
 from penstock.log_text import cause
@@ -55,11 +56,16 @@ def _absent(prod: Book, tables: Sequence[str]) -> list[str]:
 
 
 def materialize(
-    api: GraphQL, job: str, progress: Progress, newest: str = LAST, only: Sequence[ReplicatedTable] = ()
+    api: GraphQL,
+    job: str,
+    progress: Progress,
+    newest: str = LAST,
+    only: Sequence[ReplicatedTable] = (),
+    preparations: Mapping[str, Preparation] = {},
 ) -> str:
     """Run a job to its end, for its newest partition that is not after `newest`, and return the run's URL.
 
-    `only` are the tables to take of the job of all tables.
+    `only` are the tables to take of the job of all tables, `preparations` what they may wait for.
 
     RunError if all its partitions are after `newest`.
     """
@@ -72,7 +78,7 @@ def materialize(
             found=f"{everything[0]} as its first, and outcomes up to {newest}",
             todo="Declare an earlier `first_period`, or wait for the outcomes.",
         )
-    run = api.launch(job, partitions[-1] if partitions else "", steps(only), checks(only))
+    run = api.launch(job, partitions[-1] if partitions else "", steps(only), checks(only, preparations))
     follow(api, run, progress)
     return run_url(api, run)
 

@@ -27,7 +27,7 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     A port that the environment names is used or refused. If a default port is taken, a free one is used instead. Until
     `held` closes, another `penstock up` on this machine takes none of them, although nothing listens there yet.
     """
-    _demand_own_address(settings.http_host)
+    demand_own_address(settings.http_host)
     web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
     if not web:
@@ -36,22 +36,32 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
         http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
     chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
     ports = Ports(http=http, dagster=dagster)
-    check_ports(ports, settings.http_host, settings.state)
+    check_ports(chosen)
     remember_ports(settings.home, ports)
     return chosen
 
 
-def check_ports(ports: Ports, host: str, state: Path) -> str:
+def check_ports(settings: Settings) -> str:
     """The ports in words; PortError, which names the setting, if another program holds one."""
-    _demand_own_address(host)
-    web, serving = _running(state)
-    if web and web != ports.dagster:
-        raise _moved("PENSTOCK_DAGSTER_PORT", web, ports.dagster)
-    if not web and not is_free(dagster_system.HOST, ports.dagster):
-        raise _taken("PENSTOCK_DAGSTER_PORT", ports.dagster)
-    if not serving and not is_free(host, ports.http):
-        raise _taken("PENSTOCK_HTTP_PORT", ports.http)
-    return f"HTTP {ports.http}, Dagster {ports.dagster}"
+    demand_own_address(settings.http_host)
+    (web, serving), dagster, http = _running(settings.state), settings.dagster_port, settings.http_port
+    if dagster == http:
+        found, todo = f"{http} for both", "Set one of them to another port."
+        raise PortError("PENSTOCK_HTTP_PORT and PENSTOCK_DAGSTER_PORT", expected="two ports", found=found, todo=todo)
+    if web and web != dagster:
+        raise _moved("PENSTOCK_DAGSTER_PORT", web, dagster)
+    if not web and not is_free(dagster_system.HOST, dagster):
+        raise _taken("PENSTOCK_DAGSTER_PORT", dagster)
+    if not serving and not is_free(settings.http_host, http):
+        raise _taken("PENSTOCK_HTTP_PORT", http)
+    if not settings.tls_file:
+        return f"HTTP {http}, Dagster {dagster}"
+    host, _, port = settings.https_address.rpartition(":")
+    demand_own_address(host, "PENSTOCK_HTTPS_ADDRESS")
+    if not serving and not is_free(host, int(port)):
+        todo = "End that program, or set another one, for instance 0.0.0.0:9443."
+        raise PortError(f"PENSTOCK_HTTPS_ADDRESS={settings.https_address}", found="held by another program", todo=todo)
+    return f"HTTP {http}, HTTPS {port}, Dagster {dagster}"
 
 
 def _running(state: Path) -> tuple[int, bool]:
@@ -87,10 +97,11 @@ def _hold(held: ExitStack, port: int) -> bool:
     return True
 
 
-def _demand_own_address(host: str) -> None:
+def demand_own_address(host: str, variable: str = "PENSTOCK_HTTP_HOST") -> None:
+    """PortError where no process of this machine can listen at `host`."""
     if not is_own_address(host):
         raise PortError(
-            f"PENSTOCK_HTTP_HOST={host}",
+            f"{variable}={host}",
             expected="one of the addresses of this machine",
             found="not one of them",
             todo="Set 127.0.0.1, the machine's own address, or 0.0.0.0 for all that it has.",

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 
 import psycopg
 
+from penstock.cli.system.certificate import SOON_DAYS, days_left
 from penstock.cli.system.finding import Finding
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, demand_none
 from penstock.postgres.book import Book
 from penstock.postgres.clock import seconds_ahead
 from penstock.postgres.connecting import connect
 from penstock.postgres_url import shown_hosts
 from penstock.serving.routes.keys import Keys
-from penstock.store_url import ask_store, shown_store
+from penstock.store_url import ask_store, demand_writable, shown_store
 
 MOST_CLOCK_SECONDS = 2.0
 """Ids of predictions hold the clock of the replicas, and the journal's days that of Postgres."""
@@ -25,15 +26,26 @@ def stores(urls: Mapping[str, str]) -> list[Finding]:
     return [_store(name, url) for name, url in urls.items()]
 
 
-def demand_stores(urls: Mapping[str, str]) -> None:
-    """PenstockError where a store that is elsewhere does not answer, before anything is started that needs it."""
+def demand_stores(urls: Mapping[str, str], *, to_write: bool = False) -> None:
+    """PenstockError with a sentence for each store that does not answer, or is a folder that may not be written where
+    `to_write`."""
+    faults = []
     for name, url in urls.items():
-        if "://" in url:
+        try:
             _ask(name, url)
+            if to_write:
+                demand_writable(f"store of {name}", url, _variable(name))
+        except PenstockError as error:
+            faults.append(error)
+    demand_none(faults)
 
 
 def _ask(name: str, url: str) -> int:
-    return ask_store(f"store of {name}", url, f"PENSTOCK_{name.upper()}_URL")
+    return ask_store(f"store of {name}", url, _variable(name))
+
+
+def _variable(name: str) -> str:
+    return f"PENSTOCK_{name.upper()}_URL"
 
 
 def _store(of: str, url: str) -> Finding:
@@ -74,6 +86,17 @@ def keys(file: str, host: str) -> Finding:
     except PenstockError as error:
         return Finding("keys", False, str(error))
     return Finding("keys", not faults, "; ".join(faults) or found, "Correct those lines.")
+
+
+def certificate(file: str) -> list[Finding]:
+    """Whether the service can have HTTPS by its certificate, where it has one, and for how long."""
+    if not file:
+        return []
+    try:
+        days = days_left(file)
+    except PenstockError as error:
+        return [Finding("certificate", False, str(error))]
+    return [Finding("certificate", days > SOON_DAYS, f"{file} is valid for {days:.0f} more days", "Renew it.")]
 
 
 def ray_cluster(address: str) -> list[Finding]:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from itertools import chain
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -82,6 +83,8 @@ class Decoder:
         self._entity_of = _fields_of_entity(contract)
         self._asked_at_bound = bound_types(contract)[contract.asked_at]
         self._asked_at_of = attrgetter(contract.asked_at)
+        self._zone = UTC if contract.zone == "UTC" else ZoneInfo(contract.zone)
+        self._zoneless = contract.zoneless_fields()
 
     def __call__(self, body: bytes, request_id: str) -> Body:
         """Decode a body; Problem 400 if it is no JSON, 422 if it is not what the contract declares."""
@@ -112,10 +115,19 @@ class Decoder:
             return self._many.decode(kept) if is_array else [self._one.decode(kept)]
 
     def _as_field(self, now: datetime) -> datetime | date:
-        """The present as the request's `asked_at` has it: a date, a time without a zone (in UTC), or an instant."""
+        """The present as the request's `asked_at` has it: a day or a time of the contract's zone, or an instant."""
         if self._asked_at_bound == "date":
-            return now.astimezone(UTC).date()
-        return now.astimezone(UTC).replace(tzinfo=None) if self._asked_at_bound == "timestamp" else now
+            return now.astimezone(self._zone).date()
+        return now.astimezone(self._zone).replace(tzinfo=None) if self._asked_at_bound == "timestamp" else now
+
+    def _in_zone(self, request: Any) -> Any:
+        """The request with an offset for each time that has none."""
+        times = {name: getattr(request, name) for name in self._zoneless}
+        read = {name: self._instant(at) for name, at in times.items() if at is not None and at.tzinfo is None}
+        return msgspec.structs.replace(request, **read) if read else request
+
+    def _instant(self, wall_clock: datetime) -> datetime:
+        return wall_clock.replace(tzinfo=self._zone).astimezone(UTC)
 
     def problem(self, body: bytes, error: msgspec.ValidationError, *, is_array: bool) -> Problem:
         """The 422 of a JSON body that `error` refused, with everything that is wrong with it."""
@@ -128,6 +140,8 @@ class Decoder:
         for fit, of_field in self._checks if check_texts else self._numeric_checks:
             if not fit(map(of_field, posted)):
                 raise refused(*self._faults.of_requests(posted, is_array=is_array))
+        if self._zoneless:
+            posted = list(map(self._in_zone, posted))
         texts = [_encode(request) for request in posted]
         inputs = digests(texts)
         entities = digests(map(_encode, map(self._entity_of, posted))) if self._entity_of else inputs
@@ -143,7 +157,7 @@ class Decoder:
                 decoded[place] = msgspec.structs.replace(posted[place], **{self._contract.asked_at: filled})
                 texts[place] = _encode(decoded[place])
             elif asked_at.tzinfo is None:
-                times[place] = asked_at.replace(tzinfo=UTC)
+                times[place] = self._instant(asked_at)
         return Requests(decoded, times, texts, inputs, entities, [request_id] * len(posted))
 
 

@@ -47,7 +47,7 @@ def run(wanted: Target, settings: Settings) -> Outcome:
         if faults := [*check.application, *(lost_by(check, running, fitting) if before else ())]:
             return Outcome(number, refused="\n".join(faults))
         cpus = Remote(wanted.head).cpus() if is_url(wanted.head) else serve.connect(wanted.head)
-        if lacking := _lacking_cpus(config, cpus, spare=before is not None):
+        if lacking := serve_config.lacking_cpus(config, cpus, spare=before is not None):
             return Outcome(number, refused=lacking)
     except (ServeConfigError, PenstockError) as error:
         return Outcome(number, refused=str(error))
@@ -74,21 +74,6 @@ def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str
 
 def _import_paths(config: Mapping[str, Any]) -> list[str]:
     return [application["import_path"] for application in config["applications"]]
-
-
-def _lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> str:
-    """What to say where the replicas, and one more while they are replaced, find no CPUs; empty where they do."""
-    shares = []
-    for deployment in (one for application in config["applications"] for one in application.get("deployments") or ()):
-        replicas = (deployment.get("autoscaling_config") or {}).get("min_replicas") or deployment.get("num_replicas")
-        cpus = float((deployment.get("ray_actor_options") or {}).get("num_cpus", 1))
-        shares += [cpus] * (replicas if isinstance(replicas, int) else 1)
-    needed = sum(shares) + (max(shares, default=0) if spare else 0)
-    if needed <= there:
-        return ""
-    more = " and one more while they are replaced" if spare else ""
-    todo = "Lower min_replicas or num_cpus."
-    return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
 
 
 def _apply(config: dict[str, Any], home: Path, wanted: Target, code: Code) -> None:

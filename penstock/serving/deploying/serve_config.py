@@ -17,6 +17,7 @@ from ray.serve.schema import (
 )
 
 from penstock.errors import PenstockError
+from penstock.project import Project
 from penstock.settings import HTTP_PORT, BookName
 
 INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
@@ -79,6 +80,27 @@ def add_variables(config: dict[str, Any], variables: Mapping[str, str]) -> None:
     for application in config["applications"]:
         runtime = application.setdefault("runtime_env", {})
         runtime["env_vars"] = runtime.get("env_vars", {}) | variables
+
+
+def of_project(project: Project, host: str, port: int) -> dict[str, Any]:
+    """The project's own configuration, as `read` returns it."""
+    path = project.serve_config
+    return read(path.read_text(), f"{path.parent.name}/{path.name}", host, port)
+
+
+def lacking_cpus(config: Mapping[str, Any], there: float, *, spare: bool) -> str:
+    """What to say where the replicas, and one more while they are replaced, find no CPUs; empty where they do."""
+    shares = []
+    for deployment in (one for application in config["applications"] for one in application.get("deployments") or ()):
+        replicas = (deployment.get("autoscaling_config") or {}).get("min_replicas") or deployment.get("num_replicas")
+        cpus = float((deployment.get("ray_actor_options") or {}).get("num_cpus", 1))
+        shares += [cpus] * (replicas if isinstance(replicas, int) else 1)
+    needed = sum(shares) + (max(shares, default=0) if spare else 0)
+    if needed <= there:
+        return ""
+    more = " and one more while they are replaced" if spare else ""
+    todo = "Lower min_replicas or num_cpus."
+    return f"{len(shares)} replicas{more} need {needed:g} CPUs by num_cpus, where Ray has {there:g}. {todo}"
 
 
 def books(config: Mapping[str, Any]) -> list[BookName]:

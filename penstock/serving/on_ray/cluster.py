@@ -15,6 +15,7 @@ from penstock.log_text import cause
 from penstock.processes import Processes, Record, end_tree, free_port
 from penstock.serving.on_ray.compat import UNNEEDED, ray_command
 from penstock.serving.on_ray.environment import folder, ray_environment, ray_switches
+from penstock.serving.on_ray.haproxy import Https
 from penstock.settings import Settings
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -23,7 +24,8 @@ STOP_SECONDS = 8.0
 
 
 class Head(msgspec.Struct, frozen=True):
-    """A running local head: its address, the variables with which its programs find each other, its processes."""
+    """A running local head: its address, where the service listens, the variables with which its programs find each
+    other, its processes."""
 
     address: str
     http: str
@@ -47,6 +49,11 @@ class RayCluster:
             return None
         return head if all(part.process() for part in head.parts) else None
 
+    def find_as_set(self) -> Head | None:
+        """The head while it runs and listens where the settings say."""
+        running = self.find()
+        return running if running and running.http == self._entries() else None
+
     def demand(self) -> Head:
         """The head that runs; PenstockError where none does."""
         found = self.find()
@@ -56,15 +63,13 @@ class RayCluster:
 
     def start(self) -> Head:
         """Start the head, or find it running."""
-        http = f"{self._settings.http_host}:{self._settings.http_port}"
-        running = self.find()
-        if running and running.http == http:
+        if running := self.find_as_set():
             return running
         self.stop()
         try:
-            return self._start(http)
+            return self._start()
         except PenstockError:  # a busy machine may need longer than the 30 s that Ray waits for itself
-            return self._start(http)
+            return self._start()
 
     def stop(self) -> bool:
         """End the head and all its workers, by pid; False when it did not run."""
@@ -75,8 +80,13 @@ class RayCluster:
         shutil.rmtree(folder(self._settings.home), ignore_errors=True)
         return any(ended)
 
-    def _start(self, http: str) -> Head:
-        switches = ray_switches(self._settings.home)
+    def _entries(self) -> str:
+        """Where the service listens, in one text."""
+        http, https = f"{self._settings.http_host}:{self._settings.http_port}", Https.of(self._settings)
+        return f"{http} {https.address} {https.file}" if https else http
+
+    def _start(self) -> Head:
+        switches = ray_switches(self._settings.home, Https.of(self._settings))
         environment = ray_environment(self._settings, switches)
         port = free_port()
         log = self._settings.home / "logs" / "ray.log"
@@ -103,7 +113,7 @@ class RayCluster:
                 written.seek(before)
                 found = cause(written.read().decode(errors="replace")) or f"exit status {starter.returncode}"
             raise PenstockError("Ray head", expected="to start", found=found, todo=f"See {log}.")
-        head = Head(f"127.0.0.1:{port}", http, switches, parts)
+        head = Head(f"127.0.0.1:{port}", self._entries(), switches, parts)
         self._file.write_bytes(msgspec.json.encode(head))
         self._file.chmod(0o600)
         return head

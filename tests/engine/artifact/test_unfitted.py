@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from catboost import CatBoostClassifier, CatBoostRegressor
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -50,7 +51,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an alias of linear trees": (LGBMClassifier(linear_trees=True), "linear_tree=False"),
     "an objective without probabilities": (LGBMClassifier(objective="xentlambda"), "no probabilities with.*xentlambda"),
     "another one": (XGBClassifier(objective="binary:logitraw"), "not with 'binary:logitraw'"),
-    "labels of a regressor": (XGBRegressor(objective="binary:hinge"), "not with 'binary:hinge'"),
+    "a mean with its variance": (CatBoostRegressor(loss_function="RMSEWithUncertainty"), "RMSEWithUncertainty"),
+    "several labels": (CatBoostClassifier(loss_function="MultiLogloss"), "MultiLogloss"),
     "a stack of labels around it": (
         StackingClassifier([("own", LGBMClassifier())], stack_method="predict"),
         "probabilities or scores",

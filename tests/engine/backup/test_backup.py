@@ -1,6 +1,7 @@
 """A backup is one instant of books and stores; restored into an empty place, every prediction replays to the bit."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import msgspec
 import psycopg
 import pytest
 
+from penstock.backup import backup, stores
 from penstock.backup.backup import BACKUP, back_up
 from penstock.backup.dump import BackupError
 from penstock.backup.restore import bring_back
@@ -102,6 +104,42 @@ def test_what_is_not_empty_is_not_restored_into_and_all_faults_are_said(
     for fault in ("test.dump is not what was written", "book 'prod' is not empty", "artifacts store"):
         assert fault in str(refused.value)
     assert Book("test", elsewhere.test_url).version() is None
+
+
+def test_a_backup_while_others_write_and_drop_has_what_is_whole(
+    service: Service, settings: Settings, elsewhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots, artifacts = Path(settings.snapshots), Path(settings.artifacts)
+    half = snapshots / "drafts" / "a", snapshots / "parts" / "t" / "w-1" / "0", artifacts / f"{'0' * 64}.1.part"
+    half = *half, snapshots / "names" / "t" / "1.json.draft"
+    for path in half:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half of it")
+    listed = stores._sizes
+    gone = {"names/t/1.json": 3, "objects/gone/manifest.json": 3, "objects/gone/rows.parquet": 3}
+    monkeypatch.setattr(
+        stores, "_sizes", lambda files, root: listed(files, root) | (gone if root == settings.snapshots else {})
+    )
+    dumped = backup.dump
+
+    def dump_while_a_table_is_dropped(book: Book, snapshot: str, target: Path) -> None:
+        with psycopg.connect(settings.prod_url, autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '50ms'")
+            with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
+                connection.execute("DROP TABLE replicated.old")
+        dumped(book, snapshot, target)
+
+    with psycopg.connect(settings.prod_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE replicated.old AS SELECT 1 AS n")
+    monkeypatch.setattr(backup, "dump", dump_while_a_table_is_dropped)
+    done = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
+    copied = {path.name for path in (tmp_path / "backups").rglob("*") if path.is_file()}
+    assert done.files == done.new_files == len(copied - {"backup.json", "test.dump", "prod.dump"}) > 0
+    assert not copied & {path.name for path in half}
+    monkeypatch.undo()
+    bring_back(Databases(elsewhere).books(), elsewhere.stores, tmp_path / "backups")
+    with psycopg.connect(elsewhere.prod_url) as connection:
+        assert connection.execute("SELECT n FROM replicated.old").fetchone() == (1,)
 
 
 def test_a_backup_of_a_newer_penstock_is_refused_before_anything_changes(

@@ -1,6 +1,7 @@
 """The whole system, started once by the command, as a newcomer would."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -34,7 +35,15 @@ def penstock(stack: None, home: Path, ports: tuple[int, int]) -> Iterator[Pensto
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "penstock", *arguments]
-        done = subprocess.run(command, check=False, cwd=ROOT, env=environment | more, capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=ROOT,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a shell's job in the background
+        )
         print(done.stdout, done.stderr, sep="\n")
         return done
 

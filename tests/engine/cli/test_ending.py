@@ -190,6 +190,24 @@ def test_a_command_whose_library_never_looks_for_signals_ends_all_the_same() -> 
     assert ending.GRACE_SECONDS > 1
 
 
+IN_THE_BACKGROUND = """
+import os, signal, subprocess, sys
+from penstock.cli.ending import ended_by_signals
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts a command in the background
+with ended_by_signals():
+    os.kill(os.getpid(), signal.SIGINT)
+    child = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    subprocess.run([sys.executable, "-c", child], check=True)
+print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+"""
+
+
+def test_what_a_command_that_ignores_ctrl_c_starts_hears_it_all_the_same() -> None:
+    ran = subprocess.run([sys.executable, "-c", IN_THE_BACKGROUND], capture_output=True, check=False, text=True)
+    assert (ran.returncode, ran.stdout.split()) == (0, ["True", "True"]), ran.stderr
+
+
 def test_whoever_waits_for_a_lock_says_for_what_and_for_a_bounded_time(tmp_path: Path) -> None:
     path, said = tmp_path / "up.lock", list[str]()
     held, free = threading.Event(), threading.Event()

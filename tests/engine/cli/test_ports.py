@@ -2,18 +2,34 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
 from penstock.processes import free_port
-from penstock.settings import Ports, Settings, load
-
-HOST = "127.0.0.1"
+from penstock.settings import Settings, load
 
 
 def test_free_ports_are_named(tmp_path: Path) -> None:
-    ports = Ports(http=free_port(), dagster=free_port())
-    assert check_ports(ports, HOST, tmp_path) == f"HTTP {ports.http}, Dagster {ports.dagster}"
+    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port())
+    assert check_ports(settings) == f"HTTP {settings.http_port}, Dagster {settings.dagster_port}"
+
+
+def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with pytest.raises(PortError, match=f"expected two ports, found {port} for both"):
+        check_ports(Settings(home=tmp_path, http_port=port, dagster_port=port))
+
+
+def test_the_port_with_tls_is_tried_too(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port(), https_address=address)
+        assert "HTTPS" not in check_ports(settings)
+        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by another program"):
+            check_ports(msgspec.structs.replace(settings, tls_file="tls.pem"))
 
 
 @pytest.mark.parametrize(("setting", "name"), [("http", "HTTP"), ("dagster", "DAGSTER")])
@@ -23,7 +39,7 @@ def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: 
         taken.bind(("127.0.0.1", ports[setting]))
         taken.listen()
         with pytest.raises(PortError, match=f"port {ports[setting]}: .*PENSTOCK_{name}_PORT="):
-            check_ports(Ports(**ports), HOST, tmp_path)
+            check_ports(Settings(home=tmp_path, http_port=ports["http"], dagster_port=ports["dagster"]))
 
 
 def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:
@@ -31,7 +47,7 @@ def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> Non
     with pytest.raises(PortError, match=r"PENSTOCK_HTTP_HOST=192.0.2.1: .* addresses of this machine"):
         choose_ports(settings, ExitStack())
     with pytest.raises(PortError, match=r"PENSTOCK_HTTP_HOST=192.0.2.1: "):
-        check_ports(Ports(http=free_port(), dagster=free_port()), settings.http_host, tmp_path)
+        check_ports(settings)
 
 
 def test_where_the_defaults_are_taken_others_are_chosen_and_every_later_command_finds_them(

@@ -6,6 +6,7 @@ import socket
 import time
 import urllib.request
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import Any
 
 import psutil
@@ -74,6 +75,12 @@ class TestUpAndDown(Story):
         assert {address.port for address in listening} >= set(ports)
         assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
 
+    def test_what_runs_hears_the_signals_that_up_was_told_to_ignore(self, first_up: str, home: Path) -> None:
+        dagster = [one for one in processes_of(home) if "dagster" in " ".join(one.cmdline())]
+        assert len(dagster) >= 3
+        deaf = {number: [one.cmdline() for one in dagster if ignores(one, number)] for number in (SIGINT, SIGTERM)}
+        assert deaf == {SIGINT: [], SIGTERM: []}
+
     def test_up_again_does_nothing_and_keeps_every_process(self, first_up: str, penstock: Penstock) -> None:
         before = [part["pid"] for part in status(penstock)["parts"]]
         again = penstock("up")
@@ -114,6 +121,11 @@ class TestUpAndDown(Story):
         for port in ports:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+def ignores(process: psutil.Process, number: int) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return bool(int(status.partition("SigIgn:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
 def processes_of(home: Path) -> list[psutil.Process]:

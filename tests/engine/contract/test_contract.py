@@ -54,7 +54,7 @@ def test_a_lookup_by_a_field_that_the_request_lacks_is_refused_with_those_it_has
     ids=["no as_of", "below 0"],
 )
 def test_an_age_without_an_instant_or_below_zero_is_refused(as_of: tuple[str, str] | None, age: timedelta) -> None:
-    with pytest.raises(ContractError, match="expected a max_age of zero or more, and an as_of"):
+    with pytest.raises(ContractError, match="expected a max_age of zero or more, at most 100 years, and an as_of"):
         made(lookups=(Lookup("l", "t", {"c": "id"}, (Column("x", "number"),), as_of=as_of, max_age=age),))
 
 

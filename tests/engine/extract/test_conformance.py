@@ -1,6 +1,9 @@
 """The checks that a team runs against its own warehouse: they pass where all is well, and name what is not."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +15,11 @@ import pytest
 from penstock.extract import conformance, training_join
 from penstock.extract.conformance import Conformance, Finding
 from penstock.settings import Settings
+from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.types import PostgresColumn
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.session_zone import another_zone
+from tests.engine.projects import write_project
 
 CHECKS = [
     "connection",
@@ -42,27 +47,97 @@ def schemas(url: str) -> list[str]:
     return [name for (name,) in found]
 
 
+KINDS = ("duckdb", "postgresql", "clickhouse")
+
+
+@pytest.fixture
+def settings_of(tmp_path: Path, new_database: Callable[[], str]) -> Callable[[str], Settings]:
+    """A function that returns the settings of an empty warehouse of a kind."""
+
+    def made(kind: str) -> Settings:
+        (tmp_path / "chdb").mkdir()
+        with duckdb.connect(str(Settings(home=tmp_path).warehouse_file)) as connection:
+            connection.execute("CREATE TABLE t (n INTEGER)")
+        url = {"duckdb": "", "clickhouse": f"chdb://{tmp_path / 'chdb'}"}.get(kind)
+        return Settings(home=tmp_path, warehouse_url=new_database() if url is None else url)
+
+    return made
+
+
+def kept(settings: Settings) -> list[str]:
+    """The scratch schemas that are there."""
+    query = "SELECT schema_name AS name FROM information_schema.schemata"
+    with open_warehouse(settings).batches(query) as batches:
+        found = [row["name"] for row in batches.read_all().to_pylist()]
+    assert len(found) > 1
+    return [name for name in found if name.startswith("penstock_doctor_")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["duckdb", "postgresql"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_warehouse_that_is_well_passes_every_check_and_keeps_nothing(
-    kind: str, tmp_path: Path, new_database: Callable[[], str]
+    kind: str, settings_of: Callable[[str], Settings]
 ) -> None:
-    url = new_database() if kind == "postgresql" else ""
-    settings = Settings(home=tmp_path, warehouse_url=url)
-    with duckdb.connect(str(settings.warehouse_file)) as connection:
-        connection.execute("CREATE TABLE t (n INTEGER)")
+    settings = settings_of(kind)
     began = time.monotonic()
     found = tried(settings)
 
     assert list(found) == CHECKS
     assert [one for one in found.values() if not one.ok] == []
     assert time.monotonic() - began < conformance.MOST_SECONDS
-    if url:
-        assert schemas(url) == []
+    assert kept(settings) == []
+    if kind == "postgresql":
         assert "runs it no more" in found["cancellation"].found
-    else:
-        with duckdb.connect(str(settings.warehouse_file)) as connection:
-            assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("t",)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c_leaves_no_scratch_schema_also_while_it_is_made(
+    kind: str, settings_of: Callable[[str], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(kind)
+    for name in ("_stream", "_cancellation", "_timeout"):
+        monkeypatch.setattr(Conformance, name, lambda _: "not tried here")
+    checks = Conformance(settings).findings()
+    assert next(one for one in checks if one.check == "scratch schema").ok
+    assert len(kept(settings)) == 1
+    with pytest.raises(KeyboardInterrupt):
+        checks.throw(KeyboardInterrupt)
+    assert kept(settings) == []
+
+    make = Conformance._make_scratch
+
+    def interrupted(self: Conformance) -> str:
+        make(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Conformance, "_make_scratch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tried(settings)
+    assert kept(settings) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_a_table_and_once_it_is_ended_leaves_nothing(
+    how: signal.Signals, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    url, project = new_database(), write_project(tmp_path / "small", {})
+    command = [sys.executable, "-m", "penstock", "doctor", "--warehouse"]
+    started = {"cwd": project, "env": {**os.environ, "PENSTOCK_PROJECT": str(project), "PENSTOCK_WAREHOUSE_URL": url}}
+    if how == signal.SIGINT:
+        told = subprocess.run(command, **started, capture_output=True, text=True, check=False)
+        assert told.returncode == 0
+        assert [check for check in CHECKS if check in told.stdout] == CHECKS
+        assert "http" not in told.stdout
+    doctor = subprocess.Popen(command, **started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + conformance.MOST_SECONDS
+    while not schemas(url) and doctor.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    doctor.send_signal(how)
+    _, errors = doctor.communicate(timeout=60)
+    assert doctor.returncode != 0, "it had ended before the signal"
+    assert "Traceback" not in errors
+    assert schemas(url) == []
 
 
 def test_what_the_connected_user_may_not_do_is_named_with_what_it_is_for(

@@ -54,6 +54,17 @@ def test_the_newest_period_that_has_rows_is_trained(
     assert str(newest_period(model(every=every), system.warehouse, NOON)) == period
 
 
+@pytest.mark.parametrize(
+    ("days", "known", "period"),
+    [(120, 92, "2026-10"), (120, 61, "2026-09"), (92, 61, "2026-09"), (92, 80, "2026-10")],
+    ids=["of all before the running month", "of a month less", "of the last month none", "of most of the last month"],
+)
+def test_rows_without_an_outcome_are_no_rows_to_train_on(system: System, days: int, known: int, period: str) -> None:
+    made = rows(datetime(2026, 8, 1, tzinfo=UTC), days)
+    system.write_tables({"tanks": [row | {"overflows": 1 if n < known else None} for n, row in enumerate(made)]})
+    assert str(newest_period(model(null_outcome="leave_out"), system.warehouse, NOON)) == period
+
+
 def test_no_rows_at_all_are_said(system: System) -> None:
     system.write_tables({"tanks": rows(NOON + timedelta(days=9), 2)})
     with pytest.raises(PenstockError, match="expected rows that were asked before 2026-11-01"):

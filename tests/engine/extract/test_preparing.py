@@ -16,6 +16,7 @@ from penstock.errors import PenstockError
 from penstock.extract.preparing import PreparationError, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.warehouse import prepared
+from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
@@ -38,12 +39,16 @@ BEST = Preparation(
 )
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", "postgresql", "clickhouse"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> Warehouse:
     made: Warehouse
-    made = (
-        DuckDBWarehouse(str(tmp_path / "w.duckdb")) if request.param == "duckdb" else PostgresWarehouse(new_database())
-    )
+    if request.param == "duckdb":
+        made = DuckDBWarehouse(str(tmp_path / "w.duckdb"))
+    elif request.param == "postgresql":
+        made = PostgresWarehouse(new_database())
+    else:
+        (tmp_path / "chdb").mkdir()
+        made = ClickHouseWarehouse(f"chdb://{tmp_path / 'chdb'}")
     made.prepare(
         "CREATE TABLE sales (id INTEGER, shop VARCHAR(9), price DOUBLE PRECISION);"
         " INSERT INTO sales VALUES (1, 'a', 2.0), (2, 'b', 3.0), (3, 'a', 4.0)"

@@ -9,10 +9,12 @@ import duckdb
 import pandera.pandas as pandera
 import pytest
 
+from penstock.declare.preparation import Preparation
 from penstock.declare.project import Declarations
 from penstock.graph.environment import Environment
 from penstock.graph.replication import job, publication, schedule, snapshot
 from penstock.graph.standing_checks import standing_checks
+from penstock.graph.warehouse import prepared
 from penstock.postgres.book import Book
 from tests.engine.publishing import declared
 
@@ -101,7 +103,7 @@ def test_the_schedule_of_a_group_takes_all_of_it_and_nothing_else() -> None:
         assets=[one for tables in found.groups() for one in (*map(snapshot, tables), publication(tables))],
         asset_checks=[standing_checks(table) for table in found.tables.values()],
         jobs=[job(list(found.tables.values()))],
-        schedules=[schedule(tables) for tables in found.groups()],
+        schedules=[schedule(tables, {}) for tables in found.groups()],
         resources={"environment": Environment()},
     )
     of_group, of_alone = (made.resolve_schedule_def(f"replicate_{name}_schedule") for name in ("orders", "alone"))
@@ -116,3 +118,33 @@ def test_the_schedule_of_a_group_takes_all_of_it_and_nothing_else() -> None:
     [request] = of_alone.evaluate_tick(context).run_requests or []
     assert request.tags["penstock/tables"] == "alone"
     assert {key.path[-1] for key in request.asset_selection or ()} == {"alone"}
+
+
+@pytest.mark.slow
+def test_a_run_of_a_schedule_and_of_up_takes_the_tests_of_what_is_prepared(
+    warehouse: Path, book: Book, prod_book: Book
+) -> None:
+    filled(warehouse, lines=3)
+    best = Preparation("best", query="SELECT key, value FROM lines", unique=("key",), not_null=("key",))
+    table = replace(declared("best", after=("prepared/best",)), query="SELECT key, value FROM prepared.best")
+    made = dg.Definitions(
+        assets=[prepared(best), snapshot(table), publication((table,))],
+        asset_checks=[standing_checks(table)],
+        jobs=[job([table])],
+        schedules=[schedule((table,), {"best": best})],
+        resources={"environment": Environment()},
+    )
+    [request] = (
+        made.resolve_schedule_def("replicate_best_schedule").evaluate_tick(dg.build_schedule_context()).run_requests
+        or []
+    )
+    named = {(key.asset_key.path[0], key.name) for key in request.asset_check_keys or ()}
+    tests = {("prepared", "unique"), ("prepared", "not_null_key")}
+    assert named == {*tests, ("snapshot", "shape"), ("test", "verified"), ("prod", "verified")}
+    taken = made.resolve_job_def("replicate_tables").get_subset(
+        asset_selection=set(request.asset_selection or ()), asset_check_selection=set(request.asset_check_keys or ())
+    )
+    done = taken.execute_in_process()
+    found = {(one.asset_key.path[0], one.check_name): one.passed for one in done.get_asset_check_evaluations()}
+    assert found == dict.fromkeys(named, True)
+    assert [rows_and_transactions(one) for one in (book, prod_book)] == [([3], 1)] * 2

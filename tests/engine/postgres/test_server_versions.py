@@ -1,5 +1,6 @@
 """Books on every major version of Postgres that is installed here: Debian's, and those of other packages."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,10 +29,15 @@ OLD = sorted((Path(__file__).parent / "books").glob("*.sql"))
 
 
 def programs() -> list[Path]:
-    """Folders of servers' programs; the newest version is that of all other tests."""
+    """Folders of servers' programs; the newest version is that of all other tests. PENSTOCK_TEST_POSTGRES adds some."""
     package = find_spec("pgserver")
     folders = package.submodule_search_locations if package else None
-    return [*(path.parent for path in DEBIAN), *(Path(folder) / "pginstall" / "bin" for folder in folders or ())]
+    named = [Path(text) for text in os.environ.get("PENSTOCK_TEST_POSTGRES", "").split(os.pathsep) if text]
+    return [
+        *(path.parent for path in DEBIAN),
+        *(Path(folder) / "pginstall" / "bin" for folder in folders or ()),
+        *named,
+    ]
 
 
 @pytest.fixture(scope="module", params=programs(), ids=str)

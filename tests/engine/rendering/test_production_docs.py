@@ -7,7 +7,7 @@ import yaml
 from penstock.cli.main import COMMANDS
 from penstock.rendering.kubernetes import layout
 from penstock.serving.on_ray.environment import REPLICA_PORTS
-from penstock.settings import VARIABLES
+from penstock.settings import VARIABLES, Settings
 from tests.checkout import ROOT
 from tests.engine.rendering.conftest import Manifest
 
@@ -21,7 +21,8 @@ def test_the_page_names_every_port_that_a_container_has(pods: dict[str, Manifest
         port["containerPort"] for spec in pods.values() for one in spec["containers"] for port in one.get("ports", ())
     }
     assert {layout.HTTP, layout.WEB, layout.CODE_SERVER, layout.REPLICA} <= opened
-    assert opened | {layout.AGENT, layout.POSTGRES, layout.REPLICA + REPLICA_PORTS - 1} == written
+    https = int(Settings(home=ROOT).https_address.rpartition(":")[2])
+    assert opened | {https, layout.AGENT, layout.POSTGRES, layout.REPLICA + REPLICA_PORTS - 1} == written
 
 
 def test_the_page_names_commands_variables_and_secrets_that_there_are() -> None:

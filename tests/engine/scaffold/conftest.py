@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import ROOT
+from tests.engine.scaffold.cases import New, new_model_in
 from tests.engine.test_wheel import built
 
 AUDIT = """
@@ -70,3 +71,9 @@ class CleanRoom:
 def clean_room(tmp_path_factory: pytest.TempPathFactory) -> CleanRoom:
     folder = tmp_path_factory.mktemp("clean")
     return CleanRoom(folder.resolve(), built(tmp_path_factory.mktemp("wheel")))
+
+
+@pytest.fixture
+def new_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> New:
+    """`penstock new m` in an empty project with the table `cases`."""
+    return new_model_in(tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""`penstock new` on tables and options as they are: what cannot be is a sentence with what to do, never a failure."""
+"""`penstock new` on tables as they are: what it reads, leaves out, and says."""
 
 import ast
 from collections.abc import Callable
@@ -11,34 +11,7 @@ import pytest
 
 from penstock.scaffold.names import identifier
 from penstock.scaffold.new_command import new
-from penstock.scaffold.sources import lookup_option
-
-New = Callable[..., click.testing.Result]
-PROJECT = """[tool.penstock]\nname = "shop"\n"""
-BASE = "i AS id, TIMESTAMP '2026-06-01' + INTERVAL (i * 2) HOUR AS asked, i % 3 = 0 AS y"
-ROWS = ("--from", "cases", "--outcome", "y", "--key", "id", "--asked-at", "asked")
-
-
-@pytest.fixture
-def new_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> New:
-    """`penstock new m` in an empty project, whose DuckDB has the table `cases`: BASE, and `columns` beside it."""
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "pyproject.toml").write_text(PROJECT)
-    monkeypatch.chdir(tmp_path / "shop")
-    for name in ("PENSTOCK_PROJECT", "PENSTOCK_HOME", "PENSTOCK_WAREHOUSE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PENSTOCK_NOW", "2026-11-25T12:00:00Z")
-    Path(".penstock").mkdir()
-
-    def made(columns: str = "i % 7 AS n", *options: str, script: str = "") -> click.testing.Result:
-        with duckdb.connect(".penstock/warehouse.duckdb") as warehouse:
-            warehouse.execute(f"CREATE TABLE cases AS SELECT {BASE}, {columns} FROM range(1500) t(i)")
-            warehouse.execute(script or "SELECT 1")
-        done = click.testing.CliRunner().invoke(new, ["m", *(options or ROWS)])
-        print(done.output, done.exception)
-        return done
-
-    return made
+from tests.engine.scaffold.cases import ROWS, New
 
 
 def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
@@ -107,6 +80,14 @@ def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_mod
     assert made.exit_code == 0
     assert "left out valid_to: 500 of its times are beyond the years 2 to 9998, which a request may have" in made.output
     assert "left out codes.ends: 1 of its times are beyond" in made.output
+
+
+@pytest.mark.parametrize(
+    ("delay", "said"), [("6h", "6 hours"), ("36h", "36 hours"), ("1d", "1 day"), ("2w", "14 days")]
+)
+def test_how_late_outcomes_are_is_said_in_its_unit(new_model: New, delay: str, said: str) -> None:
+    made = new_model("i % 7 AS n", *ROWS, "--outcome-after", delay)
+    assert f"Outcomes are awaited for {said}." in made.output
 
 
 def test_first_and_last_asking_are_said(new_model: New) -> None:
@@ -186,98 +167,15 @@ def test_a_name_of_several_schemas_is_none_and_that_of_the_plain_schema_is(new_m
     assert "Lookup facts by account = account: plain (40 rows)." in made.output
 
 
-@pytest.mark.parametrize("text", ["", ":a", '"t"@', '"t":', "t:a=b=c", "t:a,,b", "t:a,a", "t@"])
-def test_what_is_no_lookup_is_said(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected TABLE\[:KEY\[=FIELD\],…\]\[@KNOWN_AT\], such as"):
-        lookup_option(text)
-
-
-@pytest.mark.parametrize(
-    ("columns", "options", "said"),
-    [
-        ("i AS n", (*ROWS[:5], "y", *ROWS[6:]), "--key y: it is the outcome; name what is asked about"),
-        ("i AS n", (*ROWS[:3], "n", *ROWS[4:7], "n"), "--asked-at n: it is the outcome"),
-        (
-            "i * 10 AS n",
-            (*ROWS[:7], "n"),
-            "asked would do; a query (--from QUERY.sql) makes one of it, such as to_timestamp(",
-        ),
-        ("i * 1e9 AS n", (*ROWS[:7], "n"), 'such as to_timestamp("n" / 1000.0)'),
-        ("'2026-11-01' AS n", (*ROWS[:7], "n"), 'such as CAST("n" AS TIMESTAMP)'),
-        (
-            "'infinity'::TIMESTAMP AS n",
-            (*ROWS[:7], "n"),
-            "--asked-at n: expected times of the years 2 to 9998, found 1,500 beyond them; leave these rows out",
-        ),
-        (
-            "CASE WHEN i % 9 = 0 THEN 'fraud' END AS n",
-            (*ROWS[:3], "n", *ROWS[4:]),
-            'if those without (1,333) mean another, a query says it (COALESCE("n", …))',
-        ),
-    ],
-)
-def test_what_cannot_be_is_refused_with_what_to_do(
-    new_model: New, columns: str, options: tuple[str, ...], said: str
-) -> None:
-    refused = new_model(columns, *options)
-    assert said in str(refused.exception)
-    assert not Path("model_tools/m.py").exists()
-
-
-def test_rows_that_no_column_dates_are_refused_with_what_to_do(new_model: New) -> None:
-    refused = new_model("i AS n", *ROWS[:6])
-    assert refused.exit_code == 2
-    assert "Missing option '--asked-at': the column of when the model would have been asked" in refused.output
-
-
-@pytest.mark.parametrize(
-    ("table", "option", "said"),
-    [
-        (
-            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
-            "facts",
-            "found only account of another type (string, where the rows have int64)",
-        ),
-        (
-            "SELECT a::VARCHAR AS account, a AS v FROM range(40) t(a)",
-            "facts:account",
-            "cast one of the two, or both, in a query",
-        ),
-        (
-            "SELECT lpad(a::VARCHAR, 5, '0') AS code, a AS v FROM range(40) t(a)",
-            "facts:code",
-            "found none for any row that is asked about: code is such as '00000', and code '0'",
-        ),
-    ],
-)
-def test_a_lookup_that_never_finds_a_row_is_refused(new_model: New, table: str, option: str, said: str) -> None:
-    columns = "i % 40 AS account, (i % 40)::VARCHAR AS code"
-    refused = new_model(columns, *ROWS, "--lookup", option, script=f"CREATE TABLE facts AS {table}")
-    assert said in str(refused.exception)
-
-
-@pytest.mark.parametrize(
-    ("query", "said"),
-    [
-        ("SELECT * FROM cases; SELECT 1", "--from rows.sql: expected one query, found 2 statements"),
-        (
-            "SELECT * FROM cases WHERE asked >= :from AND asked < :until",
-            "expected the rows of all times, found :from and :until",
-        ),
-        (
-            "SELECT a.*, b.* FROM cases a JOIN cases b USING (id)",
-            "found asked, id, n, y more than once; name each of them once",
-        ),
-        (
-            "SELECT * FROM case_s",
-            '--from rows.sql: Catalog Error: Table with name case_s does not exist! Did you mean "cases"?',
-        ),
-    ],
-)
-def test_a_query_that_cannot_be_read_is_named(new_model: New, query: str, said: str) -> None:
-    Path("rows.sql").write_text(query)
-    refused = new_model("i AS n", "--from", "rows.sql", *ROWS[2:])
-    assert said in str(refused.exception)
+@pytest.mark.parametrize("option", ["days", "days:asked", "days:asked=asked"])
+def test_a_calendar_is_joined_by_a_second_column_of_the_day(new_model: New, option: str) -> None:
+    script = "CREATE TABLE days AS SELECT DATE '2026-06-01' + d::INT AS asked, d % 7 AS day FROM range(200) t(d)"
+    refused = new_model("i % 7 AS n", *ROWS, "--lookup", option, script=script)
+    assert "asked is the asking time, which no table is joined by: select it twice in a query" in str(refused.exception)
+    Path("rows.sql").write_text("SELECT *, CAST(asked AS DATE) AS asked_again FROM cases")
+    options = ("m", "--from", "rows.sql", *ROWS[2:], "--lookup", "days:asked=asked_again")
+    made = click.testing.CliRunner().invoke(new, options)
+    assert "Lookup days by asked = asked_again: day (200 rows)." in made.output
 
 
 def test_leaves_are_small_enough_for_a_rare_class(new_model: New) -> None:

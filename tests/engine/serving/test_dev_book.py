@@ -90,8 +90,8 @@ def fill(settings: Settings) -> None:
         for at in HOURS[::2]
     )
     open_warehouse(settings).prepare(
-        "CREATE TABLE prices (shop VARCHAR(9), sku BIGINT, known_at TIMESTAMP WITH TIME ZONE, price DECIMAL(12,3));"
-        f"INSERT INTO prices VALUES {prices};"
+        "CREATE TABLE prices AS SELECT CAST(shop AS VARCHAR(9)) AS shop, CAST(sku AS BIGINT) AS sku, known_at,"
+        f" CAST(price AS DECIMAL(12,3)) AS price FROM (VALUES {prices}) AS t (shop, sku, known_at, price);"
         "CREATE TABLE shops (shop VARCHAR(9), area DOUBLE PRECISION);"
         "INSERT INTO shops VALUES ('é', 0.1), ('B', NULL), ('a', 7.5)"
     )
@@ -107,7 +107,7 @@ class Both:
     settings: Settings
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
+@pytest.fixture(params=["duckdb", "postgresql", "clickhouse"])
 def both(
     request: pytest.FixtureRequest,
     system: System,
@@ -116,6 +116,9 @@ def both(
 ) -> Iterator[Both]:
     if request.param == "postgresql":
         monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", new_database())
+    if request.param == "clickhouse":
+        (system.settings.home / "chdb").mkdir()
+        monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", f"chdb://{system.settings.home / 'chdb'}")
     monkeypatch.setattr(discovery, "declared", lambda _: Declarations(tables=TABLES))
     settings, random = system.settings, np.random.default_rng(0)
     fill(settings)

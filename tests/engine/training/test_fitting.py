@@ -1,49 +1,19 @@
 """A fit function of the model's own splits the training window by time; what it chose is in the card."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
-import pyarrow as pa
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GridSearchCV
 
-from penstock.artifact import load as artifacts
 from penstock.declare.fitting import FitResult, FitRows
-from penstock.declare.model import Model
 from penstock.errors import PenstockError
-from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import html, markdown
-from penstock.snapshots.store import Recipe, SnapshotStore
-from penstock.training.candidate import Candidate, make_candidate
-from penstock.training.held_out import HeldOut
-from tests.engine.training.tanks import rows_of, settings_in, tank_model
-
-Fit = Callable[[Any, FitRows], Any]
-
-
-def trained(folder: Path, estimator: Callable[[], Any], fit: Fit | None) -> tuple[Candidate, Any]:
-    """The candidate of March, trained on January and February, whose rows lie mixed in the snapshot; its artifact."""
-    settings = settings_in(folder)
-    store, snapshots = ArtifactStore(settings.artifacts), SnapshotStore(settings.snapshots)
-    both = [
-        rows_of(settings, month, seed=seed).batches().read_all() for seed, month in enumerate(("2026-01", "2026-02"))
-    ]
-    table = pa.concat_tables(both)
-    table = table.set_column(0, "tank", pa.array(np.random.default_rng(0).permutation(table.num_rows)))
-    table = table.sort_by("tank")
-    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
-    training = snapshots.write(
-        "overflow.both", reader, Recipe("made up", ("tank",)), as_of=table["asked_at"][0].as_py()
-    )
-    model: Model = replace(tank_model(estimator), fit=fit)
-    held_out = HeldOut(model, rows_of(settings, "2026-03"), store, settings.artifact_cache)
-    made = make_candidate(model, "2026-03", training, held_out, store, code_version="test")
-    return made, artifacts.load(store.fetch(made.proposal.artifact, settings.artifact_cache))
+from tests.engine.training.tanks import tank_model, trained
 
 
 def boosting() -> Any:

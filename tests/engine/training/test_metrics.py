@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from penstock.declare.metrics import MEASURES
+from penstock.declare.metrics import MEASURES, is_perfect
 from penstock.training.metrics import METRICS, brier, difference, intervals, log_loss, roc_auc
 
 
@@ -85,3 +85,19 @@ def test_the_difference_to_oneself_is_nothing() -> None:
     outcome, score = np.array([0.0, 1.0, 1.0]), np.array([0.2, 0.4, 0.1])
 
     assert intervals(3, {"d": difference(brier, outcome, score, score)})["d"] == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "perfect"),
+    [
+        ("roc_auc", 1.0, True),
+        ("roc_auc", 0.9999, False),
+        ("log_loss", 0.00001, True),
+        ("log_loss", 1.0, False),
+        ("r2", 0.99999, True),
+        ("mae of arrival", 0.0, True),
+        ("r2", None, False),
+    ],
+)
+def test_a_candidate_that_nothing_is_better_than_is_known(metric: str, value: float | None, perfect: bool) -> None:
+    assert is_perfect({"judged_by": metric, metric: value}) is perfect

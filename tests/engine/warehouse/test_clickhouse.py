@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 
 from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.clickhouse.words import clickhouse_words
+from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.query_text import statements
 from tests.engine.warehouse.test_warehouse import read
 
@@ -79,7 +82,16 @@ def test_what_a_query_reads_is_said_before_it_runs(warehouse: ClickHouseWarehous
 @pytest.mark.parametrize(
     ("written", "sent"),
     [
-        ("CAST(x AS timestamp)", "CAST(x AS DateTime64(6))"),
+        (
+            "CAST(x AS timestamp)",
+            "fromUnixTimestamp64Micro(toUnixTimestamp64Micro(CAST(x AS DateTime64(6, 'UTC'))))",
+        ),
+        ("CAST(x AS Date), y::date", "CAST(x AS Date32), y::Date32"),
+        ("DATE '1969-12-31' < x", "CAST('1969-12-31' AS Date32) < x"),
+        ("CREATE SCHEMA s; DROP SCHEMA IF EXISTS s CASCADE", "CREATE DATABASE s; DROP DATABASE IF EXISTS s"),
+        ("lower(x), t.lower(x), SUBSTRING(x, 1)", "lowerUTF8(x), t.lower(x), substringUTF8(x, 1)"),
+        ("last_value(f(x)) OVER (ORDER BY y)", "last_value_respect_nulls(f(x)) OVER (ORDER BY y)"),
+        ("last_value(x), first_value(x) IGNORE NULLS OVER w, substring(x FROM 2), LEFT JOIN (SELECT 1)", None),
         ("CAST(f(x) AS TIMESTAMP WITH TIME ZONE)", "CAST(f(x) AS DateTime64(6, 'UTC'))"),
         ("x::timestamptz", "x::DateTime64(6, 'UTC')"),
         ("TIMESTAMPTZ '2026-01-01 00:00:00+01'", "CAST('2026-01-01 00:00:00+01' AS DateTime64(6, 'UTC'))"),
@@ -106,6 +118,61 @@ def test_what_a_query_reads_is_said_before_it_runs(warehouse: ClickHouseWarehous
 def test_words_are_replaced_where_they_mean_something_else(written: str, sent: str | None) -> None:
     assert clickhouse_words(written) == (sent or written)
     assert clickhouse_words(clickhouse_words(written)) == clickhouse_words(written)
+
+
+MEANINGS = {
+    "CAST('1969-12-31' AS DATE)": date(1969, 12, 31),
+    "DATE '1931-01-02'": date(1931, 1, 2),
+    "CAST(TIMESTAMPTZ '2026-03-29 02:30:00+02' AS timestamp)": datetime(2026, 3, 29, 0, 30),
+    "CAST(NULL AS timestamp)": None,
+    "lower('ÉA')": "éa",
+    "upper('éa')": "ÉA",
+    "left('éa', 1)": "é",
+    "substring('éa', 2, 1)": "a",
+    "lpad('é', 3, 'x')": "xxé",
+    "(CAST(NULL AS timestamp) AT TIME ZONE 'Europe/Berlin')": None,
+    "CAST('2026-03-29 12:00:00+02' AS timestamptz) AT TIME ZONE 'America/New_York'": datetime(2026, 3, 29, 6),
+}
+BERLIN = ("2026-03-29 02:30:00", "2026-10-25 02:30:00", "2026-10-25 01:59:59.999999", "2026-03-29 03:00:00")
+NEW_YORK = ("2026-03-08 02:30:00", "2026-11-01 01:30:00", "2026-03-08 01:59:00", "2026-03-08 03:10:00")
+LOCAL_TIMES = [
+    (zone, at)
+    for zone, times in (("Europe/Berlin", BERLIN), ("America/New_York", NEW_YORK), ("Asia/Kathmandu", BERLIN[:1]))
+    for at in (*times, "2026-07-01 12:00:00", "1971-01-01 00:00:00.000001")
+]
+
+
+def test_what_is_written_in_standard_sql_means_the_same_as_in_the_other_kinds(
+    warehouse: ClickHouseWarehouse, tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    local = [f"CAST('{at}' AS TIMESTAMP) AT TIME ZONE '{zone}'" for zone, at in LOCAL_TIMES]
+    query = "SELECT " + ", ".join(f"{sql} AS x{place}" for place, sql in enumerate([*MEANINGS, *local]))
+    DuckDBWarehouse(str(tmp_path / "w.duckdb")).prepare("CREATE TABLE one AS SELECT 1 AS n")
+    found = [
+        list(read(one, query).to_pylist()[0].values())
+        for one in (warehouse, DuckDBWarehouse(str(tmp_path / "w.duckdb")), PostgresWarehouse(new_database()))
+    ]
+    assert found[0][: len(MEANINGS)] == list(MEANINGS.values())
+    assert len(found[0]) == len(MEANINGS) + 15
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_window_keeps_the_nulls(warehouse: ClickHouseWarehouse) -> None:
+    rows = "(VALUES (1, NULL), (2, 'a'), (3, NULL)) AS t (n, x)"
+    query = (
+        f"SELECT n, first_value(x) OVER (ORDER BY n) AS f, last_value(x) OVER (ORDER BY n) AS l FROM {rows} ORDER BY n"
+    )
+    assert [(row["f"], row["l"]) for row in read(warehouse, query).to_pylist()] == [
+        (None, None),
+        (None, "a"),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize("written", ["x AT TIME ZONE 'Europe/Berlin'", "CAST(x AS timestamp) AT TIME ZONE zone"])
+def test_a_zone_that_cannot_be_meant_as_elsewhere_is_refused(warehouse: ClickHouseWarehouse, written: str) -> None:
+    with pytest.raises(WarehouseError, match=r"AT TIME ZONE: expected CAST\(… AS timestamp\).*found.*AT TIME ZONE"):
+        read(warehouse, f"SELECT {written} AS y FROM (SELECT now() AS x, 'UTC' AS zone) AS t")
 
 
 def test_a_condition_is_a_boolean_and_a_null_stays_one(warehouse: ClickHouseWarehouse) -> None:

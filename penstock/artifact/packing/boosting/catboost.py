@@ -53,6 +53,15 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     return of_slots(slots, kind, link=link)
 
 
+def obstacles(name: str, told: dict[str, Any]) -> Iterator[str]:
+    """What the parameters of an unfitted estimator say against packing it, and against its own file."""
+    loss = str(told.get("loss_function") or "").partition(":")[0]
+    if name == "CatBoostClassifier" and loss and loss not in _CLASSES:
+        yield f"{name} has one label with a loss of {', '.join(_CLASSES)}, not with {loss!r}"
+    if loss == "RMSEWithUncertainty":
+        yield f"{name} answers a mean and a variance with the loss {loss!r}"
+
+
 def _json(estimator: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"

@@ -1,6 +1,7 @@
 """LightGBM: its text format, which holds every number exactly, as nodes. Packing does not import it."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -108,25 +109,43 @@ def _link(estimator: Any, objective: list[str]) -> tuple[Literal["classifier", "
 
 
 def _categories(estimator: Any, known: list[Any] | None, model: str, block: Block) -> dict[int, list[Any]]:
-    """Column -> its categories in the frame that was fitted. A booster keeps them in order, but not whose they are."""
-    known = known or []
-    texts = [at for at, column in enumerate(block.columns) if isinstance(column, Text)]
-    places = texts
-    if len(texts) != len(known):
-        line = next((x for x in model.splitlines() if x.startswith("[categorical_feature:")), "")
-        told = {int(at) for at in line.strip("]").partition(": ")[2].split(",") if at.isdigit()}
-        places = sorted(told | set(texts))  # an ordered category is a number to it
-    if known and (len(places) != len(known) or not set(texts) <= set(places)):
-        raise unsupported(
-            estimator, f"{len(known)} columns of categories, as were fitted", f"{len(places)} that are known"
-        )
-    found = dict(zip(places, known, strict=True)) if known else {}
-    infos = next((x for x in model.splitlines() if x.startswith("feature_infos=")), "=").partition("=")[2].split()
-    for at, values in found.items():
-        codes = [float(code) for code in infos[at].strip("[]").split(":") if code != "none"]
-        if not all(-1 <= code < len(values) for code in codes):
-            raise unsupported(estimator, f"codes of {len(values)} categories in the column {at}", infos[at][:60])
-    return found
+    """Column -> its categories in the frame that was fitted. A booster keeps them in order, but not whose they are.
+
+    Those of a text or of an unordered column are told; an ordered one looks like a number, and is found by its codes.
+    """
+    if not known:
+        return {}
+    lines = model.splitlines()
+    line = next((x for x in lines if x.startswith("[categorical_feature:")), "")
+    told = {int(at) for at in line.strip("]").partition(": ")[2].split(",") if at.isdigit()}
+    infos = next((x for x in lines if x.startswith("feature_infos=")), "=").partition("=")[2].split()
+    codes = [[float(code) for code in info.strip("[]").split(":") if code != "none"] for info in infos]
+    texts = {at for at, column in enumerate(block.columns) if isinstance(column, Text)}
+    for needed in (texts | told, texts):
+        found = list(islice(_places([len(values) for values in known], codes, needed), 2))
+        if len(found) == 1:
+            return dict(zip(found[0], known, strict=True))
+        if found:
+            break
+    raise unsupported(
+        estimator,
+        f"{len(known)} columns of categories, as were fitted",
+        "several columns that could be them: leave the order of categories out" if found else "others",
+    )
+
+
+def _places(sizes: list[int], codes: list[list[float]], needed: set[int], first: int = 0) -> Iterator[list[int]]:
+    """The columns, in order and with all that are needed, whose codes fit so many categories each."""
+    if not sizes:
+        if not any(at >= first for at in needed):
+            yield []
+        return
+    for at in range(first, len(codes)):
+        fits = all(-1 <= code < sizes[0] and code.is_integer() for code in codes[at])
+        if fits and (at in needed or codes[at] or sizes[0] < 2):  # a constant column has no codes
+            yield from ([at, *rest] for rest in _places(sizes[1:], codes, needed, at + 1))
+        if at in needed:
+            return
 
 
 class _Inputs:

@@ -93,7 +93,7 @@ def obstacles(name: str, told: dict[str, Any]) -> Iterator[str]:
     if told.get("multi_strategy") == "multi_output_tree":
         yield f"{name} is packed with multi_strategy='one_output_per_tree'"
     objective = told.get("objective")
-    known = tuple(_CLASSES) if "Classifier" in name else (*_IDENTITY, *_EXPONENTIAL, *_SHARES)
+    known = tuple(_CLASSES) if "Classifier" in name else (*_IDENTITY, *_EXPONENTIAL, *_SHARES, "binary:hinge")
     if callable(objective) and "Classifier" in name:
         yield f"{name} has no probabilities with an objective of one's own"
     elif isinstance(objective, str) and objective not in known:
@@ -117,6 +117,8 @@ def _link(estimator: Any, objective: str) -> tuple[Literal["classifier", "regres
         return "regressor", Link.SINGLE_EXPIT
     if objective in _EXPONENTIAL:
         return "regressor", Link.SINGLE_LOG
+    if objective == "binary:hinge":
+        return "regressor", Link.STEP
     if objective not in _IDENTITY:
         raise unsupported(estimator, "an objective with one output per row", objective)
     return "regressor", Link.IDENTITY

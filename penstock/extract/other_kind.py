@@ -1,0 +1,72 @@
+"""A query that was written for one kind of warehouse and is now read from another: what cannot be the same is refused.
+
+The last snapshot says of which kind it was. A query whose text has changed since is one for the new kind.
+"""
+
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from penstock.errors import PenstockError, demand_none
+from penstock.rows.types import postgres_columns, stored_schema
+from penstock.snapshots.snapshot import Snapshot
+from penstock.warehouse.query_text import outside
+
+NAMES = {"duckdb": "DuckDB", "postgresql": "Postgres", "clickhouse": "ClickHouse"}
+AMBIGUOUS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"/(?!\s*(?:CAST\s*\(|nullif\s*\(\s*CAST|\d[\d.]*e[-+]?\d))(?<!precision\)/)(?<!precision\) /)",
+        "of whole numbers is whole in Postgres and not elsewhere, of decimals it keeps other digits in each",
+        "divide by CAST(… AS double precision), or by a number such as 2.0e0",
+    ),
+    (
+        r"\bround\s*\(",
+        "of a half is the even number in Postgres and ClickHouse, the one farther from zero in DuckDB",
+        "floor(x + 0.5e0)",
+    ),
+    (r"(?<!char_)\blength\s*\(", "counts bytes in ClickHouse, characters elsewhere", "char_length(…)"),
+    (r"\bconcat\s*\(", "with a null is null in ClickHouse, and leaves the null out elsewhere", "||, and coalesce"),
+    (r"\bDESC\b(?!\s+NULLS\b)", "has nulls first in Postgres, last elsewhere", "DESC NULLS LAST"),
+    (r"\bIN\s*\([^()]*\bNULL\b", "is false in ClickHouse, null elsewhere, where no other is equal", "the list without"),
+)
+"""What kinds of warehouses read without an error and otherwise: pattern, how, and what they all read alike."""
+
+
+def demand_same_reading(table: str, query: str, schema: pa.Schema, last: Snapshot | None, dialect: str) -> None:
+    """PenstockError where `last` was made by this query in another kind of warehouse and the new rows, which have the
+    `schema`, would be others though the data are the same: by the types of columns, or by what SQL means there."""
+    if last is None or last.manifest.dialect in ("", dialect) or query not in last.manifest.query:
+        return
+    before, now = (NAMES.get(name, name) for name in (last.manifest.dialect, dialect))
+    kinds = dict(last.manifest.columns)
+    faults = [
+        PenstockError(
+            f"column {name!r} of {table!r}",
+            expected=f"{kinds[name]}, as the last snapshot has it from {before}",
+            found=f"{kind} from {now}",
+            todo="Cast it in the query: the kinds have types of their own for such an expression.",
+        )
+        for name, kind in postgres_columns(stored_schema(schema, table, for_book=False))
+        if kinds.get(name, kind) != kind
+    ]
+    faults += [
+        PenstockError(
+            f"query of {table!r}",
+            expected=f"SQL that {now} reads as {before} did, which made the last snapshot",
+            found=f"{said!r}, which {how}",
+            todo=f"Write {instead}. A query whose text has changed is taken as one for {now}.",
+        )
+        for said, how, instead in ambiguous(query)
+    ]
+    demand_none(faults)
+
+
+def ambiguous(query: str) -> Sequence[tuple[str, str, str]]:
+    """What of a query kinds read otherwise: the words, how, and what to write instead."""
+    hidden = outside(query)
+    return [
+        (query[found.start() : found.end()].strip(), how, instead)
+        for pattern, how, instead in AMBIGUOUS
+        for found in re.finditer(pattern, hidden, re.IGNORECASE)
+    ]

@@ -1,0 +1,1 @@
+select tank, cast(sum(inflow) as double) as inflow from {{ source('plant', 'readings') }} group by tank
