@@ -204,7 +204,9 @@ def check(
         demand(-1 <= told.dictionary < len(sizes), "terms of its dictionaries")
         demand(told.idf == -1 or 0 <= told.idf <= len(constants) - told.width, "weights of the file")
         demand(told.width > 0 and 0 < told.shortest <= told.longest, "terms of some length")
-        demand(told.dictionary < 0 or sizes[told.dictionary] == told.width, "a place for each term")
+        by_hash = told.analyzer == "category"
+        demand(told.width == 1 and told.dictionary >= 0 if by_hash else True, "one code for each category")
+        demand(by_hash or told.dictionary < 0 or sizes[told.dictionary] == told.width, "a place for each term")
     for model, raw, wide in program[op == Op.MODEL][:, 3:].tolist():
         demand(model < len(widths) and raw < 2 and wide == widths[model][raw], "models of the file")
 

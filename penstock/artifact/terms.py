@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from penstock.artifact.city_hash import category_hash
+
 Array = np.ndarray[Any, Any]
 _SPACES = re.compile(r"\s\s+")
 
@@ -21,6 +23,8 @@ class Vectorizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     - `dictionary`: the number of the file's dictionary with the known terms; -1 where terms are hashed into `width`.
     - `idf`: where the terms' weights begin among the constants; -1 where they have none.
+    - `analyzer`: what a term is. A "category" is a whole text, known by its hash: its code is the place of that hash in
+      the dictionary, or 1 more than their number.
     - `fill`: what stands for a missing text; a missing one is refused where it is None.
     """
 
@@ -28,7 +32,7 @@ class Vectorizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     dictionary: int = -1
     idf: int = -1
     fill: str | None = None
-    analyzer: Literal["word", "char", "char_wb"] = "word"
+    analyzer: Literal["word", "char", "char_wb", "category"] = "word"
     pattern: str = r"(?u)\b\w\w+\b"
     lowercase: bool = True
     strip_accents: Literal["", "ascii", "unicode"] = ""
@@ -61,6 +65,8 @@ class Terms:
 
     def __call__(self, texts: Array) -> Rows:
         """The rows of texts; one that is neither text nor filled has none."""
+        if self.told.analyzer == "category":
+            return self._codes(texts)
         ends, places, values = [0], [], []
         for text in texts.tolist():
             counts: dict[int, int] = {}
@@ -80,6 +86,14 @@ class Terms:
         if self.told.norm:
             _normalise(data, ends, self.told.norm)
         return Rows(np.array(ends, dtype=np.int64), np.array(places, dtype=np.int64), data)
+
+    def _codes(self, texts: Array) -> Rows:
+        """The code of each text; each different one is hashed once."""
+        known = self._known or {}
+        given = [text if isinstance(text, str) else self.told.fill or "" for text in texts.tolist()]
+        codes = {text: known.get(str(category_hash(text)), len(known) + 1) for text in set(given)}
+        ends = np.arange(len(given) + 1, dtype=np.int64)
+        return Rows(ends, np.zeros(len(given), dtype=np.int64), np.array([codes[text] for text in given], dtype=float))
 
     def missing(self, texts: Array) -> Array:
         """Which texts are missing, and have to be refused."""

@@ -26,7 +26,7 @@ from penstock.training.conformal import calibrate, coverage
 from penstock.training.continuing import Start, go_on, keep
 from penstock.training.evaluation import evaluate, metrics_of
 from penstock.training.fitting import fit
-from penstock.training.frame import TrainingRows, fitting_frame, read_rows, without_values
+from penstock.training.frame import TrainingRows, fitting_frame, read_rows, text_categories, without_values
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
@@ -121,6 +121,7 @@ def make_candidate(
             metadata=metadata,
             trusted_types=model.trusted_types,
             background=_background(trained_on) if model.explain else None,
+            categories=text_categories(frame),
         )
         artifact = load_artifact(path)
         demand_kind(model, artifact)

@@ -73,11 +73,11 @@ def _fit_itself(model: Model, estimator: Any, frame: pd.DataFrame, rows: Trainin
         weights = {f"{last}sample_weight": rows.weights}
     try:
         return estimator.fit(frame, rows.outcome, **weights)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # LightGBM and CatBoost have errors of their own
         raise PenstockError(
             f"estimator {type(estimator).__name__} of model {model.contract.model!r}",
             expected="one that can be fitted to the features as they are",
-            found=str(error).strip().partition("\n")[0],
+            found=str(error).strip().partition("\n")[0] or type(error).__name__,
             todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
         ) from error
 

@@ -136,6 +136,15 @@ def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
     )
 
 
+def text_categories(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """The categories of each text column of a frame, in order."""
+    return {
+        str(name): frame[name].cat.categories.tolist()
+        for name in frame
+        if isinstance(frame[name].dtype, pd.CategoricalDtype)
+    }
+
+
 def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """The batches. The next batch is read while the features of this one are computed."""
     with ThreadPoolExecutor(1) as beside:

@@ -32,7 +32,7 @@ def with_background(header: Header, arrays: Mapping[str, Array], given: Columns)
     sample = {name: [_plain(value) for value in values[stored].tolist()] for name, values in rows.items()}
     parts = header.explaining.parts if header.explaining else ()
     header = msgspec.structs.replace(header, explaining=Explaining(sample, parts))
-    if header.engine == "skops":
+    if header.engine in ("skops", "catboost"):
         return header, dict(arrays)
     artifact = Artifact(Path("that is being packed"), header, arrays)
     total = np.zeros(header.slots)

@@ -30,12 +30,15 @@ def pack(
     fallback: bool = True,
     trusted_types: Sequence[str] = (),
     background: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write the fitted estimator to `path`, whole or not at all; the same model always gives the same bytes.
 
     `features` are the columns of the training frame, in order; `metadata` is anything that JSON can hold.
     What cannot be packed natively becomes a skops file behind the same API, unless `fallback` is off:
     then UnsupportedEstimator says which part is not supported. `trusted_types` are further types for the skops file.
+
+    `categories` are those of the text columns in the frame that was fitted: XGBoost loses the end of what is not ASCII.
 
     With `background`, training rows as feature columns, the file also holds what explanations of predictions need.
     """
@@ -44,7 +47,7 @@ def pack(
     _check_features(estimator, features)
     try:
         with np.errstate(all="ignore"):  # whatever a project has set: the casts mean what they do
-            header, arrays = native(estimator, features)
+            header, arrays = native(estimator, features, categories or {})
     except UnsupportedEstimator as unpacked:
         if not fallback:
             raise
@@ -85,9 +88,11 @@ def stored(
     return msgspec.structs.replace(header, threshold=threshold_of(estimator)), arrays
 
 
-def native(estimator: Any, features: tuple[Feature, ...]) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
+def native(
+    estimator: Any, features: tuple[Feature, ...], categories: Mapping[str, Sequence[str]]
+) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
     """The header and arrays of an estimator; UnsupportedEstimator names what cannot be packed."""
-    builder = ProgramBuilder(features)
+    builder = ProgramBuilder(features, categories)
     final = final_of(estimator)
     model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
     native_classes = public_name(final) == "catboost.CatBoost"  # it says probabilities without predict_proba

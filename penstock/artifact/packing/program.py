@@ -1,6 +1,6 @@
 """The column program under construction: slots, constants, instructions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,9 @@ class Block:
 class ProgramBuilder:
     """Collects the instructions, constants and dictionaries of one model."""
 
-    def __init__(self, features: Sequence[Feature]) -> None:
+    def __init__(self, features: Sequence[Feature], categories: Mapping[str, Sequence[str]] | None = None) -> None:
         self._features = tuple(features)
+        self._categories = dict(categories or {})
         self._program: list[tuple[int, int, int, int, int, int]] = []
         self._constants: list[Array] = []
         self._count = 0
@@ -66,6 +67,10 @@ class ProgramBuilder:
     def name(self, origin: int) -> str:
         """The feature's name, for messages."""
         return self._features[origin].name
+
+    def categories(self, column: Column) -> Sequence[str]:
+        """The categories of a text feature in the frame that was fitted, where they are known."""
+        return self._categories.get(self.name(column.origin), ()) if isinstance(column, Text) else ()
 
     def new(self, width: int = 1) -> int:
         """The first of `width` new slots."""

@@ -40,7 +40,7 @@ def rows() -> list[Row]:
         Row(XGBOOST, "nodes and sets of categories, sums in float32; not gblinear, not multi_output_tree", _BITS),
         Row(
             CATBOOST,
-            "nodes; with categories, texts or embeddings its own file, from which CatBoost itself predicts",
+            "nodes, tables of categories; with texts or embeddings its own file, from which CatBoost itself predicts",
             _ULPS,
         ),
         Row(LINEAR, "coefficients; classifiers without probabilities answer scores", _SUMS),

@@ -23,7 +23,7 @@ from penstock.errors import UnsupportedEstimator
 _MEMBERS = ("estimator", "regressor", "final_estimator")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
 _FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
-_NOT_NUMBERS = ("cat_features", "text_features", "embedding_features")
+_UNPACKED = ("text_features", "embedding_features")
 _SHORT = ("float16", "float32")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
@@ -37,8 +37,14 @@ def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (),
     demand_answers(estimator, output)
     obstacles = list(dict.fromkeys(_obstacles(estimator)))
     inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
-    if any(part.get_params().get(name) for part in inner for name in _NOT_NUMBERS):
-        obstacles.append("CatBoost is packed on numbers, and keeps a file of its own only where nothing is around it")
+    if any(part.get_params().get(name) for part in inner for name in _UNPACKED):
+        obstacles.append(
+            "CatBoost is packed on numbers and categories, and keeps a file of its own only where nothing is around it"
+        )
+    last = last_step(estimator)
+    copied = [part for part in _parts(last) if part is not last and public_name(part) in CATBOOST]
+    if any(part.get_params().get("cat_features") for part in copied):
+        obstacles.append(f"scikit-learn cannot clone CatBoost with cat_features, as {type(last).__name__} does")
     if kept:
         obstacles.append("an estimator that goes on learning is kept by skops")
     if not obstacles:

@@ -73,11 +73,16 @@ def matrix_columns(matrix: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def packed(
-    estimator: Any, folder: Path, features: list[Feature], background: dict[str, np.ndarray] | None = None
+    estimator: Any,
+    folder: Path,
+    features: list[Feature],
+    background: dict[str, np.ndarray] | None = None,
+    categories: dict[str, list[str]] | None = None,
 ) -> list[Artifact]:
     """The natively packed estimator, loaded into each kernel that is there."""
     path = folder / "model.artifact"
-    pack(estimator, path, features=features, metadata={"made": "in a test"}, fallback=False, background=background)
+    told = {"background": background, "categories": categories}
+    pack(estimator, path, features=features, metadata={"made": "in a test"}, fallback=False, **told)
     return [load(path, engine=engine) for engine in ENGINES]
 
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import OrdinalEncoder
 from penstock.artifact.catboost_artifact import CatBoostArtifact
 from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
+from penstock.artifact.packing.boosting import catboost_categories
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
 from penstock.contract.contract import Output
@@ -207,20 +208,21 @@ KEPT = {
     "binary": lambda: CatBoostClassifier(**QUIET, iterations=20, cat_features=["few", "many"]),
     "classes": lambda: CatBoostClassifier(**QUIET, iterations=10, cat_features=["few", "many"]),
     "poisson": lambda: CatBoostRegressor(**QUIET, iterations=10, cat_features=["few", "many"], loss_function="Poisson"),
-    "ranks": lambda: CatBoostRanker(**QUIET, iterations=10, cat_features=["few", "many"], loss_function="QueryRMSE"),
 }
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_categories_are_predicted_by_catboost_itself_from_its_own_file(name: str, tmp_path: Path) -> None:
+def test_categories_with_too_many_combinations_are_predicted_by_catboost_itself_from_its_own_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catboost_categories, "_MOST_ENTRIES", 10)
     rng = np.random.default_rng(0)
     frame = worded(rng, 300)
     score = frame["number"] + (frame["few"] == "a") + frame["many"].str[5:].astype(int) / 20
     target = np.digitize(score, np.quantile(score, [0.5] if name == "binary" else [0.3, 0.6]))
     demand_storable(KEPT[name](), Output("y", "classifier" if name in ("binary", "classes") else "regressor"))
     fitting = frame.astype({"few": "category", "many": "category"})
-    more = {"group_id": np.repeat(np.arange(3), 100)} if name == "ranks" else {}
-    model = KEPT[name]().fit(fitting, target, **more)
+    model = KEPT[name]().fit(fitting, target)
     asked = worded(rng, 50)
     asked.loc[:5, "many"] = "never seen"
     path = tmp_path / "model.artifact"
@@ -230,6 +232,10 @@ def test_categories_are_predicted_by_catboost_itself_from_its_own_file(name: str
     expected = model.predict_proba(asked) if hasattr(model, "predict_proba") else model.predict(asked)
     assert same(artifact.predict(frame_columns(asked)), expected)
     assert len(artifact.predict(frame_columns(asked.iloc[:0]))) == 0
+    pack(model, path, features=frame_features(frame), metadata={}, background=frame_columns(frame))
+    explained = load(path).explain(frame_columns(asked.iloc[:3]))
+    total = explained.base + explained.contributions.sum(axis=2)
+    np.testing.assert_allclose(total, np.reshape(expected[:3], (3, -1))[:, -total.shape[1] :], rtol=0, atol=1e-9)
     asked.loc[3, "few"] = None
     assert [(one.row, one.feature) for one in artifact.refusals(frame_columns(asked))] == [(3, "few")]
     path.write_bytes(path.read_bytes().replace(b"CBM1", b"CBM0"))
@@ -237,7 +243,16 @@ def test_categories_are_predicted_by_catboost_itself_from_its_own_file(name: str
         load(path)
 
 
-def test_categories_inside_another_estimator_are_refused_before_the_fit() -> None:
-    model = CalibratedClassifierCV(KEPT["binary"](), cv=2)
-    with pytest.raises(UnsupportedEstimator, match="CatBoost is packed on numbers"):
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"text_features": ["many"]}, "CatBoost is packed on numbers and categories"),
+        ({"cat_features": ["many"]}, "cannot clone CatBoost with cat_features, as CalibratedClassifierCV does"),
+    ],
+)
+def test_texts_and_categories_inside_another_estimator_are_refused_before_the_fit(
+    told: dict[str, Any], said: str
+) -> None:
+    model = CalibratedClassifierCV(CatBoostClassifier(**told), cv=2)
+    with pytest.raises(UnsupportedEstimator, match=said):
         demand_storable(model, Output("y", "classifier"))

@@ -149,6 +149,22 @@ def test_a_category_that_was_not_seen_is_missing(tmp_path: Path) -> None:
         assert same(artifact.predict(frame_columns(asked)), artifact.predict(frame_columns(without)))
 
 
+@pytest.mark.parametrize("words", [["é", "a", "zz"], ["日本", "東京", "x"], ["web", "shop", "München"]])
+def test_categories_beyond_ascii_are_those_of_the_training_frame(words: list[str], tmp_path: Path) -> None:
+    """The library counts characters where it stores bytes, and so loses the end of its last categories."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"n": rng.normal(size=300), "word": rng.choice(words, size=300)})
+    frame.loc[rng.random(300) < 0.1, "word"] = np.nan
+    asked = frame.astype({"word": "category"})
+    model = XGBRegressor(n_estimators=9, enable_categorical=True).fit(asked, asked["word"].cat.codes % 2 + frame["n"])
+    known = {"word": asked["word"].cat.categories.tolist()}
+    for artifact in packed(model, tmp_path, frame_features(frame), categories=known):
+        assert_same(model, artifact, asked, frame_columns(frame))
+    for others in ({}, {"word": [*known["word"][:-1], "other"]}, {"word": known["word"][::-1]}):
+        with pytest.raises(UnsupportedEstimator, match="categories of the training frame"):
+            packed(model, tmp_path, frame_features(frame), categories=others)
+
+
 def test_categories_of_a_matrix_are_taken_as_the_library_does(tmp_path: Path) -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)

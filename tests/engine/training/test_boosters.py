@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -28,7 +29,7 @@ from penstock.training.frame import TrainingRows, feature_frame
 from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed_parity, demand_parity, own_predictions
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew
-from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
+from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model, trained
 
 NOTHING_DIFFERS = Skew(0, {}, {})
 
@@ -71,6 +72,22 @@ def test_an_estimator_with_categories_becomes_a_release_that_is_packed(
         "site": np.array(["north", None, "east"], object),
     }
     assert artifact.predict(asked).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "said"),
+    [
+        (
+            lambda: CatBoostClassifier(cat_features=["inflow"], allow_writing_files=False),
+            "cat_features must be integer",
+        ),
+        (lambda: LGBMClassifier(num_leaves=1, verbose=-1), "num_leaves"),
+        (lambda: XGBClassifier(max_depth=-3, enable_categorical=True), "max_depth"),
+    ],
+)
+def test_what_a_library_refuses_is_said_in_its_words(estimator: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(PenstockError, match=f"expected one that can be fitted.*found .*{said}"):
+        trained(tmp_path, estimator, None)
 
 
 def test_a_stack_that_ends_in_its_own_regression_is_let_through_before_it_is_fitted() -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from penstock.artifact.packing.boosting.boosters import BoosterTree, booster_arrays
+from penstock.artifact.packing.boosting.boosters import BoosterTree, Codes, booster_arrays
+from penstock.artifact.packing.boosting.catboost_categories import Categories
 from penstock.artifact.packing.estimators import of_slots
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
@@ -33,10 +34,10 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     """The sum of one leaf value per tree, from zero on; then the scale and the bias."""
     told = _json(estimator)
     info = told["features_info"]
-    others = [name for name in info if name != "float_features" and info[name]]
-    if others or "ctr_data" in told:
-        raise unsupported(estimator, "features that are numbers", ", ".join(others) or "categories")
-    inputs = _Inputs(builder, estimator, block, info.get("float_features", []))
+    others = [name for name in info if name not in ("float_features", "categorical_features", "ctrs") and info[name]]
+    if others:
+        raise unsupported(estimator, "features that are numbers or categories", ", ".join(others))
+    inputs = _Inputs(builder, estimator, block, told)
     scale, bias = told["scale_and_bias"]
     outputs = len(bias)
     trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
@@ -45,7 +46,10 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     demand_values(estimator, kind, outputs)
     if scale == 1 and any(bias):
         trees.append((_leaf(), np.array([bias], dtype=np.float64)))
-    model = Model("trees", kind, link, _arrays(estimator, trees, outputs))
+    model = Model("trees", kind, link, _arrays(estimator, trees, outputs, inputs.codes))
+    players = model.arrays["players"] = np.arange(builder.slots, dtype=np.int64)
+    for slot, own in inputs.players.items():
+        players[slot] = own
     if scale == 1:
         return model
     slots = [builder.with_constant(Op.MULTIPLY, slot, scale) for slot in builder.ask(model, raw=True)]
@@ -99,14 +103,16 @@ def outputs_of(estimator: Any) -> int:
     return int(np.size(estimator.get_scale_and_bias()[1]))
 
 
-def _arrays(estimator: Any, trees: list[tuple[BoosterTree, Array]], outputs: int) -> dict[str, Array]:
+def _arrays(
+    estimator: Any, trees: list[tuple[BoosterTree, Array]], outputs: int, codes: dict[int, Codes]
+) -> dict[str, Array]:
     """Nodes of all trees. With several outputs a leaf's value is its row among the leaf values."""
     values = [leaves for _, leaves in trees]
     first = np.cumsum([0, *map(len, values)])
     for (tree, leaves), start in zip(trees, first.tolist(), strict=False):
         rows = np.arange(start, start + len(leaves), dtype=np.uint64).view(np.float64)
         tree.value[tree.left < 0] = leaves[:, 0] if outputs == 1 else rows
-    arrays = booster_arrays(estimator, [tree for tree, _ in trees], {}, unknown_left=False)
+    arrays = booster_arrays(estimator, [tree for tree, _ in trees], codes, unknown_left=True)
     arrays["base"] = np.zeros(outputs)
     if outputs > 1:
         arrays["leaf_values"] = np.concatenate(values)
@@ -120,17 +126,24 @@ def _leaf() -> BoosterTree:
 
 
 class _Inputs:
-    """The slots that nodes ask: numbers in float32. What is above a border goes right, NaN where it was told to go."""
+    """The slots that nodes ask: numbers in float32, codes of categories, and statistics of them.
 
-    def __init__(self, builder: ProgramBuilder, estimator: Any, block: Block, told: list[dict[str, Any]]) -> None:
-        columns = builder.numbers(estimator, block)
-        self._slots: dict[int, int] = {}
-        self._missing_left: dict[int, bool] = {}
-        for feature in told:
-            slot = columns[feature["flat_feature_index"]].slot
-            self._slots[feature["feature_index"]] = builder.emit(Op.FLOAT32, slot, slot)
+    What is above a border goes right, NaN where it was told to go. Of codes one goes right.
+    """
+
+    def __init__(self, builder: ProgramBuilder, estimator: Any, block: Block, told: dict[str, Any]) -> None:
+        features = told["features_info"].get("float_features", [])
+        asked = [block.columns[feature["flat_feature_index"]] for feature in features]
+        columns = builder.numbers(estimator, Block(asked, block.sparse))
+        self._numbers: dict[int, tuple[int, bool]] = {}
+        for feature, column in zip(features, columns, strict=True):
             right = feature["has_nans"] and feature["nan_value_treatment"] == "AsTrue"
-            self._missing_left[feature["feature_index"]] = not right
+            slot = builder.emit(Op.FLOAT32, column.slot, column.slot)
+            self._numbers[feature["feature_index"]] = (slot, right)
+        self._categories = Categories(builder, estimator, block, told, self._numbers)
+        self.players = self._categories.players
+        coded = self._categories.coded.values()
+        self.codes = {one.slot: Codes(one.slot, tuple(range(len(one.known)))) for one in coded}
 
     def symmetric(self, told: dict[str, Any], outputs: int) -> tuple[BoosterTree, Array]:
         """A tree that asks the same of all nodes of a level; bit d of a leaf's number is the answer to split d."""
@@ -159,14 +172,25 @@ class _Inputs:
         return made, np.array(values, dtype=np.float64).reshape(len(values), -1)
 
     def _made(self, left: Array, right: Array, asked: list[dict[str, Any] | None], leaf_number: Array) -> BoosterTree:
-        features = [-1 if split is None else split["float_feature_index"] for split in asked]
+        slots, missing_left, sets = np.zeros(len(asked), dtype=np.int64), np.ones(len(asked), dtype=bool), {}
+        for at, split in enumerate(asked):
+            if split is None:
+                missing_left[at] = False
+            elif split["split_type"] == "FloatFeature":
+                slots[at], above = self._numbers[split["float_feature_index"]]
+                missing_left[at] = not above
+            elif split["split_type"] == "OneHotFeature":
+                slots[at], sets[at] = self._categories.one_hot(split)
+            else:
+                slots[at] = self._categories.statistic(split)
         return BoosterTree(
             left=left,
             right=right,
-            value=np.array([0.0 if split is None else np.float32(split["border"]) for split in asked]),
-            slot=np.array([self._slots.get(feature, 0) for feature in features], dtype=np.int64),
-            missing_left=np.array([self._missing_left.get(feature, False) for feature in features]),
+            value=np.array([0.0 if split is None else np.float32(split.get("border", 0.0)) for split in asked]),
+            slot=slots,
+            missing_left=missing_left,
             leaf_number=leaf_number,
+            sets=sets,
         )
 
 

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from penstock.artifact.packing.boosting.boosters import (
     players_of,
 )
 from penstock.artifact.packing.model import Model
-from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
+from penstock.artifact.packing.program import Block, Column, ProgramBuilder, unsupported
 from penstock.artifact.program import Link, Op
 
 Array = np.ndarray[Any, Any]
@@ -165,7 +165,7 @@ class _Inputs:
         model: dict[str, Any],
         count: int,
     ) -> None:
-        self.columns = columns = input_numbers(builder, estimator, block, _categories(estimator, model))
+        self.columns = columns = input_numbers(builder, estimator, block, _categories(builder, estimator, block, model))
         missing = getattr(estimator, "missing", None)
         if block.sparse and any(told.alternate_sign for told in builder.vectorizers):
             # Terms that cancel out are zero in a sparse matrix, not missing.
@@ -226,7 +226,7 @@ def _sets(tree: dict[str, Any]) -> dict[int, frozenset[int]]:
     }
 
 
-def _categories(estimator: Any, model: dict[str, Any]) -> dict[int, list[Any]]:
+def _categories(builder: ProgramBuilder, estimator: Any, block: Block, model: dict[str, Any]) -> dict[int, list[Any]]:
     """Column -> its categories in the frame that was fitted."""
     found: dict[int, list[Any]] = {}
     for feature, kept in enumerate(model.get("cats", {}).get("enc", [])):
@@ -234,8 +234,22 @@ def _categories(estimator: Any, model: dict[str, Any]) -> dict[int, list[Any]]:
         if "offsets" not in kept:
             found[feature] = values
         elif kept["offsets"]:
-            if min(values, default=0) < 0:
-                # It counts characters where it stores bytes, and so loses the end of what it stores.
-                raise unsupported(estimator, "categories in ASCII, as XGBoost stores others wrongly", "others")
-            found[feature] = [bytes(values[a:b]).decode() for a, b in pairwise(kept["offsets"])]
+            stored = bytes(value & 255 for value in values)
+            if not stored.isascii():
+                found[feature] = _whole(builder, estimator, block.columns[feature], stored, kept["offsets"])
+                continue
+            found[feature] = [stored[a:b].decode() for a, b in pairwise(kept["offsets"])]
     return {feature: values for feature, values in found.items() if values}
+
+
+def _whole(builder: ProgramBuilder, estimator: Any, column: Column, stored: bytes, offsets: list[int]) -> list[str]:
+    """Categories beyond ASCII: XGBoost counts characters where it stores bytes, and so loses the end of the last ones.
+
+    Those of the training frame are taken, if what XGBoost has stored is their beginning.
+    """
+    known = list(builder.categories(column))
+    if list(accumulate(map(len, known), initial=0)) != offsets or not "".join(known).encode().startswith(stored):
+        raise unsupported(
+            estimator, "the categories of the training frame, as XGBoost loses the end of those beyond ASCII", "others"
+        )
+    return known
