@@ -24,7 +24,7 @@ _MOST_ENTRIES = 2**20
 """Tables of more numbers than that, by combinations of many categories, are left to CatBoost."""
 
 
-class Coded(NamedTuple):
+class CategoryCodes(NamedTuple):
     """A categorical feature: the slot of its code, and the known hashes in the order of the codes.
 
     Of n known ones n + 1 is the code of any other; n is that of a missing number, and not used.
@@ -82,7 +82,7 @@ class Categories:
             self._slots[place] = self._builder.emit(Op.TABLE, slot, self._builder.new(), start, len(values))
         return self._slots[place]
 
-    def _coded(self, feature: dict[str, Any], block: Block) -> Coded:
+    def _coded(self, feature: dict[str, Any], block: Block) -> CategoryCodes:
         column = block.columns[feature["flat_feature_index"]]
         if not isinstance(column, Text):
             name = self._builder.name(column.origin)
@@ -92,7 +92,7 @@ class Categories:
         known |= set(self._alone(feature["feature_index"]))
         told = Vectorizer(width=1, dictionary=0, fill=column.fill, analyzer="category")
         ordered = tuple(sorted(known))
-        return Coded(self._builder.terms(column.origin, told, [str(one) for one in ordered])[0], ordered)
+        return CategoryCodes(self._builder.terms(column.origin, told, [str(one) for one in ordered])[0], ordered)
 
     def _alone(self, feature: int) -> Iterator[int]:
         """The hashes of a feature's categories in statistics of that feature alone."""
