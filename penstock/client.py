@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from penstock.errors import PenstockError
+from penstock.request_body import encoded
 
 AGAIN = frozenset({429, 502, 503, 504})
 FIRST_WAIT = 0.05
@@ -150,14 +151,14 @@ class Client:
         - `explain`: with what each feature contributed, of a model that is declared so.
 
         - The request is the contract's Struct, a dict of its fields, or its JSON as msgspec.Raw.
-        - Its values may be scalars of numpy and pandas. NaN, NaT and NA are null.
+        - Its values may be scalars of numpy and pandas, and decimals. NaN, NaT and NA are null; an infinity is refused.
         """
-        body = msgspec.json.encode(request, enc_hook=_plain)
+        body = encoded(request)
         return self._ask(_ONE, "POST", "predict", _explained(body) if explain else body)
 
     def predict_many(self, requests: Iterable[Any]) -> list[Prediction]:
         """The answers to 1 to 10,000 requests, in their order."""
-        return self._ask(_MANY, "POST", "predict", msgspec.json.encode(list(requests), enc_hook=_plain))
+        return self._ask(_MANY, "POST", "predict", encoded(list(requests)))
 
     def prediction(self, id_: str) -> JournaledPrediction:
         """What was journaled of an answer, by its id."""
@@ -257,24 +258,6 @@ class Client:
             raise
         after = response.headers.get("retry-after", "")
         return response.status, answer, float(after) if after.isdecimal() else 0.0
-
-
-def _plain(value: Any) -> Any:
-    """A scalar of numpy or pandas, neither of which is imported for it, as Python has it; TypeError for anything else.
-
-    Times are cut to microseconds, of which requests are made.
-    """
-    kind = type(value).__name__
-    if kind in {"NAType", "NaTType"}:
-        return None
-    if kind == "Timestamp":
-        return value.to_pydatetime(warn=False)
-    if kind == "datetime64" and value.dtype != "datetime64[D]":
-        value = value.astype("datetime64[us]")
-    if getattr(value, "shape", None) != ():
-        raise TypeError(f"a request holds {kind}, which is no JSON value")
-    plain = value.item()
-    return float(plain) if type(plain) is type(value) else plain
 
 
 def _explained(body: bytes) -> bytes:

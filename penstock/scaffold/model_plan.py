@@ -118,7 +118,10 @@ class OutcomePlan:
 
 @dataclass(frozen=True)
 class Periods:
-    """First and last trainable period, how many are trained on, and the fewest rows that the gate judges by."""
+    """First and last trainable period, how many are trained on, and the fewest rows that the gate judges by.
+
+    `without_outcomes`: the newest period with rows, where it would be trained now and none of its outcomes is known.
+    """
 
     every: Cadence
     outcome_after: timedelta
@@ -126,6 +129,7 @@ class Periods:
     last: str
     window: int
     minimum_rows: int
+    without_outcomes: str = ""
 
 
 @dataclass(frozen=True)

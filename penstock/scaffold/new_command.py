@@ -149,6 +149,9 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
             of = f" {field.column.name}" if several else ""
             said = f"{field.column.lacking:,} rows without an outcome{of} are left out when training."
             click.echo(f"  {said}", err=err)
+    if periods.without_outcomes:
+        said = f"None of {periods.without_outcomes} has one: how late outcomes are known is said by --outcome-after."
+        click.echo(f"  {said} Without it each {periods.every} is trained too early, and refused.", err=err)
     better = "at most" if outcome.metric == "log_loss" else "at least"
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
     every = periods.every

@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 from penstock.declare.periods import Cadence, Period
 from penstock.scaffold.literals import delay_words
@@ -35,9 +36,13 @@ def periods_and_gate(
     found: Sequence[Period] = ()
     for cadence in wanted:
         counts = _counts(warehouse, source, outcome, asked_at, kind, cadence)
-        found = _whole(counts, Period.containing(now - outcome_after, cadence))
+        running = Period.containing(now - outcome_after, cadence)
+        found = _whole(counts, running)
         if len(found) > 1:
-            return _planned(found, counts, outcome, kind, outcome_after)
+            periods, gate = _planned(found, counts, outcome, kind, outcome_after)
+            newest = Period.containing(_instant(asked_at.column.greatest), cadence)
+            late = newest.start < running.start and newest not in counts
+            return replace(periods, without_outcomes=str(newest) if late else ""), gate
     cadence = wanted[-1]
     there = sorted(map(str, counts))
     listed = ", ".join(there if len(there) < 5 else [*there[:2], "…", *there[-2:]]) or "none"
@@ -86,6 +91,10 @@ def _planned(
     return periods, gate_of(outcome, kind, classes, trained, counts[last])
 
 
+def _instant(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
 def _apart(earlier: Period, later: Period) -> int:
     if later.every == "month":
         return (later.start.year - earlier.start.year) * 12 + later.start.month - earlier.start.month
@@ -104,7 +113,5 @@ def _counts(
     )
     counts: dict[Period, dict[str, int]] = defaultdict(dict)
     for row in rows:
-        day = row["period"]
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        counts[Period.containing(start, every)][label(row["outcome"])] = row["n"]
+        counts[Period.containing(_instant(row["period"]), every)][label(row["outcome"])] = row["n"]
     return counts

@@ -22,6 +22,13 @@ def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
         from penstock.warehouse.duckdb_file import DuckDBWarehouse
 
         path = url.partition(":")[2].removeprefix("///") or str(settings.warehouse_file)
+        if path.startswith(("md:", "//md:")) or "?" in path:  # a token may stand behind it
+            raise WarehouseError(
+                VARIABLE,
+                expected="duckdb:///path/of/file.duckdb",
+                found="a database of MotherDuck" if "md:" in path else "a query behind the path",
+                todo="There is no door to MotherDuck: copy its tables into a DuckDB file or into Parquet files.",
+            )
         return DuckDBWarehouse(path, now=settings.now_override, timeout=timeout, ended=ended)
     if kind not in SERVERS:
         others = ", ".join(f"{name}://…" for name in SERVERS if name not in ("postgres", "postgresql"))

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock.project import containing
 from penstock.settings import VARIABLES, SettingError, load, warn_of_unknown_variables
 from tests.checkout import ROOT
+from tests.engine.projects import write_project
 
 NAME = re.compile(r"PENSTOCK_[A-Z_]*[A-Z]")
 TEXT = {".py", ".md", ".yaml", ".yml", ".sh", ".conf", ".html", ""}
@@ -21,10 +23,11 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def test_without_any_variable_everything_is_below_the_repository_and_on_loopback() -> None:
-    settings = load()
+def test_without_any_variable_everything_is_below_the_project_and_on_loopback(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "new")  # this repository's own may have chosen other ports
+    settings = load(containing(project))
 
-    assert settings.home == ROOT / ".penstock"
+    assert settings.home == project / ".penstock"
     assert (settings.http_host, settings.http_port, settings.dagster_port) == ("127.0.0.1", 8000, 3000)
     assert settings.snapshots == str(settings.home / "snapshots")
     assert abs(settings.now() - datetime.now(UTC)).total_seconds() < 5

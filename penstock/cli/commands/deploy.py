@@ -8,11 +8,18 @@ from rich.console import Console
 if TYPE_CHECKING:
     from penstock.serving.deploying.deploy import DeployRecord
 
+onto_ray = click.option(
+    "--ray", "url", metavar="URL", help="Onto the cluster of this dashboard, http://HEAD:8265, of others."
+)
+code_there = click.option(
+    "--code-on-nodes", is_flag=True, help="With --ray: its nodes have the project's code; upload nothing."
+)
+
 
 @click.command(epilog="Example: penstock deploy")
 @click.option("--back", is_flag=True, help="Serve again what the deploy before this one served.")
-@click.option("--ray", "url", metavar="URL", help="Onto the cluster of this dashboard, http://HEAD:8265, of others.")
-@click.option("--code-on-nodes", is_flag=True, help="With --ray: its nodes have the project's code; upload nothing.")
+@onto_ray
+@code_there
 def deploy(back: bool, url: str | None, code_on_nodes: bool) -> None:
     """Bring the project's code and serve_app/serve_config.yaml onto the running service, and fail no request.
 

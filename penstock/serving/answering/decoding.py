@@ -19,7 +19,7 @@ from penstock.serving.answering.faults import (
     Faults,
     fields_to_check,
 )
-from penstock.serving.http.problems import Problem, invalid, refused
+from penstock.serving.http.problems import Problem, invalid, no_json, refused
 
 
 class Requests(NamedTuple):
@@ -95,12 +95,8 @@ class Decoder:
             posted = self._posted(body, is_array=is_array)
         except msgspec.ValidationError as error:
             raise self.problem(body, error, is_array=is_array) from None
-        except RecursionError:
-            raise Problem(400, "invalid-json", "body: expected JSON, found too deep nesting") from None
-        except UnicodeDecodeError as error:
-            raise Problem(400, "invalid-json", f"body: expected JSON in UTF-8, found {error.reason}") from None
-        except (msgspec.DecodeError, ValueError) as error:
-            raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise no_json(error) from None
         # Only the escape \\u0000 can put a U+0000 into a text.
         return Body(self.requests(posted, request_id, is_array=is_array, check_texts=b"\\u0000" in body), is_array)
 

@@ -15,7 +15,7 @@ from penstock.serving.deploying.history import Deploy, History
 from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray.cluster import Head, RayCluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
-from penstock.serving.on_ray.remote import is_url
+from penstock.serving.on_ray.remote import demand_dashboard, is_url
 from penstock.settings import EVERYWHERE, Settings
 
 log = logging.getLogger("penstock.deploy")
@@ -34,10 +34,16 @@ class DeployRecord(msgspec.Struct, frozen=True):
 
 
 class Elsewhere(msgspec.Struct, frozen=True):
-    """A cluster that others run, by the URL of its dashboard. `upload`: it gets the code; else its nodes have it."""
+    """A cluster that others run, by the URL of its dashboard. `upload`: it gets the code; else its nodes have it.
+
+    PenstockError where the URL is none of a dashboard.
+    """
 
     url: str
     upload: bool = True
+
+    def __post_init__(self) -> None:
+        demand_dashboard(self.url)
 
 
 class Rollout:

@@ -71,8 +71,22 @@ def unavailable(slug: str, detail: str, retry_after: int = 1) -> Problem:
     return Problem(503, slug, detail, headers=((b"retry-after", str(retry_after).encode()),))
 
 
+def no_json(error: Exception) -> Problem:
+    """The 400 of a body that is no JSON, from what the decoder raised."""
+    if isinstance(error, RecursionError):
+        return Problem(400, "invalid-json", "body: expected JSON, found too deep nesting")
+    if isinstance(error, UnicodeDecodeError):
+        return Problem(400, "invalid-json", f"body: expected JSON in UTF-8, found {error.reason}")
+    return Problem(400, "invalid-json", f"body: expected JSON, found: {error}")
+
+
 def invalid(body: bytes, error: msgspec.ValidationError) -> Problem:
-    """The 422 of a JSON document of another shape, with the decoder's own words."""
+    """The 422 of a JSON document of another shape, with the decoder's own words; the 400 of one that is none behind
+    the place where the decoder stopped."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, ValueError, RecursionError) as broken:
+        return no_json(broken)
     text, _, path = str(error).partition(" - at `")
     expected, _, found = text.removeprefix("Expected ").partition(", got ")
     path = path.rstrip("`") or "$"

@@ -54,10 +54,14 @@ DEFAULTS = """\
     option http-ignore-probes
     timeout http-request {whole_within}s
     errorfile 408 {folder}/408.http
+    option srvtcpka
+    srvtcpka-idle 1s
+    srvtcpka-intvl 1s
 """
 SILENT_SECONDS = 2
 """A replica whose node acknowledges nothing for so long is given up: what it was asked goes to another one. Linux alone
-waits for 15 minutes. The node of a replica that is slow, or hangs, does acknowledge.
+waits for 15 minutes. The node of a replica that is slow, or hangs, does acknowledge. There is something to acknowledge
+each second (`srvtcpka`), also where the node had taken the whole request before it was cut off.
 
 HAProxy 2.8 takes `tcp-ut` in `default-server`, and forgets it there: it has to stand on the line of each server.
 """

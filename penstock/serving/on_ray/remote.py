@@ -24,11 +24,6 @@ class Remote:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PenstockError(
-                "--ray", expected="the URL of the cluster's dashboard", found=url, todo="Write http://HEAD:8265."
-            )
         try:
             self._client = compat.dashboard(url)
         except (OSError, RuntimeError, ValueError) as error:
@@ -90,6 +85,15 @@ class Remote:
             expected="to answer",
             found=str(error).strip()[:300],
             todo=f"Is the head up, and its --dashboard-host open to this machine?{token}",
+        )
+
+
+def demand_dashboard(url: str) -> None:
+    """PenstockError where a URL cannot be that of a dashboard."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise PenstockError(
+            "--ray", expected="the URL of the cluster's dashboard", found=url, todo="Write http://HEAD:8265."
         )
 
 

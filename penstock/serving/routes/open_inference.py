@@ -15,7 +15,7 @@ from penstock.contract.contract import Contract
 from penstock.contract.request_types import plain_types
 from penstock.serving.answering.faults import MOST_REQUESTS
 from penstock.serving.http.exchange import JSON, HttpRequest, HttpResponse
-from penstock.serving.http.problems import MOST_FAULTS, SAID, Fault, Problem, invalid, refused, unavailable
+from penstock.serving.http.problems import MOST_FAULTS, SAID, Fault, Problem, invalid, no_json, refused, unavailable
 from penstock.serving.models.absent import AbsentModels
 from penstock.serving.models.served_model import ServedModel
 from penstock.serving.models.watcher import Watcher
@@ -129,7 +129,7 @@ class OpenInference:
         except msgspec.ValidationError as error:
             raise invalid(document, error) from None
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise Problem(400, "invalid-json", f"body: expected JSON, found: {error}") from None
+            raise no_json(error) from None
         if (inference.parameters or {}).get("explain") not in (None, False):
             expected = f"none, as only POST /models/{name}/predict answers contributions"
             raise refused(Fault("parameters.explain", expected, "it"))

@@ -1,6 +1,7 @@
 """What an operator has set wrong is said in one sentence by each command that would need it, before anything starts."""
 
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,10 +183,15 @@ def test_replicas_that_no_machine_has_cpus_for_are_said(system: System, monkeypa
 
 
 def test_what_does_not_answer_in_time_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preconditions, "ASK_SECONDS", 0.0)
-    needs = Preconditions(load())
+    free = threading.Event()
+
+    def stores() -> None:
+        free.wait()
+
+    monkeypatch.setattr(preconditions, "ASK_SECONDS", 0.2)
     with pytest.raises(PenstockError, match=r"^stores: expected an answer within 0 s, found none"):
-        needs.demand([], [needs.stores])
+        Preconditions(load()).demand([], [stores])
+    free.set()
 
 
 def test_a_certificate_that_is_valid_is_none_of_these(

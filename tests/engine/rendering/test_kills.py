@@ -115,8 +115,10 @@ class TestKills(Story):
         assert released.returncode == 0, released.stderr
         for node in stood.nodes:
             stood.start(node)
-        deployed = run_in(project, "-m", "penstock", "deploy", "--ray", stood.dashboard, **variables)
-        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        for command in ("deploy", "apply"):
+            done = run_in(project, "-m", "penstock", command, "--ray", stood.dashboard, **variables)
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert "the same code and configuration" in done.stdout
         stood.wait_until_whole()
 
     def test_a_killed_haproxy_and_a_killed_node_fail_and_lose_nothing_through_the_other_entry(

@@ -105,6 +105,16 @@ def test_an_outcome_that_is_no_number_counts_as_none(new_model: New) -> None:
     assert "450 rows without an outcome are left out when training." in made.output
 
 
+def test_the_last_snapshot_of_which_nobody_knows_yet_asks_for_the_delay(new_model: New) -> None:
+    late = "UPDATE cases SET y = NULL WHERE asked >= TIMESTAMP '2026-10-01'"
+    made = new_model("i % 7 AS n", script=late)
+    assert "None of 2026-10 has one: how late outcomes are known is said by --outcome-after" in made.output
+    assert "2026-09 can be held out" in made.output
+    Path("rows.sql").write_text("SELECT * FROM cases WHERE asked < TIMESTAMP '2026-10-01' OR y IS NOT NULL")
+    known = click.testing.CliRunner().invoke(new, ["known", "--from", "rows.sql", *ROWS[2:]])
+    assert "--outcome-after" not in known.output
+
+
 def test_names_that_differ_in_case_alone_become_different_fields(new_model: New) -> None:
     made = new_model('i % 7 AS "a-b", i % 5 AS "A.B", i % 3 AS "a b"')
     assert made.exit_code == 0

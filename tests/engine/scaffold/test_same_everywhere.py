@@ -22,8 +22,7 @@ class Products:
         self, shop: Shop, store: Path, url: str, model: str = "coming_back", published: Sequence[str] = TABLES
     ) -> None:
         self.settings = {"PENSTOCK_WAREHOUSE_URL": url, "PENSTOCK_SNAPSHOTS_URL": str(store)}
-        for table in published:
-            assert self._run(shop, "publish", table) != ""
+        assert self._run(shop, "publish", *published) != ""
         report = json.loads(self._run(shop, "train", model, "--json"))
         self.artifact = report["artifact"]
         snapshots = SnapshotStore(str(store))

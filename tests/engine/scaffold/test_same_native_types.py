@@ -76,7 +76,7 @@ def trips() -> Rows:
                 "express": None if n % 21 == 3 else n % 3 == 0,
                 "late": (n * 7919 % 1000) / 50 + 50 * (n % 3 == 0),
             }
-            for n in range(3_600)
+            for n in range(3_000)
         ]
     )
 
@@ -277,11 +277,11 @@ def scores() -> Rows:
             {
                 "region": LINES[n % len(LINES)],
                 "account": n % 60,
-                "since": first + n // 660 * 5 * HOUR + (n % 3 - 1) * timedelta(microseconds=1),
+                "since": first + n // 660 * 55 * HOUR + (n % 3 - 1) * timedelta(microseconds=1),
                 "score": None if n % 7 == 3 else (0.1, 1e-40, 3.25)[n % 3] * (n % 50),
                 "word": None if n % 8 == 3 else LINES[n * 3 % len(LINES)],
             }
-            for n in range(660 * 50)
+            for n in range(660 * 12)
         ]
     )
 

@@ -69,6 +69,27 @@ def test_a_hostile_body_is_refused(shared: Service, route: str, body: bytes) -> 
     assert answer.headers["content-type"] == ("application/json" if "v2" in route else "application/problem+json")
 
 
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ((GOOD % b"NaN").replace(b'"valve":3', b'"valve":"three"'), "found: JSON is malformed: invalid character"),
+        ((GOOD % b"1").replace(b"t7", b"").replace(b"}", b",}"), "found: JSON is malformed: trailing comma"),
+        (b'[{"tank":3},', "found: Input data was truncated"),
+        (b'{"tank":' * 200_000, "found too deep nesting"),
+    ],
+    ids=["a number that JSON lacks", "a comma too many", "an end too early", "depth"],
+)
+def test_what_is_no_json_is_said_to_be_none_whatever_its_fields_are(
+    shared: Service, route: str, body: bytes, said: str
+) -> None:
+    wrapped = body if "v2" not in route else b'{"inputs":3,"parameters":' + body
+    answer = shared.http.post(route, content=wrapped, headers=JSON)
+    assert answer.status_code == 400
+    assert "body: expected JSON, " in answer.text
+    assert said in answer.text or "v2" in route
+
+
 def test_of_a_field_given_twice_the_last_counts(shared: Service) -> None:
     body = (GOOD % b"5").replace(b"{", b'{"inflow":9999,', 1)
     assert shared.http.post(ROUTES[0], content=body, headers=JSON).status_code == 422

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -62,6 +64,23 @@ def test_scalars_of_numpy_and_pandas_are_taken(client: Client) -> None:
         assert str(client.prediction(answer.id).request["seen"]).startswith(seen[:26])
     with pytest.raises(TypeError, match="a request holds ndarray"):
         client.predict({"tank": np.array(["t9", "t8"])})
+
+
+@pytest.mark.parametrize(
+    "infinite", [float("inf"), np.float32("-inf"), np.float64("inf"), Decimal("Infinity"), Decimal("NaN")]
+)
+def test_an_infinity_is_refused_and_no_missing_value(client: Client, infinite: Any) -> None:
+    asked = {"tank": "t9", "valve": 5, "inflow": infinite}
+    with pytest.raises(PenstockError, match=r"request: expected finite numbers, .*, found inflow: "):
+        client.predict(asked)
+    with pytest.raises(PenstockError, match="row 1 of the requests: expected finite numbers"):
+        client.predict_many([asked | {"inflow": None}, asked])
+
+
+def test_a_decimal_is_a_number(client: Client) -> None:
+    plain = client.predict({"tank": "t9", "valve": 7, "inflow": 3.25, "asked_at": "2026-01-01T00:00:00Z"})
+    same = {"tank": "t9", "valve": Decimal(7), "inflow": Decimal("3.250"), "asked_at": "2026-01-01T00:00:00Z"}
+    assert client.predict(same).id == plain.id
 
 
 def test_a_refusal_is_not_tried_again_and_names_the_field(client: Client) -> None:

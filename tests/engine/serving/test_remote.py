@@ -4,13 +4,14 @@ import pytest
 
 from penstock.errors import PenstockError
 from penstock.processes import free_port
+from penstock.serving.deploying.deploy import Elsewhere
 from penstock.serving.on_ray.remote import Remote
 
 
 @pytest.mark.parametrize("url", ["10.0.0.11:6379", "ray://10.0.0.11:10001", "http://"])
 def test_an_address_that_is_no_url_of_a_dashboard_is_refused_with_what_to_write(url: str) -> None:
     with pytest.raises(PenstockError, match="http://HEAD:8265") as refused:
-        Remote(url)
+        Elsewhere(url)
     assert url in str(refused.value)
 
 

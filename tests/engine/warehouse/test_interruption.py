@@ -85,7 +85,7 @@ def running(url: str) -> int:
     return int(found[0])
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "in time"

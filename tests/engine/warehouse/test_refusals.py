@@ -59,6 +59,16 @@ def test_a_missing_driver_is_refused_with_the_extra_that_brings_it(
         open_warehouse(Settings(home=tmp_path, warehouse_url=url))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [f"duckdb:///md:shop?motherduck_token={SECRET}", "duckdb:md:shop", f"duckdb:////data/w.duckdb?token={SECRET}"],
+)
+def test_what_is_no_duckdb_file_is_refused_without_the_token_behind_it(tmp_path: Path, url: str) -> None:
+    with pytest.raises(WarehouseError, match=r"expected duckdb:///path/of/file.duckdb, found a ") as refused:
+        open_warehouse(Settings(home=tmp_path, warehouse_url=url))
+    assert SECRET not in str(refused.value)
+
+
 def test_an_option_that_libpq_has_not_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="'ssl' in the query of PENSTOCK_WAREHOUSE_URL"):
         open_warehouse(Settings(home=tmp_path, warehouse_url=f"postgresql+asyncpg://me:{SECRET}@host/db?ssl=require"))
