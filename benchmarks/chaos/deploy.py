@@ -1,6 +1,5 @@
 """Deploys under a constant load: changed code, arguments, numbers and resources, failed ones, and the way back."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,8 +32,6 @@ class Unable(Predictions.func_or_class):
 def build(args: dict) -> object:
     return serve.deployment(name="Predictions")(Unable).bind("prod")
 """
-ROLLING_SECONDS = 12.0
-"""After so long a deploy has checked the code, and new replicas start."""
 APPLICATION = "from penstock.serving.deployment import Predictions, build\n"
 
 
@@ -121,20 +118,12 @@ def events(project: Project) -> Iterator[Event]:
     yield Event("back", project.back)
     if many > 1:
         yield Event("one replica killed", lambda: _kill(project))
-        yield Event("changed code, one replica killed", lambda: _kill_while_rolling(project))
 
 
 def _kill(project: Project) -> None:
     project.stood.kill("replica")
     time.sleep(CALM_SECONDS)
     project.stood.wait_for_replicas(project.replicas)
-
-
-def _kill_while_rolling(project: Project) -> None:
-    killing = threading.Timer(ROLLING_SECONDS, lambda: project.stood.kill("replica"))
-    killing.start()
-    project.change_code()
-    killing.join()
 
 
 @click.command(epilog="Example: python -m benchmarks.chaos.deploy --replicas 1 --rate 20 --rate 500")

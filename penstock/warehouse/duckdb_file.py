@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb
 from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, quoted
+from penstock.warehouse.object_stores import reach_object_stores
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
 
@@ -133,6 +134,7 @@ class DuckDBWarehouse:
             )
             if self.now is not None:
                 connection.execute(f"SET VARIABLE penstock_now = TIMESTAMPTZ '{self.now.isoformat()}'")
+            reach_object_stores(connection)
             yield connection
         finally:
             connection.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, TunedThresholdClassifierCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -20,6 +21,7 @@ NEIGHBOURS = KNeighborsClassifier(algorithm="brute")
 SEARCHES = {
     "a search": lambda: GridSearchCV(NEIGHBOURS, {"n_neighbors": [2, 3]}, cv=TimeSeriesSplit(2)),
     "a threshold": lambda: TunedThresholdClassifierCV(NEIGHBOURS, cv=2),
+    "a bag of them": lambda: BaggingClassifier(GridSearchCV(NEIGHBOURS, {"n_neighbors": [2, 3]}), n_estimators=2),
     "a pipeline with one": lambda: make_pipeline(StandardScaler(), GridSearchCV(NEIGHBOURS, {"n_neighbors": [2, 3]})),
 }
 
