@@ -22,7 +22,7 @@ from penstock.extract.incremental import (
     recipe_of,
     unchanged,
 )
-from penstock.extract.other_kind import demand_same_reading
+from penstock.extract.other_kind import same_reading
 from penstock.extract.training_join import training_query
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.warehouse.interface import Warehouse, quoted
@@ -53,8 +53,8 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     began = time.monotonic()
     with whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
-        demand_same_reading(table.name, table.query, batches.schema, whole, warehouse.dialect)
-        return store.write(table.name, batches, recipe, as_of=now, check=check, began=began)
+        admit = same_reading(table.name, table.query, batches.schema, whole, warehouse.dialect)
+        return store.write(table.name, batches, recipe, as_of=now, check=check, admit=admit, began=began)
 
 
 def extract_training_rows(
@@ -79,9 +79,9 @@ def extract_training_rows(
     with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         demand_instants(model.contract, batches.schema)
-        demand_same_reading(name, subquery(model.query), batches.schema, store.latest(name), warehouse.dialect)
+        admit = same_reading(name, subquery(model.query), batches.schema, store.latest(name), warehouse.dialect)
         check, recipe = shape_check(model.rows_shape, name), Recipe(query, key, dialect=warehouse.dialect)
-        return store.write(name, batches, recipe, as_of=now, check=check, for_book=False)
+        return store.write(name, batches, recipe, as_of=now, check=check, admit=admit, for_book=False)
 
 
 def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contract) -> list[PenstockError]:

@@ -4,11 +4,11 @@ The last snapshot says of which kind it was. A query whose text has changed sinc
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
-from penstock.errors import PenstockError, demand_none
+from penstock.errors import Faults, PenstockError, demand_none
 from penstock.rows.types import postgres_columns, stored_schema
 from penstock.snapshots.snapshot import Snapshot
 from penstock.warehouse.query_text import outside
@@ -33,14 +33,19 @@ AMBIGUOUS: tuple[tuple[str, str, str], ...] = (
 """What kinds of warehouses read without an error and otherwise: pattern, how, and what they all read alike."""
 
 
-def demand_same_reading(table: str, query: str, schema: pa.Schema, last: Snapshot | None, dialect: str) -> None:
-    """PenstockError where `last` was made by this query in another kind of warehouse and the new rows, which have the
-    `schema`, would be others though the data are the same: by the types of columns, or by what SQL means there."""
+def same_reading(
+    table: str, query: str, schema: pa.Schema, last: Snapshot | None, dialect: str
+) -> Callable[[str], None]:
+    """What refuses the id of the new rows, which have the `schema`, where they may be others than those of `last` only
+    because another kind of warehouse reads this query otherwise.
+
+    PenstockError at once where a column has another type there.
+    """
     if last is None or last.manifest.dialect in ("", dialect) or query not in last.manifest.query:
-        return
+        return lambda _: None
     before, now = (NAMES.get(name, name) for name in (last.manifest.dialect, dialect))
     kinds = dict(last.manifest.columns)
-    faults = [
+    of_types = [
         PenstockError(
             f"column {name!r} of {table!r}",
             expected=f"{kinds[name]}, as the last snapshot has it from {before}",
@@ -50,16 +55,18 @@ def demand_same_reading(table: str, query: str, schema: pa.Schema, last: Snapsho
         for name, kind in postgres_columns(stored_schema(schema, table, for_book=False))
         if kinds.get(name, kind) != kind
     ]
-    faults += [
+    of_words = [
         PenstockError(
             f"query of {table!r}",
-            expected=f"SQL that {now} reads as {before} did, which made the last snapshot",
-            found=f"{said!r}, which {how}",
+            expected=f"the rows of the last snapshot, or SQL that {now} reads as {before} did, which made it",
+            found=f"other rows, and {said!r}, which {how}",
             todo=f"Write {instead}. A query whose text has changed is taken as one for {now}.",
         )
         for said, how, instead in ambiguous(query)
     ]
-    demand_none(faults)
+    if of_types:
+        raise Faults([*of_types, *of_words])
+    return lambda made: demand_none(of_words if made != last.id else [])
 
 
 def ambiguous(query: str) -> Sequence[tuple[str, str, str]]:

@@ -39,6 +39,7 @@ class SnapshotStore:
         *,
         as_of: datetime,
         check: Callable[[pa.RecordBatch], None] | None = None,
+        admit: Callable[[str], None] | None = None,
         for_book: bool = True,
         began: float | None = None,
     ) -> Snapshot:
@@ -46,6 +47,7 @@ class SnapshotStore:
 
         - Equal content is stored once.
         - `check` is called with each batch, its types normalised, and raises to refuse it.
+        - `admit` is called with the id of what was read, and raises to refuse it.
         - `began`, of `time.monotonic`: when the query was started. The manifest then tells how long all took.
         - A snapshot that is not `for_book`, a training set, may have names and numbers of columns that no table has.
         - ColumnTypeError, ColumnValueError or RowKeyError for what a replicated table cannot hold; nothing is stored.
@@ -67,7 +69,7 @@ class SnapshotStore:
             as_of=as_of.astimezone(UTC),
             created=datetime.now(UTC),
         )
-        return self._store(draft, schema, batches, check, lambda rows: rows, began=began)
+        return self._store(draft, schema, batches, check, lambda rows: rows, admit=admit, began=began)
 
     def write_changes(
         self,
@@ -126,6 +128,7 @@ class SnapshotStore:
         rows: Callable[[int], int],
         base: Snapshot | None = None,
         *,
+        admit: Callable[[str], None] | None = None,
         began: float | None = None,
     ) -> Snapshot:
         remove_leftovers(self._fs, self._root)
@@ -147,6 +150,8 @@ class SnapshotStore:
                 stream_sha256=file.digest.stream,
                 seconds=time.monotonic() - began if began is not None else 0.0,
             )
+            if admit is not None:
+                admit(manifest.id)
             if self.exists(manifest.id):
                 there = self._get(self._manifest_path(manifest.id))
                 manifest = msgspec.structs.replace(manifest, bytes=there.bytes, file_sha256=there.file_sha256)

@@ -92,12 +92,26 @@ def test_every_column_and_word_is_named_and_a_changed_query_is_read(
     assert "column 'n' of 't': expected numeric(38,0), as the last snapshot has it from DuckDB, found bigint" in told
     assert "column 'x' of 't': expected numeric(2,1)" in told
     assert "query of 't'" in told
-    assert "found '/', which of whole numbers is whole in Postgres" in told
+    assert "found other rows, and '/', which of whole numbers is whole in Postgres" in told
     assert len(store.history("t")) == 2
 
     changed = asked(f"{table.query} -- as {to} reads it")
     assert extract(changed, kinds[to], store, NOW).rows == 3
     assert extract(changed, kinds[to], store, NOW).rows == 3
+
+
+def test_words_that_may_differ_are_refused_only_where_the_rows_do(
+    kinds: dict[str, Warehouse], store: SnapshotStore
+) -> None:
+    table = asked("SELECT id, CAST(f AS double precision) / 4 AS x FROM t")
+    made = [extract(table, kinds[kind], store, NOW) for kind in ("duckdb", "postgresql")]
+    assert made[0].id == made[1].id
+    whole = asked("SELECT id, CAST(n / 2 AS double precision) AS x FROM t")
+    before = extract(whole, kinds["duckdb"], store, NOW)
+    with pytest.raises(PenstockError, match=r"^query of 't': expected the rows .* found other rows, and '/', which"):
+        extract(whole, kinds["postgresql"], store, NOW)
+    assert [one.id for one in store.history("t")] == [made[0].id, made[0].id, before.id]
+    assert extract(whole, kinds["clickhouse"], store, NOW).id == before.id
 
 
 def test_portable_sql_makes_the_same_snapshot_and_a_watermark_no_mixture(
