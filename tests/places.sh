@@ -78,7 +78,7 @@ place_home-not-writable() { clone "$SCRATCH/nw" && HOME=/proc/self both "$SCRATC
 place_lang-c() { clone "$SCRATCH/lc" && (unset LC_ALL LC_CTYPE; LANG=C both "$SCRATCH/lc"); }
 place_lang-utf8() { clone "$SCRATCH/lu" && LC_ALL=C.UTF-8 both "$SCRATCH/lu"; }
 place_time-zone() { clone "$SCRATCH/tz" && TZ=America/New_York both "$SCRATCH/tz"; }
-place_files-1024() { clone "$SCRATCH/nf" && (ulimit -n 1024; both "$SCRATCH/nf"); }
+place_files-1024() { clone "$SCRATCH/nf" && (ulimit -S -n 1024; both "$SCRATCH/nf"); }
 place_shm-64() {
     clone "$SCRATCH/shm" && export -f both && TESTS=$TESTS unshare -m bash -c \
         "mount -t tmpfs -o size=64m none /dev/shm && both '$SCRATCH/shm'"
@@ -132,7 +132,7 @@ place_memory-4g() { # by either version of control groups
 everything() { # COMMAND: all that a machine can lack or have set, at once; packages have to be there already
     TESTS=$TESTS unshare -m -n bash -c "$(declare -f both by_user holding_ports)
         ip link set lo up; sysctl -qw net.ipv6.conf.all.disable_ipv6=1
-        mount -t tmpfs -o size=64m none /dev/shm; ulimit -n 1024; holding_ports $1"
+        mount -t tmpfs -o size=64m none /dev/shm; ulimit -S -n 1024; holding_ports $1"
 }
 hostile() { # FOLDER: a path below FOLDER of 200 bytes with every sign that somebody has to quote
     local at="$1/My Projects/it's \"größe\" 日本/50%#1:2&\$HOME/"
