@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 
 from penstock.cli.system import surroundings
@@ -40,25 +41,12 @@ class Preconditions:
         demand_none(self.faults(own, of_others))
 
     def faults(self, own: Sequence[Precondition], of_others: Sequence[Precondition] = ()) -> list[PenstockError]:
-        """What does not hold of these methods, in their order. What others run is asked side by side, and has to answer
-        in time."""
+        """What does not hold of these methods, in their order. What others run is asked side by side after the rest,
+        and has to answer in time. Ray Serve reads a configuration only in one thread at a time."""
+        found = [fault for one in own for fault in _faults(one)]
         until = time.monotonic() + ASK_SECONDS
-        asked = [in_background(one) for one in of_others]
-        found: list[PenstockError] = []
-        for one, future in [*((one, None) for one in own), *zip(of_others, asked, strict=True)]:
-            try:
-                future.result(max(0.0, until - time.monotonic())) if future else one()
-            except TimeoutError:
-                name = one.__name__.partition("_to_")[0].replace("_", " ")
-                wanted, todo = (
-                    f"an answer within {ASK_SECONDS:.0f} s",
-                    "Look whether it runs and can be reached from here.",
-                )
-                found.append(PenstockError(name, expected=wanted, found="none", todo=todo))
-            except Faults as error:
-                found += error.faults
-            except PenstockError as error:
-                found.append(error)
+        for one, asked in [(one, in_background(one)) for one in of_others]:
+            found += _faults(partial(_answered, one, asked, until))
         return found
 
     def demand_to_publish(self) -> None:
@@ -127,9 +115,8 @@ class Preconditions:
         demand_answer(open_warehouse(self._settings))
 
     def warehouse_or_seed(self) -> None:
-        """The warehouse answers, or is the embedded one that `penstock up` fills."""
-        is_seeded = not self._settings.warehouse_url and self._settings.demand_project().seed
-        if not is_seeded or self._settings.warehouse_file.exists():
+        """The warehouse answers, or is the embedded one that `penstock up` makes, or that is not filled yet."""
+        if self._settings.warehouse_url or self._settings.warehouse_file.exists():
             self.warehouse()
 
     def books_to_bring_forward(self) -> None:
@@ -174,6 +161,25 @@ class Preconditions:
             except PenstockError as error:
                 found.append(error)
         demand_none(found)
+
+
+def _faults(holds: Precondition) -> Sequence[PenstockError]:
+    try:
+        holds()
+    except Faults as error:
+        return error.faults
+    except PenstockError as error:
+        return [error]
+    return []
+
+
+def _answered(one: Precondition, asked: Future[None], until: float) -> None:
+    try:
+        asked.result(max(0.0, until - time.monotonic()))
+    except TimeoutError:
+        name, wanted = one.__name__.partition("_to_")[0].replace("_", " "), f"an answer within {ASK_SECONDS:.0f} s"
+        todo = "Look whether it runs and can be reached from here."
+        raise PenstockError(name, expected=wanted, found="none", todo=todo) from None
 
 
 def _demand_forward(book: Book) -> None:

@@ -156,8 +156,8 @@ def test_a_reading_role_that_writes_is_refused_with_a_sentence(
         main()
     assert ended.value.code == 1
     said = capsys.readouterr().err
-    assert "penstock: Postgres: permission denied for table" in said
-    assert said.endswith("`penstock doctor` names what the connected role lacks.\n")
+    assert "as role 'only_penstock_reader': expected what penstock_pipeline has: GRANT " in said
+    assert said.endswith("found not granted. `penstock doctor --roles` prints the SQL that grants all of it.\n")
     assert ledger(reading.test, MODEL) == before
 
 

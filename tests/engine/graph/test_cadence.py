@@ -121,7 +121,7 @@ def test_a_cron_expression_reaches_dagster_whole(defs: dg.Definitions) -> None:
         ({"cron": "30 6 2 *"}, r"cron of model 'm': expected five fields, found 4 in '30 6 2 \*'"),
         ({"every": "year"}, "every of model 'm': expected 'day' or 'week' or 'month', found str 'year'"),
         ({"every": "week", "first_period": "2026-10"}, "first_period of model 'm': expected a week, such as 2026-W45"),
-        ({"window": 0}, "window of model 'm': expected at least 1 period, found 0"),
+        ({"window": 0}, "window of model 'm': expected at least 1 period, and at most 1,200 months, found 0"),
         ({"outcome_after": timedelta(days=-1)}, "outcome_after of model 'm': expected a timedelta of zero or more"),
         ({"outcome_after": 30}, "outcome_after of model 'm': expected a timedelta, such as .*, found int 30"),
     ],
