@@ -17,7 +17,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def ended_by_signals() -> Iterator[None]:
     """Let SIGTERM interrupt this process as Ctrl-C does, and exit with 128 and the signal's number.
 
-    - The interrupt leaves every `with`: that ends the queries in the warehouse and in the books.
+    - The interrupt leaves every `with`: that ends the queries in the warehouse and in the books. A second one changes
+      nothing, also while the process goes.
     - A signal that this process was told to ignore it goes on to ignore, but what it starts does not.
     - Where the main thread does not react, because a library waits and does not look for signals, the process ends
       after GRACE_SECONDS. Postgres notices within a second that a client is gone, see `Book.connect`.
@@ -26,7 +27,8 @@ def ended_by_signals() -> Iterator[None]:
 
     def interrupt(number: int, _: FrameType | None) -> None:
         received.append(number)
-        raise KeyboardInterrupt
+        if len(received) == 1:
+            raise KeyboardInterrupt
 
     def ignore(_: int, __: FrameType | None) -> None:
         """As SIG_IGN, which children inherit, where a handler is none of theirs: Dagster's would not hear SIGTERM."""
@@ -57,5 +59,5 @@ def ended_by_signals() -> Iterator[None]:
         left.set()
         signal.set_wakeup_fd(fd)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if received else handler)
         writing.close()
