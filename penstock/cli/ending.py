@@ -19,7 +19,7 @@ def ended_by_signals() -> Iterator[None]:
 
     - The interrupt leaves every `with`: that ends the queries in the warehouse and in the books. A second one changes
       nothing, also while the process goes.
-    - A signal that this process was told to ignore it goes on to ignore, but what it starts does not.
+    - A signal that the caller let this process ignore stays ignored here, and is heard by the processes that it starts.
     - Where the main thread does not react, because a library waits and does not look for signals, the process ends
       after GRACE_SECONDS. Postgres notices within a second that a client is gone, see `Book.connect`.
     """
@@ -31,7 +31,7 @@ def ended_by_signals() -> Iterator[None]:
             raise KeyboardInterrupt
 
     def ignore(_: int, __: FrameType | None) -> None:
-        """As SIG_IGN, which children inherit, where a handler is none of theirs: Dagster's would not hear SIGTERM."""
+        """In the place of SIG_IGN, which children would inherit: Dagster's processes would then ignore SIGTERM too."""
 
     # What a shell starts in the background does not hear its Ctrl-C.
     before = {number: signal.getsignal(number) for number in SIGNALS}
