@@ -24,7 +24,7 @@ _SETTINGS = {
 def publishing_session(
     book: Book, table: str, waiting: Callable[[], None], patience: int = PATIENCE_SECONDS
 ) -> Iterator[psycopg.Connection]:
-    """An autocommit connection that holds the book's publish lock of `table` until it closes or dies.
+    """An autocommit connection that holds the book's publish lock of `table` to the end of the block, or until it dies.
 
     `waiting` is called if another publisher holds the lock; PublishError after `patience` seconds.
     """
@@ -33,18 +33,38 @@ def publishing_session(
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)",
             (list(_SETTINGS), list(_SETTINGS.values())),
         )
-        if not publish_lock(connection, table):
+        if not _taken(connection, table):
             waiting()
             _wait_for_lock(connection, book, table, patience)
-        yield connection
+        try:
+            yield connection
+        finally:
+            _unlock(connection, table)
 
 
-def publish_lock(connection: psycopg.Connection, table: str) -> bool:
-    """Take the publish lock of `table` for this session if it is free. Returns whether it was taken."""
+@contextlib.contextmanager
+def publish_lock(connection: psycopg.Connection, table: str) -> Iterator[bool]:
+    """Take the publish lock of `table` if it is free, to the end of the block. Yields whether it was taken."""
+    taken = _taken(connection, table)
+    try:
+        yield taken
+    finally:
+        if taken:
+            _unlock(connection, table)
+
+
+def _taken(connection: psycopg.Connection, table: str) -> bool:
     row = connection.execute(
         "SELECT pg_try_advisory_lock(hashtextextended('penstock.publish ' || %s, 0))", (table,)
     ).fetchone()
     return row == (True,)
+
+
+def _unlock(connection: psycopg.Connection, table: str) -> None:
+    """Release the lock now: the server notices a closed connection a moment later, and whoever comes next would still
+    find the lock held. A connection that is in the middle of something is about to be closed."""
+    if not connection.closed and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        connection.execute("SELECT pg_advisory_unlock(hashtextextended('penstock.publish ' || %s, 0))", (table,))
 
 
 def _wait_for_lock(connection: psycopg.Connection, book: Book, table: str, patience: int) -> None:

@@ -85,16 +85,21 @@ def _old_tables(book: Book, policy: RetentionPolicy) -> list[OldTable]:
 
 
 def _old_tables_of(connection: psycopg.Connection, book: Book, table: str, policy: RetentionPolicy) -> list[OldTable]:
-    if not publish_lock(connection, table):
-        return []
-    old = retention.abandoned(connection, table)
-    old += retention.superseded(connection, table, keep=policy.tables, grace=policy.grace)
-    return [OldTable(book.name, table, one, total_bytes(connection, layers(connection, one)[-1:])) for one in old]
+    with publish_lock(connection, table) as free:
+        if not free:
+            return []
+        old = retention.abandoned(connection, table)
+        old += retention.superseded(connection, table, keep=policy.tables, grace=policy.grace)
+        return [OldTable(book.name, table, one, total_bytes(connection, layers(connection, one)[-1:])) for one in old]
 
 
 def _drop_tables(book: Book, found: Sequence[OldTable], still: Sequence[OldTable]) -> set[str]:
     """Drop the book's tables of `found` that are also in `still`, unless a publisher holds the table's lock."""
     wanted = [one for one in found if one.book == book.name and one in still]
+    dropped: set[str] = set()
     with book.connect(autocommit=True) as connection:
-        free = [one.physical for one in wanted if publish_lock(connection, one.table)]
-        return set(retention.drop_tables(connection, free))
+        for table in sorted({one.table for one in wanted}):
+            with publish_lock(connection, table) as free:
+                names = [one.physical for one in wanted if free and one.table == table]
+                dropped |= set(retention.drop_tables(connection, names))
+    return dropped

@@ -264,7 +264,7 @@ def test_the_base_stays_as_long_as_anything_lies_on_it(store: SnapshotStore, bas
 
     whole = write(store, numbered(ROWS + 9))
     publish(whole, declared(), [book], who="me")
-    drop(store, [book], droppable(store, [book], STRICT), STRICT)
-    drop(store, [book], droppable(store, [book], STRICT), STRICT)
+    for _ in range(20):  # the delta goes before its base; what autovacuum looks at stays for the next time
+        drop(store, [book], droppable(store, [book], STRICT), STRICT)
     assert relations(book) == {f"numbers_{whole.id[:12]}"}
     assert {one.id for one in store.history("numbers")} == {whole.id}
