@@ -27,7 +27,7 @@ def write(settings: Settings) -> Path:
     """Write the node's files; returns the one to source in the shell that starts Ray. It holds no secret."""
     switches = ray_switches(settings.home)
     starter = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
-    https = haproxy.Https.of(settings)
+    https = haproxy.Https.of(settings.https_address, settings.tls_file)
     text = haproxy.starter(starter.parent, metrics_port=NOT_THE_METRICS, stats_port=STATS_PORT, https=https)
     starter.write_text(text)
     code = [str(STUBS), os.environ.get("PYTHONPATH", "")]

@@ -102,7 +102,8 @@ class DagsterSystem:
     def _start(self, code_port: int) -> None:
         """Start the processes that do not run."""
         project, port = self._settings.demand_project(), self._settings.dagster_port
-        environment = child_environment(self._settings, code_port=code_port)
+        resolved = Databases(self._settings).variables()
+        environment = child_environment(project, self._settings.home, resolved, code_port=code_port)
         workspace = ["-w", str(project.workspace)]
         target = [option for pair in zip(("-m", "-a"), self._definitions, strict=False) for option in pair]
         code = ["-h", HOST, "-p", str(code_port), *target, "-d", str(project.root)]
