@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.columns import Transform
 from penstock.artifact.packing.model import Model, sklearn_name
-from penstock.artifact.packing.program import Block, Number, ProgramBuilder, unsupported
+from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.program import Link, Op
 
 Array = np.ndarray[Any, Any]

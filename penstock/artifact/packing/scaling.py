@@ -6,8 +6,8 @@ import numpy as np
 
 from penstock.artifact import compat
 from penstock.artifact.functions_numpy import normal_quantile
-from penstock.artifact.packing.columns import Transform, transform
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
+from penstock.artifact.packing.columns import transform
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.program import Function, Op
 
 _THRESHOLD = 1e-7

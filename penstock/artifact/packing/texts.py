@@ -5,9 +5,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from penstock.artifact.packing.columns import Transform
 from penstock.artifact.packing.model import sklearn_name
-from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Text, unsupported
+from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Text, Transform, unsupported
 from penstock.artifact.terms import Vectorizer
 
 MOST_HASHED = 2**16

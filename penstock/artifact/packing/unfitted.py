@@ -10,8 +10,8 @@ from penstock.artifact.packing.boosting import catboost, lightgbm, xgboost
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
-from penstock.artifact.packing.columns import transformers
-from penstock.artifact.packing.estimators import INSIDE, answering, packers
+from penstock.artifact.packing.estimators import INSIDE, answering
+from penstock.artifact.packing.families import PACKERS, TRANSFORMERS
 from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import MOST_HASHED, TEXTS
@@ -70,7 +70,7 @@ def _obstacles(part: Any) -> Iterator[str]:
         yield from xgboost.obstacles(type(part).__name__, part.get_params())
     elif name in CATBOOST:
         yield from catboost.obstacles(type(part).__name__, part.get_params())
-    elif not name or name not in {"Pipeline", *INSIDE, *packers(), *transformers()}:
+    elif not name or name not in {"Pipeline", *INSIDE, *PACKERS, *TRANSFORMERS}:
         yield f"{type(part).__name__} is not packed"
     if name == "FunctionTransformer":
         functions = (part.func, part.kw_args)
