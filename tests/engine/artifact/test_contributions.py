@@ -145,6 +145,7 @@ def test_columns_of_categories_count_for_their_feature_as_the_library_says(kind:
             assert np.abs(found.contributions).min(axis=0).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_deep_forest_adds_up(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     matrix = rng.normal(size=(3000, 30))
@@ -192,6 +193,7 @@ def test_encoded_columns_are_added_up_to_their_feature(tmp_path: Path) -> None:
             assert np.allclose(found.contributions[:, 0], summed, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_what_mixes_features_is_explained_by_comparison_as_shap_does(tmp_path: Path) -> None:
     matrix = np.random.default_rng(7).normal(size=(100, 4))
     model = make_pipeline(PCA(3), GradientBoostingRegressor(n_estimators=10)).fit(matrix, matrix[:, 0] * matrix[:, 1])

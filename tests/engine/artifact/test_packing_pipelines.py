@@ -181,6 +181,7 @@ def test_the_target_encoder_of_values_predicts_as_scikit_learn(tmp_path: Path) -
             assert artifact.predict(frame_columns(asked.iloc[:0])).shape == (0,)
 
 
+@pytest.mark.slow
 def test_steps_before_hist_gradient_boosting_keep_its_scores_bit_for_bit(tmp_path: Path) -> None:
     for seed in range(15):
         rng = np.random.default_rng(seed)

@@ -46,6 +46,7 @@ def answered(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     return service
 
 
+@pytest.mark.slow
 def test_predictions_of_code_that_is_kept_are_made_again_to_the_bit(answered: Service, tmp_path: Path) -> None:
     archive = CodeArchive(answered.settings.artifacts)
     root = write_project(tmp_path / "before", {"model_tools/overflow.py": FILE, "tests/notes.py": "", "a.txt": "a"})
@@ -65,6 +66,7 @@ def test_predictions_whose_code_is_not_kept_are_counted_by_it(answered: Service)
     assert [one.needs_code for one in verdicts] == [f"of an unknown version (contract {digest})"] * 3
 
 
+@pytest.mark.slow
 def test_code_that_does_not_run_here_is_one_sentence(answered: Service, tmp_path: Path) -> None:
     archive = CodeArchive(answered.settings.artifacts)
     root = write_project(tmp_path / "before", {"model_tools/overflow.py": "import gone\n"})

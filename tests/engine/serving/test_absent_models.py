@@ -76,6 +76,7 @@ def test_a_broken_contract_file_takes_only_its_model_down_and_every_answer_says_
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "model: expected one of overflow, found 'nothing'")
 
 
+@pytest.mark.slow
 def test_where_every_contract_file_is_broken_the_service_lives_and_is_not_ready(serve: Serve) -> None:
     client = serve({"model_tools/bad.py": FILES["model_tools/bad.py"]})
     ready = client.get("/readyz")

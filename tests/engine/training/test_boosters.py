@@ -30,6 +30,7 @@ from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed
 from penstock.training.run import TrainingRun
 from penstock.training.skew import Skew
 from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model, trained
+from tests.slow import slow_after
 
 NOTHING_DIFFERS = Skew(0, {}, {})
 
@@ -53,7 +54,7 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ESTIMATORS)
+@pytest.mark.parametrize("kind", slow_after(1, ESTIMATORS))
 def test_an_estimator_with_categories_becomes_a_release_that_is_packed(
     kind: str, book: Book, prod_book: Book, tmp_path: Path
 ) -> None:
