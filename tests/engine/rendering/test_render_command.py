@@ -73,9 +73,9 @@ def test_a_node_finds_a_project_whose_path_holds_colons(monkeypatch: pytest.Monk
     shown = "import model_tools.shown; print(model_tools.shown.__file__)"
     command = ["sh", "-ec", f'. {file} && exec "$@"', "sh", sys.executable, "-c", shown]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
-    shutil.rmtree(file.parent)
     assert done.stdout.strip(), done.stderr
     assert Path(done.stdout.strip()).resolve().is_relative_to(root)
+    shutil.rmtree(file.parent)
 
 
 def test_rendering_twice_says_the_same(tmp_path: Path) -> None:
