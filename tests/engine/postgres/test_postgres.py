@@ -96,9 +96,9 @@ def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_priv
         Databases(settings).server().remove()
 
 
-def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book) -> None:
-    settings = Settings(home=tmp_path, test_url=book.url, prod_url=book.url, dagster_url=book.url)
-    assert [opened.url for opened in Databases(settings).open_books()] == [book.url, book.url]
+def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book, prod_book: Book) -> None:
+    settings = Settings(home=tmp_path, test_url=book.url, prod_url=prod_book.url, dagster_url=book.url)
+    assert [opened.url for opened in Databases(settings).open_books()] == [book.url, prod_book.url]
     assert Databases(settings).dagster_url() == book.url.replace("postgresql://", "postgresql+psycopg2://")
     assert Databases(settings).resolve() == settings
     assert not Databases(settings).is_embedded()
