@@ -1,5 +1,6 @@
 """What features contribute to predictions of held-out rows: for the card, beside the permutation importances."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from penstock.training.plots import FAINT, INK, png
 Array = np.ndarray[Any, Any]
 EXACT, COMPARED = 500, 30
 """Held-out rows that are explained, exactly or in comparison with training rows."""
+COMPARED_SECONDS = 60.0
+"""Fewer are compared where COMPARED would take longer."""
 MOST_SHOWN = 20
 LEVELS = 60
 """Steps of contributions; points of one step stand beside each other."""
@@ -43,8 +46,10 @@ def held_out_contributions(artifact: Artifact, vectors: Mapping[str, Array]) -> 
         places = np.unique(np.linspace(0, count - 1, min(rows, count)).astype(np.int64))
         return {name: vectors[name][places] for name in names}
 
+    began = time.monotonic()
     exact = artifact.explain(at(1)).method == "exact"
-    rows = at(EXACT if exact else COMPARED)
+    affordable = int(COMPARED_SECONDS / max(time.monotonic() - began, 1e-3))
+    rows = at(EXACT if exact else max(min(COMPARED, affordable), 1))
     found = artifact.explain(rows).contributions
     outputs = found.shape[1]
     place = np.full(len(found), outputs - 1 if artifact.kind == "classifier" else 0)

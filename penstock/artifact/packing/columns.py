@@ -111,12 +111,20 @@ def _missing_indicator(builder: ProgramBuilder, indicator: Any, block: Block) ->
     strict = indicator.features == "missing-only" and indicator.error_on_new
     for at, column in enumerate(block.columns):
         refuses = strict and at not in places
-        if refuses and (isinstance(column, Text) or not nan):
-            raise unsupported(indicator, "error_on_new=False", "True")
         builder.finite([column], allow_nan=nan and not refuses)
+        if refuses and isinstance(column, Text) and column.fill is None:
+            _refuse(builder, column, builder.text(column.origin, []), [0.0, 0.0, 1.0])
+        elif refuses and isinstance(column, Number) and not nan:
+            marker = builder.constants(indicator.missing_values)
+            _refuse(builder, column, builder.emit(Op.CODE, column.slot, builder.new(), marker, 1), [0.0, 1.0, 1.0])
     made = [_indicator(builder, indicator, block.columns[at], nan) for at in places]
     sparse = block.sparse if indicator.sparse == "auto" else bool(indicator.sparse)
     return Block(made, sparse)
+
+
+def _refuse(builder: ProgramBuilder, column: Column, codes: int, taken: list[float]) -> None:
+    """Refuse rows whose code has no 1 in `taken`."""
+    builder.emit(Op.KNOWN, codes, codes, builder.constants(taken), len(taken), column.origin)
 
 
 def _standard(builder: ProgramBuilder, scaler: Any, block: Block) -> Block:

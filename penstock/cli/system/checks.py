@@ -22,7 +22,9 @@ from penstock.postgres import data as postgres_data
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.databases import Databases
+from penstock.postgres.migrate import version
 from penstock.postgres.migrations import named, newest
+from penstock.postgres.place import demand_apart, demand_usable
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
 from penstock.releases.artifacts import ArtifactStore
@@ -91,6 +93,11 @@ def _books(runtime: Runtime) -> list[Finding]:
                 Finding(f"book {book.name}", False, str(error).strip().splitlines()[0], "Run `penstock up`.")
             )
     whole = findings[-1].ok
+    if all(finding.ok for finding in findings):
+        try:
+            demand_apart({book.name: book.place() for book in books})
+        except PenstockError as error:
+            findings.append(Finding("books", False, str(error)))
     findings.append(surroundings.clock(books.prod))
     if settings.dagster_url:
         findings.append(surroundings.dagster_storage(settings.dagster_url))
@@ -101,7 +108,10 @@ def _books(runtime: Runtime) -> list[Finding]:
 
 def _book(book: Book) -> Finding:
     """Whether the code works with the book, and the connected role has what it needs there for what it does."""
-    found, name = book.version(), f"book {book.name}"
+    name = f"book {book.name}"
+    with book.connect(autocommit=True) as connection:
+        demand_usable(f"book {book.name!r}", connection)
+        found = version(connection)
     if found != newest():
         todo = "Run `penstock migrate`." if (found or 0) < newest() else "Install the newer Penstock."
         return Finding(name, False, f"{named(found)}, where this Penstock needs version {newest()}", todo)

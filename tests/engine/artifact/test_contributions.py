@@ -26,7 +26,6 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -203,18 +202,6 @@ def test_what_mixes_features_is_explained_by_comparison_as_shap_does(tmp_path: P
         assert found.method == "interventional"
         assert adds_up(found)
         assert np.allclose(found.contributions[:, 0], expected, rtol=0, atol=1e-9)
-
-
-def test_a_comparison_of_many_features_is_bounded_and_adds_up(tmp_path: Path) -> None:
-    matrix = np.random.default_rng(8).normal(size=(200, 25))
-    model = KNeighborsClassifier().fit(matrix, matrix[:, 0] > 0)
-    pack(model, tmp_path / "model", features=matrix_features(matrix), metadata={}, background=matrix_columns(matrix))
-    artifact = load(tmp_path / "model")
-    found = artifact.explain(matrix_columns(matrix[:2]))
-    assert found.method == "interventional"
-    assert adds_up(found)
-    assert np.array_equal(found.scores, model.predict_proba(matrix[:2]))
-    assert np.array_equal(found.contributions, artifact.explain(matrix_columns(matrix[:2])).contributions)
 
 
 def test_a_calibrated_classifier_is_explained_by_what_it_calibrates(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from penstock.journal.verdict import Verdict
 from penstock.project import containing
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
-from tests.checkout import ROOT
+from tests.checkout import ROOT, python_path
 from tests.engine.projects import write_project
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, service, start
@@ -37,9 +37,9 @@ def replay(answered: Service, archive: CodeArchive | None) -> list[Verdict]:
 
 
 @pytest.fixture
-def answered(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+def answered(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     """Three answers of a contract that the code no longer has."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path, ROOT))
     assert NOW.digest() != toy.CONTRACT.digest()
     for inflow in (1.0, 2.0, 3.0):
         assert service.ask(inflow=inflow, valve=int(inflow)).status_code == 200

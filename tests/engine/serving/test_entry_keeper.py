@@ -128,6 +128,15 @@ def test_what_ray_ends_on_purpose_and_what_has_no_ray_stays_ended(ray: Ray) -> N
     assert _soon(lambda: not running_over(ray.place), 5.0), running_over(ray.place)
 
 
+def test_a_keeper_ends_where_all_that_it_watches_was_gone_before_it_looked(place: Path) -> None:
+    served, actor = subprocess.Popen(["true"]), subprocess.Popen(["true"])
+    (place / "pids").write_text(f"{served.pid}\n")
+    assert (served.wait(), actor.wait()) == (0, 0)
+    command = [sys.executable, str(KEEPER), str(place / "pids"), str(actor.pid)]
+    subprocess.run(command, check=True, env={"STAND_IN": "/bin/true"})
+    assert _soon(lambda: not running_over(place), 5.0), running_over(place)
+
+
 def test_a_stand_in_ends_with_its_keeper_however_that_one_ends(ray: Ray) -> None:
     port = free_port()
     served = ray.start(WITH_ROUTES.format(place=ray.place, port=port))
