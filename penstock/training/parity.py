@@ -98,7 +98,7 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
     if not difference <= allowed:
         todo = "The candidate is not stored. Report the estimator and its options as a bug of packing."
         if allowed == SINGLE_PARITY:
-            todo += " A function of float32 (a target's, around XGBoost) that another estimator reads can be the cause."
+            todo += " What is computed in float32 around XGBoost, and read by another estimator, can be the cause."
         raise ParityError(
             f"artifact of {artifact.estimator}",
             expected=f"the estimator's own predictions within {allowed}, shape {expected.shape}",
@@ -109,12 +109,18 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
 
 
 def _rounds_in_single(estimator: Any) -> bool:
-    """Whether a target's function of numpy is asked for what XGBoost answers."""
-    targets = [one for one in _parts(answering(estimator)) if public_name(one) == "TransformedTargetRegressor"]
-    ways_back = [
-        part for one in targets if _holds_xgboost(one.regressor) for part in (one.inverse_func, one.transformer)
-    ]
-    return any(in_numpy(part) for way in ways_back for part in _parts(way))
+    """Whether something in the estimator computes in float32 from what XGBoost answers: a target's function of numpy,
+    or the last estimator of a stack of XGBoost alone."""
+    for one in _parts(answering(estimator)):
+        name = public_name(one)
+        if name == "TransformedTargetRegressor" and _holds_xgboost(one.regressor):
+            if any(in_numpy(part) for way in (one.inverse_func, one.transformer) for part in _parts(way)):
+                return True
+        elif name in ("StackingClassifier", "StackingRegressor") and not one.passthrough:
+            members = [member for _, member in one.estimators if member != "drop"]
+            if all(map(_holds_xgboost, members)):
+                return True
+    return False
 
 
 def _holds_xgboost(estimator: Any) -> bool:

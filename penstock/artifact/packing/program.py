@@ -73,6 +73,7 @@ class ProgramBuilder:
         self._texts: list[list[str]] = []
         self.parts: list[Model] = []
         self.vectorizers: list[Vectorizer] = []
+        self.stored_zeros = False  # whether a sparse matrix between two steps may hold zeros
         self.slots = 0
 
     def features(self) -> list[Column]:

@@ -134,6 +134,16 @@ def test_what_skops_stores_and_what_a_model_trusts_is_let_through() -> None:
     demand_storable(OwnClassifier(), Output("y", "classifier"), [f"{__name__}.OwnClassifier"])
 
 
+def test_a_hard_vote_of_searches_is_let_through_and_one_of_thresholds_is_not() -> None:
+    def vote(member: Any) -> Any:
+        return VotingClassifier([("a", member), ("b", "drop")])
+
+    scores = Output("y", "classifier", scores=True)
+    demand_storable(vote(GridSearchCV(make_pipeline(StandardScaler(), GridSearchCV(LGBMClassifier(), {})), {})), scores)
+    with pytest.raises(UnsupportedEstimator, match="not of FixedThresholdClassifier"):
+        demand_storable(vote(FixedThresholdClassifier(LGBMClassifier())), scores)
+
+
 def test_a_booster_is_not_kept_to_be_trained_further() -> None:
     demand_storable(LGBMRegressor(), Output("y", "regressor"))
     with pytest.raises(UnsupportedEstimator, match=r"goes on learning is kept by skops.*LGBMRegressor"):

@@ -132,15 +132,21 @@ def test_a_vote_in_float64_around_a_function_in_float32_is_compared_in_float32(t
     pack(vote, tmp_path / "m", features=[Feature(name, "number") for name in "abc"], metadata={}, fallback=False)
     artifact, expected = load(tmp_path / "m"), vote.predict(matrix)
     assert expected.dtype == np.float64
-    found = artifact.predict(dict(zip("abc", matrix.T.copy(), strict=True)))
+    asked = dict(zip("abc", matrix.T.copy(), strict=True))
+    found = artifact.predict(asked)
     assert demand_parity(artifact, found, expected, allowed_parity(vote, expected)) <= SINGLE_PARITY
-    with pytest.raises(ParityError, match=r"A function of float32 .* can be the cause"):
+    with pytest.raises(ParityError, match=r"in float32 around XGBoost, .* can be the cause"):
         demand_parity(artifact, found + 1.0, expected, SINGLE_PARITY)
     scaled = TransformedTargetRegressor(XGBRegressor(), transformer=StandardScaler())
     in_double = TransformedTargetRegressor(LGBMRegressor(), **curved)
     exact = VotingRegressor([("scaled", scaled), ("double", in_double)])
     assert allowed_parity(exact, expected) == PARITY
     steps = make_pipeline(StandardScaler(), FunctionTransformer(**curved))
+    stack = StackingRegressor([("a", XGBRegressor(n_estimators=2)), ("b", XGBRegressor(n_estimators=4))], cv=2)
+    vote = VotingRegressor([("stack", stack), ("line", Ridge())]).fit(matrix, target)
+    pack(vote, tmp_path / "m", features=[Feature(name, "number") for name in "abc"], metadata={}, fallback=False)
+    found, expected = load(tmp_path / "m").predict(asked), vote.predict(matrix)
+    assert demand_parity(load(tmp_path / "m"), found, expected, allowed_parity(vote, expected)) <= SINGLE_PARITY
     inside = StackingRegressor([("t", TransformedTargetRegressor(XGBRegressor(), transformer=steps))])
     assert allowed_parity(inside, expected) == SINGLE_PARITY
 
