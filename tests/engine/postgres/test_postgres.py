@@ -57,6 +57,7 @@ def test_the_server_outlives_the_process_that_started_it_and_stops_on_demand(tmp
         assert Databases(settings).stop()
     assert not Databases(settings).is_running()
     assert not Databases(settings).stop()
+    Databases(settings).server().remove()
 
 
 @pytest.mark.slow
