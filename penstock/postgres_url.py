@@ -1,5 +1,6 @@
 """The URL of a Postgres as operators write it: with any driver or none, of one or more hosts; and what may be shown."""
 
+import difflib
 import os
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -7,6 +8,10 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from penstock.errors import PenstockError
 
 SCHEMES = ("postgres", "postgresql")
+MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""What `sslmode` can be."""
+FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+"""Parameters of a URL that name a file."""
 SYSTEM = "system"
 """The value of `sslrootcert` that means the certificates of the system, with verify-full."""
 _BUNDLES = (
@@ -34,6 +39,11 @@ def libpq_url(name: str, text: str) -> str:
     user, at, hosts = parts.netloc.rpartition("@")
     if parts.fragment or "@" in user or (query and any(not key for key, _ in query)):
         raise _no_url(name)
+    if (mode := dict(query).get("sslmode", MODES[-1])) not in MODES:
+        near = difflib.get_close_matches(mode, MODES, 1, 0)[0]
+        raise PenstockError(
+            name, expected=f"an sslmode among {', '.join(MODES)}", found=repr(mode), todo=f"Did you mean {near}?"
+        )
     if "," in hosts:
         places = [_host_and_port(one) for one in hosts.split(",")]
         named = f"host={','.join(host for host, _ in places)}&port={','.join(port or '5432' for _, port in places)}"
@@ -52,6 +62,26 @@ def use_system_certificates(*urls: str) -> None:
         return
     if found := next((bundle for bundle in _BUNDLES if Path(bundle).is_file()), None):
         os.environ["SSL_CERT_FILE"] = found
+
+
+def demand_files(name: str, url: str) -> None:
+    """PenstockError where a file that a URL names, of certificates or a key, cannot be read. `name` is what the message
+    calls the database. Some drivers say so, and some connect without it."""
+    for parameter, text in parse_qsl(urlsplit(url).query):
+        if parameter not in FILES or (parameter, text) == ("sslrootcert", SYSTEM):
+            continue
+        found = "" if Path(text).is_absolute() else "a relative path, which is another one in each process"
+        try:
+            Path(text).open("rb").close()
+        except OSError as error:
+            found = str(error.strerror)
+        if found:
+            raise PenstockError(
+                f"{name}, certificate file {text}",
+                expected=f"the file that {parameter} names in the URL",
+                found=found,
+                todo="Correct the URL, or that file; sslrootcert=system means the certificates of this machine.",
+            )
 
 
 def shown_hosts(url: str) -> str:

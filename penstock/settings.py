@@ -13,10 +13,12 @@ import msgspec
 from penstock.errors import PenstockError
 from penstock.postgres_url import libpq_url, use_system_certificates
 from penstock.project import Project, find, find_or_none, no_project
+from penstock.store_url import is_folder
 
 HTTP_PORT, DAGSTER_PORT = 8000, 3000
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 """What a node of a cluster listens on; a replica there demands keys."""
+HTTPS_ADDRESS = f"{EVERYWHERE}:8443"
 WAREHOUSE_TIMEOUT = 6 * 3600
 PREFIX = "PENSTOCK_"
 BookName = Literal["test", "prod"]
@@ -45,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     artifacts_url: str = ""
     api_keys_file: str = ""
     tls_file: str = ""
-    https_address: str = f"{EVERYWHERE}:8443"
+    https_address: str = HTTPS_ADDRESS
     ray_address: str = ""
     book: Literal["prod", "dev"] = "prod"
     project: Project | None = None
@@ -137,6 +139,11 @@ def _path(_: str, text: str) -> Path:
     return Path(text).resolve()
 
 
+def _place(_: str, text: str) -> str:
+    """A file or folder is the same one for every process, whatever it works in; a URL stays."""
+    return str(Path(text).absolute()) if is_folder(text) else text
+
+
 def _port(name: str, text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise SettingError(name, expected="a port from 1 to 65535", found=repr(text), todo=f"Set {name}.")
@@ -207,9 +214,11 @@ VARIABLES = (
     Variable(HTTP_PORT_VARIABLE, str(HTTP_PORT), "the service", "http_port", _port),
     Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
     Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
-    Variable("PENSTOCK_API_KEYS_FILE", "none", "file of API keys: SHA-256 digests with scopes", "api_keys_file"),
-    Variable("PENSTOCK_TLS_FILE", "none", "PEM of certificate, chain and key: HTTPS too", "tls_file"),
-    Variable("PENSTOCK_HTTPS_ADDRESS", f"{EVERYWHERE}:8443", "where it listens with TLS", "https_address", _address),
+    Variable(
+        "PENSTOCK_API_KEYS_FILE", "none", "file of API keys: SHA-256 digests with scopes", "api_keys_file", _place
+    ),
+    Variable("PENSTOCK_TLS_FILE", "none", "PEM of certificate, chain and key: HTTPS too", "tls_file", _place),
+    Variable("PENSTOCK_HTTPS_ADDRESS", HTTPS_ADDRESS, "where it listens with TLS", "https_address", _address),
     Variable(API_KEY, "none", "the API key with which commands ask the service"),
     Variable("PENSTOCK_NOW", "the clock", "the instant to live in, for tests and trials", "now_override", _instant),
     Variable("PENSTOCK_WAREHOUSE_URL", "the embedded DuckDB file", _WAREHOUSE, "warehouse_url"),
@@ -218,8 +227,8 @@ VARIABLES = (
     Variable("PENSTOCK_PROD_URL", "embedded Postgres", f"the PROD {_BOOK}", "prod_url", libpq_url),
     Variable("PENSTOCK_BOOK", "prod", _DEV, "book", _book),
     Variable("PENSTOCK_DAGSTER_URL", "embedded Postgres", "Dagster's storage", "dagster_url", libpq_url),
-    Variable("PENSTOCK_SNAPSHOTS_URL", "`$PENSTOCK_HOME/snapshots`", _FILES, "snapshots_url"),
-    Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url"),
+    Variable("PENSTOCK_SNAPSHOTS_URL", "`$PENSTOCK_HOME/snapshots`", _FILES, "snapshots_url", _place),
+    Variable("PENSTOCK_ARTIFACTS_URL", "`$PENSTOCK_HOME/artifacts`", _FILES, "artifacts_url", _place),
     Variable("PENSTOCK_RAY_ADDRESS", _IN_PROCESS, _TRAINS, "ray_address"),
     Variable(DEBUG, "none", "any text: a command that fails unexpectedly shows its traceback"),
     Variable(CODE_VERSION, "git describes the project", "which code this is, for the ledger: set in images"),

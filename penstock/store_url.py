@@ -13,7 +13,20 @@ from penstock.errors import PenstockError
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "az": "az", "abfs": "az", "abfss": "az"}
 """How a URL begins -> the extra of penstock that brings its driver."""
 
-_HALF_A_URL = re.compile(r"[a-z][a-z0-9+.-]+:(/[^/]|[^/])")
+NO_STORES = {
+    "memory": "the memory of one process, which no other one sees",
+    "http": "a server that is only read",
+    "https": "a server that is only read",
+}
+"""How a URL begins -> why no store can be there, although fsspec knows it."""
+
+
+_HALF_A_URL = re.compile(r"[a-z][a-z0-9+.-]+(:(/[^/]|[^/])|//)", re.I)
+
+
+def is_folder(text: str) -> bool:
+    """Whether a store is a folder: it is no URL, and none of which a slash or a colon was forgotten."""
+    return "://" not in text and not _HALF_A_URL.match(text)
 
 
 def open_store(url: str) -> tuple[Any, str]:
@@ -45,12 +58,12 @@ def open_store(url: str) -> tuple[Any, str]:
         if isinstance(files, LocalFileSystem):
             _demand_no_file_at(str(root))
         return files, str(root)
-    if _HALF_A_URL.match(url):
+    if not is_folder(url):
         raise PenstockError(
             f"store {url}",
             expected="a folder, or a URL such as s3://bucket/folder",
             found="neither",
-            todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL: a URL has two slashes after its colon.",
+            todo="Correct PENSTOCK_SNAPSHOTS_URL or PENSTOCK_ARTIFACTS_URL: a URL has a colon and two slashes.",
         )
     path = os.path.abspath(url)
     _demand_no_file_at(path)
@@ -81,6 +94,9 @@ def ask_store(name: str, url: str, variable: str) -> int:
 
     `name` is what the message calls the store, `variable` the one that holds its URL.
     """
+    if why := NO_STORES.get(url.partition("://")[0]):
+        expected = "a folder, or a URL such as s3://bucket/folder"
+        raise PenstockError(f"store {shown_store(url)}", expected=expected, found=why, todo=f"Correct {variable}.")
     files, root = open_store(url)
     try:
         try:

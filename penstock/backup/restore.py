@@ -10,6 +10,7 @@ from penstock.backup.dump import BackupError, restore, roles_are_there
 from penstock.backup.stores import copy_store, is_empty
 from penstock.postgres.book import Books
 from penstock.postgres.migrations import newest
+from penstock.postgres.place import demand_apart
 
 
 class RestoreRecord(msgspec.Struct, frozen=True):
@@ -70,6 +71,7 @@ def _faults_of_dumps(backup: Backup, place: Path) -> list[str]:
 
 def _faults_of_targets(both: Books, stores: Mapping[str, str]) -> list[str]:
     todo = "Name an empty one."
+    demand_apart({book.name: book.place() for book in both})
     faults = [f"book {book.name!r} is not empty. {todo}" for book in both if book.version() is not None]
     return faults + [
         f"the {store} store {url} is not empty. {todo}" for store, url in stores.items() if not is_empty(url)

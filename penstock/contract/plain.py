@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from penstock.contract.columns import column
-from penstock.contract.contract import Columns, Contract, Lookup, Output, Value, kind_of
+from penstock.contract.contract import Columns, Contract, Lookup, Output, Value
 from penstock.contract.declaring import declares
 from penstock.contract.features import (
     Vectors,
@@ -22,6 +22,7 @@ from penstock.contract.features import (
     times,
     weekday,
 )
+from penstock.contract.request_types import kind_of
 from penstock.errors import ContractError
 
 __all__ = [

@@ -9,6 +9,7 @@ import psycopg
 from penstock.postgres import migrate
 from penstock.postgres.connecting import connect
 from penstock.postgres.migrations import Migration
+from penstock.postgres.place import Place, place_of
 from penstock.settings import BookName
 
 
@@ -33,10 +34,10 @@ class Book:
         with self.connect(autocommit=True) as connection:
             return migrate.version(connection)
 
-    def settled_version(self) -> int | None:
-        """As `version`, but of a book that is being migrated after the end of that."""
+    def place(self) -> Place:
+        """The database behind the URL."""
         with self.connect(autocommit=True) as connection:
-            return migrate.settled_version(connection)
+            return place_of(connection)
 
     def pending(self) -> tuple[Migration, ...]:
         """The migrations that the book has not had; changes nothing."""

@@ -6,6 +6,7 @@ from one that pools transactions, others get it in between.
 """
 
 import os
+import re
 import socket
 import threading
 from contextlib import suppress
@@ -15,10 +16,22 @@ from psycopg.conninfo import make_conninfo
 
 from penstock.postgres.migrations import BookError
 from penstock.postgres.own_session import PROBE_SECONDS, TRIES, pooled
-from penstock.postgres_url import shown_hosts
+from penstock.postgres_url import demand_files, shown_hosts
 
 CONNECT_SECONDS = 10
 """For each host of the URL, where it does not say another `connect_timeout`."""
+
+
+TODO = {
+    r"too many (clients|connections)|connection slots": "All its places are taken: end sessions that are idle, raise "
+    "max_connections or the CONNECTION LIMIT of role or database, or lower `connections` of serve_config.yaml.",
+    r'database ".*" does not exist': "Make it, CREATE DATABASE … ENCODING 'UTF8', or correct its name in the URL.",
+    r"password|role .* does not exist": "Correct user and password in the URL; what is special in them is "
+    "percent-encoded: %40 for @, %2F for /, %3A for a colon, %23 for #.",
+    r"does not support SSL": "Let the server have TLS, or lower sslmode in the URL.",
+}
+"""What a server says, in English -> what to do; `WHERE` for all else."""
+WHERE = "Look whether it runs, and whether host, port, user, password and certificates of the URL are right."
 
 
 class BookUnreachable(BookError, psycopg.OperationalError):
@@ -27,7 +40,8 @@ class BookUnreachable(BookError, psycopg.OperationalError):
 
 def connect(thing: str, url: str, *, autocommit: bool, application_name: str) -> psycopg.Connection:
     """A new connection to `thing`, as messages call it. BookUnreachable where there is none; BookError where a pooler
-    shares its session with others."""
+    shares its session with others; PenstockError where the URL names a file that cannot be read."""
+    demand_files(thing, url)
     try:
         limited = url if "connect_timeout=" in url else make_conninfo(url, connect_timeout=CONNECT_SECONDS)
         connection = psycopg.connect(limited, autocommit=True, application_name=application_name)
@@ -51,11 +65,12 @@ def connect(thing: str, url: str, *, autocommit: bool, application_name: str) ->
 def unreachable(thing: str, url: str, error: Exception) -> BookUnreachable:
     """What is said where Postgres does not let anybody in; the password is not in it."""
     said = str(error).strip().splitlines() or [type(error).__name__]
+    todo = next((todo for pattern, todo in TODO.items() if re.search(pattern, said[0])), WHERE)
     return BookUnreachable(
         thing,
         expected=f"a Postgres at {shown_hosts(url)}",
         found=said[0].removeprefix("connection failed: "),
-        todo="Look whether it runs, and whether host, port, user, password and certificates of the URL are right.",
+        todo=todo,
     )
 
 

@@ -6,10 +6,12 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from penstock.postgres import migrate
 from penstock.postgres.book import Book, Books
 from penstock.postgres.migrations import check_version
+from penstock.postgres.place import Place, demand_apart, place_of
 from penstock.postgres.server import DEFAULTS, PostgresServer
-from penstock.settings import Settings
+from penstock.settings import BookName, Settings
 
 NAMES = {"test_url": "penstock_test", "prod_url": "penstock_prod", "dagster_url": "penstock_dagster"}
 """Field of Settings -> name of its database in the embedded server."""
@@ -61,16 +63,19 @@ class Databases:
         return Books(Book("test", resolved.test_url), Book("prod", resolved.prod_url))
 
     def open_books(self) -> Books:
-        """TEST and PROD, after a check (one SELECT each) that this code works with their versions; BookError if not.
+        """TEST and PROD, after a check (two SELECTs each) that they are two databases and that this code works with
+        their versions; BookError if not.
 
         An empty book of the embedded server is migrated; no other book is changed."""
-        opened = self.books()
+        opened, places = self.books(), dict[BookName, Place]()
         for book in opened:
-            found, embedded = book.settled_version(), not self._settings.url_of(book.name)
-            if found is None and embedded:
+            with book.connect(autocommit=True) as connection:
+                found, places[book.name] = migrate.settled_version(connection), place_of(connection)
+            if found is None and not self._settings.url_of(book.name):
                 book.migrate()
             else:
                 check_version(f"book {book.name!r}", found)
+        demand_apart(places)
         return opened
 
     def dagster_url(self) -> str:

@@ -126,3 +126,16 @@ def test_a_variable_that_nothing_reads_is_warned_about_with_the_nearest_name(
         "PENSTOCK_HTTP_PROT: nothing reads this variable. Did you mean PENSTOCK_HTTP_PORT?",
         "PENSTOCK_QQ: nothing reads this variable.",
     ]
+
+
+def test_files_and_folders_are_the_same_for_every_process_whatever_it_works_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("PENSTOCK_HOME", "PENSTOCK_API_KEYS_FILE", "PENSTOCK_TLS_FILE", "PENSTOCK_SNAPSHOTS_URL")
+    for name in names:
+        monkeypatch.setenv(name, "here")
+    monkeypatch.setenv("PENSTOCK_ARTIFACTS_URL", "s3//bucket")
+    variables = load().variables()
+    assert {variables[name] for name in names} == {str(tmp_path / "here")}
+    assert variables["PENSTOCK_ARTIFACTS_URL"] == "s3//bucket", "it is refused where the store is opened"

@@ -20,14 +20,15 @@ def migrate(book: str, dry_run: bool, patience: float, as_json: bool) -> None:
     from penstock.contract.registry import contracts
     from penstock.postgres.databases import Databases
     from penstock.postgres.migrations import check_version, named, newest
+    from penstock.postgres.place import demand_apart
     from penstock.releases.former import adopt
     from penstock.settings import load
 
     settings = load()
     told: list[dict[str, Any]] = []
-    for one in Databases(settings).books():
-        if book not in ("both", one.name):
-            continue
+    wanted = [one for one in Databases(settings).books() if book in ("both", one.name)]
+    demand_apart({one.name: one.place() for one in wanted})
+    for one in wanted:
         before = one.version()
         if dry_run:
             if before is not None and before > newest():

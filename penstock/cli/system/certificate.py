@@ -16,6 +16,8 @@ def days_left(file: str) -> float:
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever has signed it is a matter of the clients
     try:
+        if lacking := _lacking(Path(file).read_text(errors="replace")):
+            raise _refused(file, lacking)
         server.load_cert_chain(file, password="")
         client.load_verify_locations(file)
         not_after = _met(server, client).getpeercert()
@@ -27,6 +29,15 @@ def days_left(file: str) -> float:
         raise _refused(file, str(error.strerror)) from None
     assert not_after is not None
     return (ssl.cert_time_to_seconds(str(not_after["notAfter"])) - time.time()) / 86_400
+
+
+def _lacking(text: str) -> str:
+    """What a file is without, whose words OpenSSL has no sentence for; empty where nothing is missing."""
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        return "no certificate"
+    if "PRIVATE KEY-----" not in text:
+        return "no private key"
+    return "a private key with a passphrase" if "ENCRYPTED" in text else ""
 
 
 def _met(server: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:

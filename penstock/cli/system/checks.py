@@ -4,6 +4,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -20,14 +22,15 @@ from penstock.postgres import data as postgres_data
 from penstock.postgres import roles
 from penstock.postgres.book import Book
 from penstock.postgres.databases import Databases
+from penstock.postgres.migrate import version
 from penstock.postgres.migrations import named, newest
+from penstock.postgres.place import demand_apart, demand_usable
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
 from penstock.runtime import Runtime
-from penstock.settings import Settings
 from penstock.warehouse.catalog import tables
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.url import shown
@@ -43,7 +46,7 @@ def diagnose(runtime: Runtime) -> list[Finding]:
         _packages(project),
         _home(settings.home),
         _disk(settings.home),
-        _ports(settings),
+        _ports(partial(check_ports, settings)),
         *_abandoned(),
     ]
     running = [
@@ -90,6 +93,11 @@ def _books(runtime: Runtime) -> list[Finding]:
                 Finding(f"book {book.name}", False, str(error).strip().splitlines()[0], "Run `penstock up`.")
             )
     whole = findings[-1].ok
+    if all(finding.ok for finding in findings):
+        try:
+            demand_apart({book.name: book.place() for book in books})
+        except PenstockError as error:
+            findings.append(Finding("books", False, str(error)))
     findings.append(surroundings.clock(books.prod))
     if settings.dagster_url:
         findings.append(surroundings.dagster_storage(settings.dagster_url))
@@ -100,7 +108,10 @@ def _books(runtime: Runtime) -> list[Finding]:
 
 def _book(book: Book) -> Finding:
     """Whether the code works with the book, and the connected role has what it needs there for what it does."""
-    found, name = book.version(), f"book {book.name}"
+    name = f"book {book.name}"
+    with book.connect(autocommit=True) as connection:
+        demand_usable(f"book {book.name!r}", connection)
+        found = version(connection)
     if found != newest():
         todo = "Run `penstock migrate`." if (found or 0) < newest() else "Install the newer Penstock."
         return Finding(name, False, f"{named(found)}, where this Penstock needs version {newest()}", todo)
@@ -181,9 +192,9 @@ def _disk(home: Path) -> Finding:
     return Finding("disk", free > LEAST_DISK, f"{free / 1e9:.1f} GB free", f"Free {LEAST_DISK / 1e9:.0f} GB.")
 
 
-def _ports(settings: Settings) -> Finding:
+def _ports(check: Callable[[], str]) -> Finding:
     try:
-        return Finding("ports", True, check_ports(settings))
+        return Finding("ports", True, check())
     except PenstockError as error:
         return Finding("ports", False, f"{error.thing} is {error.found}", error.todo)
 

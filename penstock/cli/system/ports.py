@@ -48,6 +48,9 @@ def check_ports(settings: Settings) -> str:
     if dagster == http:
         found, todo = f"{http} for both", "Set one of them to another port."
         raise PortError("PENSTOCK_HTTP_PORT and PENSTOCK_DAGSTER_PORT", expected="two ports", found=found, todo=todo)
+    if settings.tls_file and (https := int(settings.https_address.rpartition(":")[2])) in (http, dagster):
+        todo = "Set another one, for instance PENSTOCK_HTTPS_ADDRESS=0.0.0.0:8443."
+        raise PortError("PENSTOCK_HTTPS_ADDRESS", expected="a port of its own", found=f"{https}, of HTTP", todo=todo)
     if web and web != dagster:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, dagster)
     if not web and not is_free(dagster_system.HOST, dagster):

@@ -11,17 +11,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
-from penstock.cli.system import surroundings
+import psycopg
+
+from penstock.cli.system import certificate, surroundings
 from penstock.cli.system.background import in_background
-from penstock.cli.system.certificate import days_left
 from penstock.cli.system.ports import demand_own_address
 from penstock.errors import Faults, PenstockError, demand_none
 from penstock.postgres import migrate, roles
 from penstock.postgres.book import Book
 from penstock.postgres.connecting import connect
 from penstock.postgres.migrations import BookError, check_version, newest
+from penstock.postgres.place import Place, demand_apart, demand_usable, place_of
 from penstock.serving.routes.keys import Keys
-from penstock.settings import BookName, Settings
+from penstock.settings import HTTPS_ADDRESS, BookName, SettingError, Settings
 from penstock.warehouse.opening import demand_answer, open_warehouse
 
 Precondition = Callable[[], None]
@@ -84,13 +86,24 @@ class Preconditions:
         demand_own_address(self._settings.http_host)
 
     def keys(self) -> None:
-        """The file of API keys is there where it has to be."""
-        Keys(self._settings.api_keys_file, self._settings.outer_host, say=lambda _: None)
+        """The file of API keys is there where it has to be, and lets somebody in."""
+        lines: list[str] = []
+        keys = Keys(self._settings.api_keys_file, self._settings.outer_host, say=lines.append)
+        if keys.lets_nobody_in:
+            raise SettingError(
+                f"PENSTOCK_API_KEYS_FILE={self._settings.api_keys_file}",
+                expected="the SHA-256 of a key on a line",
+                found=f"none: {lines[0]}" if lines else "none",
+                todo='Write it: printf %s "$KEY" | sha256sum > keys',
+            )
 
     def https(self) -> None:
         """The service can listen with TLS, where it has a certificate."""
         if self._settings.tls_file:
-            days_left(self._settings.tls_file)
+            certificate.days_left(self._settings.tls_file)
+        elif self._settings.https_address != HTTPS_ADDRESS:
+            expected, todo = "a certificate, since PENSTOCK_HTTPS_ADDRESS is set", "Set it, or leave out the address."
+            raise SettingError(certificate.VARIABLE, expected=expected, found="nothing", todo=todo)
 
     def service_config(self) -> None:
         """The project's serve_config.yaml is one, and this machine has the CPUs that its replicas demand."""
@@ -152,14 +165,26 @@ class Preconditions:
                 todo = f"As its owner: {roles.grant_for_dagster(user)}"
                 raise BookError(f"{thing}, as role {user!r}", expected=lacking, found="not granted", todo=todo)
 
-    def _each_book(self, demand_of: Callable[[Book], None], names: Sequence[BookName] = ("test", "prod")) -> None:
+    def _each_book(
+        self, demand_of: Callable[[Book, psycopg.Connection], None], names: Sequence[BookName] = ("test", "prod")
+    ) -> None:
+        """PenstockError of each book by URL of these names that cannot be a book, or that `demand_of` refuses."""
         named = [Book(name, url) for name in names if (url := self._settings.url_of(name))]
-        found = []
+        found, places = list[PenstockError](), dict[BookName, Place]()
         for book in named:
             try:
-                demand_of(book)
+                with book.connect(autocommit=True) as connection:
+                    places[book.name] = place_of(connection)
+                    demand_usable(f"book {book.name!r}", connection)
+                    demand_of(book, connection)
+            except Faults as error:
+                found += error.faults
             except PenstockError as error:
                 found.append(error)
+        try:
+            demand_apart(places)
+        except PenstockError as error:
+            found.append(error)
         demand_none(found)
 
 
@@ -182,29 +207,27 @@ def _answered(one: Precondition, asked: Future[None], until: float) -> None:
         raise PenstockError(name, expected=wanted, found="none", todo=todo) from None
 
 
-def _demand_forward(book: Book) -> None:
-    with book.connect(autocommit=True) as connection:
-        found, user = migrate.version(connection), connection.info.user
-        if found is not None and found >= newest():
-            check_version(f"book {book.name!r}", found)
-        elif found is None:
-            if lacks := roles.lacking_for_schemas(connection):
-                raise _may_not(f"book {book.name!r}", user, lacks)
-        elif lacking := roles.not_owned(connection):
-            raise _may_not(f"book {book.name!r}", user, f"ownership of {lacking[0]}, to migrate it")
-
-
-def _demand_duty(book: Book, *, duty: str, or_duties: Sequence[str] = ()) -> None:
-    with book.connect(autocommit=True) as connection:
-        found = migrate.version(connection)
-        if found is None or found < newest():
-            return  # perhaps it is being migrated: the command itself waits for that
+def _demand_forward(book: Book, connection: psycopg.Connection) -> None:
+    found, user = migrate.version(connection), connection.info.user
+    if found is not None and found >= newest():
         check_version(f"book {book.name!r}", found)
-        rights = roles.rights(connection)
-        if all(rights.missing[one] for one in (duty, *or_duties)):
-            lacking = rights.missing[duty]
-            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            raise _may_not(f"book {book.name!r}", rights.user, f"what {duty} has: {lacking[0].rstrip(';')}{more}")
+    elif found is None:
+        if lacks := roles.lacking_for_schemas(connection):
+            raise _may_not(f"book {book.name!r}", user, lacks)
+    elif lacking := roles.not_owned(connection):
+        raise _may_not(f"book {book.name!r}", user, f"ownership of {lacking[0]}, to migrate it")
+
+
+def _demand_duty(book: Book, connection: psycopg.Connection, *, duty: str, or_duties: Sequence[str] = ()) -> None:
+    found = migrate.version(connection)
+    if found is None or found < newest():
+        return  # perhaps it is being migrated: the command itself waits for that
+    check_version(f"book {book.name!r}", found)
+    rights = roles.rights(connection)
+    if all(rights.missing[one] for one in (duty, *or_duties)):
+        lacking = rights.missing[duty]
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise _may_not(f"book {book.name!r}", rights.user, f"what {duty} has: {lacking[0].rstrip(';')}{more}")
 
 
 def _may_not(thing: str, user: str, what: str) -> BookError:

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 from penstock.serving.http.exchange import Message, Receive, Send
 from penstock.serving.on_ray import compat
 
-RAYS_PATHS = "/-/"
+RAYS_PATH = "/-/healthz"
+"""What HAProxy asks. Ray would also say its routes, to whoever asks without a key."""
 COALESCING = "penstock.serving.on_ray.coalescing:CoalescingProtocol"
 
 log = logging.getLogger("penstock.serve")
@@ -57,7 +58,7 @@ class Bypass:
             slots is None
             or not _served
             or scope["type"] != "http"
-            or scope["path"].startswith(RAYS_PATHS)
+            or scope["path"] == RAYS_PATH
             or not scope["path"].startswith(self._prefix)
             or not slots.can_accept(slots.metadata)
         ):

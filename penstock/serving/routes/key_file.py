@@ -36,7 +36,7 @@ class KeyLineError(ValueError):
 
 def read_keys(file: Path) -> Iterator[Key | tuple[int, KeyLineError]]:
     """The key of each line, or the line's number and its fault. Empty lines and those that begin with # have none."""
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
         if line.strip() and not line.startswith("#"):
             try:
                 yield read_key(line)

@@ -92,6 +92,11 @@ class Keys:
                 todo='Write it: printf %s "$KEY" | sha256sum > keys',
             )
 
+    @property
+    def lets_nobody_in(self) -> bool:
+        """Whether there is a file, and no line of it is a key."""
+        return self._file is not None and not self._keys
+
     def described(self) -> str:
         """Which keys there are, without any of them."""
         if self._file is None:

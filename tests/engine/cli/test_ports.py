@@ -32,6 +32,13 @@ def test_the_port_with_tls_is_tried_too(tmp_path: Path) -> None:
             check_ports(msgspec.structs.replace(settings, tls_file="tls.pem"))
 
 
+def test_the_port_with_tls_is_one_of_its_own(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port(), tls_file="tls.pem")
+    for port in (settings.http_port, settings.dagster_port):
+        with pytest.raises(PortError, match=f"^PENSTOCK_HTTPS_ADDRESS: expected a port of its own, found {port}"):
+            check_ports(msgspec.structs.replace(settings, https_address=f"0.0.0.0:{port}"))
+
+
 @pytest.mark.parametrize(("setting", "name"), [("http", "HTTP"), ("dagster", "DAGSTER")])
 def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: str, name: str) -> None:
     ports = {"http": free_port(), "dagster": free_port()}

@@ -18,6 +18,7 @@ from penstock.processes import free_port
 from penstock.settings import load
 from penstock.testing import System, as_member
 from tests.engine.postgres.certificates import Authority
+from tests.slow import slow_after
 
 UP, STATUS, DEPLOY, PUBLISH = ["up"], ["status"], ["deploy"], ["publish", "--all"]
 SECRET = "geheim"
@@ -37,6 +38,21 @@ WRONG = {
         {"PENSTOCK_SNAPSHOTS_URL": "s3:/bucket/x"},
         r"^store s3:/bucket/x: expected a folder, or a URL such as s3://.*, found neither",
         (UP, PUBLISH),
+    ),
+    "a URL without its colon": (
+        {"PENSTOCK_SNAPSHOTS_URL": "s3//bucket/x"},
+        r"^store s3//bucket/x: expected a folder, or a URL such as s3://.*, found neither",
+        (UP, STATUS, DEPLOY, PUBLISH),
+    ),
+    "a store of no kind": (
+        {"PENSTOCK_SNAPSHOTS_URL": "s4://bucket/x"},
+        r"^store s4://bucket/x: expected a folder, or a URL such as s3://",
+        (UP, STATUS, DEPLOY, PUBLISH),
+    ),
+    "a web server for a store": (
+        {"PENSTOCK_ARTIFACTS_URL": f"https://me:{SECRET}@bucket.example.com/x"},
+        r"^store https://bucket.example.com/x: .* found a server that is only read. Correct PENSTOCK_ARTIFACTS_URL",
+        (UP, STATUS, DEPLOY, PUBLISH),
     ),
     "a store without its driver": (
         {"PENSTOCK_SNAPSHOTS_URL": "gs://bucket/x"},
@@ -68,6 +84,31 @@ WRONG = {
         r"^book 'prod': expected a Postgres at 127.* Look whether it runs",
         (UP, STATUS, DEPLOY, PUBLISH),
     ),
+    "one database for both books": (
+        {"PENSTOCK_PROD_URL": "{test}"},
+        r"^PENSTOCK_TEST_URL and PENSTOCK_PROD_URL: expected two databases, .* found one for both, '\w+'. Make another",
+        (UP, STATUS, PUBLISH, ["migrate"], ["train", "flight_delay"]),
+    ),
+    "an sslmode that is none": (
+        {"PENSTOCK_PROD_URL": f"{NOWHERE}?sslmode=verify_full"},
+        r"^PENSTOCK_PROD_URL: expected an sslmode among disable, .* found 'verify_full'. Did you mean verify-full",
+        (UP, PUBLISH),
+    ),
+    "no file of certificates": (
+        {"PENSTOCK_PROD_URL": f"{NOWHERE}?sslmode=require&sslrootcert=/nowhere/ca.crt"},
+        r"^book 'prod', certificate file /nowhere/ca.crt: expected the file that sslrootcert names .* No such file",
+        (UP, STATUS, DEPLOY, PUBLISH),
+    ),
+    "a relative path of certificates": (
+        {"PENSTOCK_PROD_URL": f"{NOWHERE}?sslmode=require&sslrootcert=README.md"},
+        r"^book 'prod', certificate file README.md: expected .*, found (a relative path|No such file)",
+        (UP, PUBLISH),
+    ),
+    "an absent database": (
+        {"PENSTOCK_PROD_URL": "{absent}"},
+        r"""^book 'prod': expected .* database "absent" does not exist. Make it, CREATE DATABASE""",
+        (UP, STATUS, PUBLISH),
+    ),
     "an absent storage of Dagster": (
         {"PENSTOCK_DAGSTER_URL": NOWHERE},
         r"^Dagster's storage: expected a Postgres at 127.* Look whether it runs",
@@ -88,6 +129,21 @@ WRONG = {
         r"^PENSTOCK_API_KEYS_FILE: expected a file of API keys, since 0.0.0.0 can be reached",
         (UP, STATUS, DEPLOY),
     ),
+    "an address for TLS without a certificate": (
+        {"PENSTOCK_HTTPS_ADDRESS": "0.0.0.0:9443"},
+        r"^PENSTOCK_TLS_FILE: expected a certificate, since PENSTOCK_HTTPS_ADDRESS is set, found nothing. Set it",
+        (UP, STATUS, DEPLOY),
+    ),
+    "a file of no key": (
+        {"PENSTOCK_API_KEYS_FILE": "{folder}/file"},
+        r"^PENSTOCK_API_KEYS_FILE=.*/file: expected the SHA-256 of a key on a line, found none: .*/file, line 1: ",
+        (UP, STATUS, DEPLOY),
+    ),
+    "an empty file of keys": (
+        {"PENSTOCK_API_KEYS_FILE": "{folder}/empty"},
+        r"^PENSTOCK_API_KEYS_FILE=.*/empty: expected the SHA-256 of a key on a line, found none. Write it: ",
+        (UP, STATUS, DEPLOY),
+    ),
     "no certificate": (
         {"PENSTOCK_TLS_FILE": "{folder}/file", "PENSTOCK_API_KEYS_FILE": "{folder}/keys"},
         r"^PENSTOCK_TLS_FILE=.*/file: expected a PEM of a valid certificate",
@@ -96,25 +152,30 @@ WRONG = {
 }
 
 
+OTHERS = [(name, command) for name, (_, _, commands) in WRONG.items() for command in commands[1:]]
+
+
 @pytest.mark.parametrize(
-    ("wrong", "said", "command"),
-    [(wrong, said, command) for wrong, said, commands in WRONG.values() for command in commands],
-    ids=[f"{command[0]}: {name}" for name, (_, _, commands) in WRONG.items() for command in commands],
+    "case",
+    slow_after(len(WRONG), [*((name, commands[0]) for name, (_, _, commands) in WRONG.items()), *OTHERS]),
+    ids=lambda case: f"{case[1][0]}: {case[0]}",
 )
 def test_it_is_said_before_anything_starts(
     system: System,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    wrong: dict[str, str],
-    said: str,
-    command: list[str],
+    case: tuple[str, list[str]],
 ) -> None:
+    name, command = case
+    wrong, said, _ = WRONG[name]
     (tmp_path / "file").write_text("no database and no certificate\n" * 500)
+    (tmp_path / "empty").touch()
     (tmp_path / "keys").write_text(f"{'0' * 64} name=shop\n")
     home = tmp_path / "home"
     usual = {"PENSTOCK_HOME": str(home), "PENSTOCK_DAGSTER_URL": system.test.url}
+    urls = {"test": system.test.url, "absent": system.test.url.replace(str(_name(system.test.url)), "absent")}
     for name, text in (usual | wrong).items():
-        monkeypatch.setenv(name, text.replace("{folder}", str(tmp_path)))
+        monkeypatch.setenv(name, re.sub(r"\{(\w+)\}", lambda found: ({"folder": str(tmp_path)} | urls)[found[1]], text))
     ended = CliRunner().invoke(penstock, command)
     assert ended.exit_code == 1
     if command == STATUS:
@@ -209,6 +270,15 @@ def test_a_certificate_that_is_valid_is_none_of_these(
     file.write_text(certificate.read_text() + other.read_text())
     with pytest.raises(PenstockError, match="found key values mismatch"):
         needs.demand([needs.https])
+    for text, found in {
+        certificate.read_text(): "no private key",
+        key.read_text(): "no certificate",
+        certificate.read_text()
+        + key.read_text().replace(" PRIVATE", " ENCRYPTED PRIVATE"): "a private key with a passp",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(PenstockError, match=f"^PENSTOCK_TLS_FILE=.*found {found}"):
+            needs.demand([needs.https])
 
 
 def _name(url: str) -> object:

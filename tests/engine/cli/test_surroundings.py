@@ -78,6 +78,15 @@ def test_a_wrong_line_of_the_key_file_is_named(system: System, monkeypatch: pyte
     assert findings("keys")["keys"]["found"] == f"1 in {file}: shop (predict)"
 
 
+def test_one_database_for_both_books_is_said(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_DAGSTER_URL", system.test.url)
+    assert "books" not in findings()
+    monkeypatch.setenv("PENSTOCK_PROD_URL", system.test.url.replace("postgresql://", "postgres://"))
+    found = findings("books")["books"]
+    assert (found["ok"], found["tried"]) == (False, True)
+    assert found["found"].startswith("PENSTOCK_TEST_URL and PENSTOCK_PROD_URL: expected two databases")
+
+
 def test_a_clock_that_is_off_is_said(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     really = clock.time.time
     monkeypatch.setattr(clock.time, "time", lambda: really() - 60)
@@ -86,6 +95,7 @@ def test_a_clock_that_is_off_is_said(book: Book, monkeypatch: pytest.MonkeyPatch
     assert re.match(r"(59|60)\.\d s behind that of", found.found)
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_one_sentence_before_anything_starts(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -95,9 +96,9 @@ def test_a_home_whose_path_is_too_long_for_a_socket_works_and_its_socket_is_priv
         Databases(settings).server().remove()
 
 
-def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book) -> None:
-    settings = Settings(home=tmp_path, test_url=book.url, prod_url=book.url, dagster_url=book.url)
-    assert [opened.url for opened in Databases(settings).open_books()] == [book.url, book.url]
+def test_urls_of_the_settings_win_and_start_no_server(tmp_path: Path, book: Book, prod_book: Book) -> None:
+    settings = Settings(home=tmp_path, test_url=book.url, prod_url=prod_book.url, dagster_url=book.url)
+    assert [opened.url for opened in Databases(settings).open_books()] == [book.url, prod_book.url]
     assert Databases(settings).dagster_url() == book.url.replace("postgresql://", "postgresql+psycopg2://")
     assert Databases(settings).resolve() == settings
     assert not Databases(settings).is_embedded()
@@ -110,6 +111,20 @@ def test_data_of_another_version_is_refused_by_name(settings: Settings) -> None:
     with pytest.raises(PostgresError, match="expected data of Postgres 18, found data of Postgres 16"):
         Databases(settings).open_books()
     (settings.home / "postgres" / "PG_VERSION").write_text("18\n")
+
+
+@pytest.mark.slow
+def test_a_failure_of_initdb_is_its_cause_and_the_log(tmp_path: Path) -> None:
+    server = Databases(Settings(home=tmp_path)).server({"shared_buffer": "128MB"})
+    try:
+        with pytest.raises(PostgresError) as refused:
+            server.start()
+    finally:
+        server.remove()
+    said = str(refused.value)
+    assert re.search(r'found exit code 1: .*parameter "shared_buffer"', said), said
+    assert f"Its log is {server.log}." in said
+    assert '"shared_buffer"' in server.log.read_text()
 
 
 def test_resolved_settings_open_the_same_books(settings: Settings) -> None:

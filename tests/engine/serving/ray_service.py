@@ -35,8 +35,8 @@ class RayService:
 
 
 @contextmanager
-def started(postgres: str, folder: Path) -> Iterator[RayService]:
-    """A head with one replica of the toy model, over a new database."""
+def started(postgres: str, folder: Path, **more: Any) -> Iterator[RayService]:
+    """A head with one replica of the toy model, over a new database, with `more` settings."""
     book = create_book(postgres, "prod")
     served = as_member(book, roles.SERVICE).url
     settings = Settings(
@@ -46,6 +46,7 @@ def started(postgres: str, folder: Path) -> Iterator[RayService]:
         prod_url=served,
         dagster_url=book.url,
         artifacts_url=str(folder / "store"),
+        **more,
     )
     toy.publish_all(book)
     toy.release(book, settings.artifacts, folder)
@@ -80,8 +81,8 @@ def processes(settings: Settings, part: str) -> list[psutil.Process]:
     return found
 
 
-def listening(settings: Settings) -> set[str]:
-    """The addresses on which this home's processes listen."""
+def cluster_processes(settings: Settings) -> list[psutil.Process]:
+    """The head of this home and all that it started."""
     found = RayCluster(settings).find()
     assert found is not None
     running: list[psutil.Process] = []
@@ -89,6 +90,12 @@ def listening(settings: Settings) -> set[str]:
         process = part.process()
         assert process is not None
         running += [process, *process.children(recursive=True)]
+    return running
+
+
+def listening(settings: Settings) -> set[str]:
+    """The addresses on which this home's processes listen."""
+    running = cluster_processes(settings)
     hosts = {
         c.laddr.ip for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.laddr
     }

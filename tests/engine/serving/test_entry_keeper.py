@@ -101,6 +101,7 @@ def ray(place: Path) -> Iterator[Ray]:
     made.end()
 
 
+@pytest.mark.slow
 def test_a_stand_in_answers_at_once_and_goes_when_the_next_one_knows_the_routes(ray: Ray) -> None:
     port = free_port()
     first = ray.start(EMPTY.format(place=ray.place, port=port))

@@ -25,7 +25,8 @@ def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> No
     assert started.split() == ["-db", "-f", str(config), "-sf", "7"]
     made = config.read_text()
     assert f"http-request return status 503 errorfile {tmp_path}/503.http" in made
-    assert "status 404" not in made, "before it knows its routes it is not ready, rather than without them"
+    assert "status 404 content-type" not in made, "before it knows its routes it is not ready, rather than without them"
+    assert "/404.http if { path_beg -i /-/ } !{ path -i /-/healthz } !{ src 127.0.0.0/8 ::1 }\n" in made
     assert "mode 666" not in made
     assert " check backup disabled\n" in made
     assert " check backup\n" not in made
