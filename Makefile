@@ -14,6 +14,8 @@ PROGRESS := awk -v live="$$(test -t 2 && echo 1)" \
   '/^Collecting/ {++n; if (live) printf "\r  collecting %d", n} /^Installing/ {printf "\r  unpacking and compiling %d packages\n", n} {fflush()}'
 TESTS ?= tests
 DURATIONS = --durations=15 --durations-min=0.5
+# What `make check` runs is not run again.
+FAST = -m "not slow" --ignore=tests/test_house.py --ignore=tests/test_assertions.py
 # The tests of one file stay together, and more than two whole systems at once would want more memory than many machines have.
 PARALLEL = -n auto --maxprocesses 2 --dist loadfile
 # Each of them has a core: threads of a fit that wait for each other on a core that another one uses cost more than they save.
@@ -83,7 +85,7 @@ test: $(DEV) ## Run the tests (TESTS=tests/engine/publish runs a part)
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(TESTS)
 
 test-fast: $(DEV) ## Run the tests that take no Ray, no Dagster process, no browser and little time
-	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) -m "not slow" $(TESTS)
+	@$(ONE_THREAD) $(BIN)/python -m pytest $(DURATIONS) $(PARALLEL) $(FAST) $(TESTS)
 
 check: $(DEV) ## Formatting, lint, types and the rules of the house
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "Run \`make format\`." >&2; exit 1; }

@@ -5,7 +5,8 @@
 #   bash tests/places.sh root-0700 space # these
 #   bash tests/places.sh --list
 #
-# TESTS says what `make test` runs in each place (default: the tests of what a place decides; `TESTS=tests` for all).
+# TESTS says what `make test` runs in each place (default: the tests of what a place decides; `TESTS=tests` for all),
+# PYTEST_ADDOPTS how.
 # Packages are downloaded once per user into $CACHE.
 set -uo pipefail
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
@@ -35,7 +36,7 @@ users_clone() { # HOME FOLDER: an ordinary user with a HOME of mode 0700, and a 
 }
 by_user() { # HOME COMMAND [NAME=VALUE...]: a shell of that user
     setpriv --reuid=$ACCOUNT --regid=$ACCOUNT --clear-groups env -i PATH="$PATH" HOME="$1" TESTS="$TESTS" \
-        PIP_CACHE_DIR="$CACHE-user" "${@:3}" bash -uc "$(declare -f both); umask ${UMASK:-022}; $2"
+        PIP_CACHE_DIR="$CACHE-user" PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-}" "${@:3}" bash -uc "$(declare -f both); umask ${UMASK:-022}; $2"
 }
 as_user() { # FOLDER COMMAND: the same, with the clone in its home
     users_clone "$1" "$1/penstock" && by_user "$1" "$2"

@@ -1,9 +1,10 @@
-"""Rows per second of packed LightGBM and XGBoost, against each library's own fastest calls."""
+"""Rows per second of packed LightGBM, XGBoost and CatBoost, against each library's own fastest calls."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import xgboost
@@ -28,17 +29,25 @@ def booster_figures(folder: Path, *, quick: bool) -> list[Figure]:
     told: dict[str, Any] = {"n_estimators": TREES, "max_leaves": LEAVES, "max_depth": 0, "grow_policy": "lossguide"}
     extreme = xgboost.XGBClassifier(**told).fit(matrix, late)
     asked = rng.normal(size=(4_000, COLUMNS))
-    booster, other = light.booster_, extreme.get_booster()
+    # oblivious trees of depth 5 have 32 leaves
+    oblivious = catboost.CatBoostClassifier(iterations=TREES, depth=5, verbose=False, allow_writing_files=False)
+    oblivious.fit(matrix, late)
+    booster, other, raw = light.booster_, extreme.get_booster(), "RawFormulaVal"
     alone: dict[str, Call] = {
         "LightGBM": lambda rows: booster.predict(rows, num_threads=1),
         "XGBoost": other.inplace_predict,
+        "CatBoost": lambda rows: oblivious.predict(rows, prediction_type=raw, thread_count=1),
     }
-    many: dict[str, Call] = {"LightGBM": booster.predict, "XGBoost": other.inplace_predict}
+    many: dict[str, Call] = {
+        "LightGBM": booster.predict,
+        "XGBoost": other.inplace_predict,
+        "CatBoost": lambda rows: oblivious.predict(rows, prediction_type=raw),
+    }
     found: list[Figure] = []
-    for name, model in (("LightGBM", light), ("XGBoost", extreme)):
+    for name, model in (("LightGBM", light), ("XGBoost", extreme), ("CatBoost", oblivious)):
         path = folder / f"{name}.artifact"
         pack(model, path, features=[Feature(f"x{at}", "number") for at in range(COLUMNS)], metadata={}, fallback=False)
-        if not np.array_equal(load(path).predict(_columns(asked)), model.predict_proba(asked)):
+        if not np.allclose(load(path).predict(_columns(asked)), model.predict_proba(asked), rtol=1e-15, atol=0):
             raise AssertionError(f"the packed model does not predict what {name} does")
         found += _measured(name, path, alone[name], many[name], asked, repeats=10 if quick else 40)
     return [*found, _explained(light, folder / "explained.artifact", matrix, asked[:1])]

@@ -31,6 +31,7 @@ enum { NOT_CANONICAL = -1, OUT_OF_BOUNDS = -2, NO_MEMORY = -3, RAISED = -4 };
 #define RELEASE 2048       /* rows times (trees + slots) from which the GIL is released */
 #define MANY 24            /* rows from which on a tree is sifted instead of walked */
 #define MOST_LEAVES 64     /* of a tree that is sifted: one bit each */
+#define MOST_LEVELS 16     /* of a tree that is descended */
 
 #if defined(__x86_64__) && defined(__GLIBC__)
 #define FASTEST __attribute__((target_clones("avx2", "default")))
@@ -52,6 +53,7 @@ typedef struct {
     Py_ssize_t slots, outputs, columns, trees, width, sets, words;
     int engine, vector, link, single;
     double divisor, mean_of, factor;
+    unsigned char *levels;  /* of each tree: its depth if `descend` takes it, otherwise 0 */
 } Model;
 
 /* The last of the models answers; instructions ask the others. */
@@ -471,6 +473,42 @@ FASTEST static void sift(const Model *k, const Sieve *sieve, const double *slots
     }
 }
 
+/* The depth of a perfect tree that asks all nodes of a level the same, as CatBoost's do; 0 for any other. */
+static unsigned char levels_of(const Node *tree, uint32_t size) {
+    uint32_t depth = 0;
+    while (depth < MOST_LEVELS && (2u << depth) - 1 < size) depth++;
+    if ((2u << depth) - 1 != size) return 0;
+    for (uint32_t at = 0; at < size; at++) {
+        uint32_t level = 0, under = size, left = at;
+        while (left--) {
+            level++, under /= 2;
+            if (left >= under) left -= under;
+        }
+        const Node node = tree[at], first = tree[level];
+        if (level == depth ? !(node.feature & LEAF)
+                           : node.feature & (LEAF | CATEGORY) || node.feature != first.feature || isnan(node.value)
+                             || bits(node.value) != bits(first.value) || node.link != at + 1 + under / 2) return 0;
+    }
+    return (unsigned char)depth;
+}
+
+/* Where each of n rows ends in such a tree: a level costs one comparison, however many nodes it has. */
+FASTEST static int descend(const Model *k, const Node *tree, int depth, const double *slots, Py_ssize_t stride,
+                           Py_ssize_t n, uint64_t *place) {
+    for (Py_ssize_t r = 0; r < n; r++) place[r] = (uint64_t)depth;
+    for (int level = 0; level < depth; level++) {
+        const Node node = tree[level];
+        const uint64_t left = ((uint64_t)1 << (depth - level)) - 1;  /* nodes that who goes right steps over */
+        if ((node.feature & FEATURE) >= (uint64_t)k->slots) return 0;
+        const double *x = slots + (Py_ssize_t)(node.feature & FEATURE) * stride;
+        if (node.feature & MISSING_LEFT)
+            for (Py_ssize_t r = 0; r < n; r++) place[r] += x[r] > node.value ? left : 0;
+        else
+            for (Py_ssize_t r = 0; r < n; r++) place[r] += x[r] <= node.value ? 0 : left;
+    }
+    return 1;
+}
+
 static Py_ssize_t walk_trees(const Model *k, const Workspace *w, Py_ssize_t stride, Py_ssize_t n, int64_t *leaves) {
     const int64_t *roots = k->roots.buf, *targets = k->targets.len ? k->targets.buf : NULL;
     const double *leaf_values = k->leaf_values.buf, *slots = w->slots;
@@ -478,7 +516,7 @@ static Py_ssize_t walk_trees(const Model *k, const Workspace *w, Py_ssize_t stri
     const int single = k->single;
     Py_ssize_t outputs = k->outputs, turn = 0;
     uint64_t rows_of_values = k->vector ? (uint64_t)items(&k->leaf_values, sizeof(double)) / (uint64_t)outputs : 0;
-    uint64_t candidates[BLOCK];
+    uint64_t found[BLOCK];  /* the leaves that a row may reach in a tree that is sifted, or where it ends otherwise */
     Sieve sieve;
     if (w->categories.made) memset(w->categories.made, 0, (size_t)k->slots);
     for (Py_ssize_t r = 0; r < n; r++) memcpy(raw + r * outputs, k->base.buf, (size_t)outputs * sizeof *raw);
@@ -488,14 +526,17 @@ static Py_ssize_t walk_trees(const Model *k, const Workspace *w, Py_ssize_t stri
         double *scores = raw;
         Py_ssize_t output = targets ? (Py_ssize_t)targets[tree] : turn;
         if (++turn == outputs) turn = 0;
-        int sifted = n >= MANY && lay_out(k, root, size, &sieve);
-        if (sifted) sift(k, &sieve, slots, stride, n, &w->categories, candidates);
-        if (sifted && !leaves && !k->vector) {
+        int depth = n >= MANY ? k->levels[tree] : 0, sifted = !depth && n >= MANY && lay_out(k, root, size, &sieve);
+        if (depth && !descend(k, root, depth, slots, stride, n, found)) return OUT_OF_BOUNDS;
+        if (sifted) sift(k, &sieve, slots, stride, n, &w->categories, found);
+        if (depth && !leaves && !k->vector)
+            for (Py_ssize_t r = 0; r < n; r++) raw[r * outputs + output] += root[found[r]].value;
+        else if (sifted && !leaves && !k->vector) {
             double value[MOST_LEAVES];
             for (int at = 0; at <= sieve.splits; at++) value[at] = sieve.leaf[at]->value;
-            for (Py_ssize_t r = 0; r < n; r++) raw[r * outputs + output] += value[__builtin_ctzll(candidates[r])];
+            for (Py_ssize_t r = 0; r < n; r++) raw[r * outputs + output] += value[__builtin_ctzll(found[r])];
         } else for (Py_ssize_t r = 0; r < n; r++, scores += outputs) {
-            const Node *leaf = sifted ? sieve.leaf[__builtin_ctzll(candidates[r])]
+            const Node *leaf = depth ? root + found[r] : sifted ? sieve.leaf[__builtin_ctzll(found[r])]
                                       : reach(k, root, size, slots + r, stride);
             if (!leaf) return OUT_OF_BOUNDS;
             if (leaves) leaves[r * k->trees + tree] = leaf->link;
@@ -727,6 +768,11 @@ static int read_model(PyObject *given, Py_ssize_t slots, Model *m) {
     m->sets = items(&m->bitsets, (size_t)m->words * sizeof(uint32_t));
     m->vector = m->leaf_values.len > 0;
     m->width = items(&m->inputs, sizeof(int64_t));
+    m->levels = malloc((size_t)m->trees + 1);
+    if (!m->levels) { PyErr_NoMemory(); return -1; }
+    const int64_t *roots = m->roots.buf;
+    for (Py_ssize_t tree = 0; tree < m->trees; tree++)
+        m->levels[tree] = levels_of((const Node *)m->nodes.buf + roots[tree], (uint32_t)(roots[tree + 1] - roots[tree]));
     return 0;
 }
 
@@ -770,6 +816,7 @@ static void Kernel_dealloc(PyObject *object) {
         Py_buffer *views[] = {&m->nodes, &m->roots, &m->leaf_values, &m->bitsets, &m->base, &m->coefficients,
                               &m->inputs, &m->targets};
         for (size_t view = 0; view < sizeof views / sizeof *views; view++) PyBuffer_Release(views[view]);
+        free(m->levels);
     }
     free(k->models);
     Py_XDECREF(k->names);

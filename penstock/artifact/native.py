@@ -140,9 +140,12 @@ class Artifact:
         """Whether the file holds what explanations need."""
         return self._explaining is not None
 
-    def explain(self, columns: Columns) -> "Explanation":
-        """What each feature contributes to the raw scores; ArtifactError for a file that was packed without that."""
-        return self._explainer(columns)
+    def explain(self, columns: Columns, seconds: float = math.inf) -> "Explanation":
+        """What each feature contributes to the raw scores; ArtifactError for a file that was packed without that.
+
+        ExplanationTimeout for what is compared with training rows, if that takes longer than `seconds`.
+        """
+        return self._explainer(columns, seconds)
 
     @cached_property
     def _explainer(self) -> "Explainer":

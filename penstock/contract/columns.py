@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from penstock.contract.contract import Contract, Kind, kind_of
-from penstock.contract.request_types import plain_types
+from penstock.contract.contract import Contract
+from penstock.contract.request_types import Kind, kind_of, plain_types
 
 _NAT = np.iinfo(np.int64).min
 _DAY = 86_400_000_000

@@ -8,9 +8,11 @@ import msgspec
 import numpy as np
 
 from penstock.contract.declaring import DeclaredStruct
+from penstock.contract.digest import digest, former_digest
+from penstock.contract.faults import contract_faults, lookup_faults, output_faults
+from penstock.contract.request_types import Kind, kind_of
 from penstock.errors import ContractError, demand_declared
 
-Kind = Literal["number", "text", "time"]
 Columns = Mapping[str, np.ndarray[Any, Any]]
 """Column name to 1-d array of n rows. number: float64, NaN where missing; text: object of str, None where
 missing; time: datetime64[us] in UTC where the field has a zone, NaT where missing."""
@@ -51,8 +53,6 @@ class Lookup(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     max_age: timedelta | None = None
 
     def __post_init__(self) -> None:
-        from penstock.contract.faults import lookup_faults
-
         if not self.table:
             msgspec.structs.force_setattr(self, "table", self.name)
         demand_declared(lookup_faults(self))
@@ -95,8 +95,6 @@ class Output(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     values: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
-        from penstock.contract.faults import output_faults
-
         demand_declared(output_faults(self))
 
 
@@ -167,8 +165,6 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
     zone: str = "UTC"
 
     def __post_init__(self) -> None:
-        from penstock.contract.faults import contract_faults
-
         demand_declared(contract_faults(self))
 
     def request_kinds(self) -> dict[str, Kind]:
@@ -224,59 +220,12 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
 
     def digest(self) -> str:
         """SHA-256 of all that training and serving must agree on, see `penstock.contract.digest`."""
-        from penstock.contract.digest import digest
-
         return digest(self)
 
     def known_as(self) -> tuple[str, str]:
         """The digests by which releases of this contract are recorded: as computed now, and as it was formerly."""
-        from penstock.contract.digest import former_digest
-
         return self.digest(), former_digest(self)
 
     def is_of(self, digest: str) -> bool:
         """Whether a recorded digest is that of this contract."""
         return digest in self.known_as()
-
-
-def kind_of(annotation: Any) -> Kind:
-    """The column kind of a request field's type; ContractError for a type that has none."""
-    info = _bare(msgspec.inspect.type_info(annotation))
-    members = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    kinds: set[Kind] = set()
-    for member in members:
-        match _bare(member):
-            case msgspec.inspect.NoneType():
-                continue
-            case msgspec.inspect.IntType() | msgspec.inspect.FloatType() | msgspec.inspect.BoolType():
-                kinds.add("number")
-            case msgspec.inspect.StrType():
-                kinds.add("text")
-            case msgspec.inspect.EnumType() | msgspec.inspect.LiteralType() as choice:
-                kinds |= {"number" if isinstance(value, int) else "text" for value in choices(choice)}
-            case msgspec.inspect.DateTimeType() | msgspec.inspect.DateType():
-                kinds.add("time")
-            case _:
-                raise ContractError(
-                    "request field type",
-                    expected="a number, text, date or time, optionally null",
-                    found=repr(annotation),
-                    todo="Give the field one plain type.",
-                )
-    if len(kinds) != 1:
-        raise ContractError("request field type", expected="one kind", found=repr(annotation))
-    return kinds.pop()
-
-
-def choices(member: msgspec.inspect.EnumType | msgspec.inspect.LiteralType) -> tuple[Any, ...]:
-    """The values of an Enum or a Literal, as JSON has them."""
-    if isinstance(member, msgspec.inspect.LiteralType):
-        return member.values
-    return tuple(each.value for each in member.cls)
-
-
-def _bare(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
-    """The type below descriptions and examples."""
-    while isinstance(info, msgspec.inspect.Metadata):
-        info = info.type
-    return info

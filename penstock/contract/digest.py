@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.contract.code import code_of
-from penstock.contract.request_types import plain_types
+from penstock.contract.request_types import choices, plain_types
 
 if TYPE_CHECKING:
     from penstock.contract.contract import Column, Contract, Lookup, Output
@@ -103,8 +103,6 @@ def _request(request: type[msgspec.Struct]) -> list[Any]:
 
 
 def _type(member: msgspec.inspect.Type) -> str:
-    from penstock.contract.contract import choices
-
     bounds = {name: getattr(member, name) for name in member.__struct_fields__}
     if isinstance(member, msgspec.inspect.EnumType):
         bounds = {"values": choices(member)}

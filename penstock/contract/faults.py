@@ -3,21 +3,23 @@
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from penstock.contract.contract import Contract, Kind, Lookup, Output, kind_of
 from penstock.contract.declaring import call_faults, span_faults
-from penstock.contract.request_types import plain_types
+from penstock.contract.request_types import Kind, kind_of, plain_types
 from penstock.errors import ContractError, PenstockError
+
+if TYPE_CHECKING:
+    from penstock.contract.contract import Contract, Lookup, Output
 
 LONGEST_NAME = 63
 """Bytes of a name in Postgres."""
 
 
-def lookup_faults(lookup: Lookup) -> list[PenstockError]:
+def lookup_faults(lookup: "Lookup") -> list[PenstockError]:
     """The faults of a lookup by itself."""
     thing = f"lookup {lookup.name!r}"
     faults = [*name_faults(f"table of {thing}", lookup.table), *lookup_name_faults(thing, lookup.name)]
@@ -47,7 +49,7 @@ def lookup_name_faults(thing: str, name: str) -> list[PenstockError]:
     return name_faults(f"name of {thing}", name, lambda text: "." not in text, f"1 to {LONGEST_NAME} bytes, no dot")
 
 
-def output_faults(output: Output) -> list[PenstockError]:
+def output_faults(output: "Output") -> list[PenstockError]:
     """The faults of an output by itself."""
     thing = f"classes of output {output.name!r}"
     if output.kind == "regressor" and output.classes:
@@ -58,13 +60,13 @@ def output_faults(output: Output) -> list[PenstockError]:
     return [*twice(thing, output.classes), *_scores_faults(output), *_values_faults(output)]
 
 
-def _scores_faults(output: Output) -> list[PenstockError]:
+def _scores_faults(output: "Output") -> list[PenstockError]:
     if not output.scores or output.kind == "classifier":
         return []
     return [ContractError(f"scores of output {output.name!r}", expected="a classifier", found=f"a {output.kind}")]
 
 
-def _values_faults(output: Output) -> list[PenstockError]:
+def _values_faults(output: "Output") -> list[PenstockError]:
     thing, names = f"values of output {output.name!r}", [value.name for value in output.values]
     if not names:
         return []
@@ -82,7 +84,7 @@ def _values_faults(output: Output) -> list[PenstockError]:
     return faults + [fault for name in names for fault in name_faults(f"value of output {output.name!r}", name)]
 
 
-def contract_faults(contract: Contract) -> list[PenstockError]:
+def contract_faults(contract: "Contract") -> list[PenstockError]:
     """The faults of a contract: its request, and what names fields of the request."""
     thing, request = f"model {contract.model!r}", contract.request
     faults: list[PenstockError] = list(name_faults("model of Contract", contract.model))

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from penstock.contract.contract import Column, Feature, Kind, Lookup, kind_of
+from penstock.contract.contract import Column, Feature, Lookup
 from penstock.contract.declaring import nearest
+from penstock.contract.request_types import Kind, kind_of
 from penstock.errors import ContractError, PenstockError, demand_none
 
 Vectors = dict[str, np.ndarray[Any, Any]]

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from penstock.contract.contract import choices
-from penstock.contract.request_types import plain_types
+from penstock.contract.request_types import choices, plain_types
 
 LOCAL = "a local time without an offset, like 2026-01-31T12:00:00"
 ZONED = "a time with an offset, like 2026-01-31T12:00:00Z"

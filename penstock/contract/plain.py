@@ -6,9 +6,10 @@ from typing import Literal
 import msgspec
 
 from penstock.contract.columns import column
-from penstock.contract.contract import Columns, Contract, Lookup, Output, kind_of
+from penstock.contract.contract import Columns, Contract, Lookup, Output
 from penstock.contract.declaring import declares
 from penstock.contract.features import Vectors, plain_features
+from penstock.contract.request_types import kind_of
 from penstock.errors import ContractError
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 
-from penstock.contract.contract import Contract, Kind, Lookup
-from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, plain_types
+from penstock.contract.contract import Contract, Lookup
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, Kind, plain_types
 
 Belongs = Callable[[pyarrow.DataType], bool]
 TYPES = pyarrow.types

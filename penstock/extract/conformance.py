@@ -14,10 +14,8 @@ from penstock.extract import conformance_rows as rows
 from penstock.extract.preparing import RENAMES_IN_A_TRANSACTION
 from penstock.extract.training_join import training_query
 from penstock.rows.types import postgres_columns, stored_schema
-from penstock.settings import Settings
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
-from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.session_zone import another_zone
 
 MOST_SECONDS = 120.0
@@ -46,10 +44,13 @@ class _WrongError(PenstockError):
 
 
 class Conformance:
-    """The checks, in their order. All only read, but those in a scratch schema, which is dropped at the end."""
+    """The checks, in their order. All only read, but those in a scratch schema, which is dropped at the end.
 
-    def __init__(self, settings: Settings, most_seconds: float = MOST_SECONDS) -> None:
-        self._settings = settings
+    `open_it` opens the warehouse, as `open_warehouse` does of some settings.
+    """
+
+    def __init__(self, open_it: Callable[..., Warehouse], most_seconds: float = MOST_SECONDS) -> None:
+        self._open = open_it
         self._deadline = time.monotonic() + most_seconds
         self._schema = f"penstock_doctor_{uuid.uuid4().hex[:8]}"
 
@@ -106,7 +107,7 @@ class Conformance:
 
     def _warehouse(self, ended: Event | None = None, timeout: float = QUERY_SECONDS) -> Warehouse:
         left = max(min(timeout, self._deadline - time.monotonic()), 0.5)
-        warehouse = open_warehouse(msgspec.structs.replace(self._settings, warehouse_timeout=left), ended)
+        warehouse = self._open(ended, timeout=left)
         return dataclasses.replace(warehouse, patience=left) if isinstance(warehouse, DuckDBWarehouse) else warehouse
 
     def _read(self, query: str, key: tuple[str, ...] = ()) -> list[dict[str, object]]:

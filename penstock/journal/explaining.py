@@ -1,5 +1,6 @@
 """Why a journaled prediction was made: contributions of features, from the very rows that were looked up."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,15 +60,18 @@ class Reason(NamedTuple):
     why: Contributions
 
 
-def explain(contract: Contract, artifact: Artifact, entries: Sequence[JournalEntry]) -> list[Reason]:
+def explain(
+    contract: Contract, artifact: Artifact, entries: Sequence[JournalEntry], seconds: float = math.inf
+) -> list[Reason]:
     """Why predictions of one model were made, by one artifact, which need not be the one that made them.
 
-    PenstockError if the artifact cannot explain, or if this code does not make the features that were journaled.
+    ExplanationTimeout if it takes longer than `seconds`. PenstockError if the artifact cannot explain, or if this code
+    does not make the features that were journaled.
     """
     vectors = _vectors(contract, entries)
     names = [feature.name for feature in artifact.features]
     taken = {name: vectors[name] for name in names}
-    found = artifact.explain(taken)
+    found = artifact.explain(taken, seconds)
     classes = class_names(contract, artifact)
     values = [value.name for value in contract.output.values]
     places = np.zeros(len(entries), dtype=np.int64)

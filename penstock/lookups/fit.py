@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.contract.contract import Contract, Kind, Lookup
+from penstock.contract.contract import Contract, Lookup
+from penstock.contract.request_types import Kind
 from penstock.errors import ContractError
 from penstock.lookups.sql import bound_types
 from penstock.postgres.pointer import PinnedTables, pointers

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from penstock.contract.contract import Column, Contract, Lookup, choices
-from penstock.contract.request_types import plain_types
+from penstock.contract.contract import Column, Contract, Lookup
+from penstock.contract.request_types import choices, plain_types
 from penstock.postgres.pointer import PinnedTable, PinnedTables
 from penstock.postgres.quoting import literal, quoted
 

@@ -78,6 +78,8 @@ class PostgresServer:
             if self.pid():
                 self._wait_until_ready()
                 return False
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            self.log.touch(mode=0o600)
             folder = place_data(self.data)
             if not (folder / "PG_VERSION").exists():
                 self._create()
@@ -139,10 +141,13 @@ class PostgresServer:
             **account().identity,
         )
         if ended.returncode:
+            with self.log.open("ab") as log:
+                log.write(ended.stderr)
             raise PostgresError(
                 "initdb of the embedded Postgres",
-                found=f"exit code {ended.returncode}: {ended.stderr.decode(errors='replace').strip()}",
-                todo=f"It was to make {made}.",
+                expected=f"to make {made}",
+                found=f"exit code {ended.returncode}: {ended.stderr.decode(errors='replace').strip()[-1000:]}",
+                todo=f"Its log is {self.log}.",
             )
         try:
             made.rename(self.folder)
@@ -166,8 +171,6 @@ class PostgresServer:
         deadline = time.monotonic() + (CRASH_SECONDS if self._postmaster() else 0)
         command = [str(programs() / "postgres"), "-D", str(self.folder)]
         command += ["-h", "", "-k", str(sockets), "-c", "unix_socket_permissions=0700"]
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.touch(mode=0o600)
         while True:
             before = self.log.stat().st_size
             with self.log.open("ab") as output:

@@ -1,12 +1,11 @@
 """What one node of a cluster of others needs before `ray start`: its variables, and the starter of its HAProxy."""
 
-import os
 import shlex
 from pathlib import Path
 
 from penstock.rendering.environment import node_environment
 from penstock.serving.on_ray import haproxy
-from penstock.serving.on_ray.environment import STUBS, folder, ray_switches
+from penstock.serving.on_ray.environment import folder, python_path, ray_switches
 from penstock.settings import PROJECT, Settings
 
 OF_HAPROXY = (
@@ -27,16 +26,14 @@ def write(settings: Settings) -> Path:
     """Write the node's files; returns the one to source in the shell that starts Ray. It holds no secret."""
     switches = ray_switches(settings.home)
     starter = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
-    https = haproxy.Https.of(settings)
+    https = haproxy.Https.of(settings.https_address, settings.tls_file)
     text = haproxy.starter(starter.parent, metrics_port=NOT_THE_METRICS, stats_port=STATS_PORT, https=https)
     starter.write_text(text)
-    code = [str(STUBS), os.environ.get("PYTHONPATH", "")]
     variables = node_environment(settings) | {name: switches[name] for name in OF_HAPROXY}
     variables["PENSTOCK_HOME"] = str(settings.home)
     if settings.project:
         variables[PROJECT] = str(settings.project.root)
-        code.insert(1, str(settings.project.root))
-    variables["PYTHONPATH"] = os.pathsep.join(filter(None, code))
+    variables["PYTHONPATH"] = python_path(settings.home, settings.project)
     file = folder(settings.home) / "node.sh"
     file.write_text("".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items()))
     return file

@@ -1,14 +1,9 @@
 """The test of a new model: a request of frequent values, and one row for each of its tables."""
 
-from pathlib import Path
-
-import jinja2
-
 from penstock.scaffold.example_values import example, table_example
 from penstock.scaffold.model_plan import ModelPlan
 from penstock.scaffold.names import class_name, literal
-
-HERE = Path(__file__).parent
+from penstock.scaffold.templates import render
 
 
 def text_of_test(plan: ModelPlan) -> str:
@@ -34,16 +29,3 @@ def text_of_test(plan: ModelPlan) -> str:
         ],
         expected=expected,
     )
-
-
-def render(name: str, **values: object) -> str:
-    """A template of this room's folder `rendered`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "rendered"),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  no HTML among them
-    )
-    return environment.get_template(name).render(**values)

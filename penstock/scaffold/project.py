@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import jinja2
 import msgspec
 
 from penstock.errors import PenstockError
@@ -14,6 +13,7 @@ from penstock.project import Project, containing, plain_name
 from penstock.scaffold.archive import unpacked
 from penstock.scaffold.engine import write_requirement
 from penstock.scaffold.manifest import copied
+from penstock.scaffold.templates import render
 
 HERE = Path(__file__).parent
 RENDERED = {
@@ -54,7 +54,7 @@ def _written(folder: Path, source: Project, example: str) -> NewProject:
             shutil.copyfile(path, place / name)
         for name, rendered in RENDERED.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_text(_render(rendered, project, example), encoding="utf-8")
+            (place / name).write_text(render(rendered, project=project, example=example), encoding="utf-8")
         for name in PROGRAMS:
             (place / name).chmod(0o755)
         workspace = place / "workspace.yaml"
@@ -63,18 +63,6 @@ def _written(folder: Path, source: Project, example: str) -> NewProject:
         engine = write_requirement(place)
         files = sum(path.is_file() for path in place.rglob("*"))
     return NewProject(project, files, engine)
-
-
-def _render(name: str, project: Project, example: str) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE / "rendered"),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  no HTML among them
-    )
-    return environment.get_template(name).render(project=project, example=example)
 
 
 def _demand_empty(folder: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 KINDS = {
-    "slow": "takes seconds, or starts processes of Ray or Dagster, or a browser: not of `make test-fast`",
+    "slow": "takes more than about half a second, or starts processes of Ray or Dagster, or a browser",
     "stack": "starts processes of Ray or Dagster, or the whole system",
     "browser": "needs a Chromium on the machine",
 }

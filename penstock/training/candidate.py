@@ -126,7 +126,7 @@ def make_candidate(
         artifact = load_artifact(path)
         demand_kind(model, artifact)
         predictions = artifact.predict(judged_on.vectors)
-        parity = demand_parity(artifact, predictions, expected)
+        parity = demand_parity(artifact, predictions, expected, allowed := allowed_parity(estimator, expected))
         artifact = _calibrated(model, artifact, metadata, predictions, judged_on)
         proposal = Proposal(
             model=model.contract.model,
@@ -148,7 +148,7 @@ def make_candidate(
             judged_on,
             training=training,
             holdout=held_out.snapshot,
-            parity_allowed=allowed_parity(expected),
+            parity_allowed=allowed,
             start=start,
             outside=tuple(beyond.fields.items()),
             fitted=fitted,

@@ -1,5 +1,6 @@
 """What features contribute to predictions of held-out rows: for the card, beside the permutation importances."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,12 @@ from penstock.training.plots import FAINT, INK, png
 Array = np.ndarray[Any, Any]
 EXACT, COMPARED = 500, 30
 """Held-out rows that are explained, exactly or in comparison with training rows."""
+COMPARED_SECONDS = 60.0
+"""Fewer are compared where COMPARED would take longer."""
 MOST_SHOWN = 20
+FEWEST_LINES = 7
+"""The plot is as high as for so many features, which is what the text beside its colours needs."""
+LONGEST_NAME = 40
 LEVELS = 60
 """Steps of contributions; points of one step stand beside each other."""
 
@@ -43,8 +49,10 @@ def held_out_contributions(artifact: Artifact, vectors: Mapping[str, Array]) -> 
         places = np.unique(np.linspace(0, count - 1, min(rows, count)).astype(np.int64))
         return {name: vectors[name][places] for name in names}
 
+    began = time.monotonic()
     exact = artifact.explain(at(1)).method == "exact"
-    rows = at(EXACT if exact else COMPARED)
+    affordable = int(COMPARED_SECONDS / max(time.monotonic() - began, 1e-3))
+    rows = at(EXACT if exact else max(min(COMPARED, affordable), 1))
     found = artifact.explain(rows).contributions
     outputs = found.shape[1]
     place = np.full(len(found), outputs - 1 if artifact.kind == "classifier" else 0)
@@ -60,8 +68,9 @@ def contributions_plot(
     rank of its value. The same rows give the same bytes."""
     amounts = found.mean_amounts()
     shown = sorted(found.names, key=lambda name: (-amounts[name], name))[:MOST_SHOWN]
-    figure = Figure(figsize=(13, 1.4 + 0.32 * len(shown)))
-    longest = max(map(len, shown))
+    figure = Figure(figsize=(13, 1.4 + 0.32 * max(len(shown), FEWEST_LINES)))
+    labels = [name if len(name) <= LONGEST_NAME else f"{name[:24]}…{name[-15:]}" for name in shown]
+    longest = max(map(len, labels))
     figure.subplots_adjust(
         left=min(0.02 + 0.006 * longest, 0.3), right=0.94, bottom=0.6 / figure.get_figheight(), wspace=0.06
     )
@@ -70,8 +79,9 @@ def contributions_plot(
     lines = np.arange(len(shown))
     means, deviations = zip(*(importances[name] for name in shown), strict=True)
     left.barh(lines, means, xerr=deviations, color=INK, ecolor=FAINT, height=0.6)
-    left.set(yticks=lines, yticklabels=shown, xlabel=f"what {metric} loses", title="Shuffled among held-out rows")
+    left.set(yticks=lines, yticklabels=labels, xlabel=f"what {metric} loses", title="Shuffled among held-out rows")
     left.axvline(0.0, color=FAINT, linewidth=1)
+    left.locator_params("x", nbins=5)
     left.invert_yaxis()
     right.axvline(0.0, color=FAINT, linewidth=1)
     width = float(np.abs(found.contributions).max()) or 1.0
@@ -84,9 +94,9 @@ def contributions_plot(
         drawn = right.scatter(
             amount[known], heights[known], s=6, c=ranks[known], cmap="coolwarm", vmin=0, vmax=1, linewidths=0
         )
-    right.set(
-        xlabel="contribution to the raw score", title=f"Contributions to {len(found.contributions):,} predictions"
-    )
+    plural = "" if len(found.contributions) == 1 else "s"
+    title = f"Contributions to {len(found.contributions):,} prediction{plural}"
+    right.set(xlabel="contribution to the raw score", title=title)
     right.tick_params(left=False)
     if drawn is not None:
         scale = figure.colorbar(

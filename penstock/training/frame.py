@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.contract.contract import Columns, Kind
+from penstock.contract.contract import Columns
+from penstock.contract.request_types import Kind
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.snapshots.store import Snapshot

@@ -1,16 +1,13 @@
 """From the outcomes of a warehouse to the numbers that estimators and metrics take; what nothing can be trained on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
-
-if TYPE_CHECKING:
-    from penstock.training.frame import TrainingRows
 
 Array = np.ndarray[Any, Any]
 RANKED = frozenset({"roc_auc", "roc_auc_ovr"})
@@ -19,6 +16,18 @@ RANKED = frozenset({"roc_auc", "roc_auc_ovr"})
 
 class OutcomeError(PenstockError):
     """Outcomes that the declared output does not have, or on which nothing can be trained or judged."""
+
+
+class RowsWithOutcomes(Protocol):
+    """Rows of a training set, such as TrainingRows, as far as their outcomes: (n,), or (n, k) of k values."""
+
+    @property
+    def outcome(self) -> Array:
+        """The outcomes as `encode_all` returns them."""
+
+    @property
+    def left_out(self) -> int:
+        """How many rows had none, and were left out."""
 
 
 def encode_all(model: Model, table: pa.Table) -> Array:
@@ -56,7 +65,7 @@ def numbers(values: pa.ChunkedArray) -> Array:
     return np.asarray(values.cast(pa.float64()).to_numpy(), dtype=np.float64)
 
 
-def demand_outcomes(model: Model, training: "TrainingRows", holdout: "TrainingRows") -> None:
+def demand_outcomes(model: Model, training: RowsWithOutcomes, holdout: RowsWithOutcomes) -> None:
     """OutcomeError, before anything is fitted, unless both sets can be trained on and judged: every reason at once."""
     reasons = []
     for name, rows in (("training rows", training), ("held-out rows", holdout)):

@@ -10,13 +10,15 @@ from penstock.warehouse.url import VARIABLE, WarehouseUrl, driver, kind_of
 DUCKDB = "duckdb"
 
 
-def open_warehouse(settings: Settings, ended: Event | None = None) -> Warehouse:
-    """The warehouse that the settings name. Once another thread sets `ended`, its queries end.
+def open_warehouse(settings: Settings, ended: Event | None = None, *, timeout: float | None = None) -> Warehouse:
+    """The warehouse that the settings name. Once another thread sets `ended`, its queries end. They take no longer than
+    `timeout` seconds, by default those of the settings.
 
     WarehouseError, before anything is connected, for a URL of a kind that there is not, and for one whose driver is not
     installed.
     """
-    url, timeout, ended = settings.warehouse_url, settings.warehouse_timeout, ended or Event()
+    url, ended = settings.warehouse_url, ended or Event()
+    timeout = settings.warehouse_timeout if timeout is None else timeout
     kind = kind_of(url) if url else DUCKDB
     if kind == DUCKDB:
         from penstock.warehouse.duckdb_file import DuckDBWarehouse

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from penstock.rows.merge import places
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.reading import Query, reading
+from penstock.warehouse.runs_folder import runs_folder
 
 RUN_BYTES = 24 << 20
 """Arrow bytes that are sorted at once. A run on the disk is as large, and two are on their way to it."""
@@ -27,7 +28,8 @@ def sorted_rows(
 ) -> Iterator[pa.RecordBatchReader]:
     """The rows in the order of the key, text in that of its bytes. Equal keys stay, one behind the other.
 
-    - The runs lie in the folder of temporary files (TMPDIR), about as large as the rows, until the context is left.
+    - The runs lie in the folder of temporary files (TMPDIR), about as large as the rows, until the context is left. The
+      next sort removes those of a killed one.
     - Raises what reading the rows raises, and WarehouseError for a null in the key or where the disk is full.
     """
     left = Event()
@@ -37,10 +39,10 @@ def sorted_rows(
             return error
         return WarehouseError("sort", expected=f"room in {tempfile.gettempdir()} for its runs", found=str(error))
 
-    with tempfile.TemporaryDirectory(prefix="penstock-sort-") as folder, ExitStack() as files:
+    with runs_folder() as folder, ExitStack() as files:
 
         def start() -> pa.RecordBatchReader:
-            paths = _write_runs(rows, key, Path(folder), left)
+            paths = _write_runs(rows, key, folder, left)
             runs = [_Run(files.enter_context(pa.OSFile(str(path)))) for path in paths]
             return pa.RecordBatchReader.from_batches(rows.schema, _merged(runs, key))
 

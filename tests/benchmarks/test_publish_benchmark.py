@@ -20,6 +20,7 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_one_table_of_a_duckdb_file_is_published_and_measured(file: Path, book: Book) -> None:
     arguments = [
         "--duckdb",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 Fault = Literal["", "slow", "failing", "breaking off", "lying"]
+POLL_SECONDS = 0.01
 NOT_HANDED_ON = {"transfer-encoding", "connection", "content-length", "date", "server"}
 
 
@@ -34,18 +36,25 @@ class FaultyStore:
         return bool(self.fault)
 
 
+@cache
+def moto_server() -> ThreadedMotoServer:
+    """One for all tests of the process, which it lives as long as: it takes half a second to stop."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    return server
+
+
 @contextmanager
 def faulty_store(environment: pytest.MonkeyPatch) -> Iterator[FaultyStore]:
     """A bucket that the environment's credentials and endpoint reach, while the context is open."""
     store = FaultyStore("s3://bucket/penstock")
-    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    moto.start()
+    moto = moto_server()
     reset = http.client.HTTPConnection(*moto.get_host_and_port())
     reset.request("POST", "/moto-api/reset")  # it keeps its buckets in this process
     reset.getresponse().read()
     proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(store, moto.get_host_and_port()[1]))
     proxy.daemon_threads = True
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    threading.Thread(target=proxy.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "key",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -62,7 +71,7 @@ def faulty_store(environment: pytest.MonkeyPatch) -> Iterator[FaultyStore]:
     finally:
         type(files).clear_instance_cache()
         proxy.shutdown()
-        moto.stop()
+        proxy.server_close()
 
 
 def _handler(store: FaultyStore, port: int) -> type[BaseHTTPRequestHandler]:

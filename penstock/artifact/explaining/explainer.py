@@ -1,6 +1,7 @@
 """The contributions of features to the raw scores of one model file."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +25,11 @@ from penstock.artifact.file import Explaining
 from penstock.artifact.kernel_numpy import answer
 from penstock.artifact.program import Engine
 from penstock.contract.contract import Columns, Feature
-from penstock.errors import ArtifactError
+from penstock.errors import ArtifactError, PenstockError
 
 Array = np.ndarray[Any, Any]
+MOST_AT_ONCE = 500
+"""So many rows are scored between two looks at the clock."""
 Method = Literal["exact", "interventional"]
 
 
@@ -64,6 +67,10 @@ class Source:
     in_numpy: bool = False
 
 
+class ExplanationTimeout(PenstockError):
+    """The rows could not be explained in the time that there was."""
+
+
 def missing_explanations(path: object, found: str = "a file without") -> ArtifactError:
     """The error of a model file that was packed without what explanations need."""
     return ArtifactError(
@@ -93,12 +100,16 @@ class Explainer:
         self._trees: dict[int, TreeShap] = {}
         self._sums = self._exact()
 
-    def __call__(self, columns: Columns) -> Explanation:
-        """The explanation of n rows of feature columns; ContractError for those that the model does not take."""
+    def __call__(self, columns: Columns, seconds: float = math.inf) -> Explanation:
+        """The explanation of n rows of feature columns; ContractError for those that the model does not take.
+
+        ExplanationTimeout for rows that are compared with others, if that takes longer than `seconds`.
+        """
+        ends = time.monotonic() + seconds
         columns = canonical(self._source.features, columns)
         scores = self._score(columns)
         if self._sums is None:
-            return self._compared(columns, scores)
+            return self._compared(columns, scores, seconds, ends)
         assert self._source.inputs is not None
         slots = self._source.inputs(columns)
         base = np.zeros(scores.shape)
@@ -187,7 +198,23 @@ class Explainer:
         players[: len(given)] = given[: len(players)]
         return TreePlayers(covers, players, self._owners)
 
-    def _compared(self, columns: Columns, scores: Array) -> Explanation:
+    def _compared(self, columns: Columns, scores: Array, seconds: float, ends: float) -> Explanation:
+        def score(asked: Columns) -> Array:
+            rows = len(next(iter(asked.values())))
+            pieces = []
+            for first in range(0, rows, MOST_AT_ONCE):
+                if time.monotonic() > ends:
+                    raise ExplanationTimeout(
+                        "contributions",
+                        expected=f"those to {len(scores)} predictions within {seconds:g} s",
+                        found=f"those to {at}",
+                        todo="Ask for fewer at once; one that is packed answers sooner.",
+                    )
+                pieces.append(
+                    self._score({name: values[first : first + MOST_AT_ONCE] for name, values in asked.items()})
+                )
+            return np.concatenate(pieces)
+
         base = np.zeros(scores.shape)
         names = [feature.name for feature in self._source.features]
         made = np.zeros((*scores.shape, len(names)))
@@ -197,7 +224,7 @@ class Explainer:
             if not players:
                 base[at] = scores[at]
                 continue
-            found, base[at] = interventional(self._score, row, self._background, players, self._source.most_rows)
+            found, base[at] = interventional(score, row, self._background, players, self._source.most_rows)
             made[at][:, [names.index(name) for name in players]] = found.T
         return Explanation(scores, base, made, "interventional")
 

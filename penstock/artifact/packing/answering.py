@@ -9,7 +9,7 @@ from penstock.errors import UnsupportedEstimator
 
 _SEVERAL_UNSAID = ("MLPRegressor",)
 """Regressors that take several outputs, though their tags do not say so."""
-_THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
+THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 
 
 def demand_answers(estimator: Any, output: Output) -> None:
@@ -32,7 +32,7 @@ def demand_answers(estimator: Any, output: Output) -> None:
     if getattr(last, "decision_function_shape", "") == "ovo" and len(output.classes) > 2 and output.scores:
         expected, todo = "one score for each class", "Set decision_function_shape='ovr'."
         raise UnsupportedEstimator(thing, expected=expected, found="decision_function_shape='ovo'", todo=todo)
-    if public_name(last) in _THRESHOLDS and last.response_method == "decision_function" and not output.scores:
+    if public_name(last) in THRESHOLDS and last.response_method == "decision_function" and not output.scores:
         expected, todo = "a threshold on probabilities", "Set response_method='predict_proba'."
         raise UnsupportedEstimator(thing, expected=expected, found="response_method='decision_function'", todo=todo)
 

@@ -1,41 +1,15 @@
 """Transformers to instructions: each fitted scikit-learn transformer as operations on single columns."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from penstock.artifact import compat
 from penstock.artifact.packing.model import sklearn_name
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, unsupported
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, Transform, unsupported
 from penstock.artifact.program import Op
-
-Transform = Callable[[ProgramBuilder, Any, Block], Block]
-
-
-def transformers() -> dict[str, Transform]:
-    """The class names of transformers, and what makes instructions of each."""
-    from penstock.artifact.packing.encoders import one_hot, ordinal, target
-    from penstock.artifact.packing.features import FEATURES
-    from penstock.artifact.packing.scaling import SCALERS
-    from penstock.artifact.packing.texts import TEXTS
-
-    return {
-        "Pipeline": _pipeline,
-        "FrozenEstimator": lambda builder, frozen, block: transform(builder, frozen.estimator, block),
-        "ColumnTransformer": _column_transformer,
-        "SimpleImputer": _imputer,
-        "MissingIndicator": _missing_indicator,
-        "StandardScaler": _standard,
-        "MinMaxScaler": _min_max,
-        "OrdinalEncoder": ordinal,
-        "OneHotEncoder": one_hot,
-        "TargetEncoder": target,
-        **FEATURES,
-        **SCALERS,
-        **TEXTS,
-    }
 
 
 def transform(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
@@ -44,7 +18,7 @@ def transform(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
         if transformer in (None, "passthrough"):
             return block
         raise unsupported(transformer, "a transformer", repr(transformer))
-    name, known = sklearn_name(transformer), transformers()
+    name, known = sklearn_name(transformer), builder.families.transformers
     if name not in known:
         raise unsupported(transformer, f"one of {', '.join(known)}")
     return known[name](builder, transformer, block)
@@ -137,12 +111,20 @@ def _missing_indicator(builder: ProgramBuilder, indicator: Any, block: Block) ->
     strict = indicator.features == "missing-only" and indicator.error_on_new
     for at, column in enumerate(block.columns):
         refuses = strict and at not in places
-        if refuses and (isinstance(column, Text) or not nan):
-            raise unsupported(indicator, "error_on_new=False", "True")
         builder.finite([column], allow_nan=nan and not refuses)
+        if refuses and isinstance(column, Text) and column.fill is None:
+            _refuse(builder, column, builder.text(column.origin, []), [0.0, 0.0, 1.0])
+        elif refuses and isinstance(column, Number) and not nan:
+            marker = builder.constants(indicator.missing_values)
+            _refuse(builder, column, builder.emit(Op.CODE, column.slot, builder.new(), marker, 1), [0.0, 1.0, 1.0])
     made = [_indicator(builder, indicator, block.columns[at], nan) for at in places]
     sparse = block.sparse if indicator.sparse == "auto" else bool(indicator.sparse)
     return Block(made, sparse)
+
+
+def _refuse(builder: ProgramBuilder, column: Column, codes: int, taken: list[float]) -> None:
+    """Refuse rows whose code has no 1 in `taken`."""
+    builder.emit(Op.KNOWN, codes, codes, builder.constants(taken), len(taken), column.origin)
 
 
 def _standard(builder: ProgramBuilder, scaler: Any, block: Block) -> Block:
@@ -168,3 +150,14 @@ def _min_max(builder: ProgramBuilder, scaler: Any, block: Block) -> Block:
         if scaler.clip:
             builder.emit(Op.CLIP, column.slot, column.slot, builder.constants(scaler.feature_range))
     return Block(list(columns), block.sparse)
+
+
+COLUMNS: Mapping[str, Transform] = {
+    "Pipeline": _pipeline,
+    "FrozenEstimator": lambda builder, frozen, block: transform(builder, frozen.estimator, block),
+    "ColumnTransformer": _column_transformer,
+    "SimpleImputer": _imputer,
+    "MissingIndicator": _missing_indicator,
+    "StandardScaler": _standard,
+    "MinMaxScaler": _min_max,
+}

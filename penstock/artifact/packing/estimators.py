@@ -6,17 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM, pack_lightgbm
-from penstock.artifact.packing.boosting.xgboost import XGBOOST, pack_xgboost
 from penstock.artifact.packing.columns import transform
-from penstock.artifact.packing.hist import pack_hist
-from penstock.artifact.packing.linear import LINEAR, pack_linear
 from penstock.artifact.packing.model import Model, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder
-from penstock.artifact.packing.trees import BOOSTED, FORESTS, TREES, pack_boosted, pack_forest
+from penstock.artifact.program import Link
 from penstock.errors import UnsupportedEstimator
 
-Packer = Callable[[ProgramBuilder, Any, Block], Model]
 INSIDE = {
     "GridSearchCV": "best_estimator_",
     "RandomizedSearchCV": "best_estimator_",
@@ -30,27 +25,6 @@ INSIDE = {
 """Estimators that answer as the one in this attribute does."""
 
 
-def packers() -> dict[str, Packer]:
-    """The class names of estimators, and what packs each."""
-    from penstock.artifact.packing.bayes import BAYES
-    from penstock.artifact.packing.boosting.catboost import CATBOOST, pack_catboost
-    from penstock.artifact.packing.calibration import pack_calibrated
-    from penstock.artifact.packing.ensembles import ENSEMBLES
-    from penstock.artifact.packing.networks import NETWORKS
-
-    families: list[tuple[tuple[str, ...], Packer]] = [
-        (("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"), pack_hist),
-        ((*TREES, *FORESTS), pack_forest),
-        (BOOSTED, pack_boosted),
-        (LINEAR, pack_linear),
-        (LIGHTGBM, pack_lightgbm),
-        (XGBOOST, pack_xgboost),
-        (CATBOOST, pack_catboost),
-        (("CalibratedClassifierCV",), pack_calibrated),
-    ]
-    return {name: packer for names, packer in families for name in names} | ENSEMBLES | NETWORKS | BAYES
-
-
 def pack_estimator(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """The model of a fitted estimator, the steps before it as instructions; UnsupportedEstimator for one not known."""
     name = public_name(estimator)
@@ -60,14 +34,14 @@ def pack_estimator(builder: ProgramBuilder, estimator: Any, block: Block) -> Mod
         return pack_estimator(builder, estimator.steps[-1][1], block)
     if name in INSIDE:
         return pack_estimator(builder, inside(estimator), block)
-    known = packers()
-    if name not in known:
+    packer = builder.families.packers.get(name)
+    if packer is None:
         raise UnsupportedEstimator(
             f"estimator {type(estimator).__name__}",
             expected="one that is packed (penstock doctor --estimators lists them)",
             todo="Let it be packed with skops (pip install 'penstock[skops]').",
         )
-    return known[name](builder, estimator, block)
+    return packer(builder, estimator, block)
 
 
 def inside(estimator: Any) -> Any:
@@ -115,7 +89,5 @@ def scores(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[
 
 def of_slots(slots: list[int], kind: Any, *, single: bool = False, link: Any = None) -> Model:
     """The model whose scores are slots."""
-    from penstock.artifact.program import Link
-
     arrays = {"inputs": np.array(slots, dtype=np.int64), "base": np.zeros(len(slots))}
     return Model("slots", kind, Link.IDENTITY if link is None else link, arrays, single=single)

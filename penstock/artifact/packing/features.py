@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.columns import Transform, transform
+from penstock.artifact.packing.columns import transform
 from penstock.artifact.packing.inverse import ufunc
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.packing.projections import PROJECTIONS
 from penstock.artifact.packing.splines import splines
 from penstock.artifact.program import Op

@@ -52,6 +52,11 @@ OPERATIONS: dict[Any, tuple[Op, tuple[float, ...]]] = {
     np.deg2rad: (Op.MULTIPLY, (np.pi / 180.0,)),
 }
 """Functions that are an instruction of their own, and its constants."""
+INVERTED = (
+    *("FunctionTransformer", "StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler"),
+    *("PowerTransformer", "QuantileTransformer"),
+)
+"""Transformers of a target whose way back is packed, alone and in a Pipeline."""
 
 
 def in_numpy(function: Any) -> bool:
@@ -106,7 +111,7 @@ def _unscaled(builder: ProgramBuilder, transformer: Any, slot: int, *, single: b
     elif name == "MaxAbsScaler":
         steps += [(Op.MULTIPLY, transformer.scale_[0])]
     else:
-        raise unsupported(transformer, "FunctionTransformer, a scaler, PowerTransformer or QuantileTransformer")
+        raise unsupported(transformer, f"one of {', '.join(INVERTED)}")
     for op, constant in steps:
         slot = builder.with_constant(op, slot, constant)
         slot = builder.emit(Op.FLOAT32, slot, slot) if single else slot

@@ -7,7 +7,7 @@ import numpy as np
 from penstock.artifact import compat
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
-from penstock.artifact.program import Link
+from penstock.artifact.program import Link, Op
 
 _REGRESSORS = (
     "ARDRegression",
@@ -42,19 +42,26 @@ LINEAR = (*_LOGISTIC, "SGDClassifier", *_REGRESSORS, *_GLMS, *_SCORERS)
 
 
 def pack_linear(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
-    """Scores are the products summed in column order, then the intercept: BLAS sums otherwise, within 1e-12."""
+    """Scores are the products summed in column order, then the intercept: BLAS sums otherwise, within 1e-12.
+
+    What was fitted to float32, as the last of a stack of XGBoost alone, has its scores rounded to that.
+    """
     columns = builder.numbers(estimator, block)
     builder.finite(columns, allow_nan=False)
     coefficients = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else np.asarray(estimator.coef_)
     kind, link = _link(estimator)
-    if coefficients.dtype != np.float64:
-        raise unsupported(estimator, "coefficients in float64", str(coefficients.dtype))
-    coefficients = np.ascontiguousarray(np.atleast_2d(coefficients))
+    single = coefficients.dtype == np.float32
+    coefficients = np.ascontiguousarray(np.atleast_2d(coefficients), dtype=np.float64)
     intercepts = np.zeros(len(coefficients)) + np.asarray(estimator.intercept_, dtype=np.float64)
     if sklearn_name(estimator) == "PLSRegression":  # its intercept is that of centred columns
         intercepts = np.ravel(estimator.predict(np.zeros((1, len(columns)))))
     inputs = np.array([column.slot for column in columns], dtype=np.int64)
-    return Model("linear", kind, link, {"coefficients": coefficients, "base": intercepts, "inputs": inputs})
+    arrays = {"coefficients": coefficients, "base": intercepts, "inputs": inputs}
+    if not single:
+        return Model("linear", kind, link, arrays)
+    scores = builder.ask(Model("linear", kind, Link.IDENTITY, arrays), raw=True)
+    rounded = np.array([builder.emit(Op.FLOAT32, slot, slot) for slot in scores], dtype=np.int64)
+    return Model("slots", kind, link, {"inputs": rounded, "base": np.zeros(len(rounded))}, single=True)
 
 
 def _link(estimator: Any) -> tuple[Literal["classifier", "regressor"], Link]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from penstock.artifact import file as artifact_file
 from penstock.artifact.checks import EXPLAINING
-from penstock.artifact.explaining.background import with_background
 from penstock.artifact.file import Explaining, Header, Part
+from penstock.artifact.packing.background import with_background
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.estimators import answering, final_of, pack_estimator
+from penstock.artifact.packing.families import FAMILIES
 from penstock.artifact.packing.model import Model, classifies, fitted_count, fitted_names, model_classes, public_name
 from penstock.artifact.packing.program import Block, ProgramBuilder
 from penstock.artifact.packing.thresholds import threshold_of
@@ -92,7 +93,7 @@ def native(
     estimator: Any, features: tuple[Feature, ...], categories: Mapping[str, Sequence[str]]
 ) -> tuple[Header, dict[str, np.ndarray[Any, Any]]]:
     """The header and arrays of an estimator; UnsupportedEstimator names what cannot be packed."""
-    builder = ProgramBuilder(features, categories)
+    builder = ProgramBuilder(FAMILIES, features, categories)
     final = final_of(estimator)
     model = pack_estimator(builder, estimator, Block(builder.features(), sparse=False))
     native_classes = public_name(final) == "catboost.CatBoost"  # it says probabilities without predict_proba

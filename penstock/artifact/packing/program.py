@@ -1,6 +1,6 @@
 """The column program under construction: slots, constants, instructions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,28 @@ class Block:
     sparse: bool
 
 
-class ProgramBuilder:
-    """Collects the instructions, constants and dictionaries of one model."""
+Transform = Callable[["ProgramBuilder", Any, Block], Block]
+Packer = Callable[["ProgramBuilder", Any, Block], Model]
 
-    def __init__(self, features: Sequence[Feature], categories: Mapping[str, Sequence[str]] | None = None) -> None:
+
+@dataclass(frozen=True)
+class Families:
+    """The class names of transformers with what makes instructions of each, and of estimators with what packs each.
+
+    Pipelines and ensembles find here what they hold.
+    """
+
+    transformers: Mapping[str, Transform]
+    packers: Mapping[str, Packer]
+
+
+class ProgramBuilder:
+    """Collects the instructions, constants and dictionaries of one model of the known families."""
+
+    def __init__(
+        self, families: Families, features: Sequence[Feature], categories: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        self.families = families
         self._features = tuple(features)
         self._categories = dict(categories or {})
         self._program: list[tuple[int, int, int, int, int, int]] = []
@@ -55,6 +73,7 @@ class ProgramBuilder:
         self._texts: list[list[str]] = []
         self.parts: list[Model] = []
         self.vectorizers: list[Vectorizer] = []
+        self.stored_zeros = False  # whether a sparse matrix between two steps may hold zeros
         self.slots = 0
 
     def features(self) -> list[Column]:

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.columns import Transform
 from penstock.artifact.packing.model import Model, sklearn_name
-from penstock.artifact.packing.program import Block, Number, ProgramBuilder, unsupported
+from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.program import Link, Op
 
 Array = np.ndarray[Any, Any]
@@ -29,9 +28,9 @@ def _project(builder: ProgramBuilder, transformer: Any, block: Block, matrix: An
     return builder.ask(Model("linear", "classifier", Link.IDENTITY, arrays), raw=True)
 
 
-def _block(block: Block, slots: list[int]) -> Block:
+def _block(block: Block, slots: list[int], *, sparse: bool = False) -> Block:
     first = block.columns[0].origin if block.columns else 0
-    return Block([Number(slot, first) for slot in slots], sparse=False)
+    return Block([Number(slot, first) for slot in slots], sparse)
 
 
 def _components(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
@@ -41,7 +40,7 @@ def _components(builder: ProgramBuilder, transformer: Any, block: Block) -> Bloc
     if getattr(transformer, "whiten", False):
         scale = np.maximum(np.sqrt(transformer.explained_variance_), np.finfo(np.float64).eps)
         slots = [builder.with_constant(Op.DIVIDE, slot, one) for slot, one in zip(slots, scale, strict=True)]
-    return _block(block, slots)
+    return _block(block, slots, sparse=block.sparse and getattr(transformer, "dense_output", True) is False)
 
 
 def _independent(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:

@@ -6,8 +6,8 @@ import numpy as np
 
 from penstock.artifact import compat
 from penstock.artifact.functions_numpy import normal_quantile
-from penstock.artifact.packing.columns import Transform, transform
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
+from penstock.artifact.packing.columns import transform
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.program import Function, Op
 
 _THRESHOLD = 1e-7
@@ -42,8 +42,8 @@ def _divide(builder: ProgramBuilder, column: Number, scale: float, *, sparse: bo
     builder.emit(operation, column.slot, column.slot, builder.constants(constant))
 
 
-def _length(builder: ProgramBuilder, normalizer: Any, block: Block) -> Block:
-    """Normalizer: each row divided by its length."""
+def length(builder: ProgramBuilder, normalizer: Any, block: Block) -> Block:
+    """Normalizer, and the `norm` of TfidfTransformer: each row divided by its length."""
     lengths = {"l1": Function.ABSOLUTE, "l2": Function.SQUARE, "max": Function.ABSOLUTE}
     join = Op.GREATER if normalizer.norm == "max" else Op.PLUS
     columns = builder.numbers(normalizer, block)
@@ -135,7 +135,7 @@ def _line(builder: ProgramBuilder, slot: int, points: Any) -> int:
 SCALERS: dict[str, Transform] = {
     "RobustScaler": _robust,
     "MaxAbsScaler": _greatest,
-    "Normalizer": _length,
+    "Normalizer": length,
     "PowerTransformer": _power,
     "QuantileTransformer": _quantiles,
 }

@@ -30,6 +30,7 @@ def splines(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
         if zeros:
             slots = [builder.with_constant(Op.FILL, slot, math.nan, 0.0) for slot in slots]
         made += [Number(slot, column.origin) for slot in slots]
+    builder.stored_zeros |= bool(transformer.sparse_output)
     return Block(made, bool(transformer.sparse_output))
 
 

@@ -6,9 +6,9 @@ from penstock.artifact.packing.bayes import BAYES
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
-from penstock.artifact.packing.columns import transformers
 from penstock.artifact.packing.ensembles import ENSEMBLES
 from penstock.artifact.packing.estimators import INSIDE
+from penstock.artifact.packing.families import TRANSFORMERS
 from penstock.artifact.packing.features import FEATURES
 from penstock.artifact.packing.linear import LINEAR
 from penstock.artifact.packing.networks import NETWORKS
@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """The families that are packed, then what becomes of anything else."""
-    encoders = tuple(name for name in transformers() if name not in {"Pipeline", *INSIDE, *FEATURES, *SCALERS, *TEXTS})
+    encoders = tuple(name for name in TRANSFORMERS if name not in {"Pipeline", *INSIDE, *FEATURES, *SCALERS, *TEXTS})
     return [
         Row((*TREES, *FORESTS), "nodes", _BITS),
         Row(BOOSTED, "nodes", _ULPS),

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from penstock.artifact.packing.columns import Transform
 from penstock.artifact.packing.model import sklearn_name
-from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Text, unsupported
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, Transform, unsupported
+from penstock.artifact.packing.scaling import length
+from penstock.artifact.program import Function, Op
 from penstock.artifact.terms import Vectorizer
 
 MOST_HASHED = 2**16
@@ -57,14 +58,31 @@ def _weighted(builder: ProgramBuilder, transformer: Any, told: Vectorizer) -> Ve
 
 
 def _weigh(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """TfidfTransformer right behind a vectorizer."""
-    slots = [one.slot for one in builder.numbers(transformer, block)]
+    """TfidfTransformer: right behind a vectorizer a part of it, which skips what a text has not; else instructions."""
+    columns = builder.numbers(transformer, block)
+    slots = [one.slot for one in columns]
     last = builder.vectorizers[-1] if builder.vectorizers else None
     newest = list(range(builder.slots - len(slots), builder.slots))
     if last is None or slots != newest or last.width != len(slots) or last.norm or last.sublinear or last.idf >= 0:
-        raise unsupported(transformer, "a vectorizer right before it")
+        return _weigh_columns(builder, transformer, columns)
     builder.vectorizers[-1] = _weighted(builder, transformer, last)
     return block
+
+
+def _weigh_columns(builder: ProgramBuilder, transformer: Any, columns: list[Number]) -> Block:
+    builder.finite(columns, allow_nan=False)
+    made: list[Column] = []
+    for at, column in enumerate(columns):
+        slot = column.slot
+        if transformer.sublinear_tf:  # zero, which a sparse matrix does not hold, stays zero
+            logarithm = builder.apply(Function.LN, builder.with_constant(Op.FILL, slot, 0.0, 1.0))
+            more = builder.with_constant(Op.ADD, logarithm, 1.0)
+            slot = builder.two(Op.MINUS, more, builder.with_constant(Op.MISSING, slot, 0.0))
+        if transformer.use_idf:
+            slot = builder.with_constant(Op.MULTIPLY, slot, transformer.idf_[at])
+        made.append(Number(slot, column.origin))
+    block = Block(made, sparse=True)
+    return length(builder, transformer, block) if transformer.norm else block
 
 
 def _demand_plain(vectorizer: Any) -> None:

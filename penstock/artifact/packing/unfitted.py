@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.answering import demand_answers, last_step
+from penstock.artifact.packing.answering import THRESHOLDS, demand_answers, has_probabilities, last_step
 from penstock.artifact.packing.boosting import catboost, lightgbm, xgboost
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
-from penstock.artifact.packing.columns import transformers
-from penstock.artifact.packing.estimators import INSIDE, answering, packers
-from penstock.artifact.packing.inverse import in_numpy
+from penstock.artifact.packing.estimators import INSIDE, answering
+from penstock.artifact.packing.families import PACKERS, TRANSFORMERS
+from penstock.artifact.packing.inverse import INVERTED, in_numpy
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import MOST_HASHED, TEXTS
 from penstock.artifact.packing.trees import BOOSTED
@@ -70,16 +70,15 @@ def _obstacles(part: Any) -> Iterator[str]:
         yield from xgboost.obstacles(type(part).__name__, part.get_params())
     elif name in CATBOOST:
         yield from catboost.obstacles(type(part).__name__, part.get_params())
-    elif not name or name not in {"Pipeline", *INSIDE, *packers(), *transformers()}:
+    elif not name or name not in {"Pipeline", *INSIDE, *PACKERS, *TRANSFORMERS}:
         yield f"{type(part).__name__} is not packed"
     if name == "FunctionTransformer":
         functions = (part.func, part.kw_args)
         known = functions == (None, None) or (in_numpy(functions[0]) and not functions[1])
         if not known:
             yield f"FunctionTransformer is packed with a function of numpy, not with {functions[0]!r}"
-    functions_of_texts = [one for one in _FUNCTIONS_OF_TEXTS if callable(getattr(part, one, None))]
-    if name in TEXTS and functions_of_texts:
-        yield f"{name} is packed without a function of one's own ({', '.join(functions_of_texts)})"
+    if name in TEXTS:
+        yield from _of_texts(name, part)
     if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
         yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
     yield from _options(name, part)
@@ -88,6 +87,16 @@ def _obstacles(part: Any) -> Iterator[str]:
     for attribute in _LISTS:
         for member in getattr(part, attribute, None) or ():
             yield from _obstacles(member[1])
+
+
+def _of_texts(name: str, vectorizer: Any) -> Iterator[str]:
+    """Options with which a vectorizer is not packed."""
+    if own := [one for one in _FUNCTIONS_OF_TEXTS if callable(getattr(vectorizer, one, None))]:
+        yield f"{name} is packed without a function of one's own ({', '.join(own)})"
+    if getattr(vectorizer, "input", "content") != "content":
+        yield f"{name} is packed with input='content', not with {vectorizer.input!r}"
+    if name == "HashingVectorizer" and vectorizer.n_features > MOST_HASHED:
+        yield f"HashingVectorizer is packed with n_features of at most {MOST_HASHED}, not with {vectorizer.n_features}"
 
 
 def _options(name: str, part: Any) -> Iterator[str]:
@@ -99,27 +108,55 @@ def _options(name: str, part: Any) -> Iterator[str]:
         and np.dtype(getattr(part, "dtype", np.float64)).name in _SHORT
     ):
         yield f"{name} is packed with dtype float64 or an integer one, not with {part.dtype!r}"
-    if name == "HashingVectorizer" and part.n_features > MOST_HASHED:
-        yield f"HashingVectorizer is packed with n_features of at most {MOST_HASHED}, not with {part.n_features}"
     if getattr(part, "refit", True) is False and name in INSIDE:
         yield f"{name} has an estimator to answer with only if refit is True or names a metric"
     if name in BOOSTED and not (part.init in (None, "zero") or public_name(part.init).startswith("Dummy")):
         yield f"{name} is packed with a constant start (init=None or 'zero'), not with {part.init!r}"
-    if name == "StackingClassifier" and part.stack_method == "predict":
+    if name == "StackingClassifier" and (part.stack_method == "predict" or any(map(_only_labels, part.estimators))):
         yield "StackingClassifier is packed with members that answer probabilities or scores"
     if getattr(part, "voting", "soft") == "hard":
-        voters = [public_name(last_step(member)) for _, member in part.estimators if not isinstance(member, str)]
+        voters = [public_name(_final(member)) for _, member in part.estimators if not isinstance(member, str)]
         if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
             yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
     in_single = any(public_name(one) in XGBOOST for one in _parts(part))
     if name == "TransformedTargetRegressor":
-        curve = public_name(part.transformer)
-        if curve in ("PowerTransformer", "QuantileTransformer") and in_single:
-            yield f"{curve} of a target is packed around what answers in float64, unlike XGBoost"
-        if curve == "QuantileTransformer" and part.transformer.output_distribution != "uniform":
-            yield "QuantileTransformer of a target is packed with output_distribution='uniform'"
+        yield from _of_target(part.transformer, in_single=in_single)
+    if name == "AdaBoostRegressor" and in_single:
+        yield "AdaBoostRegressor is packed around what answers in float64, unlike XGBoost"
+    if name == "AdaBoostClassifier" and part.estimator is not None and not has_probabilities(part.estimator):
+        yield "AdaBoostClassifier is packed around what has predict_proba"
     if name == "CalibratedClassifierCV" and part.method == "temperature" and in_single:
         yield "method='temperature' of CalibratedClassifierCV is packed around scores in float64, unlike XGBoost's"
+
+
+def _of_target(transformer: Any, *, in_single: bool) -> Iterator[str]:
+    """Why the way back from a transformed target is not packed. `in_single`: what answers is XGBoost."""
+    name = public_name(transformer)
+    if name == "Pipeline":
+        for _, step in transformer.steps:
+            yield from _of_target(step, in_single=in_single)
+    elif transformer not in (None, "passthrough") and name not in INVERTED:
+        yield f"a target is packed that was transformed by {', '.join(INVERTED)}, not by {type(transformer).__name__}"
+    if name == "FunctionTransformer":
+        way_back = transformer.inverse_func
+        if not (way_back is None or in_numpy(way_back)) or transformer.inv_kw_args:
+            yield f"FunctionTransformer of a target is packed with a function of numpy, not with {way_back!r}"
+    if name in ("PowerTransformer", "QuantileTransformer") and in_single:
+        yield f"{name} of a target is packed around what answers in float64, unlike XGBoost"
+    if name == "QuantileTransformer" and transformer.output_distribution != "uniform":
+        yield "QuantileTransformer of a target is packed with output_distribution='uniform'"
+
+
+def _only_labels(member: tuple[str, Any]) -> bool:
+    """Whether a member of a stack will answer nothing but its label."""
+    return getattr(_final(member[1]), "voting", "soft") == "hard"
+
+
+def _final(estimator: Any) -> Any:
+    """What answers: the last of a pipeline, without the searches around it. A threshold answers by itself."""
+    last = last_step(estimator)
+    searches = public_name(last) in INSIDE and public_name(last) not in THRESHOLDS
+    return _final(last.estimator) if searches else last
 
 
 def _skops_obstacle(estimator: Any, trusted: Sequence[str], *, kept: bool) -> str:

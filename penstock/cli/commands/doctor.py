@@ -1,5 +1,7 @@
 """`penstock doctor`: is everything as it has to be, and what to do where it is not."""
 
+from functools import partial
+
 import click
 
 
@@ -62,9 +64,10 @@ def _try_warehouse(as_json: bool) -> None:
 
     from penstock.extract.conformance import Conformance
     from penstock.runtime import Runtime
+    from penstock.warehouse.opening import open_warehouse
 
     with Console(stderr=True).status("trying the warehouse"):
-        findings = list(Conformance(Runtime.load().settings).findings())
+        findings = list(Conformance(partial(open_warehouse, Runtime.load().settings)).findings())
     if as_json:
         click.echo(msgspec.json.encode(findings))
     else:

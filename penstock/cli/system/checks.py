@@ -4,6 +4,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -29,7 +31,6 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
 from penstock.runtime import Runtime
-from penstock.settings import Settings
 from penstock.warehouse.catalog import tables
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.url import shown
@@ -45,7 +46,7 @@ def diagnose(runtime: Runtime) -> list[Finding]:
         _packages(project),
         _home(settings.home),
         _disk(settings.home),
-        _ports(settings),
+        _ports(partial(check_ports, settings)),
         *_abandoned(),
     ]
     running = [
@@ -191,9 +192,9 @@ def _disk(home: Path) -> Finding:
     return Finding("disk", free > LEAST_DISK, f"{free / 1e9:.1f} GB free", f"Free {LEAST_DISK / 1e9:.0f} GB.")
 
 
-def _ports(settings: Settings) -> Finding:
+def _ports(check: Callable[[], str]) -> Finding:
     try:
-        return Finding("ports", True, check_ports(settings))
+        return Finding("ports", True, check())
     except PenstockError as error:
         return Finding("ports", False, f"{error.thing} is {error.found}", error.todo)
 

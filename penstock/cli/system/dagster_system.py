@@ -102,7 +102,8 @@ class DagsterSystem:
     def _start(self, code_port: int) -> None:
         """Start the processes that do not run."""
         project, port = self._settings.demand_project(), self._settings.dagster_port
-        environment = child_environment(self._settings, code_port=code_port)
+        resolved = Databases(self._settings).variables()
+        environment = child_environment(project, self._settings.home, resolved, code_port=code_port)
         workspace = ["-w", str(project.workspace)]
         target = [option for pair in zip(("-m", "-a"), self._definitions, strict=False) for option in pair]
         code = ["-h", HOST, "-p", str(code_port), *target, "-d", str(project.root)]
@@ -119,12 +120,15 @@ class DagsterSystem:
                 self._processes.start(
                     part,
                     command,
-                    log=self._settings.home / "logs" / f"{part}.log",
+                    log=self._log(part),
                     env=environment,
                     cwd=project.root,
                     port=ports[part],
                     niceness=RUN_NICENESS if part == CODE else 0,
                 )
+
+    def _log(self, part: str) -> Path:
+        return self._settings.home / "logs" / f"{part}.log"
 
     def _demand_no_run(self) -> None:
         """StartError where runs are under way, which would end with the processes."""
@@ -163,7 +167,7 @@ class DagsterSystem:
                         f"code location {api.location!r}",
                         expected="to load",
                         found=cause(api.load_error() or ""),
-                        todo="Correct that, then run `penstock up` again.",
+                        todo=f"Correct that, then run `penstock up` again. Its log is {self._log(CODE)}.",
                     )
                 if now > deadline:
                     raise StartError(

@@ -24,6 +24,7 @@ class DevService:
     def start(self) -> str:
         """Start it where it does not run, and wait until it answers. Returns what to say of it."""
         from penstock.cli.system.environment import child_environment
+        from penstock.postgres.databases import Databases
 
         settings = self._settings
         if self.runs():
@@ -32,13 +33,13 @@ class DevService:
             raise PenstockError(
                 "service", expected="none in this home", found="that of Ray", todo="Run `penstock down` first."
             )
-        log = settings.home / "logs" / f"{NAME}.log"
+        log, project = settings.home / "logs" / f"{NAME}.log", settings.demand_project()
         self._processes.start(
             NAME,
             [sys.executable, "-m", "penstock", "serve"],
             log=log,
-            env=child_environment(settings),
-            cwd=settings.demand_project().root,
+            env=child_environment(project, settings.home, Databases(settings).variables()),
+            cwd=project.root,
             port=settings.http_port,
         )
         deadline = time.monotonic() + START_SECONDS

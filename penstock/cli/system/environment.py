@@ -1,11 +1,11 @@
 """The environment of the processes that `penstock up` starts."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from penstock.postgres.databases import Databases
 from penstock.project import Project
-from penstock.settings import CODE_HOST, CODE_PORT, Settings
+from penstock.settings import CODE_HOST, CODE_PORT
 
 
 def dagster_home(place: Path, project: Project) -> Path:
@@ -21,16 +21,17 @@ def dagster_home(place: Path, project: Project) -> Path:
     return home
 
 
-def child_environment(settings: Settings, *, code_port: int = 0) -> dict[str, str]:
-    """This process's environment, with every setting resolved, so that children find the same parts."""
-    project = settings.demand_project()
+def child_environment(
+    project: Project, home: Path, resolved: Mapping[str, str], *, code_port: int = 0
+) -> dict[str, str]:
+    """This process's environment, with every setting `resolved`, so that children find the same parts."""
     environment = dict(os.environ)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, every later start is faster
     return environment | {
-        **Databases(settings).variables(),
+        **resolved,
         CODE_HOST: "127.0.0.1",
         CODE_PORT: str(code_port),
-        "DAGSTER_HOME": str(dagster_home(settings.home, project)),
+        "DAGSTER_HOME": str(dagster_home(home, project)),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": os.environ.get("RAY_AUTH_MODE", "disabled"),

@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from penstock.contract.contract import Contract
 from penstock.lookups.sql import tables_of
 from penstock.lookups.statement import LookupResult
@@ -27,7 +25,6 @@ def direct_models(
     settings: Settings, contracts: Mapping[str, Contract], connections: Connections
 ) -> dict[str, ServedModel]:
     """A model for each contract; `connections` are to no book. Declarations are read when a model is first asked."""
-    limited = msgspec.structs.replace(settings, warehouse_timeout=QUERY_SECONDS)
 
     def lookups(contract: Contract) -> "WarehouseLookups":
         from penstock.declare.discovery import declared
@@ -35,7 +32,7 @@ def direct_models(
         from penstock.warehouse.duckdb_file import DuckDBWarehouse
         from penstock.warehouse.opening import open_warehouse
 
-        warehouse = open_warehouse(limited)
+        warehouse = open_warehouse(settings, timeout=QUERY_SECONDS)
         if isinstance(warehouse, DuckDBWarehouse):
             warehouse = replace(warehouse, patience=QUERY_SECONDS)
         found = declared(settings.project)

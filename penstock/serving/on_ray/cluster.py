@@ -82,11 +82,14 @@ class RayCluster:
 
     def _entries(self) -> str:
         """Where the service listens, in one text."""
-        http, https = f"{self._settings.http_host}:{self._settings.http_port}", Https.of(self._settings)
+        http, https = f"{self._settings.http_host}:{self._settings.http_port}", self._https()
         return f"{http} {https.address} {https.file}" if https else http
 
+    def _https(self) -> Https | None:
+        return Https.of(self._settings.https_address, self._settings.tls_file)
+
     def _start(self) -> Head:
-        switches = ray_switches(self._settings.home, Https.of(self._settings))
+        switches = ray_switches(self._settings.home, self._https())
         environment = ray_environment(self._settings, switches)
         port = free_port()
         log = self._settings.home / "logs" / "ray.log"

@@ -108,7 +108,8 @@ def _end_with(parent: int) -> None:
 
 
 def _ended(pids: list[int], seconds: float | None = None) -> set[int]:
-    """Which of these have ended, as soon as one has; none after so many seconds."""
+    """All of these that have ended, as soon as one has; none after so many seconds."""
+    gone: set[int] = set()
     opened: dict[int, int] = {}
     poll = select.poll()
     try:
@@ -116,10 +117,12 @@ def _ended(pids: list[int], seconds: float | None = None) -> set[int]:
             try:
                 file = os.pidfd_open(pid)
             except OSError:
-                return {pid}
+                gone.add(pid)
+                continue
             opened[file] = pid
             poll.register(file, select.POLLIN)
-        return {opened[file] for file, _ in poll.poll(None if seconds is None else seconds * 1000)}
+        wait = 0 if gone else None if seconds is None else seconds * 1000
+        return gone | {opened[file] for file, _ in poll.poll(wait)}
     finally:
         for file in opened:
             os.close(file)

@@ -47,7 +47,7 @@ def ray_environment(settings: Settings, switches: Mapping[str, str]) -> dict[str
     resolved = Databases(settings).resolve(("test_url", "prod_url"))
     return dict(os.environ) | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "PYTHONPATH": _python_path(settings.home, settings.project or find_or_none()),
+        "PYTHONPATH": python_path(settings.home, settings.project or find_or_none()),
         "PYTHONUNBUFFERED": "1",
         **resolved.variables(),
         "MALLOC_ARENA_MAX": "1",
@@ -67,8 +67,8 @@ def code_environment(home: Path, copy: Path) -> dict[str, str]:
     return {PROJECT: place, "PYTHONPATH": os.pathsep.join((_stubs(home), place, BEFORE))}
 
 
-def _python_path(home: Path, project: Project | None) -> str:
-    """Where Ray's processes look for code first."""
+def python_path(home: Path, project: Project | None) -> str:
+    """PYTHONPATH of Ray's processes: the stand-ins of packages, the project, and what it was before."""
     place = _plain(home, "project", project.root) if project else ""
     entries = (_stubs(home), place, os.environ.get("PYTHONPATH", ""))
     return os.pathsep.join(filter(None, entries))

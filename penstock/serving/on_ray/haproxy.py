@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from penstock.serving.http.problems import Problem
-from penstock.settings import Settings
 
 # HAProxy reads its configuration when it starts, right after Ray has written it. Ray's template opens its metrics and
 # statistics to all interfaces and its admin socket to all users, answers "no replica" with a bare 500, makes the
@@ -99,9 +98,9 @@ class Https(NamedTuple):
     file: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Self | None:
-        """What the settings say; None without a certificate."""
-        return cls(settings.https_address, settings.tls_file) if settings.tls_file else None
+    def of(cls, address: str, file: str) -> Self | None:
+        """None without a certificate."""
+        return cls(address, file) if file else None
 
     @property
     def lines(self) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from penstock.artifact.explaining.explainer import ExplanationTimeout
 from penstock.artifact.load import load
 from penstock.artifact.native import Artifact
 from penstock.errors import PenstockError
@@ -22,6 +23,8 @@ EXPLAIN = b'"explain"'
 """In every body that asks for explanations."""
 MOST_EXPLAINED = 100
 """So many requests of one array may be explained."""
+MOST_SECONDS = 10.0
+"""A request may spend so long on contributions that compare with training rows."""
 TRIES, PAUSE = 40, 0.025
 """A relaxed journal has an answer only after it was sent: looked for so often, with so many seconds between."""
 
@@ -119,7 +122,9 @@ class Explanations:
             if not artifact.explains:
                 continue
             try:
-                every = await asyncio.to_thread(explain, model.contract, artifact, same)
+                every = await asyncio.to_thread(explain, model.contract, artifact, same, MOST_SECONDS)
+            except ExplanationTimeout as error:
+                raise unavailable("explanation-timeout", str(error)) from None
             except PenstockError as error:
                 raise Problem(404, "no-contributions", str(error)) from None
             found |= {one.entry.id: one.why for one in every}

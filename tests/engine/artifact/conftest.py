@@ -6,8 +6,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Limit OpenMP and BLAS to one thread during each test."""
+    """Limit OpenMP and BLAS to one thread during the tests of each file."""
     with threadpool_limits(1):
         yield

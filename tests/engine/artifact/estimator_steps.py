@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.feature_selection import (
     RFE,
     RFECV,
@@ -38,6 +39,7 @@ from sklearn.preprocessing import (
     StandardScaler,
     TargetEncoder,
 )
+from sklearn.random_projection import SparseRandomProjection
 from sklearn.tree import DecisionTreeClassifier
 
 from tests.engine.artifact.estimator_entries import Entry
@@ -94,6 +96,11 @@ STEPS |= {
     "ColumnTransformer of OneHotEncoder and MinMaxScaler": before(CODES),
     "OrdinalEncoder": before(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)),
     "TargetEncoder": before(TargetEncoder()),
+    "TfidfTransformer of codes": before(OneHotEncoder(handle_unknown="ignore"), TfidfTransformer()),
+    "TfidfTransformer of counts": before(FunctionTransformer(np.abs), TfidfTransformer(sublinear_tf=True, norm="l1")),
+    "SparseRandomProjection of codes": before(
+        OneHotEncoder(handle_unknown="ignore"), SparseRandomProjection(3, random_state=0), MaxAbsScaler()
+    ),
     "SimpleImputer": before(SimpleImputer()),
     "MissingIndicator": before(FeatureUnion([("missing", MissingIndicator(features="all")), ("as is", "passthrough")])),
     "MissingIndicator of zeros": before(MissingIndicator(missing_values=0, features="all", sparse=True)),

@@ -16,6 +16,7 @@ from penstock.artifact.packing.pack import pack
 from penstock.contract.contract import Feature
 from penstock.errors import ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import ENGINES, matrix_columns, matrix_features, packed, same
+from tests.slow import slow_after
 
 STORED = Path(__file__).parent / "stored"
 MATRIX = np.random.default_rng(0).normal(size=(80, 3))
@@ -101,7 +102,7 @@ def test_rows_in_blocks_predict_as_rows_alone(tmp_path: Path) -> None:
             assert same(np.concatenate(alone), together[::50])
 
 
-@pytest.mark.parametrize("leaves", [2, 5, 63, 64, 65, 200])
+@pytest.mark.parametrize("leaves", slow_after(1, [64, 2, 5, 63, 65, 200]))
 def test_many_rows_reach_the_leaves_that_each_reaches_alone(leaves: int, tmp_path: Path) -> None:
     """Trees of few leaves are asked otherwise where rows are many; the kernels agree on which leaf is reached."""
     rng = np.random.default_rng(leaves)

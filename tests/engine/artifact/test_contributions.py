@@ -26,7 +26,6 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -145,6 +144,7 @@ def test_columns_of_categories_count_for_their_feature_as_the_library_says(kind:
             assert np.abs(found.contributions).min(axis=0).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_deep_forest_adds_up(tmp_path: Path) -> None:
     rng = np.random.default_rng(4)
     matrix = rng.normal(size=(3000, 30))
@@ -192,6 +192,7 @@ def test_encoded_columns_are_added_up_to_their_feature(tmp_path: Path) -> None:
             assert np.allclose(found.contributions[:, 0], summed, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_what_mixes_features_is_explained_by_comparison_as_shap_does(tmp_path: Path) -> None:
     matrix = np.random.default_rng(7).normal(size=(100, 4))
     model = make_pipeline(PCA(3), GradientBoostingRegressor(n_estimators=10)).fit(matrix, matrix[:, 0] * matrix[:, 1])
@@ -201,18 +202,6 @@ def test_what_mixes_features_is_explained_by_comparison_as_shap_does(tmp_path: P
         assert found.method == "interventional"
         assert adds_up(found)
         assert np.allclose(found.contributions[:, 0], expected, rtol=0, atol=1e-9)
-
-
-def test_a_comparison_of_many_features_is_bounded_and_adds_up(tmp_path: Path) -> None:
-    matrix = np.random.default_rng(8).normal(size=(200, 25))
-    model = KNeighborsClassifier().fit(matrix, matrix[:, 0] > 0)
-    pack(model, tmp_path / "model", features=matrix_features(matrix), metadata={}, background=matrix_columns(matrix))
-    artifact = load(tmp_path / "model")
-    found = artifact.explain(matrix_columns(matrix[:2]))
-    assert found.method == "interventional"
-    assert adds_up(found)
-    assert np.array_equal(found.scores, model.predict_proba(matrix[:2]))
-    assert np.array_equal(found.contributions, artifact.explain(matrix_columns(matrix[:2])).contributions)
 
 
 def test_a_calibrated_classifier_is_explained_by_what_it_calibrates(tmp_path: Path) -> None:

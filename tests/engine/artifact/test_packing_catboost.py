@@ -33,6 +33,7 @@ from tests.engine.artifact.random_models import (
     ulps,
 )
 from tests.engine.artifact.test_packing_xgboost import mixed_frame
+from tests.slow import seeded
 
 QUIET: dict[str, Any] = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
 FOCAL = "Focal:focal_alpha=0.5;focal_gamma=2"
@@ -81,9 +82,12 @@ def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, n
     assert ulps(artifact.predict(columns), expected) <= apart
 
 
-def test_numbers_with_missing_and_infinite_values_give_the_same_scores_and_predictions(tmp_path: Path) -> None:
+@seeded(16, 170)
+def test_numbers_with_missing_and_infinite_values_give_the_same_scores_and_predictions(
+    seeds: range, tmp_path: Path
+) -> None:
     seen = set()
-    for seed in range(170):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(20, 200))
         matrix = numbers(rng, rows, int(rng.integers(1, 6)), missing=0.2 * (rng.random() < 0.5))

@@ -27,6 +27,7 @@ from tests.engine.artifact.random_models import (
     same,
     ulps,
 )
+from tests.slow import seeded
 
 POSITIVE = ("poisson", "gamma", "tweedie")
 SHARES = ("cross_entropy", "cross_entropy_lambda")
@@ -83,8 +84,11 @@ def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, n
     assert ulps(artifact.predict(columns), expected) == 0
 
 
-def test_numbers_with_missing_and_infinite_values_give_the_same_leaves_scores_and_predictions(tmp_path: Path) -> None:
-    for seed in range(160):
+@seeded(16, 160)
+def test_numbers_with_missing_and_infinite_values_give_the_same_leaves_scores_and_predictions(
+    seeds: range, tmp_path: Path
+) -> None:
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(20, 200))
         matrix = numbers(rng, rows, int(rng.integers(1, 6)), missing=0.2 * (rng.random() < 0.5))
@@ -115,11 +119,14 @@ def categorical(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(["text", "code", "flag"], "category"))
 
 
+@seeded(2, 40)
 @pytest.mark.parametrize("words", [6, 700, 3_000])
-def test_categories_of_a_frame_give_the_same_leaves_scores_and_predictions(words: int, tmp_path: Path) -> None:
+def test_categories_of_a_frame_give_the_same_leaves_scores_and_predictions(
+    words: int, seeds: range, tmp_path: Path
+) -> None:
     """Sets of more than 256 and of more than 2,048 categories are walked by other ways."""
     sets = 0
-    for seed in range(40 if words == 6 else 4):
+    for seed in seeds if words == 6 else seeds[:4]:
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(30, 200)) if words == 6 else 6_000
         order = list(rng.permutation(["n 0", "n1", "text", "code", "flag"]))
@@ -165,6 +172,7 @@ def test_an_ordered_category_of_numbers_that_another_column_could_be_is_refused(
             assert_same(model, artifact, ordered, frame_columns(frame))
 
 
+@pytest.mark.slow
 def test_categories_of_a_matrix_are_truncated_as_the_library_does(tmp_path: Path) -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)

@@ -9,14 +9,22 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from penstock.errors import ContractError
-from tests.engine.artifact.random_models import frame_columns, frame_features, numbers, packed, same
+from tests.engine.artifact.random_models import (
+    frame_columns,
+    frame_features,
+    matrix_columns,
+    matrix_features,
+    numbers,
+    packed,
+    same,
+)
 
 TEXTS = ["a", "b", "c", "ä", "", "zz"]
 NUMBERS, WORDS, CODES = ["n0", "n1", "n2"], ["t0", "t1"], ["k0"]
@@ -181,6 +189,7 @@ def test_the_target_encoder_of_values_predicts_as_scikit_learn(tmp_path: Path) -
             assert artifact.predict(frame_columns(asked.iloc[:0])).shape == (0,)
 
 
+@pytest.mark.slow
 def test_steps_before_hist_gradient_boosting_keep_its_scores_bit_for_bit(tmp_path: Path) -> None:
     for seed in range(15):
         rng = np.random.default_rng(seed)
@@ -220,3 +229,19 @@ def test_several_classes_give_the_target_encoder_a_column_each(tmp_path: Path) -
     for artifact in packed(model, tmp_path, frame_features(frame)):
         assert artifact.classes == ("x", "y", "z")
         assert same(artifact.predict(frame_columns(asked)), model.predict_proba(asked))
+
+
+def test_a_strict_indicator_refuses_what_was_never_missing_as_scikit_learn_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(80, 3))
+    matrix[::7, 1] = -9.0
+    marks = FeatureUnion([("marks", MissingIndicator(missing_values=-9.0)), ("as is", "passthrough")])
+    model = make_pipeline(marks, DecisionTreeClassifier(max_depth=3)).fit(matrix, matrix[:, 0] > 0)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
+        other = matrix.copy()
+        other[3, 2] = -9.0
+        with pytest.raises(ValueError, match="have missing values in transform but have no missing"):
+            model.predict_proba(other)
+        with pytest.raises(ContractError, match="column 'x2'"):
+            artifact.predict(matrix_columns(other))

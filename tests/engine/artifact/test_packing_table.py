@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[3] / "docs/models.md"
 OF_THEIR_OWN = {"lightgbm.LGBMRanker", "lightgbm.Booster", "xgboost.XGBRanker", "xgboost.Booster"}
 OF_THEIR_OWN |= {"catboost.CatBoostRanker", "catboost.CatBoost"}
 OF_THEIR_OWN |= {"MultiOutputRegressor"}
-OF_THEIR_OWN |= {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer", "TfidfTransformer"}
+OF_THEIR_OWN |= {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
 """Not among PACKED, because they are fitted otherwise: test_packing_lightgbm.py and its like, test_answer_forms.py."""
 
 

@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from penstock.errors import ContractError
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, numbers, packed, same, ulps
+from tests.slow import slow_after
 
 AVERAGED = [
     DecisionTreeClassifier,
@@ -60,7 +61,7 @@ def thresholds_of(model: Any) -> np.ndarray:
     return made[np.isfinite(made)]
 
 
-@pytest.mark.parametrize("kind", AVERAGED)
+@pytest.mark.parametrize("kind", slow_after(4, AVERAGED))
 def test_averaged_trees_reach_the_same_leaves_and_the_same_predictions(kind: type, tmp_path: Path) -> None:
     for seed in range(25):
         rng = np.random.default_rng(seed)

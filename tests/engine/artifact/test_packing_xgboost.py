@@ -25,6 +25,7 @@ from tests.engine.artifact.random_models import (
     same,
     ulps,
 )
+from tests.slow import seeded
 
 POSITIVE = ("count:poisson", "reg:gamma", "reg:tweedie", "survival:cox")
 VALUES = (
@@ -86,8 +87,11 @@ def assert_same(model: Any, artifact: Artifact, asked: Any, columns: dict[str, n
     assert ulps(artifact.predict(columns).astype(np.float32), expected) <= apart
 
 
-def test_numbers_with_missing_and_infinite_values_give_the_same_leaves_scores_and_predictions(tmp_path: Path) -> None:
-    for seed in range(160):
+@seeded(16, 160)
+def test_numbers_with_missing_and_infinite_values_give_the_same_leaves_scores_and_predictions(
+    seeds: range, tmp_path: Path
+) -> None:
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(20, 200))
         matrix = numbers(rng, rows, int(rng.integers(1, 6)), missing=0.2 * (rng.random() < 0.5))
@@ -118,10 +122,13 @@ def categorical(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype({"text": "category", "code": "category"})
 
 
+@seeded(4, 60)
 @pytest.mark.parametrize("words", [6, 600])
-def test_categories_of_a_frame_give_the_same_leaves_scores_and_predictions(words: int, tmp_path: Path) -> None:
+def test_categories_of_a_frame_give_the_same_leaves_scores_and_predictions(
+    words: int, seeds: range, tmp_path: Path
+) -> None:
     sets = 0
-    for seed in range(60 if words == 6 else 4):
+    for seed in seeds if words == 6 else seeds[:4]:
         rng = np.random.default_rng(seed)
         rows = int(rng.integers(60, 200)) if words == 6 else 5_000
         frame = mixed_frame(rng, rows, words)
@@ -165,6 +172,7 @@ def test_categories_beyond_ascii_are_those_of_the_training_frame(words: list[str
             packed(model, tmp_path, frame_features(frame), categories=others)
 
 
+@pytest.mark.slow
 def test_categories_of_a_matrix_are_taken_as_the_library_does(tmp_path: Path) -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -109,3 +109,19 @@ def test_hashed_terms_that_may_cancel_out_are_refused(tmp_path: Path) -> None:
             continue
         for artifact in packed(model, tmp_path, frame_features(frame)):
             assert same(artifact.predict(frame_columns(frame)).astype(np.float32), model.predict(frame))
+
+
+@pytest.mark.parametrize("last", [None, SGDClassifier(loss="log_loss"), make_pipeline(StandardScaler(), Ridge())])
+def test_a_stack_of_xgboost_alone_is_packed_in_float32(last: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(200, 4))
+    score = matrix[:, 0] + 0.3 * rng.normal(size=200)
+    values = isinstance(last, Pipeline)
+    members = [(str(n), (XGBRegressor if values else XGBClassifier)(n_estimators=n)) for n in (3, 5)]
+    for bounds in ([0.0], [-0.5, 0.5]):
+        target = score if values else np.digitize(score, bounds)
+        model = (StackingRegressor if values else StackingClassifier)(members, last, cv=2).fit(matrix, target)
+        expected = model.predict(matrix) if values else model.predict_proba(matrix)
+        found = [one.predict(matrix_columns(matrix)) for one in packed(model, tmp_path, matrix_features(matrix))]
+        np.testing.assert_allclose(found[0], expected, rtol=1e-6, atol=1e-6)
+        assert same(found[0], found[-1])

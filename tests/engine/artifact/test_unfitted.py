@@ -10,17 +10,25 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
+    AdaBoostRegressor,
     GradientBoostingClassifier,
     HistGradientBoostingRegressor,
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, SplineTransformer
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    PowerTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 from sklearn.svm import SVC
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -67,6 +75,24 @@ REFUSED: dict[str, tuple[Any, str]] = {
         TransformedTargetRegressor(XGBRegressor(), transformer=PowerTransformer()),
         "PowerTransformer.*unlike XGBoost",
     ),
+    "the same in a pipeline": (
+        TransformedTargetRegressor(XGBRegressor(), transformer=make_pipeline(StandardScaler(), PowerTransformer())),
+        "PowerTransformer.*unlike XGBoost",
+    ),
+    "a target in bins": (
+        TransformedTargetRegressor(LGBMRegressor(), transformer=KBinsDiscretizer(3)),
+        "transformed by FunctionTransformer, .* not by KBinsDiscretizer",
+    ),
+    "a target with a way back of one's own": (
+        TransformedTargetRegressor(LGBMRegressor(), transformer=FunctionTransformer(np.log, inverse_func=len)),
+        "FunctionTransformer of a target",
+    ),
+    "a weighted median in float32": (AdaBoostRegressor(XGBRegressor()), "AdaBoostRegressor.*unlike XGBoost"),
+    "a stack over a hard vote": (
+        StackingClassifier([("vote", VotingClassifier([("own", LGBMClassifier())]))]),
+        "members that answer probabilities or scores",
+    ),
+    "texts in files": (make_pipeline(TfidfVectorizer(input="filename"), LGBMClassifier()), "input='content'"),
     "a temperature of scores in float32": (
         CalibratedClassifierCV(XGBClassifier(), method="temperature"),
         "temperature.*unlike XGBoost",
@@ -106,6 +132,16 @@ def test_what_skops_stores_and_what_a_model_trusts_is_let_through() -> None:
     )
     demand_storable(LGBMRegressor(objective="xentropy"), Output("y", "regressor"))
     demand_storable(OwnClassifier(), Output("y", "classifier"), [f"{__name__}.OwnClassifier"])
+
+
+def test_a_hard_vote_of_searches_is_let_through_and_one_of_thresholds_is_not() -> None:
+    def vote(member: Any) -> Any:
+        return VotingClassifier([("a", member), ("b", "drop")])
+
+    scores = Output("y", "classifier", scores=True)
+    demand_storable(vote(GridSearchCV(make_pipeline(StandardScaler(), GridSearchCV(LGBMClassifier(), {})), {})), scores)
+    with pytest.raises(UnsupportedEstimator, match="not of FixedThresholdClassifier"):
+        demand_storable(vote(FixedThresholdClassifier(LGBMClassifier())), scores)
 
 
 def test_a_booster_is_not_kept_to_be_trained_further() -> None:

@@ -68,6 +68,7 @@ def test_a_restored_backup_replays_every_prediction_to_the_bit(
     assert Book("prod", elsewhere.prod_url).pending() == ()
 
 
+@pytest.mark.slow
 def test_owners_and_grants_come_back_after_the_roles_script(
     service: Service, settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_owners_and_grants_come_back_after_the_roles_script(
         assert roles.rights(connection).missing[roles.SERVICE] == []
 
 
+@pytest.mark.slow
 def test_the_next_backup_copies_only_what_is_new(service: Service, settings: Settings, tmp_path: Path) -> None:
     first = back_up(Databases(settings).books(), settings.stores, tmp_path / "backups")
     assert first.new_files == first.files > 0
@@ -90,6 +92,7 @@ def test_the_next_backup_copies_only_what_is_new(service: Service, settings: Set
     assert first.files + second.new_files == second.files
 
 
+@pytest.mark.slow
 def test_what_is_not_empty_is_not_restored_into_and_all_faults_are_said(
     settings: Settings, elsewhere: Settings, tmp_path: Path
 ) -> None:
@@ -106,6 +109,7 @@ def test_what_is_not_empty_is_not_restored_into_and_all_faults_are_said(
     assert Book("test", elsewhere.test_url).version() is None
 
 
+@pytest.mark.slow
 def test_a_backup_while_others_write_and_drop_has_what_is_whole(
     service: Service, settings: Settings, elsewhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from penstock.processes import free_port
 from tests.checkout import ROOT
 
 Penstock = Callable[..., subprocess.CompletedProcess[str]]
+SECRET = "hunter2-of-a-store"
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,7 @@ def penstock(stack: None, home: Path, ports: tuple[int, int]) -> Iterator[Pensto
     """Runs the command as a user would; whatever happens, everything is down afterwards."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "DAGSTER_", "RAY_"))}
     own = {"PENSTOCK_HOME": home, "PENSTOCK_HTTP_PORT": ports[0], "PENSTOCK_DAGSTER_PORT": ports[1]}
-    environment = kept | {name: str(value) for name, value in own.items()}
+    environment = kept | {name: str(value) for name, value in own.items()} | {"AWS_SECRET_ACCESS_KEY": SECRET}
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "penstock", *arguments]

@@ -1,5 +1,6 @@
 """A code location that does not load, or that was changed: the next `up` says it or reads it again."""
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -54,10 +55,12 @@ def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_nex
     assert not DagsterSystem(settings).read_again()
     assert not Databases(settings).is_running(), "where Dagster does not run, nothing is started to look"
     began = time.monotonic()
-    with pytest.raises(
-        dagster_system.StartError, match=r"code location 'shop': expected to load, found .*river is dry"
-    ):
+    said = r"code location 'shop': expected to load, found .*river is dry.*Its log is (.*)\."
+    with pytest.raises(dagster_system.StartError, match=said) as refused:
         DagsterSystem(settings, target).start()
+    log = re.search(said, str(refused.value))
+    assert log is not None
+    assert "river is dry" in Path(log[1]).read_text()
     assert time.monotonic() - began < dagster_system.START_SECONDS - 10
     with pytest.raises(dagster_system.StartError, match="river is dry"):
         DagsterSystem(settings, target).start()

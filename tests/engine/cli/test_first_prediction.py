@@ -43,7 +43,7 @@ def service(tmp_path: Path) -> Iterator[tuple[Settings, type[Service]]]:
         statuses, answer, seen = [200], json.dumps(ANSWER).encode(), []
 
     server = HTTPServer(("127.0.0.1", 0), Told)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield Settings(home=tmp_path, http_port=server.server_port), Told
     server.shutdown()
     server.server_close()
@@ -65,7 +65,10 @@ def test_a_service_that_is_not_ready_yet_is_asked_again(service: tuple[Settings,
 
 
 @pytest.mark.parametrize("slug", ["release-refused", "broken-file"])
-def test_what_waiting_does_not_end_is_said_soon(service: tuple[Settings, type[Service]], slug: str) -> None:
+def test_what_waiting_does_not_end_is_said_soon(
+    service: tuple[Settings, type[Service]], slug: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_prediction, "FINAL_SECONDS", 0.3)
     settings, told = service
     told.statuses = [503]
     told.answer = json.dumps(
@@ -74,7 +77,7 @@ def test_what_waiting_does_not_end_is_said_soon(service: tuple[Settings, type[Se
     began = time.monotonic()
     with pytest.raises(NoPrediction, match="release 3 cannot be served: `penstock deploy`"):
         ask(settings.service_url, NAME, REQUEST, settings.home / "logs")
-    assert time.monotonic() - began < 2 * first_prediction.FINAL_SECONDS
+    assert time.monotonic() - began < first_prediction.WAIT_SECONDS / 10
 
 
 def test_a_key_is_sent_but_not_printed(service: tuple[Settings, type[Service]]) -> None:

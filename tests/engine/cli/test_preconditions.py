@@ -18,6 +18,7 @@ from penstock.processes import free_port
 from penstock.settings import load
 from penstock.testing import System, as_member
 from tests.engine.postgres.certificates import Authority
+from tests.slow import slow_after
 
 UP, STATUS, DEPLOY, PUBLISH = ["up"], ["status"], ["deploy"], ["publish", "--all"]
 SECRET = "geheim"
@@ -151,19 +152,22 @@ WRONG = {
 }
 
 
+OTHERS = [(name, command) for name, (_, _, commands) in WRONG.items() for command in commands[1:]]
+
+
 @pytest.mark.parametrize(
-    ("wrong", "said", "command"),
-    [(wrong, said, command) for wrong, said, commands in WRONG.values() for command in commands],
-    ids=[f"{command[0]}: {name}" for name, (_, _, commands) in WRONG.items() for command in commands],
+    "case",
+    slow_after(len(WRONG), [*((name, commands[0]) for name, (_, _, commands) in WRONG.items()), *OTHERS]),
+    ids=lambda case: f"{case[1][0]}: {case[0]}",
 )
 def test_it_is_said_before_anything_starts(
     system: System,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    wrong: dict[str, str],
-    said: str,
-    command: list[str],
+    case: tuple[str, list[str]],
 ) -> None:
+    name, command = case
+    wrong, said, _ = WRONG[name]
     (tmp_path / "file").write_text("no database and no certificate\n" * 500)
     (tmp_path / "empty").touch()
     (tmp_path / "keys").write_text(f"{'0' * 64} name=shop\n")

@@ -56,6 +56,7 @@ def test_it_serves_until_term_and_leaves_nothing(
             running.wait(60)
 
 
+@pytest.mark.slow
 def test_the_dev_book_is_served_without_ray_and_postgres_until_term(tmp_path: Path) -> None:
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("PENSTOCK_", "RAY_"))}
     port = free_port()

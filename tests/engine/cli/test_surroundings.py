@@ -95,6 +95,7 @@ def test_a_clock_that_is_off_is_said(book: Book, monkeypatch: pytest.MonkeyPatch
     assert re.match(r"(59|60)\.\d s behind that of", found.found)
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_one_sentence_before_anything_starts(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ def both(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
             "code",
             [*command, "-m", module, "-a", attribute],
             log=second.home / "code.log",
-            env=child_environment(second) | storage,
+            env=child_environment(second.demand_project(), second.home, Databases(second).variables()) | storage,
             cwd=folder,
         )
         assert DagsterSystem(first).start()

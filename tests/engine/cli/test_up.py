@@ -14,7 +14,7 @@ import pytest
 
 from penstock.processes import free_port
 from penstock.testing import Story
-from tests.engine.cli.conftest import Penstock
+from tests.engine.cli.conftest import SECRET, Penstock
 
 MOST_MEMORY = 3.5e9
 
@@ -74,6 +74,14 @@ class TestUpAndDown(Story):
         ]
         assert {address.port for address in listening} >= set(ports)
         assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
+
+    def test_no_process_shows_a_secret_in_its_command(self, first_up: str, home: Path) -> None:
+        running = processes_of(home)
+        holding = [process for process in running if SECRET in process.environ().values()]
+        assert len(holding) > 3
+        assert len(running) >= len(holding)
+        assert [process.cmdline() for process in running if SECRET in " ".join(process.cmdline())] == []
+        assert SECRET not in first_up
 
     def test_what_runs_hears_the_signals_that_up_was_told_to_ignore(self, first_up: str, home: Path) -> None:
         dagster = [one for one in processes_of(home) if "dagster" in " ".join(one.cmdline())]

@@ -8,8 +8,9 @@ import pytest
 
 from model_tools.flight_delay import CONTRACT
 from penstock.contract.columns import column, instant, request_columns
-from penstock.contract.contract import Column, Contract, Feature, Lookup, Output, kind_of
+from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
 from penstock.contract.registry import contract, contracts
+from penstock.contract.request_types import kind_of
 from penstock.errors import ContractError
 
 

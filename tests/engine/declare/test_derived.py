@@ -110,6 +110,7 @@ def test_the_tables_of_lookups_are_those_whose_query_is_there(tmp_path: Path) ->
 SHOWN = "from penstock.declare.discovery import declared; print(*declared().tables['products'].lookups, sep=chr(10))"
 
 
+@pytest.mark.slow
 def test_the_lookups_of_a_table_are_those_of_all_contracts(tmp_path: Path) -> None:
     root = write_churn(tmp_path, ("", ""))
     second = (root / "model_tools" / "churn.py").read_text().replace('model="churn"', 'model="second"')
@@ -121,6 +122,7 @@ def test_the_lookups_of_a_table_are_those_of_all_contracts(tmp_path: Path) -> No
 TWICE = "from penstock.declare.discovery import declared; declared().whole()"
 
 
+@pytest.mark.slow
 def test_a_table_that_two_files_declare_is_said(tmp_path: Path) -> None:
     root = write_churn(tmp_path, ("", ""))
     text = (root / "assets" / "churn.py").read_text()

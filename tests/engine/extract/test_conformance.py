@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -37,8 +38,12 @@ CHECKS = [
 ]
 
 
+def checks(settings: Settings, seconds: float = conformance.MOST_SECONDS) -> Conformance:
+    return Conformance(partial(open_warehouse, settings), seconds)
+
+
 def tried(settings: Settings, seconds: float = conformance.MOST_SECONDS) -> dict[str, Finding]:
-    return {finding.check: finding for finding in Conformance(settings, seconds).findings()}
+    return {finding.check: finding for finding in checks(settings, seconds).findings()}
 
 
 def schemas(url: str) -> list[str]:
@@ -90,6 +95,7 @@ def test_a_warehouse_that_is_well_passes_every_check_and_keeps_nothing(
         assert "runs it no more" in found["cancellation"].found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrl_c_leaves_no_scratch_schema_also_while_it_is_made(
     kind: str, settings_of: Callable[[str], Settings], monkeypatch: pytest.MonkeyPatch
@@ -97,11 +103,11 @@ def test_ctrl_c_leaves_no_scratch_schema_also_while_it_is_made(
     settings = settings_of(kind)
     for name in ("_stream", "_cancellation", "_timeout"):
         monkeypatch.setattr(Conformance, name, lambda _: "not tried here")
-    checks = Conformance(settings).findings()
-    assert next(one for one in checks if one.check == "scratch schema").ok
+    findings = checks(settings).findings()
+    assert next(one for one in findings if one.check == "scratch schema").ok
     assert len(kept(settings)) == 1
     with pytest.raises(KeyboardInterrupt):
-        checks.throw(KeyboardInterrupt)
+        findings.throw(KeyboardInterrupt)
     assert kept(settings) == []
 
     make = Conformance._make_scratch
@@ -140,6 +146,7 @@ def test_the_command_prints_a_table_and_once_it_is_ended_leaves_nothing(
     assert schemas(url) == []
 
 
+@pytest.mark.slow
 def test_what_the_connected_user_may_not_do_is_named_with_what_it_is_for(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
@@ -155,6 +162,7 @@ def test_what_the_connected_user_may_not_do_is_named_with_what_it_is_for(
     assert [found[name].ok for name in ("as-of join", "preparation")] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_session_that_is_not_in_utc_is_found(
     tmp_path: Path, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +173,7 @@ def test_a_session_that_is_not_in_utc_is_found(
     assert "datetime.datetime(2026, 3, 29, 21, 0)" in found.found
 
 
+@pytest.mark.slow
 def test_texts_that_are_sorted_otherwise_are_found(
     tmp_path: Path, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +184,7 @@ def test_texts_that_are_sorted_otherwise_are_found(
     assert "order of their bytes" in found.found
 
 
+@pytest.mark.slow
 def test_a_join_that_knows_the_future_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
     with duckdb.connect(str(settings.warehouse_file)):
@@ -195,6 +205,7 @@ def test_without_a_warehouse_nothing_else_is_tried(tmp_path: Path) -> None:
     assert "none" in found["connection"].found
 
 
+@pytest.mark.slow
 def test_after_its_time_no_check_is_begun(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with duckdb.connect(str(settings.warehouse_file)):

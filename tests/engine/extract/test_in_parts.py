@@ -83,6 +83,7 @@ def parts_in(folder: Path) -> list[Path]:
     return sorted(folder.rglob("parts/*/*/*.parquet"))
 
 
+@pytest.mark.slow
 def test_a_large_table_is_cut_into_ranges_of_like_size_that_leave_nothing_out(url: str) -> None:
     ranges = ranges_of(warehouse(url), "SELECT * FROM orders", ("id",))
     assert len(ranges) == ROWS // PART_ROWS
@@ -125,6 +126,7 @@ def test_a_view_is_cut_too_and_a_key_without_an_index_into_fewer_parts(url: str)
     assert len(ranges_of(warehouse(url, 500), "SELECT * FROM orders", ("id",))) < 8 < ROWS / 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [("day", "id"), ("at", "id")])
 def test_days_and_instants_are_cut(url: str, tmp_path: Path, taken: Callable[..., Snapshot], key: Any) -> None:
     run(url, f"CREATE INDEX ON orders ({', '.join(key)})")
@@ -140,6 +142,7 @@ def test_in_parts_it_is_the_snapshot_that_it_is_at_once(tmp_path: Path, taken: C
     assert not parts_in(tmp_path)
 
 
+@pytest.mark.slow
 def test_all_parts_are_of_one_state_of_the_data(url: str) -> None:
     ranges = ranges_of(warehouse(url), "SELECT * FROM orders", ("id",))
     with warehouse(url).parts("SELECT * FROM orders", ranges, key=("id",)) as reader:
@@ -155,6 +158,7 @@ def test_a_part_that_fails_ends_the_others(url: str, tmp_path: Path, taken: Call
     assert not list(tmp_path.rglob("*.parquet"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["", VERSION])
 def test_an_interrupt_ends_the_queries_of_all_parts_and_keeps_what_can_be_gone_on_with(
     url: str, tmp_path: Path, version: str

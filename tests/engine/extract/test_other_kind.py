@@ -58,6 +58,7 @@ def store(tmp_path: Path) -> SnapshotStore:
     return SnapshotStore(str(tmp_path / "store"))
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_otherwise_and_what_is_advised_is_the_same(
     kinds: dict[str, Warehouse], tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_what_is_refused_is_otherwise_and_what_is_advised_is_the_same(
         assert ambiguous(f"SELECT id, {instead} AS x FROM t") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["postgresql", "clickhouse"])
 def test_every_column_and_word_is_named_and_a_changed_query_is_read(
     kinds: dict[str, Warehouse], store: SnapshotStore, to: str

@@ -21,6 +21,7 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.publishing import declared
+from tests.slow import slow_after
 
 TOTALS = Preparation(
     "totals",
@@ -39,7 +40,7 @@ BEST = Preparation(
 )
 
 
-@pytest.fixture(params=["duckdb", "postgresql", "clickhouse"])
+@pytest.fixture(params=slow_after(1, ["duckdb", "postgresql", "clickhouse"]))
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path, new_database: Callable[[], str]) -> Warehouse:
     made: Warehouse
     if request.param == "duckdb":
@@ -99,6 +100,7 @@ def test_nothing_is_run_until_what_it_reads_has_changed(warehouse: Warehouse) ->
     assert not prepare(warehouse, without).skipped
 
 
+@pytest.mark.slow
 def test_what_reads_a_prepared_table_runs_again_when_that_was_made_again(warehouse: Warehouse) -> None:
     for one in (TOTALS, BEST):
         prepare(warehouse, one)
@@ -138,6 +140,7 @@ def test_a_query_that_is_refused_leaves_the_table_as_it_was(warehouse: Warehouse
     assert totals(warehouse) == [("a", 6.0), ("b", 3.0)]
 
 
+@pytest.mark.slow
 def test_a_script_of_an_old_project_runs_as_before_and_may_have_tests_and_a_version(warehouse: Warehouse) -> None:
     script = (
         "CREATE SCHEMA IF NOT EXISTS prepared; DROP TABLE IF EXISTS prepared.old;"
@@ -199,6 +202,7 @@ def test_a_slip_in_a_declaration_is_named(more: dict[str, object], fault: str) -
         replace(TOTALS, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_dagster_runs_them_in_order_with_the_tests_as_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path))
     DuckDBWarehouse(str(tmp_path / "warehouse.duckdb")).prepare(

@@ -57,6 +57,7 @@ def test_what_is_no_model_and_what_is_no_manifest_is_said(tmp_path: Path) -> Non
         DbtProject(tmp_path / "manifest.json").table("x", key=("y",))
 
 
+@pytest.mark.slow
 def test_the_graph_shows_what_dbt_makes_by_the_keys_of_dagster_dbt(tmp_path: Path) -> None:
     root = write_project(tmp_path / "p", {"assets/tanks.py": DECLARATIONS})
     (tmp_path / "script.py").write_text(

@@ -13,7 +13,7 @@ from penstock.journal.verdict import Verdict
 from penstock.project import containing
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.code_archive import CodeArchive
-from tests.checkout import ROOT
+from tests.checkout import ROOT, python_path
 from tests.engine.projects import write_project
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, service, start
@@ -37,15 +37,16 @@ def replay(answered: Service, archive: CodeArchive | None) -> list[Verdict]:
 
 
 @pytest.fixture
-def answered(service: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+def answered(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     """Three answers of a contract that the code no longer has."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path, ROOT))
     assert NOW.digest() != toy.CONTRACT.digest()
     for inflow in (1.0, 2.0, 3.0):
         assert service.ask(inflow=inflow, valve=int(inflow)).status_code == 200
     return service
 
 
+@pytest.mark.slow
 def test_predictions_of_code_that_is_kept_are_made_again_to_the_bit(answered: Service, tmp_path: Path) -> None:
     archive = CodeArchive(answered.settings.artifacts)
     root = write_project(tmp_path / "before", {"model_tools/overflow.py": FILE, "tests/notes.py": "", "a.txt": "a"})
@@ -65,6 +66,7 @@ def test_predictions_whose_code_is_not_kept_are_counted_by_it(answered: Service)
     assert [one.needs_code for one in verdicts] == [f"of an unknown version (contract {digest})"] * 3
 
 
+@pytest.mark.slow
 def test_code_that_does_not_run_here_is_one_sentence(answered: Service, tmp_path: Path) -> None:
     archive = CodeArchive(answered.settings.artifacts)
     root = write_project(tmp_path / "before", {"model_tools/overflow.py": "import gone\n"})

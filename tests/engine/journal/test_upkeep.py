@@ -102,6 +102,7 @@ def test_the_asset_makes_the_coming_days_of_both_journals_and_says_what_stays(sy
     ]
 
 
+@pytest.mark.slow
 def test_a_replica_warns_while_few_days_lie_ahead_and_makes_none(
     service: Service, book: Book, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -52,6 +52,7 @@ def stood(tmp_path: Path) -> Iterator[tuple[Node, OpenPostgres]]:
         Databases(settings).stop()
 
 
+@pytest.mark.slow
 def test_what_could_not_be_sent_is_not_sent_when_the_network_is_back(
     stood: tuple[Node, OpenPostgres], tmp_path: Path
 ) -> None:

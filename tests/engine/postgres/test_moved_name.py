@@ -39,6 +39,7 @@ def server() -> Iterator[TcpServer]:
             made.remove()
 
 
+@pytest.mark.slow
 def test_a_new_connection_goes_to_the_address_that_the_name_has_now(server: TcpServer, tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.touch()

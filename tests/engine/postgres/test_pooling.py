@@ -78,6 +78,7 @@ def test_a_pooler_of_sessions_is_used_to_migrate_and_publish_and_nothing_stays_o
         assert connection.execute("SELECT current_setting('synchronous_commit')").fetchone() == ("on",)
 
 
+@pytest.mark.slow
 def test_a_replica_behind_a_pooler_of_sessions_answers_and_behind_another_says_what_to_do(
     book: Book, pool: Callable[..., Book], start: Start, tmp_path: Path
 ) -> None:

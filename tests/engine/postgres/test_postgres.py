@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,6 +111,20 @@ def test_data_of_another_version_is_refused_by_name(settings: Settings) -> None:
     with pytest.raises(PostgresError, match="expected data of Postgres 18, found data of Postgres 16"):
         Databases(settings).open_books()
     (settings.home / "postgres" / "PG_VERSION").write_text("18\n")
+
+
+@pytest.mark.slow
+def test_a_failure_of_initdb_is_its_cause_and_the_log(tmp_path: Path) -> None:
+    server = Databases(Settings(home=tmp_path)).server({"shared_buffer": "128MB"})
+    try:
+        with pytest.raises(PostgresError) as refused:
+            server.start()
+    finally:
+        server.remove()
+    said = str(refused.value)
+    assert re.search(r'found exit code 1: .*parameter "shared_buffer"', said), said
+    assert f"Its log is {server.log}." in said
+    assert '"shared_buffer"' in server.log.read_text()
 
 
 def test_resolved_settings_open_the_same_books(settings: Settings) -> None:

@@ -25,6 +25,7 @@ from tests.engine.postgres.tcp_server import DEBIAN, QUOTED, TcpServer
 from tests.engine.publishing import declared, numbered, write
 from tests.engine.serving import toy
 
+pytestmark = pytest.mark.slow
 OLD = sorted((Path(__file__).parent / "books").glob("*.sql"))
 
 

@@ -133,6 +133,7 @@ def test_a_server_that_is_not_the_named_one_is_refused_in_one_sentence_without_t
         assert "certificate" in str(refused.value)
 
 
+@pytest.mark.slow
 @needs_debians
 def test_a_replica_says_in_its_log_and_in_readyz_why_it_cannot_connect(
     server: TcpServer, authority: Authority, start: Start, caplog: pytest.LogCaptureFixture

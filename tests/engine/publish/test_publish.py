@@ -173,6 +173,7 @@ def test_a_declaration_that_does_not_fit_the_snapshot_is_refused(store: Snapshot
         publish(snapshot, declared("current"), books, who="me")
 
 
+@pytest.mark.slow
 def test_as_many_columns_as_postgres_has(store: SnapshotStore, books: Books) -> None:
     table = pa.table(
         [pa.array([1, 2])] + [pa.array([True, None])] * 1599, names=["key", *(f"c{i}" for i in range(1599))]

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from penstock.rendering.kubernetes.layout import layout
 from penstock.serving.on_ray.environment import STUBS
 from penstock.settings import Settings
 from tests.checkout import PROJECT
+from tests.engine.projects import write_project
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +57,24 @@ def test_a_node_gets_its_variables_and_the_starter_of_its_haproxy(tmp_path: Path
     found = dict(line.split("=", 1) for line in sourced.split("\0") if line)
     assert found["RAY_SERVE_HAPROXY_RETRY_ON"] == "conn-failure empty-response"
     assert found["PENSTOCK_HOME"] == str(tmp_path / "home")
-    assert found["PYTHONPATH"].split(":")[:2] == [str(STUBS), str(PROJECT.root)]
+    assert [Path(entry).resolve() for entry in found["PYTHONPATH"].split(":")[:2]] == [STUBS, PROJECT.root]
     assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in file.read_text()
     starter = Path(found["RAY_SERVE_HAPROXY_BINARY_PATH"])
     assert os.access(starter, os.X_OK)
     assert "entry_keeper.py" in starter.read_text()
     assert "not-to-be-seen" not in file.read_text()
+    shutil.rmtree(file.parent)
+
+
+def test_a_node_finds_a_project_whose_path_holds_colons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    root = write_project(tmp_path / "10:30 $HOME", {"model_tools/shown.py": ""})
+    monkeypatch.setenv("PENSTOCK_PROJECT", str(root))
+    file = Path(render("node").strip())
+    shown = "import model_tools.shown; print(model_tools.shown.__file__)"
+    command = ["sh", "-ec", f'. {file} && exec "$@"', "sh", sys.executable, "-c", shown]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip(), done.stderr
+    assert Path(done.stdout.strip()).resolve().is_relative_to(root)
     shutil.rmtree(file.parent)
 
 

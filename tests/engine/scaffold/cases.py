@@ -9,8 +9,8 @@ import click.testing
 import duckdb
 import pytest
 
-from penstock.scaffold.model_test import render
 from penstock.scaffold.new_command import new
+from penstock.scaffold.templates import render
 
 New = Callable[..., click.testing.Result]
 PROJECT = render("pyproject.toml.jinja", project={"name": "shop", "seed": ""})

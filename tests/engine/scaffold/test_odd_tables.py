@@ -12,6 +12,7 @@ import pytest
 from penstock.scaffold.names import identifier
 from penstock.scaffold.new_command import new
 from tests.engine.scaffold.cases import ROWS, New
+from tests.slow import slow_after
 
 
 def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
@@ -30,6 +31,7 @@ def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
     assert "most of them are numbers: cast them in a query (--from QUERY.sql)" in made.output
 
 
+@pytest.mark.slow
 def test_a_postgres_with_types_of_its_own_is_read_without_them(
     new_model: New, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,7 @@ def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_mod
     assert "left out codes.ends: 1 of its times are beyond" in made.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("delay", "said"), [("6h", "6 hours"), ("36h", "36 hours"), ("1d", "1 day"), ("2w", "14 days")]
 )
@@ -142,6 +145,7 @@ def test_the_huge_number_of_a_decimal_can_be_the_key(new_model: New) -> None:
     assert "    huge: Annotated[str, " in Path("model_tools/m.py").read_text()
 
 
+@pytest.mark.slow
 def test_a_table_is_found_by_its_quoted_name(new_model: New) -> None:
     script = """
         CREATE SCHEMA crm;
@@ -177,7 +181,7 @@ def test_a_name_of_several_schemas_is_none_and_that_of_the_plain_schema_is(new_m
     assert "Lookup facts by account = account: plain (40 rows)." in made.output
 
 
-@pytest.mark.parametrize("option", ["days", "days:asked", "days:asked=asked"])
+@pytest.mark.parametrize("option", slow_after(1, ["days:asked", "days", "days:asked=asked"]))
 def test_a_calendar_is_joined_by_a_second_column_of_the_day(new_model: New, option: str) -> None:
     script = "CREATE TABLE days AS SELECT DATE '2026-06-01' + d::INT AS asked, d % 7 AS day FROM range(200) t(d)"
     refused = new_model("i % 7 AS n", *ROWS, "--lookup", option, script=script)

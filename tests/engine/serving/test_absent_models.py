@@ -12,7 +12,7 @@ import pytest
 
 from penstock.postgres.book import Book
 from penstock.processes import free_port
-from tests.checkout import ROOT
+from tests.checkout import ROOT, python_path
 from tests.engine.projects import write_project
 from tests.engine.serving import toy
 
@@ -29,13 +29,14 @@ def serve(book: Book, tmp_path: Path) -> Iterator[Serve]:
     """A function that serves a project of some files under bare uvicorn, in a process of its own."""
     toy.publish_all(book)
     toy.release(book, str(tmp_path / "home" / "artifacts"), tmp_path)
+    path = python_path(tmp_path, ROOT)
     running: list[tuple[subprocess.Popen[bytes], httpx.Client]] = []
 
     def begin(files: dict[str, str]) -> httpx.Client:
         root, port = write_project(tmp_path / "project", files), free_port()
         own = {"PENSTOCK_PROJECT": str(root), "PENSTOCK_HOME": str(tmp_path / "home"), "PENSTOCK_PROD_URL": book.url}
         command = [sys.executable, "-m", "penstock.serving.bare", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | own | {"PYTHONPATH": str(ROOT)})
+        process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | own | {"PYTHONPATH": path})
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
         running.append((process, client))
         end = time.monotonic() + 60
@@ -76,6 +77,7 @@ def test_a_broken_contract_file_takes_only_its_model_down_and_every_answer_says_
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "model: expected one of overflow, found 'nothing'")
 
 
+@pytest.mark.slow
 def test_where_every_contract_file_is_broken_the_service_lives_and_is_not_ready(serve: Serve) -> None:
     client = serve({"model_tools/bad.py": FILES["model_tools/bad.py"]})
     ready = client.get("/readyz")

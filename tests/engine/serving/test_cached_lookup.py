@@ -218,6 +218,7 @@ def test_a_table_that_is_too_large_stays_in_postgres(book: Book, monkeypatch: py
         asyncio.run(both(book, contract(lookup), pointers, [Ask(text="a")]))
 
 
+@pytest.mark.slow
 def test_a_million_bytes_of_columns_are_kept_in_about_as_many(book: Book) -> None:
     rows = 20_000
     lookup = Lookup("newest", "t5", {"text": "text"}, (Column("real", "number"),), as_of=("at", "asked_at"))

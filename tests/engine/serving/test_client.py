@@ -146,6 +146,7 @@ def test_a_refusal_that_is_no_problem_document_shows_its_beginning() -> None:
     assert len(caught.value.found) < 250
 
 
+@pytest.mark.slow
 def test_patience_ends_with_the_timeout() -> None:
     began = time.monotonic()
     with failing_first([503] * 100) as (url, asked), pytest.raises(ServiceError, match="503") as caught:
@@ -171,7 +172,7 @@ def failing_first(script: list[object], answer: bytes = b"") -> Iterator[tuple[s
             step = script[min(len(asked), len(script) - 1)]
             asked.append(step)
             if step == "sleep":
-                time.sleep(1)
+                time.sleep(0.4)
             if not isinstance(step, int):
                 return
             body = b'{"detail":"away"}'
@@ -187,7 +188,7 @@ def failing_first(script: list[object], answer: bytes = b"") -> Iterator[tuple[s
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", lambda: len(asked)
         server.shutdown()

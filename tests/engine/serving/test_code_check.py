@@ -52,10 +52,12 @@ def check(root: Path, book: Book) -> CodeCheck:
     return msgspec.json.decode(done.stdout, type=CodeCheck)
 
 
+@pytest.mark.slow
 def test_code_that_fits_has_no_fault(root: Path, book: Book) -> None:
     assert check(root, book) == CodeCheck({"overflow": toy.CONTRACT.digest()}, (), (), {})
 
 
+@pytest.mark.slow
 def test_each_file_that_does_not_import_is_named_and_the_application_apart(root: Path, book: Book) -> None:
     (root / "model_tools" / "other.py").write_text("\n1 / 0\n")
     (root / "serve_app" / "deployment.py").write_text("def build(:\n")
@@ -65,6 +67,7 @@ def test_each_file_that_does_not_import_is_named_and_the_application_apart(root:
     assert found.contracts == {"overflow": toy.CONTRACT.digest()}
 
 
+@pytest.mark.slow
 def test_an_application_without_what_the_configuration_names_is_said(root: Path, book: Book) -> None:
     (root / "serve_app" / "deployment.py").write_text("built = 1\n")
     assert check(root, book).application == (
@@ -72,6 +75,7 @@ def test_an_application_without_what_the_configuration_names_is_said(root: Path,
     )
 
 
+@pytest.mark.slow
 def test_a_contract_without_a_release_is_a_loss_only_where_the_model_is_served_now(root: Path, book: Book) -> None:
     (root / "model_tools" / "_words.py").write_text(WORDS.format(purpose="x", entity=("tank",)))
     found, fitting = check(root, book), fitting_contracts(book)
@@ -83,6 +87,7 @@ def test_a_contract_without_a_release_is_a_loss_only_where_the_model_is_served_n
     assert served_by({"overflow": toy.CONTRACT.digest(), "new": "x"}, fitting) == {"overflow"}
 
 
+@pytest.mark.slow
 def test_tables_that_lack_what_the_code_looks_up_are_named(root: Path, book: Book) -> None:
     toy.publish(book, "tanks", "name text, shape text", [("t1", "round")], "name")
     with book.connect() as connection:

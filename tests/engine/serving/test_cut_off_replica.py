@@ -61,6 +61,7 @@ def far(tmp_path: Path) -> Iterator[Node]:
         yield made.nodes[0]
 
 
+@pytest.mark.slow
 def test_a_request_that_a_node_took_before_it_was_cut_off_is_answered_by_another_replica(
     far: Node, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from penstock.serving.deploying.history import History
 from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 from penstock.testing import Story, as_member, create_book, wait_for
-from tests.checkout import ROOT
+from tests.checkout import ROOT, python_path
 from tests.engine.serving import toy
 from tests.engine.serving.ray_service import QUESTION, RayService, replicas
 
@@ -105,7 +105,7 @@ def project(stack: None, postgres: str, tmp_path_factory: pytest.TempPathFactory
     made.release(1)
     made.write("first")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", python_path(tmp_path_factory.mktemp("path"), ROOT))
         patch.setenv("RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S", "12")  # for half the time that this takes
         try:
             RayCluster(settings).start()

@@ -26,6 +26,7 @@ from penstock.settings import Settings
 from penstock.testing import System, as_member, release_model, uvicorn_thread, wait_for
 from penstock.warehouse.opening import open_warehouse
 from tests.engine.cards import card
+from tests.slow import slow_after
 
 HOURS = [datetime(2026, 3, 29, hour, 30, tzinfo=UTC) for hour in range(9)]
 
@@ -107,7 +108,7 @@ class Both:
     settings: Settings
 
 
-@pytest.fixture(params=["duckdb", "postgresql", "clickhouse"])
+@pytest.fixture(params=slow_after(1, ["duckdb", "postgresql", "clickhouse"]))
 def both(
     request: pytest.FixtureRequest,
     system: System,
@@ -162,6 +163,7 @@ def test_a_change_in_the_warehouse_is_in_the_next_answer(both: Both) -> None:
     assert "price" not in both.dev.predict(REQUESTS[-1] | {"sku": 1}).missing
 
 
+@pytest.mark.slow
 def test_what_cannot_be_answered_is_refused_as_by_a_book(both: Both) -> None:
     faults = []
     for client in (both.prod, both.dev):
@@ -173,6 +175,7 @@ def test_what_cannot_be_answered_is_refused_as_by_a_book(both: Both) -> None:
     assert faults[0][0] == 422
 
 
+@pytest.mark.slow
 def test_nothing_is_journaled_and_the_pages_say_what_is_served(both: Both) -> None:
     answer = both.dev.predict(REQUESTS[0])
     with httpx.Client(base_url=both.dev_url) as http:
@@ -194,6 +197,7 @@ def test_nothing_is_journaled_and_the_pages_say_what_is_served(both: Both) -> No
         assert http.post("/v2/models/sale/infer", json={"inputs": inputs}).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_warehouse_that_refuses_is_503_and_no_prediction(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = {name: replace(table, query="SELECT * FROM nowhere") for name, table in TABLES.items()}
     monkeypatch.setattr(discovery, "declared", lambda _: Declarations(tables=tables))

@@ -101,6 +101,7 @@ def ray(place: Path) -> Iterator[Ray]:
     made.end()
 
 
+@pytest.mark.slow
 def test_a_stand_in_answers_at_once_and_goes_when_the_next_one_knows_the_routes(ray: Ray) -> None:
     port = free_port()
     first = ray.start(EMPTY.format(place=ray.place, port=port))
@@ -125,6 +126,15 @@ def test_what_ray_ends_on_purpose_and_what_has_no_ray_stays_ended(ray: Ray) -> N
     os.kill(served, signal.SIGKILL)
     ray.actor.kill()
     assert _soon(lambda: not running_over(ray.place), 5.0), running_over(ray.place)
+
+
+def test_a_keeper_ends_where_all_that_it_watches_was_gone_before_it_looked(place: Path) -> None:
+    served, actor = subprocess.Popen(["true"]), subprocess.Popen(["true"])
+    (place / "pids").write_text(f"{served.pid}\n")
+    assert (served.wait(), actor.wait()) == (0, 0)
+    command = [sys.executable, str(KEEPER), str(place / "pids"), str(actor.pid)]
+    subprocess.run(command, check=True, env={"STAND_IN": "/bin/true"})
+    assert _soon(lambda: not running_over(place), 5.0), running_over(place)
 
 
 def test_a_stand_in_ends_with_its_keeper_however_that_one_ends(ray: Ray) -> None:

@@ -3,11 +3,13 @@
 import msgspec
 import pytest
 
+from penstock.artifact.explaining.explainer import ExplanationTimeout
 from penstock.client import Client
 from penstock.errors import PenstockError
 from penstock.journal.moved import moves
 from penstock.journal.replay import Replay
 from penstock.releases.artifacts import ArtifactStore
+from penstock.serving.routes import explaining as routes
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
@@ -119,6 +121,22 @@ def test_contributions_that_move_from_one_release_to_another_are_those_that_diff
     assert max(move.largest for move in moves(toy.CONTRACT, first, first, entries)) == 0
     with pytest.raises(PenstockError, match="release 77 of overflow: expected one of the ledger"):
         replay.artifact_of("overflow", 77)
+
+
+def test_an_explanation_that_takes_too_long_is_a_503_that_says_so(
+    explaining: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object) -> None:
+        raise ExplanationTimeout("contributions", expected="those to 1 predictions within 10 s", found="those to 0")
+
+    plain = explaining.ask().json()
+    monkeypatch.setattr(routes, "explain", late)
+    found = explaining.http.get(f"/models/overflow/predictions/{plain['id']}/contributions")
+    for refused in (explaining.ask(explain=True), found):
+        assert refused.status_code == 503
+        assert refused.json()["type"].endswith(":explanation-timeout")
+        assert "expected those to 1 predictions within 10 s" in refused.json()["detail"]
+    assert explaining.ask().json() == plain | {"unchanged": True}
 
 
 def test_features_that_are_not_those_of_the_journal_are_not_explained(explaining: Service) -> None:

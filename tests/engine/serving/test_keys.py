@@ -10,6 +10,7 @@ import pytest
 
 from penstock.serving.http.exchange import HttpRequest
 from penstock.serving.http.problems import Problem
+from penstock.serving.routes import keys
 from penstock.serving.routes.key_file import SCOPES, read_key
 from penstock.serving.routes.keys import Keys, reached_at
 from penstock.settings import SettingError
@@ -27,6 +28,12 @@ def line(key: str) -> str:
     return f"{digest(key)}  a note\n"
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "LOOK_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("looks_often")
 def test_a_rotated_key_is_valid_and_a_removed_one_is_not_while_the_replica_runs(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(line(OLD))
@@ -44,6 +51,7 @@ def test_a_rotated_key_is_valid_and_a_removed_one_is_not_while_the_replica_runs(
     assert status(NEW) == 200
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_where_the_file_is_away_the_last_keys_stay_valid(
     start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -93,6 +93,7 @@ def named(model: str, **changed: Any) -> Contract:
     return msgspec.structs.replace(toy.CONTRACT, model=model, **changed)
 
 
+@pytest.mark.slow
 def test_connections_do_not_grow_with_the_models(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "WAIT_SECONDS", 20.0)
     replica = begin([named(f"model_{n}") for n in range(MANY)])
@@ -110,6 +111,7 @@ def test_connections_do_not_grow_with_the_models(begin: Begin, monkeypatch: pyte
     assert 2 < max(seen) <= MOST
 
 
+@pytest.mark.slow
 def test_models_that_hang_in_postgres_stop_no_other_one(begin: Begin) -> None:
     hanging = [f"hangs_{n}" for n in range(MOST)]
     replica = begin([named(name) for name in [*hanging, "well"]])
@@ -146,6 +148,7 @@ def sleeping(columns: Columns) -> Columns:
     return toy.features(columns)
 
 
+@pytest.mark.slow
 def test_a_model_whose_features_take_long_stops_no_other_one_and_says_so(begin: Begin) -> None:
     replica = begin([named("sleeps", compute=sleeping), named("well")])
     until = time.monotonic() + 3
@@ -185,6 +188,7 @@ def test_models_that_cannot_be_served_stop_no_other_one_and_are_named(begin: Beg
     assert replica.ask("broken").json()["type"].endswith(":release-refused")
 
 
+@pytest.mark.slow
 def test_a_store_that_hangs_for_one_model_keeps_no_other_one_waiting(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +212,7 @@ def test_a_store_that_hangs_for_one_model_keeps_no_other_one_waiting(
         hung.set()
 
 
+@pytest.mark.slow
 def test_a_model_has_half_of_the_pool_beyond_its_first_connection_and_what_is_free_is_used_again(postgres: str) -> None:
     async def use() -> None:
         connections = Connections(postgres, OWN + 4)

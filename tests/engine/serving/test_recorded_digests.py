@@ -7,6 +7,7 @@ import pytest
 
 from penstock.postgres.book import Book
 from tests.engine.projects import CONTRACT, run_in, write_project
+from tests.slow import slow_after
 
 CHECK = """
 import json, os
@@ -20,7 +21,7 @@ print(json.dumps([known, check.contracts["small"], check.unfit]))
 """
 
 
-@pytest.mark.parametrize("place", [0, 1, None], ids=["now", "formerly", "neither"])
+@pytest.mark.parametrize("place", slow_after(1, [0, 1, None]), ids=["now", "formerly", "neither"])
 def test_a_release_fits_by_the_digest_of_now_and_of_before(place: int | None, tmp_path: Path, book: Book) -> None:
     project = write_project(tmp_path, {"model_tools/small.py": CONTRACT.format(name="small")})
     known, *_ = json.loads(run_in(project, "-c", CHECK, BOOK=book.url).stdout)

@@ -57,6 +57,7 @@ def release(service: Service, last: Any) -> str:
     return digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [LogisticRegression(), NEIGHBOURS], ids=["packed", "skops"])
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_what_a_strict_model_cannot_take_is_refused_row_by_row(service: Service, last: Any, in_memory: bool) -> None:

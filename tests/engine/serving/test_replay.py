@@ -18,6 +18,7 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.snapshots.store import Recipe, SnapshotStore
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
+from tests.slow import slow_after
 
 
 def replay(service: Service, contracts: Mapping[str, Contract] | None = None, snapshots: str = "") -> list[Verdict]:
@@ -162,7 +163,7 @@ def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> Non
 
 
 @pytest.mark.parametrize("kind", [date, Annotated[datetime, msgspec.Meta(tz=False)]], ids=["date", "naive"])
-@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("in_memory", slow_after(1, [False, True]))
 def test_dates_and_times_without_a_zone_are_asked_at_journaled_and_replayed(
     service: Service, start: Start, kind: Any, in_memory: bool
 ) -> None:

@@ -88,6 +88,7 @@ def until_answered(replica: Service, question: dict[str, Any]) -> tuple[Any, lis
     return answer.json(), refusals
 
 
+@pytest.mark.slow
 def test_replicas_that_answer_at_once_give_what_some_order_of_the_questions_gives(replicas: list[Service]) -> None:
     rng = random.Random(7)
     questions = [
@@ -116,6 +117,7 @@ def test_replicas_that_answer_at_once_give_what_some_order_of_the_questions_give
     assert {row[1] for row in latest} <= {None, *by_id}
 
 
+@pytest.mark.slow
 def test_policy_input_holds_across_replicas_and_publishes(
     start: Start, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

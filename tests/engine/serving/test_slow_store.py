@@ -14,6 +14,7 @@ from penstock.serving.models import fetching
 from tests.engine.s3 import Fault, FaultyStore, faulty_store
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
+from tests.slow import slow_after
 
 
 @pytest.fixture
@@ -38,6 +39,7 @@ def cached(service: Service) -> list[Path]:
     return sorted(service.settings.artifact_cache.iterdir())
 
 
+@pytest.mark.slow
 def test_a_release_is_fetched_beside_serving_and_served_when_it_is_whole(
     service: Service, store: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -56,7 +58,7 @@ def test_a_release_is_fetched_beside_serving_and_served_when_it_is_whole(
     assert "release 2 of overflow is still being fetched from s3://bucket/penstock" in caplog.text
 
 
-@pytest.mark.parametrize("fault", ["failing", "breaking off", "lying"])
+@pytest.mark.parametrize("fault", slow_after(1, ["failing", "breaking off", "lying"]))
 def test_a_release_that_cannot_be_read_whole_is_said_and_served_once_it_can(
     service: Service, store: FaultyStore, fault: Fault
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_release_that_cannot_be_read_whole_is_said_and_served_once_it_can(
     assert {path.stem: sha256_of(path) for path in cached(service)}[digest] == digest
 
 
+@pytest.mark.slow
 def test_a_replica_that_starts_waits_for_a_slow_store_before_it_gets_requests(
     service: Service, store: FaultyStore, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +88,7 @@ def test_a_replica_that_starts_waits_for_a_slow_store_before_it_gets_requests(
     assert second.http.get("/readyz").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["failing", "breaking off", "lying"])
 def test_a_replica_that_starts_gets_no_request_while_the_store_fails(
     service: Service, store: FaultyStore, start: Start, fault: Fault
@@ -103,6 +107,7 @@ def test_a_replica_that_starts_gets_no_request_while_the_store_fails(
     mending.join()
 
 
+@pytest.mark.slow
 def test_a_replica_that_starts_does_not_wait_for_ever(
     service: Service, store: FaultyStore, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_snapshot_on_s3_is_that_of_a_folder_and_publishes(bucket: FaultyStore,
     assert len(files_in(store.url)) == 3
 
 
+@pytest.mark.slow
 def test_drafts_of_another_machine_go_by_their_age_on_every_store(
     bucket: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_draft_of_this_host_in_another_pid_namespace_is_not_taken_for_a_dead_o
     assert writing.remove_leftovers(files, root) == 1
 
 
+@pytest.mark.slow
 def test_an_artifact_is_stored_whole_or_not_at_all_and_parts_go_by_age(
     bucket: FaultyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

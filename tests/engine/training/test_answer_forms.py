@@ -127,6 +127,7 @@ def test_scores_are_judged_carded_and_released(classes: tuple[str, ...], setting
     assert any("accuracy" in reason and "is worse than" in reason for reason in decision.reasons)
 
 
+@pytest.mark.slow
 def test_scores_are_not_compared_with_the_probabilities_of_the_release_before(settings: Settings, book: Book) -> None:
     classes = ("holds", "overflows")
     steps = make_column_transformer((OneHotEncoder(), ["site"]), (SimpleImputer(), ["inflow", "level"]))
@@ -173,6 +174,7 @@ def test_several_values_are_judged_carded_and_released(settings: Settings, book:
         release(settings, model, worse, book)
 
 
+@pytest.mark.slow
 def test_the_card_of_several_values_draws_contributions_to_the_first(settings: Settings) -> None:
     made = trained(settings, valued(explain=True), "2026-03")
     assert made.card.contributions_plot.startswith(b"\x89PNG")

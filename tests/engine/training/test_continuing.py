@@ -104,6 +104,7 @@ def test_each_month_goes_on_from_the_release_before_on_its_new_rows_only(
     assert third.proposal.metrics["roc_auc"] > 0.85
 
 
+@pytest.mark.slow
 def test_going_on_gives_what_scikit_learn_gives_without_the_store(settings: Settings, book: Book) -> None:
     months = Months(settings, book, line, "partial_fit")
     months.release(months.train("2026-01"))

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from penstock.contract.contract import Kind
+from penstock.contract.request_types import Kind
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from tests.engine.training.trial import Local, Trial, Zoned
+from tests.slow import slow_after
 
 
 class Mood(Enum):
@@ -45,7 +46,7 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("name", slow_after(5, KEYS))
 def test_a_key_finds_its_row_on_every_way(name: str, tmp_path: Path, book: Book) -> None:
     who, first, second = KEYS[name]
     trial = Trial(tmp_path, book, who, "number")
@@ -82,7 +83,7 @@ COLUMNS: dict[str, tuple[Kind, list[str], list[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("name", slow_after(6, COLUMNS))
 def test_a_column_is_the_same_on_every_way(name: str, tmp_path: Path, book: Book) -> None:
     kind, literals, expected = COLUMNS[name]
     trial = Trial(tmp_path, book, int, kind)

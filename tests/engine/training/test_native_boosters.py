@@ -16,6 +16,7 @@ from penstock.artifact.native import Artifact
 from penstock.declare.fitting import FitRows
 from penstock.errors import PenstockError
 from tests.engine.training.tanks import trained
+from tests.slow import slow_after
 
 QUIET = {"verbose": False, "allow_writing_files": False, "thread_count": 1}
 
@@ -56,7 +57,7 @@ BOOSTERS: dict[str, tuple[Any, Callable[[Any, FitRows], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("library", BOOSTERS)
+@pytest.mark.parametrize("library", slow_after(1, BOOSTERS))
 def test_a_native_booster_becomes_a_candidate(library: str, tmp_path: Path) -> None:
     estimator, fit = BOOSTERS[library]
     made, artifact = trained(tmp_path, estimator, fit)

@@ -99,6 +99,7 @@ def test_the_confusion_counts_every_row_by_actual_and_predicted_class(draw: Draw
     assert left.images[0].get_array().tolist() == [[2 / 3, 1 / 3, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
 
 
+@pytest.mark.slow
 def test_the_same_evaluation_gives_the_same_bytes() -> None:
     outcome, score = rows(300)
     assert plot_of(binary(outcome, score)) == plot_of(binary(outcome, score))

@@ -12,6 +12,7 @@ from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.warehouse.interface import quoted
 from tests.engine.training.trial import Local, Trial, Zoned
+from tests.slow import slow_after
 
 ASKED = {
     "instant": (Zoned, "TIMESTAMPTZ", "TIMESTAMPTZ"),
@@ -25,7 +26,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("max_age", [None, timedelta(days=1)])
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", slow_after(2, ASKED))
 def test_any_type_of_time_finds_the_newest_row_that_is_not_too_old(
     name: str, max_age: timedelta | None, tmp_path: Path, book: Book
 ) -> None:
@@ -79,7 +80,10 @@ def test_more_categories_than_a_byte_counts(tmp_path: Path, book: Book) -> None:
     assert len(set(values)) == 300
 
 
-@pytest.mark.parametrize("column", ["select", 'with "quotes"', "with spaces", "with-dashes", "Grüße", "x" * 63, "a.b"])
+@pytest.mark.parametrize(
+    "column",
+    slow_after(3, ["select", 'with "quotes"', "Grüße", "with spaces", "with-dashes", "x" * 63, "a.b"]),
+)
 def test_columns_of_any_name_that_postgres_has(column: str, tmp_path: Path, book: Book) -> None:
     trial = Trial(tmp_path, book, int, "number")
     lookup = Lookup("any lookup's name: " + "y" * 40, "facts", {column: "who"}, (Column(f"{column[:60]}_2", "number"),))

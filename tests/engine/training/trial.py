@@ -12,7 +12,8 @@ import numpy as np
 import pandera.pandas as pa
 
 from penstock.contract.columns import request_columns
-from penstock.contract.contract import Column, Contract, Feature, Kind, Lookup, Output
+from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
+from penstock.contract.request_types import Kind
 from penstock.declare.model import GateRule, Model
 from penstock.declare.table import ReplicatedTable
 from penstock.extract.extract import extract, extract_training_rows

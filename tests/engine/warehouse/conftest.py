@@ -10,7 +10,7 @@ from tests.checkout import ROOT
 
 
 @pytest.fixture(scope="session")
-def clickhouse_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def clickhouse_url(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server, with a password."""
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.engine.warehouse.clickhouse_server", str(tmp_path_factory.mktemp("server"))],

@@ -20,6 +20,7 @@ from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.query_text import statements
 from tests.engine.warehouse.test_warehouse import read
+from tests.slow import slow_after
 
 HOLDING = """
 import sys
@@ -30,7 +31,7 @@ sys.stdin.readline()
 """
 
 
-@pytest.fixture(params=["chdb", "clickhouse"])
+@pytest.fixture(params=slow_after(0, ["chdb", "clickhouse"]))
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> ClickHouseWarehouse:
     if request.param == "chdb":
         (tmp_path / "chdb").mkdir()
@@ -190,6 +191,7 @@ def test_a_script_is_taken_apart_where_its_statements_end() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_folder_that_another_process_has_open_is_waited_for_in_bounded_time(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

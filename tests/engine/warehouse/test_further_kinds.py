@@ -30,6 +30,7 @@ from tests.engine.extract.test_as_of_forms import random_pair
 from tests.engine.warehouse.test_warehouse import read
 from tests.engine.warehouse.transpiled import Cursor, Engine, Job, modules, transpiled
 from tests.engine.warehouse.type_table import FURTHER, FURTHER_KINDS, further_table
+from tests.slow import slow_after
 
 SECRET = "hunter2"
 URLS = {
@@ -107,6 +108,7 @@ def test_what_a_query_costs_is_said_before_it_runs(warehouse: Warehouse, engine:
     assert "nowhere" in estimate(warehouse, "SELECT * FROM nowhere").unknown
 
 
+@pytest.mark.slow
 def test_a_query_is_cancelled_in_the_server_after_its_time(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +130,7 @@ def test_a_query_is_cancelled_in_the_server_after_its_time(
     assert cancelled.is_set()
 
 
-@pytest.mark.parametrize("dialect", ["trino", "databricks", "bigquery", "snowflake"])
+@pytest.mark.parametrize("dialect", slow_after(1, ["trino", "databricks", "bigquery", "snowflake"]))
 def test_the_point_in_time_join_finds_what_python_finds(dialect: str) -> None:
     connection, found, refused = duckdb.connect(), 0, 0
     connection.execute("SET TimeZone = 'UTC'")

@@ -23,6 +23,7 @@ from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.reading import Query, reading, run
 from tests.engine.warehouse.test_warehouse import read
+from tests.slow import slow_after
 
 ENDLESS = {
     "duckdb": "SELECT count(*) AS n FROM range(10000000) AS a, range(10000000) AS b WHERE a.range + b.range = -1",
@@ -154,7 +155,7 @@ def _program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         program.wait()
 
 
-@pytest.fixture(params=["duckdb", "postgresql", "chdb", "clickhouse"])
+@pytest.fixture(params=slow_after(2, ["duckdb", "postgresql", "chdb", "clickhouse"]))
 def brief(request: pytest.FixtureRequest, duckdb_file: str, tmp_path: Path) -> Iterator[tuple[Warehouse, str]]:
     """A warehouse whose queries may take one second, and an endless query for it."""
     if request.param == "duckdb":
@@ -179,6 +180,7 @@ def test_a_query_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
     assert time.monotonic() - began < 15
 
 
+@pytest.mark.slow
 def test_a_long_query_says_what_the_warehouse_says_of_it(
     brief: tuple[Warehouse, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +198,7 @@ def test_a_long_query_says_what_the_warehouse_says_of_it(
     )
 
 
+@pytest.mark.slow
 def test_a_query_of_postgres_that_waits_for_a_lock_says_for_whose(
     new_database: Callable[[], str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +213,7 @@ def test_a_query_of_postgres_that_waits_for_a_lock_says_for_whose(
             assert f"waits for Lock relation, held by the process {holder.info.backend_pid}" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_query_ends_when_another_thread_says_so(duckdb_file: str, new_database: Callable[[], str]) -> None:
     url, ended = new_database(), Event()
     Timer(1, ended.set).start()
@@ -219,6 +223,7 @@ def test_a_query_ends_when_another_thread_says_so(duckdb_file: str, new_database
     assert running(url) == 0
 
 
+@pytest.mark.slow
 def test_a_preparation_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
     warehouse, endless = brief
     with pytest.raises(WarehouseError, match="preparation in the warehouse: expected to end within 1 s"):
@@ -241,6 +246,7 @@ def test_the_time_is_declared_by_the_environment(monkeypatch: pytest.MonkeyPatch
         load()
 
 
+@pytest.mark.slow
 def test_what_has_run_is_not_cancelled_when_its_thread_is_slow_to_end() -> None:
     def start() -> pa.RecordBatchReader:
         def batches() -> Iterator[pa.RecordBatch]:
@@ -262,14 +268,14 @@ def test_a_long_query_says_how_far_it_is(caplog: pytest.LogCaptureFixture) -> No
 
         def batches() -> Iterator[pa.RecordBatch]:
             yield batch
-            time.sleep(1)
+            time.sleep(0.3)
             yield batch
 
         return pa.RecordBatchReader.from_batches(batch.schema, batches())
 
     with (
         caplog.at_level(logging.WARNING, "penstock.warehouse"),
-        reading(Query(slow, lambda: None, lambda error: error, first_word=0.2)) as rows,
+        reading(Query(slow, lambda: None, lambda error: error, first_word=0.1)) as rows,
     ):
         assert rows.read_all().num_rows == 6
     assert any("3 rows so far" in message for message in caplog.messages)

@@ -16,6 +16,7 @@ from tests.engine.s3 import faulty_store
 ROWS = pa.table({"id": range(5000), "name": [f"n{n % 7}" for n in range(5000)], "x": [n / 3 for n in range(5000)]})
 
 
+@pytest.mark.slow
 def test_a_view_over_parquet_in_s3_makes_the_snapshot_of_the_same_rows_in_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -132,6 +132,7 @@ def test_any_way_to_write_the_url_means_the_same(url: str, prefix: str, tmp_path
     assert read(opened, "SELECT 1 AS n").num_rows == 1
 
 
+@pytest.mark.slow
 def test_no_query_waits_for_ever_for_a_connection() -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     began = time.monotonic()

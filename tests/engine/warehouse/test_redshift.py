@@ -84,6 +84,7 @@ def test_the_check_finds_what_redshift_refuses() -> None:
             demand_redshift(statement)
 
 
+@pytest.mark.slow
 def test_rows_come_typed_in_batches_and_make_the_snapshot_that_duckdb_makes(
     warehouse: RedshiftWarehouse, tmp_path: Path
 ) -> None:

@@ -20,6 +20,7 @@ from penstock.warehouse.postgres.types import PostgresColumn
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.checkout import ROOT
 from tests.engine.warehouse.type_table import KEPT, KINDS, REFUSED, VALUES, TypeCase, table
+from tests.slow import slow_after
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MOOD = "CREATE TYPE mood AS ENUM ('sad', 'ok')"
@@ -66,7 +67,7 @@ def literal(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: f"{kept.duckdb[0]} {kept.postgres[0]}")
+@pytest.mark.parametrize("kept", slow_after(8, KEPT), ids=lambda kept: f"{kept.duckdb[0]} {kept.postgres[0]}")
 def test_every_type_makes_the_same_snapshot_from_every_kind(kinds: Kinds, kept: TypeCase) -> None:
     made = [kinds.snapshot(one, rows(kind, kept.values)) for one in KINDS for kind in kept.types[one]]
     assert len(made) >= 2
@@ -98,6 +99,7 @@ def test_the_table_of_the_docs_is_that_of_the_tests() -> None:
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(TEXTS, min_size=1, max_size=30, unique=True))
 def test_text_keys_are_in_the_order_of_their_bytes(kinds: Kinds, texts: list[str]) -> None:

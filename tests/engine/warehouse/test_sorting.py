@@ -90,6 +90,7 @@ def test_what_reading_raises_is_raised() -> None:
         ordered.read_all()
 
 
+@pytest.mark.slow
 def test_it_ends_when_it_is_told_and_after_its_time() -> None:
     def rows() -> Iterator[pa.RecordBatch]:
         while True:

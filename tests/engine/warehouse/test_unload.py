@@ -131,6 +131,7 @@ def plain(warehouse: RedshiftWarehouse) -> str:
     return warehouse.url.partition("&unload")[0]
 
 
+@pytest.mark.slow
 def test_an_empty_unload_has_the_types_of_the_query(
     place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ def without_manifest(files: Any, folder: str) -> None:
     files.rm_file(f"{folder}{MANIFEST}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -198,6 +200,7 @@ def test_a_half_or_foreign_unload_is_refused_and_removed(
     assert SnapshotStore(str(tmp_path / "snapshots")).latest("orders") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "kind", "said"),
     [
@@ -230,6 +233,7 @@ def test_a_file_of_other_types_than_declared_is_refused(
     assert left(bucket) == []
 
 
+@pytest.mark.slow
 def test_the_plan_says_that_an_unload_is_sorted_here(
     place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path
 ) -> None:
@@ -240,6 +244,7 @@ def test_the_plan_says_that_an_unload_is_sorted_here(
     assert found.sorts == f"here, after an unload to {bucket}"
 
 
+@pytest.mark.slow
 def test_an_unload_of_snowflake_is_the_snapshot_of_its_rows(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_database: Callable[[], str]
 ) -> None:

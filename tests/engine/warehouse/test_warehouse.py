@@ -15,6 +15,7 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
+from tests.slow import slow_after
 
 ROWS = "SELECT * FROM (VALUES ('b', 2, 1.5), ('a', 1, NULL), ('É', 3, 0.1), ('Z', 4, 2.0)) AS t (name, n, x)"
 TABLE = f"CREATE TABLE t AS {ROWS}"
@@ -25,7 +26,7 @@ SERIES = {
 }
 
 
-@pytest.fixture(params=["duckdb", "postgres", "chdb", "clickhouse"])
+@pytest.fixture(params=slow_after(2, ["duckdb", "postgres", "chdb", "clickhouse"]))
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
     made: Warehouse
     if request.param == "duckdb":

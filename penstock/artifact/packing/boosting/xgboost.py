@@ -170,6 +170,8 @@ class _Inputs:
         if block.sparse and any(told.alternate_sign for told in builder.vectorizers):
             # Terms that cancel out are zero in a sparse matrix, not missing.
             raise unsupported(estimator, "terms that are hashed with alternate_sign=False", "alternate_sign=True")
+        if block.sparse and builder.stored_zeros:
+            raise unsupported(estimator, "splines before it with sparse_output=False", "True, where zeros are stored")
         for column in columns:
             if block.sparse:  # what a sparse matrix does not hold is missing
                 builder.emit(Op.FILL, column.slot, column.slot, builder.constants([0.0, np.nan]))
