@@ -25,6 +25,7 @@ MEASUREMENTS = $(subst /,.,$(patsubst benchmarks/%.py,%,$(patsubst %/__main__.py
   %/mlflow_model.py %/dagster_load.py benchmarks/models/replica.py benchmarks/chaos/%, $(shell grep -l '"__main__"' benchmarks/*/*.py)))))
 SOURCES := penstock model_tools schemas resources assets serve_app benchmarks tests docs setup.py
 # Images carry the time of the commit, so that two builds of one commit are the same bytes.
+IMAGES ?= service pipeline
 BUILDER := $(shell command -v buildah || command -v docker || command -v podman)
 CODE_VERSION ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
 EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
@@ -125,11 +126,11 @@ chaos-deploy: $(DEV) ## Deploy under load with 1, 2 and 3 replicas and count wha
 chaos-cluster: $(DEV) ## As root: kill, cut off, drain and replace nodes of a cluster under load and count what failed
 	@$(BIN)/python -m benchmarks.chaos.cluster
 
-images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=)
+images: ## Build the images of service and pipeline, by buildah or docker (BASE=, IMAGE_OPTIONS=, TAG=)
 	@test -n "$(BUILDER)" || { echo "Install buildah or docker." >&2; exit 1; }
-	@for target in service pipeline; do $(BUILDER) build $(BUILDER_OPTIONS) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	@for target in $(IMAGES); do $(BUILDER) build $(BUILDER_OPTIONS) $(BUILDER_AGAIN) $(if $(BASE),--build-arg BASE=$(BASE)) \
 	  --build-arg CODE_VERSION=$(CODE_VERSION) --build-arg SOURCE_DATE_EPOCH=$(EPOCH) $(IMAGE_OPTIONS) \
-	  --file Containerfile --target $$target --tag penstock-$$target . || exit 1; done
+	  --file Containerfile --target $$target --tag penstock-$$target$(TAG) . || exit 1; done
 
 test-images: $(DEV) images ## As root, with buildah: build the images, and run them to a first prediction
 	@PENSTOCK_TEST_IMAGES=1 $(BIN)/python -m pytest $(DURATIONS) tests/images

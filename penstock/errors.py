@@ -36,8 +36,9 @@ class Faults(PenstockError):
 
     def __init__(self, faults: Iterable[PenstockError]) -> None:
         self.faults = tuple(faults)
+        between = "\n" if any("\n" in sentence for sentence in self.sentences) else " "
         super().__init__(
-            " ".join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in self.sentences)
+            between.join(sentence if sentence.endswith(".") else f"{sentence}." for sentence in self.sentences)
         )
 
     @property

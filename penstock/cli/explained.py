@@ -25,7 +25,8 @@ def explained_lines(one: "Reason", most: int) -> list[str]:
         width = max(len(name) for name, _ in largest)
         lines += [f"  {amount:+10.4f}  {name:<{width}}  {_value(one.values, name)}" for name, amount in shown]
         if rest := largest[len(shown) :]:
-            lines.append(f"  {sum(amount for _, amount in rest):+10.4f}  {len(rest)} more features")
+            more = f"{len(rest)} more feature{'s' * (len(rest) > 1)}"
+            lines.append(f"  {sum(amount for _, amount in rest):+10.4f}  {more}")
     return lines
 
 

@@ -1,4 +1,7 @@
-"""A contract of which nothing is written that its request and lookups say: what `penstock new` writes."""
+"""A contract of which nothing is written that its request and lookups say: what `penstock new` writes.
+
+All that such a contract is made of can be imported from here.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Literal
@@ -6,18 +9,45 @@ from typing import Literal
 import msgspec
 
 from penstock.contract.columns import column
-from penstock.contract.contract import Columns, Contract, Lookup, Output
+from penstock.contract.contract import Columns, Contract, Lookup, Output, Value
 from penstock.contract.declaring import declares
-from penstock.contract.features import Vectors, plain_features
+from penstock.contract.features import (
+    Vectors,
+    days_between,
+    given,
+    hour,
+    numbers,
+    plain_features,
+    texts,
+    times,
+    weekday,
+)
 from penstock.contract.request_types import kind_of
 from penstock.errors import ContractError
+
+__all__ = [
+    "Columns",
+    "Contract",
+    "Lookup",
+    "Output",
+    "Value",
+    "Vectors",
+    "days_between",
+    "given",
+    "hour",
+    "numbers",
+    "plain_contract",
+    "texts",
+    "times",
+    "weekday",
+]
 
 
 @declares
 def plain_contract(
     model: str,
     request: type[msgspec.Struct],
-    lookups: tuple[Lookup, ...],
+    lookups: tuple[Lookup, ...] = (),
     *,
     entity: tuple[str, ...],
     output: Output,

@@ -18,7 +18,9 @@ OF_HAPROXY = (
     "RAY_SERVE_HAPROXY_MAXCONN",
 )
 STATS_PORT = 8404
-"""Ray's own default: the starter binds it to loopback. Ray's metrics of HAProxy, 9101, stay open to Prometheus."""
+"""Ray's own default: the starter binds it to loopback."""
+METRICS_PORT = 9101
+"""Ray's own default for the metrics of HAProxy, which stay open to Prometheus."""
 NOT_THE_METRICS = 0
 
 

@@ -209,6 +209,8 @@ def features_of(
             made = ['columns["' + asked_at.name + '"]', f'columns["{column}"]']
             features.append(FeaturePlan(name, "number", "days_between", made))
         elif field.storage.kind == "text" and field.column.values is not None and len(field.column.values) == 1:
+            if not field.column.missing:
+                continue
             # Histogram boosting sees no difference between the one category and a missing one.
             name = identifier(f"{wanted}_given", [feature.name for feature in features], LONGEST_FIELD + 8)
             features.append(FeaturePlan(name, "number", "given", [f'columns["{column}"]']))

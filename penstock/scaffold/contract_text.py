@@ -1,9 +1,9 @@
 """The Python of a new model's contract, laid out as the formatter would."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from penstock.scaffold.literals import exploded, number_text, plain
+from penstock.scaffold.literals import exploded, number_text
 from penstock.scaffold.model_plan import Field, LookupPlan, ModelPlan
 from penstock.scaffold.names import LONGEST_LINE, call, class_name, literal, sequence
 
@@ -17,27 +17,19 @@ def contract(plan: ModelPlan) -> str:
     every = [*plan.fields, plan.asked_at]
     times = sorted({f.storage.python for f in every if f.is_time})
     computed = [feature for feature in plan.features if feature.arguments]
-    imported = ["Columns", "Output", *(["Lookup"] if plan.lookups else []), *(["Value"] if plan.outcome.others else [])]
+    classes = ["Columns", "Output", *(["Lookup"] if plan.lookups else []), *(["Value"] if plan.outcome.others else [])]
     functions = {"Vectors", *(feature.made for feature in computed)}
     functions |= {LISTS[field.storage.kind] for lookup in plan.lookups for field in lookup.columns}
-    meta = ["Meta", "Struct"]
-    lookups = [_lookup(lookup, plan.asked_at.name) for lookup in plan.lookups]
     returned = [f'"{one.name}": {call(one.made, list(one.arguments), 8, around=len(one.name) + 5)}' for one in computed]
     return "".join(
         [
             f'"""The contract of `{plan.model}`: what is asked, and the features that are made of it."""\n\n',
             f"from datetime import {', '.join(times)}\nfrom typing import Annotated\n\n",
-            f"from msgspec import {', '.join(meta)}\n\n",
-            f"from penstock.contract.contract import {', '.join(sorted(imported))}\n",
-            f"{_imported(sorted(functions, key=lambda name: (name.islower(), name)))}",
-            "from penstock.contract.plain import plain_contract\n\n\n",
+            "from msgspec import Meta, Struct\n\n",
+            f"{_imports({*classes, 'plain_contract'}, functions)}\n\n",
             f"class {request}(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):\n",
-            f'    """One row of {plain(plan.source.said)}, as it is known when it is asked about."""\n\n',
             *(f"    {_request_field(field)}\n" for field in plan.fields),
             f"    {plan.asked_at.name}: Annotated[datetime, Meta(tz=True)] | None = None  # now, if absent\n\n\n",
-            f"LOOKUPS = {sequence(lookups, 0, around=10) if len(lookups) == 1 else exploded('', lookups, 0)}\n\n\n"
-            if lookups
-            else "",
             "def features(columns: Columns) -> Vectors:\n",
             '    """The features that are computed; the others are columns as they are."""\n',
             f"    return {mapping(returned, 4, around=7)}\n\n\n",
@@ -62,10 +54,12 @@ def _arguments(plan: ModelPlan, request: str) -> list[str]:
         values = [call("Value", [literal(one.name)]) for one in output.fields]
         classes = [f"values={sequence(values, 8, around=8)}"]
     asked = [f"asked_at={literal(plan.asked_at.name)}"] if plan.asked_at.name != "asked_at" else []
+    lookups = [_lookup(lookup, plan.asked_at.name, 8) for lookup in plan.lookups]
+    joins = sequence(lookups, 4, around=9) if len(lookups) < 2 else exploded("", lookups, 4)
     return [
         literal(plan.model),
         request,
-        "LOOKUPS" if plan.lookups else "()",
+        *([f"lookups={joins}"] if lookups else []),
         f"entity={sequence([literal(name) for name in plan.key], 4, around=8)}",
         "compute=features",
         *([f"but={sequence(named, 4, around=5)}"] if left_out != identifiers else []),
@@ -74,11 +68,20 @@ def _arguments(plan: ModelPlan, request: str) -> list[str]:
     ]
 
 
-def _imported(names: Sequence[str]) -> str:
-    line = f"from penstock.contract.features import {', '.join(names)}"
-    if len(line) <= LONGEST_LINE:
-        return line + "\n"
-    return "from penstock.contract.features import (\n" + "".join(f"    {name},\n" for name in names) + ")\n"
+def _imports(declarations: Collection[str], functions: Collection[str]) -> str:
+    """All from one module where that fits on a line; else the functions from the module that they stand in."""
+    together = _imported("plain", [*declarations, *functions])
+    if together.count("\n") == 1:
+        return together
+    return _imported("features", functions) + _imported("plain", declarations)
+
+
+def _imported(module: str, names: Collection[str]) -> str:
+    ordered = sorted(names, key=lambda name: (name.islower(), name))
+    line = f"from penstock.contract.{module} import {', '.join(ordered)}\n"
+    if len(line) <= LONGEST_LINE + 1:
+        return line
+    return f"from penstock.contract.{module} import (\n" + "".join(f"    {name},\n" for name in ordered) + ")\n"
 
 
 def _request_field(field: Field) -> str:
@@ -97,7 +100,7 @@ def _bounds_of_request(field: Field) -> str:
     if field.storage.python == "datetime":
         return f"tz={field.storage.shape == 'INSTANT'}"
     if field.storage.python == "str":
-        return f"max_length={max(16, 2 ** (2 * field.column.longest).bit_length())}"
+        return f"max_length={max(16, 2 ** (2 * field.column.longest_text).bit_length())}"
     if field.storage.python not in ("int", "float"):
         return ""
     if not field.bounded:
@@ -113,16 +116,17 @@ def _examples(field: Field) -> str:
     return f"examples=[{', '.join(found)}]"
 
 
-def _lookup(lookup: LookupPlan, asked_at: str) -> str:
-    key = mapping([f"{literal(own)}: {literal(field)}" for own, field in lookup.key.items()], 8, around=5)
+def _lookup(lookup: LookupPlan, asked_at: str, indent: int) -> str:
+    pairs = [f"{literal(own)}: {literal(field)}" for own, field in lookup.key.items()]
+    key = mapping(pairs, indent + 4, around=5)
     lists = []
     for kind, function in LISTS.items():
         names = [literal(field.name) for field in lookup.columns if field.storage.kind == kind]
-        lists += [call(function, names, 12, around=2)] if names else []
-    columns = call("", [f"*{one}" for one in lists], 8, around=9) if len(lists) > 1 else lists[0]
+        lists += [call(function, names, indent + 8, around=2)] if names else []
+    columns = call("", [f"*{one}" for one in lists], indent + 4, around=9) if len(lists) > 1 else lists[0]
     as_of = [f"as_of=({literal(lookup.known_at.name)}, {literal(asked_at)})"] if lookup.known_at else []
     table = [f"table={literal(lookup.table)}"] if lookup.table != lookup.name else []
-    return call("Lookup", [literal(lookup.name), *table, f"key={key}", f"columns={columns}", *as_of], 4, around=1)
+    return call("Lookup", [literal(lookup.name), *table, f"key={key}", f"columns={columns}", *as_of], indent, around=1)
 
 
 def mapping(items: list[str], indent: int, *, around: int = 0) -> str:

@@ -10,16 +10,14 @@ def declarations(plan: ModelPlan) -> str:
     """assets/<model>.py."""
     own = [lookup for lookup in plan.lookups if not lookup.shared]
     needed = ["from datetime import timedelta\n"] if plan.periods.outcome_after else []
-    table_import = ["from penstock.declare.lookup_tables import lookup_tables\n"] if own else []
+    imported = ["GateRule", "Model", "boosting", *(["lookup_tables"] if own else [])]
     return "".join(
         [
             f'"""The declarations of `{plan.model}`: {"its tables and " if own else ""}its model."""\n\n',
             *needed,
             "from pathlib import Path\n\n",
             f"from model_tools.{plan.model} import CONTRACT\n",
-            "from penstock.declare.estimators import boosting\n",
-            *table_import,
-            "from penstock.declare.model import GateRule, Model\n\n",
+            f"from penstock.declare.plain import {', '.join(imported)}\n\n",
             f'SQL = Path(__file__).parent / "{plan.model}_sql"\n\n',
             *([f"TABLES = {_tables(own)}\n\n"] if own else []),
             f"MODEL = {exploded('Model', _model(plan), 0)}\n",

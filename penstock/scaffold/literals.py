@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from penstock.scaffold.names import literal, shortened
+from penstock.scaffold.names import literal
 
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
 
@@ -11,11 +11,6 @@ def exploded(function: str, arguments: list[str], indent: int) -> str:
     """A call with each argument on a line of its own, as the formatter lays out long ones."""
     inside = " " * (indent + 4)
     return f"{function}(\n" + "".join(f"{inside}{argument},\n" for argument in arguments) + " " * indent + ")"
-
-
-def plain(text: str) -> str:
-    """A text that a docstring can hold."""
-    return shortened(text.replace("\\", "/").replace('"', "'"), 50)
 
 
 def number_text(value: float) -> str:

@@ -160,7 +160,10 @@ def instant(name: str, column: Column, zone: str) -> Field:
 def useless(column: Column) -> str:
     """Why a column is of no use to a model; empty for one that is."""
     if column.storage is None:
-        return f"of a type that no request holds ({column.type})"
+        todo = ""
+        if column.type.startswith("time"):
+            todo = f"; a query (--from QUERY.sql) makes a number of it: EXTRACT(HOUR FROM {quoted(column.name)})"
+        return f"of a type that no request holds ({column.type}){todo}"
     if column.outside:
         years = f"beyond the years {FIRST_YEAR} to {LAST_YEAR}, which a request may have"
         return f"{column.outside:,} of its times are {years}; NULLIF in a query makes them missing values"
@@ -177,10 +180,12 @@ def _too_many_texts(column: Column) -> str:
     text = column.storage is not None and column.storage.python == "str"
     if not text or (different is not None and different <= MOST_CATEGORIES):
         return ""
-    mostly_numbers = column.numerals > (column.rows - column.nulls) / 2
-    cast = "; most of them are numbers: cast them in a query (--from QUERY.sql)" if mostly_numbers else ""
+    mostly = [what for what, count in column.say.items() if count > (column.rows - column.nulls) / 2]
+    todo = f"; most of them are {mostly[0]}: cast them in a query (--from QUERY.sql)" if mostly else ""
+    if not mostly and different:
+        todo = "; a query (--from QUERY.sql) can put the rare ones together"
     return (
-        f"{different or 'more than 1,000'} different texts, of which at most {MOST_CATEGORIES} can be categories{cast}"
+        f"{different or 'more than 1,000'} different texts, of which at most {MOST_CATEGORIES} can be categories{todo}"
     )
 
 

@@ -140,7 +140,10 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
     if asked.cast or asked.zone:
         read = f"in {asked.zone}" if asked.zone else "as UTC"
         click.echo(f"  {seen.name} has no time zone: it is read {read}.", err=err)
-    classes = f" of {len(outcome.classes)} classes: {', '.join(outcome.classes[:8])}" if outcome.classes else ""
+    blurred = any("," in name or name != name.strip() or not name for name in outcome.classes)
+    shown = [repr(name) if blurred else name for name in outcome.classes[:8]]
+    listed = ", ".join([*shown, *(["…"] if len(outcome.classes) > len(shown) else [])])
+    classes = f" of {len(outcome.classes)} classes: {listed}" if outcome.classes else ""
     several = f" of {len(outcome.fields)} values" if outcome.others else ""
     names = ", ".join(field.column.name for field in outcome.fields)
     click.echo(f"Outcome {names}: a {outcome.kind}{classes}{several}.", err=err)

@@ -12,6 +12,8 @@ Kind = Literal["classifier", "regressor"]
 AskKind = Callable[[str], str]
 """Asks a person a question about the kind; raises ValueError where nobody can be asked."""
 MOST_CLASSES = 50
+MOST_AMOUNT = 1e150
+"""A float64 holds the square of it, and sums of these."""
 CLEARLY_NUMBERS = 20
 """Whole numbers of more different values are amounts, not classes."""
 ABOVE_CHANCE, BELOW_ENTROPY, EXPLAINED = 0.51, 0.99, 0.01
@@ -52,6 +54,12 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
             found = "regressor"
         else:
             found = ask_kind(f"outcome {column.name!r} has {different} different whole numbers: classes, or amounts?")
+    largest = max(abs(float(column.least)), abs(float(column.greatest))) if amount and found == "regressor" else 0.0
+    if largest > MOST_AMOUNT:
+        raise ValueError(
+            f"outcome {column.name!r} reaches {largest:g}: expected amounts of at most {MOST_AMOUNT:g}, whose squares"
+            " are numbers; divide it in a query (--from QUERY.sql)"
+        )
     if found == "classifier" and (different is None or different > MOST_CLASSES):
         raise ValueError(f"a classifier of outcome {column.name!r}: expected at most {MOST_CLASSES} classes")
     return cast("Kind", found)

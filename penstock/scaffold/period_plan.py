@@ -86,7 +86,7 @@ def _planned(
             f"outcome {outcome.column.name!r} in {last}, the {every} to judge by: expected both classes,"
             f" found only {next(iter(counts[last]))!r}"
         )
-    rows = min(sum(counts[period].values()) for period in found)
+    rows = min(sum(counts[period].values()) for period in found if _apart(first, period) >= window)
     periods = Periods(every, outcome_after, str(first.moved(window)), str(last), window, max(1, rows // 4))
     return periods, gate_of(outcome, kind, classes, trained, counts[last])
 

@@ -19,8 +19,11 @@ MOST_VALUES = 1_000
 """Different values of a column that are counted one by one."""
 MOST_WHOLE_DIGITS = 18
 """Of every decimal with so many digits an int64 is the same number."""
-NUMERAL = r"^\s*[-+]?\d+(\.\d+)?\s*$"
-"""A text that says a number."""
+TEXTS_THAT_SAY = {
+    "numbers": r"^\s*[-+]?(\p{Sc}\s?)?(\d+|\d{1,3}([,.' \x{a0}]\d{3})+)([.,]\d+)?\s?(%|\p{Sc})?\s*$",
+    "times": r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d\d.*)?\s*$",
+}
+"""What a text says that should be of another type -> how it is written."""
 Progress = Callable[[int, int], None]
 """Called with the rows that are read, and all rows."""
 
@@ -80,7 +83,7 @@ class Column:
 
     - `values` counts the different ones, None where there are more than MOST_VALUES.
     - `outside` counts times beyond the years that a request holds, such as infinity; they are no values of it.
-    - `numerals` counts texts that say a number.
+    - `say` counts the texts that say a number or a time.
     """
 
     name: str
@@ -93,7 +96,7 @@ class Column:
     least: Any = None
     greatest: Any = None
     longest: int = 0
-    numerals: int = 0
+    say: dict[str, int] = field(default_factory=dict)
     values: dict[Any, int] | None = field(default_factory=dict)
 
     @property
@@ -105,6 +108,11 @@ class Column:
     def lacking(self) -> int:
         """How many rows are without a value."""
         return self.nulls + self.unfinite
+
+    @property
+    def longest_text(self) -> int:
+        """Characters of its longest value, were it a text."""
+        return max(self.longest, *(len(str(value)) for value in (self.least, self.greatest) if not self.longest), 0)
 
     @property
     def empty(self) -> bool:
@@ -142,7 +150,9 @@ class Column:
             self.greatest = found["max"] if self.greatest is None else max(self.greatest, found["max"])
         if self.storage.python == "str":
             self.longest = max(self.longest, pc.max(pc.utf8_length(array)).as_py() or 0)
-            self.numerals += pc.sum(pc.match_substring_regex(array, NUMERAL)).as_py() or 0
+            for what, written in TEXTS_THAT_SAY.items():
+                count = pc.sum(pc.match_substring_regex(array, written)).as_py() or 0
+                self.say[what] = self.say.get(what, 0) + count
         if self.values is not None:
             for pair in pc.value_counts(array.drop_null()):
                 value = pair["values"].as_py()

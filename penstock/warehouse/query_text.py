@@ -1,28 +1,11 @@
 """The text of a project's query: which `:name` is a value to bind, and where the query ends.
 
-A colon in a text, a comment, a cast (`::`) or a slice (`[1:n]`) binds nothing. A query may end with `;` or a comment.
+A query may end with `;` or a comment.
 """
 
-import re
 from collections.abc import Callable, Collection
 
-_TOKEN = re.compile(
-    r"""
-    (?P<skipped>
-        [eE]'(?:[^'\\]|\\.|'')*'                # Postgres' text with backslashes
-      | '(?:[^']|'')*'
-      | "(?:[^"]|"")*"
-      | `[^`]*`
-      | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$         # Postgres' text between dollars
-      | ::
-    )
-  | (?P<comment> --[^\n]* | /\*.*?\*/ )
-  | (?<![:\w]) : (?P<name>[A-Za-z_]\w*)
-  | (?P<end> ; )
-  | (?P<blank> \s+ )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+from penstock.sql_text import TOKEN
 
 
 def bind(
@@ -30,7 +13,7 @@ def bind(
 ) -> str:
     """The query with `placeholder(name)` for every `:name` among `names`, and `literal(text)` for what is between."""
     parts, last = [], 0
-    for token in _TOKEN.finditer(query):
+    for token in TOKEN.finditer(query):
         if token["name"] in names:
             parts += [literal(query[last : token.start()]), placeholder(token["name"])]
             last = token.end()
@@ -43,7 +26,7 @@ def subquery(query: str) -> str:
     Only blanks and comments may follow the `;`: a second statement stays, and the warehouse refuses it.
     """
     end, last = None, 0
-    for token in _TOKEN.finditer(query):
+    for token in TOKEN.finditer(query):
         blank = token["end"] or token["comment"] or token["blank"]
         if query[last : token.start()] or not blank:
             end = None
@@ -56,18 +39,18 @@ def subquery(query: str) -> str:
 def statements(script: str) -> list[str]:
     """The statements of a script, each without the `;` that ends it."""
     parts, last = [], 0
-    for token in _TOKEN.finditer(script):
+    for token in TOKEN.finditer(script):
         if token["end"]:
             parts.append(script[last : token.start()])
             last = token.end()
     said = [part.strip() for part in (*parts, script[last:])]
-    return [part for part in said if _TOKEN.sub(lambda token: "" if token["comment"] else token[0], part).strip()]
+    return [part for part in said if TOKEN.sub(lambda token: "" if token["comment"] else token[0], part).strip()]
 
 
 def outside(query: str) -> str:
     """The query in its length, with blanks in the place of texts, quoted names and comments."""
     parts, last = [], 0
-    for token in _TOKEN.finditer(query):
+    for token in TOKEN.finditer(query):
         if (token["skipped"] and token["skipped"] != "::") or token["comment"]:
             parts += [query[last : token.start()], " " * (token.end() - token.start())]
             last = token.end()
@@ -76,4 +59,4 @@ def outside(query: str) -> str:
 
 def replaced(query: str, written: Callable[[str], str]) -> str:
     """The query with `written(token)` for each of its texts and quoted names."""
-    return _TOKEN.sub(lambda token: written(token[0]) if token["skipped"] and token[0] != "::" else token[0], query)
+    return TOKEN.sub(lambda token: written(token[0]) if token["skipped"] and token[0] != "::" else token[0], query)

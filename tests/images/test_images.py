@@ -15,8 +15,9 @@ import pytest
 
 from penstock.processes import free_port
 from penstock.testing import Story, wait_for
+from tests.checkout import ROOT
 from tests.engine.postgres.tcp_server import TcpServer
-from tests.images.container import UID, Image, image, why_not
+from tests.images.container import UID, Image, buildah, image, why_not
 
 SERVICE, PIPELINE = "penstock-service", "penstock-pipeline"
 MODEL = "flight_delay"
@@ -101,10 +102,21 @@ class TestFromImagesToAPrediction(Story):
     def test_the_images_hold_what_each_needs_and_list_it(self, service: Image, pipeline: Image) -> None:
         assert size(service.root) < UNPACKED
         assert compressed(service.root) < COMPRESSED
-        assert compressed(service.root / "opt/engine", service.root / "app") < CODE
+        assert size(service.root / "opt/engine") + size(service.root / "app") < CODE
         assert {"ray", "numpy", "asyncpg"} <= packages(service) < packages(pipeline) | {"virtualenv"}
         assert not packages(service) & {"pandas", "pyarrow", "scikit-learn", "dagster", "virtualenv"}
         assert {"pandas", "pyarrow", "scikit-learn", "dagster"} <= packages(pipeline)
+
+    def test_the_service_offers_the_commands_whose_packages_it_has(
+        self, service: Image, pipeline: Image, home: Path
+    ) -> None:
+        shown = {found: found.run(home, ["penstock", "--help"]) for found in (service, pipeline)}
+        assert [one.returncode for one in shown.values()] == [0, 0], shown
+        offered = [
+            {line.split()[0] for line in one.stdout.splitlines() if line[:3].isspace()} for one in shown.values()
+        ]
+        assert offered[1] - offered[0] == {"advise", "init", "new", "publish", "train"}
+        assert {"serve", "status", "doctor", "render", "predict"} < offered[0]
 
     def test_both_run_as_nobody_in_particular_on_a_read_only_root(
         self, service: Image, pipeline: Image, home: Path
@@ -148,6 +160,18 @@ class TestFromImagesToAPrediction(Story):
             running.wait(SECONDS)
         assert running.returncode == 0, log.read_text()[-3000:]
         assert log.read_text().rstrip().endswith("Stopped.")
+
+
+def test_another_build_of_the_same_commit_is_the_same_image_to_the_bit() -> None:
+    """Layers, configuration and history; nothing of it is taken from the first build."""
+    subprocess.run(["make", "images", "TAG=:again", "BUILDER_AGAIN=--no-cache"], cwd=ROOT, check=True)
+    for name in (SERVICE, PIPELINE):
+        first, again = (
+            buildah("inspect", "--type", "image", "--format", "{{.FromImageDigest}}", f"localhost/{tag}")
+            for tag in (name, f"{name}:again")
+        )
+        assert first.startswith("sha256:")
+        assert first == again, name
 
 
 def ready(client: httpx.Client) -> bool:

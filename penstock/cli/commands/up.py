@@ -1,5 +1,6 @@
 """`penstock up`: everything running, up to the first answered prediction."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
     from penstock.runtime import Runtime
     from penstock.serving.deploying.deploy import Rollout
 
+SHOWN = 3
+"""First predictions that are printed in full."""
 SIDE_BY_SIDE = 8
 """First predictions that are asked at the same time."""
+MOST_RUNS = 4
+"""Runs at the same time, where the machine has a core for each: as many as dagster.yaml admits."""
 
 
 @click.command(epilog="Example: PENSTOCK_HTTP_PORT=8001 penstock up")
@@ -57,8 +62,12 @@ def up(key: str) -> None:
                 "Interrupted. What has started keeps running: `penstock up` goes on, `penstock down` ends it."
             )
             raise
-    for first in predictions:
+    for first in predictions[:SHOWN]:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
+    if len(predictions) > SHOWN:
+        click.echo(
+            f"\n{len(predictions) - SHOWN} more models answered: penstock requests MODEL | penstock predict MODEL"
+        )
     if not predictions and not faults:
         click.echo(f"\n{NO_MODEL}")
     click.echo(
@@ -171,10 +180,12 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
     found = runtime.declared
     needed = {name: sorted({one.table for one in model.contract.lookups}) for name, model in found.models.items()}
     api, faults, made = DagsterSystem(runtime.settings).graphql, dict[str, PenstockError](), False
-    for job, name, tables in dagster_runs.missing_runs(runtime.books.prod, needed):
-        made = True
-        with noted(faults, name or job), steps.step("Materialization") as step:
-            model = found.models.get(name)
+    places = threading.Semaphore(min(MOST_RUNS, os.cpu_count() or 1))
+
+    def make(missing: dagster_runs.MissingRun) -> None:
+        job, name, tables = missing
+        with places, noted(faults, name or job), steps.step("Materialization") as step:
+            model, step.done = found.models.get(name), job
             until = (
                 newest_period(model, runtime.warehouse, runtime.settings.now()).first_day
                 if model
@@ -182,6 +193,11 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
             )
             only = [table for group in found.groups() if {t.name for t in group} & set(tables) for table in group]
             step.done = f"{job}: {dagster_runs.materialize(api, job, step.show, until, only, found.preparations)}"
+
+    for together in dagster_runs.missing_runs(runtime.books.prod, needed):
+        made = True
+        for run in [in_background(partial(make, missing)) for missing in together]:
+            run.result()
     if not made:
         with steps.step("Materialization") as step:
             step.done = "nothing is missing"

@@ -33,20 +33,30 @@ class MissingRun(NamedTuple):
     tables: tuple[str, ...] = ()
 
 
-def missing_runs(prod: Book, tables_of: Mapping[str, Sequence[str]]) -> Iterator[MissingRun]:
-    """The runs that make what PROD lacks to answer for the models; `tables_of` maps a model to its tables.
+def missing_runs(prod: Book, tables_of: Mapping[str, Sequence[str]]) -> Iterator[list[MissingRun]]:
+    """The runs that make what PROD lacks to answer for the models, in lists of those that can run at the same time.
+
+    `tables_of` maps a model to its tables.
 
     - If a model has neither a release nor all tables, one run makes everything of it; else only what is missing.
-    - What a run has made is not made by a later one: what PROD lacks is looked at when a run is asked for.
+    - No two runs make the same table: who lacks one that a run of this list makes is in a later list.
+    - What PROD lacks is looked at when a list is asked for: what earlier ones have made is not made again.
     """
     released = current_releases(prod)
     absent = _absent(prod, [table for model, tables in tables_of.items() if model in released for table in tables])
     if absent:
-        yield MissingRun(REPLICATION_JOB, tables=tuple(absent))
-    for model, tables in tables_of.items():
-        if model not in released:
-            everything = _absent(prod, tables)
-            yield MissingRun(f"everything_for_{model}" if everything else f"train_{model}", model)
+        yield [MissingRun(REPLICATION_JOB, tables=tuple(absent))]
+    waiting = {model: tables for model, tables in tables_of.items() if model not in released}
+    while waiting:
+        absent = _absent(prod, [table for tables in waiting.values() for table in tables])
+        together, made = list[MissingRun](), set[str]()
+        for model, tables in list(waiting.items()):
+            lacking = set(tables) & set(absent)
+            if not lacking & made:
+                together.append(MissingRun(f"everything_for_{model}" if lacking else f"train_{model}", model))
+                made |= lacking
+                del waiting[model]
+        yield together
 
 
 def _absent(prod: Book, tables: Sequence[str]) -> list[str]:

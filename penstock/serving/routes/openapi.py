@@ -10,6 +10,7 @@ from penstock.contract.contract import Contract
 from penstock.journal.explaining import Contributions
 from penstock.journal.reading import JournalEntry
 from penstock.serving.answering.faults import MOST_REQUESTS
+from penstock.serving.http.exchange import LARGEST_BODY
 from penstock.serving.http.problems import ProblemDocument
 from penstock.serving.routes.describing import ModelState, Readiness
 from penstock.serving.routes.field_schema import complete
@@ -84,6 +85,7 @@ def _paths(contract: Contract, name: str) -> dict[str, Any]:
     """The paths of one model, whose request is the component `name`."""
     model = contract.model
     many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MOST_REQUESTS}
+    many |= {"description": f"At most {LARGEST_BODY} bytes in all."}
     answers = {"oneOf": [_ref("Prediction"), _list_of("Prediction")]}
     one = example(contract)
     parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}

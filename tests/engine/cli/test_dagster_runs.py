@@ -150,9 +150,23 @@ def test_a_run_may_take_some_assets_and_checks_of_a_job(api: GraphQL) -> None:
 
 def test_an_empty_book_needs_everything_of_a_model(prod_book: Book) -> None:
     assert list(missing_runs(prod_book, {"m": ["a", "b"], "n": []})) == [
-        MissingRun("everything_for_m", "m"),
-        MissingRun("train_n", "n"),
+        [MissingRun("everything_for_m", "m"), MissingRun("train_n", "n")]
     ]
+
+
+def test_models_that_lack_the_same_table_wait_for_the_run_that_makes_it(prod_book: Book) -> None:
+    lists = missing_runs(prod_book, {"m": ["a"], "n": ["a", "b"], "o": ["c"], "p": ["a"], "q": []})
+    first = ["everything_for_m", "everything_for_o", "train_q"]
+    assert [run.job for run in next(lists)] == first
+    with prod_book.connect() as connection:
+        for table in ("a", "c"):
+            connection.execute(POINTER, {"table": table})
+    assert [[run.job for run in together] for together in lists] == [["everything_for_n", "train_p"]]
+
+
+def test_a_table_that_no_run_makes_ends_no_sooner_than_its_models(prod_book: Book) -> None:
+    lists = list(missing_runs(prod_book, {"m": ["a"], "n": ["a"]}))
+    assert [[run.model for run in together] for together in lists] == [["m"], ["n"]]
 
 
 def test_only_what_is_missing_is_made_and_nothing_twice(prod_book: Book) -> None:
@@ -160,8 +174,8 @@ def test_only_what_is_missing_is_made_and_nothing_twice(prod_book: Book) -> None
         connection.execute(RELEASE, {"model": "m"})
     assert list(missing_runs(prod_book, {"m": []})) == []
     runs = missing_runs(prod_book, {"m": ["a", "b"], "n": ["b"], "o": ["b", "c"]})
-    assert next(runs) == MissingRun("replicate_tables", tables=("a", "b"))
+    assert next(runs) == [MissingRun("replicate_tables", tables=("a", "b"))]
     with prod_book.connect() as connection:
         for table in ("a", "b"):
             connection.execute(POINTER, {"table": table})
-    assert list(runs) == [MissingRun("train_n", "n"), MissingRun("everything_for_o", "o")]
+    assert list(runs) == [[MissingRun("train_n", "n"), MissingRun("everything_for_o", "o")]]

@@ -71,6 +71,8 @@ SLIPS = (
     Slip("a window of none", OUTCOME, f"{OUTCOME} window=0,", ("window of model", "at least 1 period", "found 0")),
     Slip("two faults at once", OUTCOME, f"{OUTCOME} window=0, cron='x',", ("window of model", "cron of model")),
     Slip("a query without its window", ":until", "'2030-01-01'", ("query of model", ":until")),
+    Slip("a misspelt end of the window", ":until", ":untill", ("than :from, :until", ":untill", "Did you mean until?")),
+    Slip("a value that is never bound", "FROM products", "FROM products WHERE sku > :least", ("no values", ":least")),
     Slip("a query without a field", "account, plan, product,", "account, product,", ("query of model", "'plan'")),
     Slip("a query without two fields", "account, plan, product,", "account,", ("'plan'", "'product'")),
     Slip("a query that is no SQL", "SELECT account", "SELCT account", ("Parser Error", "SELCT")),

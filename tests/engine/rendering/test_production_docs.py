@@ -6,6 +6,7 @@ import yaml
 
 from penstock.cli.main import COMMANDS
 from penstock.rendering.kubernetes import layout
+from penstock.rendering.node import METRICS_PORT
 from penstock.serving.on_ray.environment import REPLICA_PORTS
 from penstock.settings import VARIABLES, Settings
 from tests.checkout import ROOT
@@ -22,7 +23,7 @@ def test_the_page_names_every_port_that_a_container_has(pods: dict[str, Manifest
     }
     assert {layout.HTTP, layout.WEB, layout.CODE_SERVER, layout.REPLICA} <= opened
     https = int(Settings(home=ROOT).https_address.rpartition(":")[2])
-    assert opened | {https, layout.AGENT, layout.POSTGRES, layout.REPLICA + REPLICA_PORTS - 1} == written
+    assert opened | {https, METRICS_PORT, layout.AGENT, layout.POSTGRES, layout.REPLICA + REPLICA_PORTS - 1} == written
 
 
 def test_the_page_names_commands_variables_and_secrets_that_there_are() -> None:

@@ -17,13 +17,14 @@ from tests.slow import slow_after
 
 def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
     made = new_model(
-        "i % 7 AS n, TIMETZ '10:00:00+02' AS opens,"
+        "i % 7 AS n, TIMETZ '10:00:00+02' AS opens, TIME '18:00:00' AS closes,"
         " CASE WHEN i % 5 = 0 THEN 'infinity'::TIMESTAMP ELSE TIMESTAMP '2026-01-01' END AS ends,"
         " CASE WHEN i % 50 = 0 THEN ' ' ELSE (i / 8.0)::VARCHAR END AS charges"
     )
     assert made.exit_code == 0
     assert "Request: id, n." in made.output
     assert "left out opens: of a type that no request holds (TIME WITH TIME ZONE)" in made.output
+    assert '(time64[us]); a query (--from QUERY.sql) makes a number of it: EXTRACT(HOUR FROM "closes")' in made.output
     assert (
         "left out ends: 300 of its times are beyond the years 2 to 9998, which a request may have; NULLIF"
         in made.output
@@ -72,6 +73,45 @@ def test_a_text_that_is_one_value_or_none_becomes_a_number_that_a_model_can_use(
     assert '"dispute_given": given(columns["dispute"]),' in contract
     assert '"codes_tier_given": given(columns["codes.tier"]),' in contract
     assert 'but=("id", "n", "dispute", "codes.tier"),' in contract
+
+
+def test_texts_that_say_numbers_or_times_are_to_be_cast(new_model: New) -> None:
+    made = new_model(
+        "format('{:,}', 1000 + i * 7) AS income, '$' || (i / 4.0)::VARCHAR AS price, format('{:t.}', i * 1000) AS euro,"
+        " strftime(DATE '2025-01-01' + i::INT, '%d.%m.%Y') AS born, 'k' || i % 300 AS code, 'k' || i AS free,"
+        " CASE WHEN i % 2 = 0 THEN i || ' %' END AS share, i % 7 AS n"
+    )
+    said = {line.partition("left out ")[2].partition(":")[0]: line for line in made.output.splitlines()}
+    numbers = {name for name, line in said.items() if "most of them are numbers: cast them in a query" in line}
+    assert numbers == {"income", "price", "euro", "share"}
+    assert "most of them are times: cast them in a query" in said["born"]
+    assert said["code"].endswith("can be categories; a query (--from QUERY.sql) can put the rare ones together")
+    assert said["free"].endswith("can be categories")
+
+
+def test_classes_that_a_list_would_blur_stand_in_quotes(new_model: New) -> None:
+    script = "ALTER TABLE cases ALTER y TYPE VARCHAR USING CASE WHEN id % 3 = 0 THEN 'yes, very' ELSE ' no' END"
+    assert "a classifier of 2 classes: ' no', 'yes, very'." in new_model("i % 7 AS n", script=script).output
+
+
+def test_what_a_person_owns_of_a_model_with_two_lookups_are_forty_lines(new_model: New) -> None:
+    script = """
+        CREATE TABLE shops AS SELECT 's' || s AS shop, s % 5 AS size, 'a' || s % 3 AS area FROM range(40) t(s);
+        CREATE TABLE weather AS SELECT 'c' || w % 3 AS city, TIMESTAMP '2026-05-01' + INTERVAL (w) DAY AS seen_at,
+            w % 7 AS rain FROM range(300) t(w)
+    """
+    options = (*ROWS, "--lookup", "shops", "--lookup", "weather@seen_at")
+    made = new_model("i % 7 AS n, 's' || i % 40 AS shop, 'c' || i % 3 AS city", *options, script=script)
+    assert made.exit_code == 0
+    lines = [line for folder in ("model_tools", "assets") for line in Path(folder, "m.py").read_text().splitlines()]
+    assert lines.count("CONTRACT = plain_contract(") == 1
+    assert len([line for line in lines if line.strip()]) <= 40
+
+
+def test_what_the_data_begin_with_does_not_make_the_gate_small(new_model: New) -> None:
+    early = "UPDATE cases SET asked = TIMESTAMP '2026-05-31 23:00:00' WHERE id < 2"
+    assert new_model("i % 7 AS n", script=early).exit_code == 0
+    assert "minimum_rows=90)" in Path("assets/m.py").read_text()
 
 
 def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_model: New) -> None:
@@ -142,7 +182,7 @@ def test_a_decimal_without_a_fraction_is_a_whole_number_and_a_key(new_model: New
 def test_the_huge_number_of_a_decimal_can_be_the_key(new_model: New) -> None:
     made = new_model("1e20::DECIMAL(38, 0) + i AS huge, i % 7 AS n", *ROWS[:5], "huge", *ROWS[6:])
     assert made.exit_code == 0
-    assert "    huge: Annotated[str, " in Path("model_tools/m.py").read_text()
+    assert "    huge: Annotated[str, Meta(max_length=64)]" in Path("model_tools/m.py").read_text()
 
 
 @pytest.mark.slow

@@ -36,6 +36,11 @@ def test_what_is_no_lookup_is_said(text: str) -> None:
             (*ROWS[:3], "n", *ROWS[4:]),
             'if those without (1,333) mean another, a query says it (COALESCE("n", …))',
         ),
+        (
+            "(i % 100) * 1e298 AS n",
+            (*ROWS[:3], "n", *ROWS[4:]),
+            "outcome 'n' reaches 9.9e+299: expected amounts of at most 1e+150",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_do(
@@ -44,6 +49,11 @@ def test_what_cannot_be_is_refused_with_what_to_do(
     refused = new_model(columns, *options)
     assert said in str(refused.exception)
     assert not Path("model_tools/m.py").exists()
+
+
+def test_amounts_whose_squares_are_no_numbers_are_refused(new_model: New) -> None:
+    made = new_model("(i % 100) * 1e298 AS amount, i % 7 AS n", *ROWS[:3], "amount", *ROWS[4:])
+    assert "outcome 'amount' reaches 9.9e+299: expected amounts of at most 1e+150" in str(made.exception)
 
 
 def test_rows_that_no_column_dates_are_refused_with_what_to_do(new_model: New) -> None:

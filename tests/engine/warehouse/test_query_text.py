@@ -2,6 +2,7 @@
 
 import pytest
 
+from penstock.sql_text import value_names
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.query_text import bind, subquery
 from tests.engine.warehouse.test_warehouse import read, warehouse  # noqa: F401
@@ -12,6 +13,13 @@ def test_only_a_named_value_outside_of_texts_and_comments_is_bound() -> None:
         /* :a */ FROM t WHERE :a < 3"""
     assert bind(query, ["a"], "<{}>".format).count("<a>") == 2
     assert ":b" in bind(query, ["a"], "<{}>".format)
+
+
+def test_values_are_told_from_the_warehouses_own_colons() -> None:
+    bound = "SELECT :a, x+:b FROM t WHERE t.at >= :c -- :no\n AND u BETWEEN :d AND /* :no */ :e OR f(:f,:g) LIMIT :a"
+    assert value_names(bound) == ["a", "b", "c", "d", "e", "f", "g"]
+    own = "SELECT {'k':x, 'l' :y}, list[:n], list[1:n], src:owner, src:\"a\":b, f(x):c, 'AND' :d, x::int, ' = ':e"
+    assert value_names(own) == []
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,10 @@ def test_the_runs_of_a_killed_sort_go_with_the_next_one_and_those_of_a_living_on
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    command, pipes = [sys.executable, "-c", SORT], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    sorts = [subprocess.Popen(command, **pipes, text=True, cwd=ROOT) for _ in range(2)]
+    command = [sys.executable, "-c", SORT]
+    sorts = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(2)
+    ]
     killed, living = sorts
     try:
         for sort in sorts:
