@@ -69,19 +69,24 @@ def _mean(
 def _stack(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """StackingClassifier and StackingRegressor: the final estimator over what the members answer."""
     columns: list[Column] = []
+    singles: list[bool] = []
     kept = [member for member in estimator.estimators_ if not isinstance(member, str)]
     for member, method in zip(kept, estimator.stack_method_, strict=True):
         if method == "decision_function":
-            slots, _ = scores(builder, member, block)
+            slots, single = scores(builder, member, block)
         elif method == "predict" and classifies(member):
             raise unsupported(estimator, "members with predict_proba or decision_function", type(member).__name__)
         else:
-            slots, _ = answers(builder, member, block)
+            slots, single = answers(builder, member, block)
             slots = slots[1:] if method == "predict_proba" and len(slots) == 2 else slots
         columns += [Number(slot, 0) for slot in slots]
+        singles.append(single)
     if estimator.passthrough:
         columns += builder.numbers(estimator, builder.fork(block))
-    return pack_estimator(builder, estimator.final_estimator_, Block(columns, block.sparse and estimator.passthrough))
+    around, builder.in_single = builder.in_single, all(singles) and not estimator.passthrough
+    last = pack_estimator(builder, estimator.final_estimator_, Block(columns, block.sparse and estimator.passthrough))
+    builder.in_single = around
+    return last
 
 
 def _bag(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:

@@ -44,13 +44,15 @@ LINEAR = (*_LOGISTIC, "SGDClassifier", *_REGRESSORS, *_GLMS, *_SCORERS)
 def pack_linear(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """Scores are the products summed in column order, then the intercept: BLAS sums otherwise, within 1e-12.
 
-    What was fitted to float32, as the last of a stack of XGBoost alone, has its scores rounded to that.
+    Where float32 is read, as by the last of a stack of XGBoost alone, scores are rounded to that.
     """
     columns = builder.numbers(estimator, block)
     builder.finite(columns, allow_nan=False)
     coefficients = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else np.asarray(estimator.coef_)
     kind, link = _link(estimator)
-    single = coefficients.dtype == np.float32
+    single = builder.in_single and coefficients.dtype == np.float32
+    if coefficients.dtype != np.float64 and not single:
+        raise unsupported(estimator, "coefficients in float64", str(coefficients.dtype))
     coefficients = np.ascontiguousarray(np.atleast_2d(coefficients), dtype=np.float64)
     intercepts = np.zeros(len(coefficients)) + np.asarray(estimator.intercept_, dtype=np.float64)
     if sklearn_name(estimator) == "PLSRegression":  # its intercept is that of centred columns

@@ -73,6 +73,7 @@ class ProgramBuilder:
         self._texts: list[list[str]] = []
         self.parts: list[Model] = []
         self.vectorizers: list[Vectorizer] = []
+        self.in_single = False  # whether estimators read float32 here, as behind a stack of XGBoost alone
         self.stored_zeros = False  # whether a sparse matrix between two steps may hold zeros
         self.slots = 0
 

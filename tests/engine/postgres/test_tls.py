@@ -17,10 +17,8 @@ from penstock.errors import PenstockError
 from penstock.lookups.connection import connect
 from penstock.postgres.account import account
 from penstock.postgres.book import Book
-from penstock.postgres.connecting import BookUnreachable
 from penstock.postgres.databases import with_dagsters_driver
 from penstock.postgres_url import libpq_url, shown_hosts, use_system_certificates
-from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.postgres.certificates import Authority
 from tests.engine.postgres.tcp_server import DEBIAN, PASSWORD, TcpServer, needs_debians
@@ -123,13 +121,17 @@ def test_a_server_that_is_not_the_named_one_is_refused_in_one_sentence_without_t
         "no file of certificates": tmp_path / "absent.crt",
     }[wrong]
     url = server.url(host, f"?sslmode=verify-full&sslrootcert={ca}")
-    kinds = (BookUnreachable, WarehouseError, OSError, sa.exc.OperationalError, *_configuration_errors())
+    kinds = (PenstockError, OSError, sa.exc.OperationalError, *_configuration_errors())
     with pytest.raises(kinds) as refused:
         driver(url)
     assert PASSWORD not in str(refused.value)
     if driver is by_psycopg:
         assert str(refused.value).count("\n") == 0
-        assert f"book 'test': expected a Postgres at {host}:{server.port}, found " in str(refused.value)
+        named = (
+            f"certificate file {ca}" if wrong.startswith("no file") else f"a Postgres at {host}:{server.port}, found "
+        )
+        assert "book 'test'" in str(refused.value)
+        assert named in str(refused.value)
         assert "certificate" in str(refused.value)
 
 
