@@ -62,6 +62,7 @@ def test_a_part_and_its_children_give_way_where_they_should(processes: Processes
     processes.stop("nicer")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("stubborn",)])
 def test_stopping_ends_the_part_and_its_children(
     processes: Processes, tmp_path: Path, arguments: tuple[str, ...]

@@ -134,6 +134,7 @@ def test_a_missing_text_is_refused_by_its_name(tmp_path: Path) -> None:
         assert [(one.row, one.feature) for one in artifact.refusals(frame_columns(asked))] == [(7, "words")]
 
 
+@pytest.mark.slow
 def test_what_is_not_packed_is_named(tmp_path: Path) -> None:
     frame = pd.DataFrame({"words": texts(np.random.default_rng(0), 60)})
     for one in (CountVectorizer(tokenizer=str.split), HashingVectorizer(), CountVectorizer(dtype=np.float32)):

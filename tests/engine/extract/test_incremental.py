@@ -159,6 +159,7 @@ def test_a_damaged_snapshot_never_becomes_part_of_the_next(source: Source, tmp_p
     assert source.store.latest("events").id == first.id
 
 
+@pytest.mark.slow
 def test_what_was_merged_is_published_and_verified(source: Source, book: Book) -> None:
     source.put(*((i, "a", i, START) for i in range(50)))
     publish(source.extract(), events(), [book], who="me")

@@ -85,6 +85,7 @@ def test_the_rows_of_a_query_become_the_table_with_their_tests(warehouse: Wareho
     assert tables(warehouse) == [("penstock_preparation",), ("totals",)]
 
 
+@pytest.mark.slow
 def test_nothing_is_run_until_what_it_reads_has_changed(warehouse: Warehouse) -> None:
     prepare(warehouse, TOTALS)
     assert prepare(warehouse, TOTALS).skipped

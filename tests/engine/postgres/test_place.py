@@ -56,6 +56,7 @@ def test_a_book_is_where_its_url_leads_by_whatever_way(book: Book, prod_book: Bo
         Databases(settings).open_books()
 
 
+@pytest.mark.slow
 def test_a_standby_is_another_place_and_can_be_no_book(pair: tuple[TcpServer, TcpServer]) -> None:
     primary, standby = (Book("prod", server.url()) for server in pair)
     assert primary.place() != standby.place()
@@ -107,6 +108,7 @@ def test_a_server_without_a_free_place_is_said_with_what_to_do(book: Book) -> No
         member.version()
 
 
+@pytest.mark.slow
 def test_a_wrong_password_or_user_is_said_with_what_to_do(pair: tuple[TcpServer, TcpServer]) -> None:
     server, _ = pair
     for wrong in (server.url().replace("postgres:", "nobody:", 1), server.url().replace("word", "words")):

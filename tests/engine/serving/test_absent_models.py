@@ -86,6 +86,7 @@ def test_where_every_contract_file_is_broken_the_service_lives_and_is_not_ready(
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_project_without_a_model_says_how_to_come_to_one(serve: Serve) -> None:
     client = serve({})
 

@@ -149,6 +149,7 @@ def test_a_stand_in_ends_with_its_keeper_however_that_one_ends(ray: Ray) -> None
     assert _soon(lambda: _answer(port) is None, 5.0), running_over(ray.place)
 
 
+@pytest.mark.slow
 def test_it_listens_with_tls_and_takes_a_renewed_certificate_without_a_restart(ray: Ray, tmp_path: Path) -> None:
     authority, file = Authority(tmp_path / "authority"), tmp_path / "tls.pem"
     file.write_text("".join(path.read_text() for path in authority.sign("localhost")))

@@ -21,6 +21,7 @@ print(json.dumps([known, check.contracts["small"], check.unfit]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", slow_after(1, [0, 1, None]), ids=["now", "formerly", "neither"])
 def test_a_release_fits_by_the_digest_of_now_and_of_before(place: int | None, tmp_path: Path, book: Book) -> None:
     project = write_project(tmp_path, {"model_tools/small.py": CONTRACT.format(name="small")})

@@ -58,6 +58,7 @@ def test_a_release_is_fetched_beside_serving_and_served_when_it_is_whole(
     assert "release 2 of overflow is still being fetched from s3://bucket/penstock" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", slow_after(1, ["failing", "breaking off", "lying"]))
 def test_a_release_that_cannot_be_read_whole_is_said_and_served_once_it_can(
     service: Service, store: FaultyStore, fault: Fault

@@ -30,6 +30,7 @@ def files_in(url: str) -> list[str]:
     return sorted(path.removeprefix(f"{root}/") for path in files.find(root))
 
 
+@pytest.mark.slow
 def test_a_snapshot_on_s3_is_that_of_a_folder_and_publishes(bucket: FaultyStore, book: Book, tmp_path: Path) -> None:
     store, folder = SnapshotStore(f"{bucket.url}/snapshots"), SnapshotStore(str(tmp_path / "snapshots"))
     written = write(store, numbered(1000))

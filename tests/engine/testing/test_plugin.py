@@ -44,6 +44,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+@pytest.mark.slow
 def test_the_steps_after_one_that_failed_fail_and_name_it(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_story=STORY)
     result = suite.runpytest()

@@ -106,6 +106,7 @@ def settings(tmp_path: Path) -> Settings:
     return settings_in(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [("holds", "overflows"), LEVELS])
 def test_scores_are_judged_carded_and_released(classes: tuple[str, ...], settings: Settings, book: Book) -> None:
     model = scored(classes)
@@ -150,6 +151,7 @@ def test_the_metrics_of_scores_are_those_of_labels_and_ranks(settings: Settings)
     assert made.proposal.metrics["accuracy"] == float((scores[:, 0] == held_out.rows.outcome).mean())
 
 
+@pytest.mark.slow
 def test_several_values_are_judged_carded_and_released(settings: Settings, book: Book) -> None:
     model = valued()
     made = trained(settings, model, "2026-03")

@@ -149,6 +149,7 @@ def test_after_a_rollback_the_month_goes_on_from_what_was_rolled_back_to(setting
     assert "from release 1" in months.train("2026-02").card.continues
 
 
+@pytest.mark.slow
 def test_an_estimator_that_cannot_go_on_is_refused_by_name(settings: Settings, book: Book) -> None:
     def boosting() -> Any:
         return pipeline(HistGradientBoostingClassifier(max_iter=5, random_state=0))

@@ -18,6 +18,7 @@ NAMES = ("much", "less", "nothing")
 ESTIMATORS = (HistGradientBoostingClassifier(max_iter=20), KNeighborsClassifier(9, algorithm="brute"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_mean_amounts_order_the_features_and_are_drawn(estimator: object, classes: int, tmp_path: Path) -> None:

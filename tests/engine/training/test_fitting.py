@@ -20,6 +20,7 @@ def boosting() -> Any:
     return lightgbm.LGBMClassifier(n_estimators=300, learning_rate=0.3, verbose=-1)
 
 
+@pytest.mark.slow
 def test_rows_come_in_the_order_of_time_with_their_periods_and_none_is_held_out(tmp_path: Path) -> None:
     seen: list[FitRows] = []
 

@@ -124,6 +124,7 @@ def test_a_value_is_judged_carded_and_released(settings: Settings, book: Book) -
     assert importance["inflow"] > importance["level"] > 10 * abs(importance["site"])
 
 
+@pytest.mark.slow
 def test_a_worse_regressor_is_refused_by_its_error(settings: Settings, book: Book) -> None:
     model = value()
     release(settings, model, trained(settings, model, "2026-03"), book)

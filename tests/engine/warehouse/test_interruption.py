@@ -172,6 +172,7 @@ def brief(request: pytest.FixtureRequest, duckdb_file: str, tmp_path: Path) -> I
         wait_for(lambda: running(url) == 0, 5)  # a moment after its client has left
 
 
+@pytest.mark.slow
 def test_a_query_ends_after_its_time(brief: tuple[Warehouse, str]) -> None:
     warehouse, endless = brief
     began = time.monotonic()

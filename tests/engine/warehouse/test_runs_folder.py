@@ -24,6 +24,7 @@ with sorted_rows(numbered(5_000).to_reader(7), ("key",)) as ordered:
 """
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_killed_sort_go_with_the_next_one_and_those_of_a_living_one_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

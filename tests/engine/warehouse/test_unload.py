@@ -112,6 +112,7 @@ def left(bucket: str) -> list[str]:
     return list(files.find(root))
 
 
+@pytest.mark.slow
 def test_an_unload_of_redshift_is_the_snapshot_of_its_rows(
     place: Callable[..., FakeRedshift], bucket: str, tmp_path: Path
 ) -> None:
