@@ -95,7 +95,7 @@ def has_kernel(wheel: Path) -> bool:
 def test_the_wheel_is_small_and_holds_the_engine_alone(wheel: Path) -> None:
     template = zipfile.ZipFile(wheel).getinfo("penstock/scaffold/template.tar.xz").compress_size
     assert template < 60_000
-    assert wheel.stat().st_size - template < 900_000
+    assert wheel.stat().st_size - template < 1_000_000
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"penstock"}

@@ -46,7 +46,8 @@ class CleanRoom:
         subprocess.run([*pip, "--disable-pip-version-check", str(wheel)], check=True)
         (own / "packages.pth").write_text(f"{packages}\n")
         text = AUDIT.format(checkout=f"{ROOT}{os.sep}", packages=f"{sys.prefix}{os.sep}", log=str(self.opened))
-        (own / "sitecustomize.py").write_text(text)
+        (own / "opened.py").write_text(text)
+        (own / "opened.pth").write_text("import opened\n")  # Debian's Python has a sitecustomize of its own
         for program in ("ruff", "mypy"):
             (self.bin / program).symlink_to(Path(sys.prefix) / "bin" / program)
 
