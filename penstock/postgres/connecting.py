@@ -22,7 +22,7 @@ CONNECT_SECONDS = 10
 """For each host of the URL, where it does not say another `connect_timeout`."""
 
 
-TODO = {
+REMEDIES = {
     r"too many (clients|connections)|connection slots": "All its places are taken: end sessions that are idle, raise "
     "max_connections or the CONNECTION LIMIT of role or database, or lower `connections` of serve_config.yaml.",
     r'database ".*" does not exist': "Make it, CREATE DATABASE … ENCODING 'UTF8', or correct its name in the URL.",
@@ -65,7 +65,7 @@ def connect(thing: str, url: str, *, autocommit: bool, application_name: str) ->
 def unreachable(thing: str, url: str, error: Exception) -> BookUnreachable:
     """What is said where Postgres does not let anybody in; the password is not in it."""
     said = str(error).strip().splitlines() or [type(error).__name__]
-    todo = next((todo for pattern, todo in TODO.items() if re.search(pattern, said[0])), WHERE)
+    todo = next((todo for pattern, todo in REMEDIES.items() if re.search(pattern, said[0])), WHERE)
     return BookUnreachable(
         thing,
         expected=f"a Postgres at {shown_hosts(url)}",
