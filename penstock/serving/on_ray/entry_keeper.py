@@ -11,7 +11,7 @@ of Ray.
   It has no admin socket, so Ray's own checks fail as before and Ray's own restart happens.
 - The stand-in goes when Ray's next HAProxy takes over: the starter hands that one the stand-in's pid (`-sf`).
 - Where the actor ends right after its HAProxy, Ray has ended both on purpose, and the stand-in goes at once.
-- Where the raylet ends, every HAProxy of PIDS goes: none stays without Ray.
+- Where the raylet ends, before or after the actor, every HAProxy of PIDS goes: none stays without Ray.
 """
 
 import ctypes
@@ -34,11 +34,14 @@ PR_SET_PDEATHSIG = 1
 
 
 def keep(pids: Path, actor: int, command: list[str], certificate: str = "") -> None:
-    """Watch until the actor or the raylet has ended."""
+    """Watch until the raylet has ended, or the actor and its HAProxy."""
     raylet, known = _parent(actor), _version(certificate)
     while True:
         watched = _newest(pids)
         ended = _ended([watched, actor, raylet], CERTIFICATE_SECONDS if certificate else None)
+        if actor in ended and not ended & {watched, raylet}:
+            # The next actor's HAProxy takes over from this one's, see the starter. Until then this one keeps it.
+            ended |= _ended([watched, raylet])
         if not ended:
             found = _version(certificate)
             if found != known and _renew(pids.with_name("admin.sock"), certificate):
@@ -50,7 +53,7 @@ def keep(pids: Path, actor: int, command: list[str], certificate: str = "") -> N
                     os.kill(pid, signal.SIGTERM)
             return
         if actor in ended:
-            return  # the next actor's HAProxy takes over from this one's, see the starter
+            return
         if _newest(pids) == watched:  # no reload: it was killed
             _stand_in(pids, actor, raylet, command)
             while _newest(pids) == watched and not _ended([actor, raylet], LOOK_SECONDS):

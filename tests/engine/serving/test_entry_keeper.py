@@ -32,7 +32,7 @@ frontend http_frontend
     bind 127.0.0.1:{port}
 """
 WITH_ROUTES = EMPTY + '    http-request return status 200 content-type text/plain string "routed"\n'
-RAYLET = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+RAYLET = "import subprocess, sys; subprocess.run(sys.argv[1:]); sys.stdin.read()"
 ACTOR = "import subprocess, sys\nfor line in sys.stdin: subprocess.Popen(line.split())"
 
 
@@ -189,6 +189,18 @@ def test_no_haproxy_stays_when_the_raylet_is_gone(ray: Ray) -> None:
     ray.end()
     assert _soon(lambda: not running_over(ray.place), 5.0), running_over(ray.place)
     assert _answer(port) is None
+
+
+def test_no_haproxy_stays_when_the_raylet_ends_after_its_actor(ray: Ray) -> None:
+    """As both are killed at once, the actor may be gone first; and Ray takes seconds for its next actor."""
+    port = free_port()
+    ray.start(WITH_ROUTES.format(place=ray.place, port=port))
+    assert len(running_over(ray.place)) == 2, "HAProxy and what keeps it"
+    ray.actor.kill()
+    time.sleep(0.5)
+    assert _answer(port) == 200
+    ray.end()
+    assert _soon(lambda: not running_over(ray.place), 5.0), running_over(ray.place)
 
 
 def _answer(port: int) -> int | None:
