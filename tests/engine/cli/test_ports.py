@@ -91,6 +91,13 @@ def test_another_program_that_holds_a_port_is_named_by_its_process(tmp_path: Pat
     )
 
 
+def test_the_service_listens_on_loopback_too_whatever_its_host(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortError, match=f"port {port}: .*PENSTOCK_HTTP_PORT="):
+            check_ports(Settings(home=tmp_path, http_host="127.0.0.2", http_port=port, dagster_port=free_port()))
+
+
 def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, http_host="192.0.2.1")
     with pytest.raises(PortError, match=r"PENSTOCK_HTTP_HOST=192.0.2.1: .* addresses of this machine"):
