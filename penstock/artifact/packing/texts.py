@@ -11,6 +11,7 @@ from penstock.artifact.packing.scaling import length
 from penstock.artifact.program import Function, Op
 from penstock.artifact.terms import MOST_HASHED, Vectorizer
 
+
 def _vectorize(builder: ProgramBuilder, vectorizer: Any, block: Block) -> Block:
     """CountVectorizer, TfidfVectorizer and HashingVectorizer over one text feature."""
     column = block.columns[0] if len(block.columns) == 1 else None
