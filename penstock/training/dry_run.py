@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.artifact.packing.answering import has_probabilities
+from penstock.artifact.packing.unfitted import demand_storable
 from penstock.contract.contract import Contract
 from penstock.contract.declaring import nearest
 from penstock.declare.model import Model
@@ -20,7 +21,7 @@ from penstock.errors import PenstockError, demand_none
 from penstock.extract.extract import column_faults, demand_columns, demand_instants
 from penstock.extract.query_of import query_of
 from penstock.extract.training_join import training_query
-from penstock.extract.window import window_check
+from penstock.extract.window import demand_inside as demand_in_window
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.training.bounds import demand_inside
 from penstock.training.frame import training_rows, without_values
@@ -96,25 +97,33 @@ def _check_training_set(
     natural = {table.name: warehouse.natural(table.query) for table in tables}
     query = training_query(contract, warehouse.natural(base, window), natural, warehouse.dialect)
     key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))
+    with run.noted(), query_of(own):
+        _demand_held_out(warehouse, model, windows.holdout_from, windows.holdout_until)
     _demand_unique(warehouse, f"query of {own}", warehouse.natural(model.query, window), key, window)
     name = f"{contract.model}.training_set"
     with query_of(own), warehouse.batches(query, window, key=key) as batches:
-        check = _row_check(run, model, windows.training_from, windows.holdout_until)
-        snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=check)
+        snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
     rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)
     plural = "" if len(contract.lookups) == 1 else "s"
     run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookup{plural}")
     _check_rows(run, model, rows)
 
 
-def _row_check(run: DryRun, model: Model, since: datetime, until: datetime) -> Callable[[pa.RecordBatch], None]:
-    shape = shape_check(model.rows_shape, f"the training set of {model.contract.model}")
-    asked = window_check(model, since, until)
+def _demand_held_out(warehouse: Warehouse, model: Model, since: datetime, until: datetime) -> None:
+    """PenstockError where the query returns rows of another time than it is run for."""
+    asked = quoted(model.contract.asked_at)
+    ends = f"SELECT min({asked}) AS first, max({asked}) AS last FROM (\n{subquery(model.query)}) AS source"
+    with warehouse.batches(ends, {"from": since, "until": until}) as batches:
+        for row in (row for batch in batches for row in batch.to_pylist()):
+            demand_in_window(model, since, until, row.values())
+
+
+def _shape_check(run: DryRun, model: Model) -> Callable[[pa.RecordBatch], None]:
+    check = shape_check(model.rows_shape, f"the training set of {model.contract.model}")
 
     def noting(batch: pa.RecordBatch) -> None:
-        for check in (shape, asked):
-            with run.noted():
-                check(batch)
+        with run.noted():
+            check(batch)
 
     return noting
 
@@ -135,6 +144,7 @@ def demand_estimator(model: Model) -> None:
         found = f"the class {made.__name__}" if isinstance(made, type) else f"{type(made).__name__} without it"
         raise PenstockError(thing, expected=expected, found=found, todo="Return an instance, of the output's kind.")
     _demand_continuing(model, made)
+    demand_storable(made, model.contract.output, model.trusted_types, kept=bool(model.continues))
 
 
 def _demand_continuing(model: Model, estimator: Any) -> None:

@@ -64,6 +64,12 @@ SLIPS = (
     Slip("an estimator that returns none", ESTIMATOR, "estimator=lambda: None,", ("estimator", "fit", "NoneType")),
     Slip("an estimator of the other kind", "lambda: DummyClassifier", "lambda: DummyRegressor", ("predict_proba",)),
     Slip("an estimator that fails", "DummyClassifier(),", "DummyClassifier(depth=1),", ("estimator", "depth")),
+    Slip(
+        "an estimator that nothing stores",
+        "DummyClassifier()",
+        'type("Own", (DummyClassifier,), {})()',
+        ("estimator Own", "that skops can store"),
+    ),
     Slip("fresh_within of none", TABLE, f"{TABLE} fresh_within=timedelta(0),", ("fresh_within", "above zero")),
     # What they say.
     Slip("a misspelt outcome", OUTCOME, 'outcome="churnd",', ("query of model 'churn'", "'churnd'", "churned")),
