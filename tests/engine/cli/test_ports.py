@@ -1,3 +1,4 @@
+import os
 import socket
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,6 +7,7 @@ import msgspec
 import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
+from penstock.errors import PenstockError
 from penstock.processes import free_port
 from penstock.settings import Settings, load
 
@@ -28,7 +30,7 @@ def test_the_port_with_tls_is_tried_too(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port(), https_address=address)
         assert "HTTPS" not in check_ports(settings)
-        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by another program"):
+        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by process"):
             check_ports(msgspec.structs.replace(settings, tls_file="tls.pem"))
 
 
@@ -47,6 +49,21 @@ def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: 
         taken.listen()
         with pytest.raises(PortError, match=f"port {ports[setting]}: .*PENSTOCK_{name}_PORT="):
             check_ports(Settings(home=tmp_path, http_port=ports["http"], dagster_port=ports["dagster"]))
+
+
+def test_all_that_are_taken_are_said_with_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as one, socket.socket() as other:
+        for name, taken in (("HTTP", one), ("DAGSTER", other)):
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            monkeypatch.setenv(f"PENSTOCK_{name}_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path))
+        with pytest.raises(PenstockError) as refused:
+            choose_ports(load(), ExitStack())
+        for taken in (one, other):
+            said = f"port {taken.getsockname()[1]}: expected free, found held by process {os.getpid()} ("
+            assert said in str(refused.value)
+        assert f", in {Path.cwd()})" in str(refused.value)
 
 
 def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:
