@@ -22,7 +22,7 @@ class PortHolder:
         """UNKNOWN where the process is another user's, and this one is not root."""
         with suppress(psutil.Error):
             for connection in psutil.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
                     return cls._of(psutil.Process(connection.pid))
         return cls()
 
