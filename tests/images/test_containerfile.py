@@ -22,8 +22,7 @@ def test_hadolint_finds_what_there_is(tmp_path: Path) -> None:
 
 
 def test_everything_is_compiled_anew() -> None:
-    """Seen: pip had compiled the engine in a folder of a random name, which stands in the bytecode: no two builds were the
-    same."""
+    """Seen: pip had compiled the engine in a folder of a random name, which stood in the bytecode of every build."""
     compiled = re.findall(r"-m compileall (.*)", (ROOT / "Containerfile").read_text())
     assert len(compiled) == 5
     assert {one.partition(" -j")[0] for one in compiled} == {"-q -f"}
