@@ -43,6 +43,10 @@ def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (),
         obstacles.append(
             "CatBoost is packed on numbers and categories, and keeps a file of its own only where nothing is around it"
         )
+    if any(part.get_params().get("cat_features") and catboost.of_several(part.get_params()) for part in inner):
+        obstacles.append(
+            "CatBoost keeps a file of its own for categories of several targets, where nothing is around it"
+        )
     last = last_step(estimator)
     copied = [part for part in _parts(last) if part is not last and public_name(part) in CATBOOST]
     if any(part.get_params().get("cat_features") for part in copied):

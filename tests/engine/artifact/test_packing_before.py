@@ -90,7 +90,7 @@ def test_what_compares_to_the_bit_is_packed_beside_what_rounds_and_before_it(tmp
         for artifact in packed(model.fit(matrix, late), tmp_path, matrix_features(matrix)):
             assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
     model = make_pipeline(partly, make_column_transformer((HOT, [0])), LIGHTGBM).fit(matrix, late)
-    with pytest.raises(UnsupportedEstimator, match="OneHotEncoder: expected numbers to the last bit, found .* of PCA"):
+    with pytest.raises(UnsupportedEstimator, match=r"OneHotEncoder: expected numbers to the last bit, found .* of PCA"):
         packed(model, tmp_path, matrix_features(matrix))
 
 
