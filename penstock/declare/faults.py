@@ -13,7 +13,7 @@ from penstock.declare.metrics import MEASURES, Task, measures_for
 from penstock.declare.periods import A_CENTURY, Period
 from penstock.declare.ray_options import ray_faults
 from penstock.errors import PenstockError
-from penstock.sql_text import value_names
+from penstock.sql_text import statements, value_names
 
 if TYPE_CHECKING:
     from penstock.declare.model import GateRule, Model
@@ -144,6 +144,12 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
                     )
                 )
     faults += twice(f"key of {thing}", table.key)
+    texts = {column.name for lookup in table.lookups for column in lookup.columns if column.kind == "text"}
+    faults += [
+        PenstockError(f"bounds of {thing}", expected="columns of numbers", found=f"{name!r}, a text")
+        for name in table.bounds
+        if name in texts
+    ]
     for name, (least, greatest) in table.bounds.items():
         if least > greatest:
             of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
@@ -172,7 +178,7 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
         faults.append(PenstockError(thing, expected="a query or a script", found="both", todo="Leave one out."))
     else:
         named = ("query", preparation.query) if preparation.query else ("script", preparation.script)
-        faults += _query_faults(f"{named[0]} of {thing}", named[1])
+        faults += _query_faults(f"{named[0]} of {thing}", named[1], script=bool(preparation.script))
     if preparation.version_query:
         faults += _query_faults(f"version_query of {thing}", preparation.version_query)
     return faults + _at_least(f"minimum_rows of {thing}", preparation.minimum_rows, 0)
@@ -212,12 +218,17 @@ def caught(check: Any, *arguments: Any) -> list[PenstockError]:
 
 
 def _query_faults(
-    thing: str, query: str, bound: Collection[str] = (), optional: Collection[str] = ()
+    thing: str, query: str, bound: Collection[str] = (), optional: Collection[str] = (), *, script: bool = False
 ) -> list[PenstockError]:
-    """The faults of a query in which `bound` are values that it needs, and `optional` others that it may have."""
+    """The faults of a query in which `bound` are values that it needs, and `optional` others that it may have.
+
+    A script may have several statements.
+    """
     if not query.strip():
         return [PenstockError(thing, expected="SQL", found="an empty text")]
     faults = []
+    if (count := len(statements(query))) > 1 and not script:
+        faults.append(PenstockError(thing, expected="one query", found=f"{count} statements"))
     if lacking := [name for name in bound if f":{name}" not in query]:
         window = "They are bound when it runs: `WHERE asked_at >= :from AND asked_at < :until`."
         expected, found = " and ".join(f":{name}" for name in bound), f"a query without {_colons(lacking)}"

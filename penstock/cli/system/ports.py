@@ -2,7 +2,8 @@
 
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import msgspec
 
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dev_service import NAME as DEV_SERVICE
-from penstock.errors import PenstockError
+from penstock.cli.system.port_holder import PortHolder
+from penstock.errors import PenstockError, demand_none
 from penstock.processes import Processes, free_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
@@ -30,10 +32,14 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     demand_own_address(settings.http_host)
     web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
-    if not web:
-        dagster = _first_free(held, "PENSTOCK_DAGSTER_PORT", dagster_system.HOST, DAGSTER_PORT, dagster)
-    if not serving:
-        http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
+    faults: list[PenstockError] = []
+    with _noted(faults):
+        if not web:
+            dagster = _first_free(held, "PENSTOCK_DAGSTER_PORT", dagster_system.HOST, DAGSTER_PORT, dagster)
+    with _noted(faults):
+        if not serving:
+            http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
+    demand_none(faults)
     chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
     ports = Ports(http=http, dagster=dagster)
     check_ports(chosen)
@@ -62,9 +68,19 @@ def check_ports(settings: Settings) -> str:
     host, _, port = settings.https_address.rpartition(":")
     demand_own_address(host, "PENSTOCK_HTTPS_ADDRESS")
     if not serving and not is_free(host, int(port)):
-        todo = "End that program, or set another one, for instance 0.0.0.0:9443."
-        raise PortError(f"PENSTOCK_HTTPS_ADDRESS={settings.https_address}", found="held by another program", todo=todo)
+        holder = PortHolder.of(int(port))
+        todo = f"{holder.end}, or set another one, for instance 0.0.0.0:9443."
+        raise PortError(f"PENSTOCK_HTTPS_ADDRESS={settings.https_address}", found=f"held by {holder.name}", todo=todo)
     return f"HTTP {http}, HTTPS {port}, Dagster {dagster}"
+
+
+@contextmanager
+def _noted(faults: list[PenstockError]) -> Iterator[None]:
+    """Note the fault of a port, and go on to the next one."""
+    try:
+        yield
+    except PortError as error:
+        faults.append(error)
 
 
 def _running(state: Path) -> tuple[int, bool]:
@@ -112,11 +128,12 @@ def demand_own_address(host: str, variable: str = "PENSTOCK_HTTP_HOST") -> None:
 
 
 def _taken(name: str, port: int) -> PortError:
+    holder = PortHolder.of(port)
     return PortError(
         f"port {port}",
         expected="free",
-        found="held by another program",
-        todo=f"End that program, or choose another port, for instance {name}={port + 1}.",
+        found=f"held by {holder.name}",
+        todo=f"{holder.end}, or choose another port, for instance {name}={port + 1}.",
     )
 
 
