@@ -216,9 +216,9 @@ def holder(port: int) -> str:
     """Which process listens on a port and where it was started; `another program` where this user may not know."""
     try:
         found = psutil.net_connections("tcp")
-        pid = next(one.pid for one in found if one.pid and one.status == psutil.CONN_LISTEN and one.laddr.port == port)
-        process = psutil.Process(pid)
-        return f"process {pid} ({process.name()}, in {process.cwd()})"
+        listening = (one for one in found if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port)
+        process = psutil.Process(next(one.pid for one in listening if one.pid))
+        return f"process {process.pid} ({process.name()}, in {process.cwd()})"
     except (psutil.Error, StopIteration):
         return "another program"
 
