@@ -36,7 +36,8 @@ class Prediction(msgspec.Struct, frozen=True):
     The prediction of a regressor with several outputs has the value of each name. A classifier answers
     `probabilities`, or `scores` where it has none: the decision score of each class, of two that of the second.
 
-    A model that says how sure it is adds the `interval` around a value, or the `prediction_set` of classes.
+    A model that says how sure it is adds the `interval` around a value, or the `prediction_set` of classes. The set is
+    empty where no class is as likely as the level demands: the model cannot tell, and `prediction` is a guess.
 
     With `explain` the answer of a model that explains has what each feature contributed: `base_value` and the sum of
     `contributions` is `raw_score`, that of the class `explained`, or of the output of a regressor. `contributions` is

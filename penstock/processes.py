@@ -212,17 +212,6 @@ def is_own_address(host: str) -> bool:
     return True
 
 
-def holder(port: int) -> str:
-    """Which process listens on a port and where it was started; `another program` where this user may not know."""
-    try:
-        found = psutil.net_connections("tcp")
-        listening = (one for one in found if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port == port)
-        process = psutil.Process(next(one.pid for one in listening if one.pid))
-        return f"process {process.pid} ({process.name()}, in {process.cwd()})"
-    except (psutil.Error, StopIteration):
-        return "another program"
-
-
 def is_free(host: str, port: int) -> bool:
     """Whether a port can be bound now."""
     return free_port(host, port) == port

@@ -197,7 +197,8 @@ class Variable(msgspec.Struct, frozen=True):
     parse: Callable[[str, str], Any] = _text
 
 
-PROJECT, HTTP_PORT_VARIABLE = "PENSTOCK_PROJECT", "PENSTOCK_HTTP_PORT"
+PROJECT, HOME = "PENSTOCK_PROJECT", "PENSTOCK_HOME"
+HTTP_PORT_VARIABLE = "PENSTOCK_HTTP_PORT"
 API_KEY, DEBUG = "PENSTOCK_API_KEY", "PENSTOCK_DEBUG"
 CODE_VERSION = "PENSTOCK_CODE_VERSION"
 CODE_HOST, CODE_PORT, EXECUTOR = "PENSTOCK_CODE_HOST", "PENSTOCK_CODE_PORT", "PENSTOCK_EXECUTOR"
@@ -210,7 +211,7 @@ _IN_PROCESS = "none: candidates are trained in process"
 _TRAINS = "`host:port` of a Ray cluster of this machine, or `http://HEAD:8265` of any, that trains them"
 VARIABLES = (
     Variable(PROJECT, "found from the working directory upwards", "the folder of the project"),
-    Variable("PENSTOCK_HOME", "`.penstock/` in the project", "state, logs, what is not set below", "home", _path),
+    Variable(HOME, "`.penstock/` in the project", "state, logs, what is not set below", "home", _path),
     Variable(HTTP_PORT_VARIABLE, str(HTTP_PORT), "the service", "http_port", _port),
     Variable("PENSTOCK_DAGSTER_PORT", str(DAGSTER_PORT), "the Dagster UI", "dagster_port", _port),
     Variable("PENSTOCK_HTTP_HOST", "127.0.0.1", "anything else needs API keys", "http_host"),
@@ -259,7 +260,7 @@ def load(project: Project | None = None) -> Settings:
 
 def service_url() -> str:
     """Where the prediction service answers, also where there is no project."""
-    if find_or_none() or is_set("PENSTOCK_HOME"):
+    if find_or_none() or is_set(HOME):
         return load().service_url
     host = os.environ.get("PENSTOCK_HTTP_HOST") or "127.0.0.1"
     return f"http://{host}:{_port(HTTP_PORT_VARIABLE, os.environ.get(HTTP_PORT_VARIABLE) or str(HTTP_PORT))}"

@@ -51,7 +51,7 @@ class Clients:
 
     A `patient` client asks the same question until it is answered, as backends do; else a question that is not
     answered at once counts as a trouble, and the next follows. With a `rate` they ask so often a second together,
-    and not one right after the other.
+    and not one right after the other. What is changed in `headers` goes with the next question.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Clients:
     ) -> None:
         self.answers = Answers()
         self._between = count / rate if rate else 0.0
-        self._host, self._headers = host, {"content-type": "application/json"} | dict(headers or {})
+        self._host, self.headers = host, {"content-type": "application/json"} | dict(headers or {})
         self._port, self._path, self._question, self._patient = port, path, question, patient
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -113,7 +113,7 @@ class Clients:
             connection = http.client.HTTPConnection(self._host, self._port(), timeout=TIMEOUT_SECONDS)
         began = time.monotonic()
         try:
-            connection.request("POST", self._path, body, self._headers)
+            connection.request("POST", self._path, body, self.headers)
             response = connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -27,6 +27,7 @@ class Stand:
 
     settings: Settings
     raylet: psutil.Process
+    headers: dict[str, str] = field(default_factory=dict)
 
     def processes(self, part: str) -> list[psutil.Process]:
         """The processes of a part of PARTS."""
@@ -87,21 +88,22 @@ class Stand:
 
     def answering(self) -> int:
         """How many replicas HAProxy gives requests to."""
-        found = set()
+        found, url = set(), f"http://127.0.0.1:{self.settings.http_port}/state"
         with suppress(httpx.HTTPError, ValueError, KeyError):
             for _ in range(20):
-                found.add(httpx.get(f"http://127.0.0.1:{self.settings.http_port}/state").json()["replica"])
+                found.add(httpx.get(url, headers=self.headers).json()["replica"])
         return len(found)
 
 
 @contextmanager
-def stand(settings: Settings, replicas: int) -> Iterator[Stand]:
-    """Start the service over the books of these settings, and end it and all its processes afterwards."""
+def stand(settings: Settings, replicas: int, headers: Mapping[str, str] | None = None) -> Iterator[Stand]:
+    """Start the service over the books of these settings, and end it and all its processes afterwards. Where it demands
+    a key, that is in the `headers`."""
     started = RayCluster(settings).start()
     try:
         raylet = started.parts[-1].process()
         assert raylet is not None
-        made = Stand(settings, raylet)
+        made = Stand(settings, raylet, dict(headers or {}))
         made.configure(replicas)
         made.wait_for_replicas(replicas)
         yield made

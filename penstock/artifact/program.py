@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.terms import Vectorizer
+from penstock.artifact.terms import MOST_HASHED, Vectorizer
 from penstock.errors import ArtifactError
 
 Array = np.ndarray[Any, Any]
@@ -172,7 +172,8 @@ def check(
     demand((op >= 0) & (op <= max(Op)), "known instructions")
     demand((source >= 0) & (target >= 0) & (start >= 0) & (count >= 0) & (extra >= 0), "no negative numbers")
     demand((start < 2**40) & (count < 2**40) & (extra < 2**40), "small numbers")
-    demand(slots <= len(program) + int(extra[np.isin(op, _WIDE)].sum()) and slots < limit * limit, "as few slots")
+    demand(slots <= len(program) + int(extra[np.isin(op, _WIDE)].sum()), "as few slots")
+    demand(slots - int(extra[op == Op.TERMS].sum()) < limit * limit, "as few slots")
     loads = np.isin(op, _FEATURE_OPS)
     demand(source[loads] < len(kinds), "sources among the features")
     demand(source[~loads] < slots, "sources among the slots")
@@ -203,6 +204,7 @@ def check(
     for told in vectorizers:
         demand(-1 <= told.dictionary < len(sizes), "terms of its dictionaries")
         demand(told.idf == -1 or 0 <= told.idf <= len(constants) - told.width, "weights of the file")
+        demand(told.dictionary >= 0 or told.width <= MOST_HASHED, "as few places for hashed terms")
         demand(told.width > 0 and 0 < told.shortest <= told.longest, "terms of some length")
         by_hash = told.analyzer == "category"
         demand(told.width == 1 and told.dictionary >= 0 if by_hash else True, "one code for each category")

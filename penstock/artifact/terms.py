@@ -16,6 +16,8 @@ from penstock.artifact.city_hash import category_hash
 
 Array = np.ndarray[Any, Any]
 _SPACES = re.compile(r"\s\s+")
+MOST_HASHED = 2**16
+"""Terms that are hashed into more places than so many are left to scikit-learn: a row has a slot for each."""
 
 
 class Vectorizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

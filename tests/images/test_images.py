@@ -115,7 +115,8 @@ class TestFromImagesToAPrediction(Story):
         offered = [
             {line.split()[0] for line in one.stdout.splitlines() if line[:3].isspace()} for one in shown.values()
         ]
-        assert offered[1] - offered[0] == {"advise", "init", "new", "publish", "train"}
+        lacking = {"advise", "backup", "down", "init", "new", "publish", "restore", "train", "up"}
+        assert offered[1] - offered[0] == lacking
         assert {"serve", "status", "doctor", "render", "predict"} < offered[0]
 
     def test_both_run_as_nobody_in_particular_on_a_read_only_root(

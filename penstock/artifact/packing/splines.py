@@ -15,17 +15,14 @@ def splines(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """The basis functions of each column, side by side; sums in another order than de Boor's."""
     if transformer.extrapolation == "error":
         raise unsupported(transformer, "extrapolation that takes every number", "error")
-    if transformer.extrapolation == "linear" and transformer.degree < 2 and len(block.columns) > 1:
-        # There scikit-learn 1.9 draws the second column's lines from other knots than its ends.
-        raise unsupported(transformer, "a degree of 2 or more where lines go on", str(transformer.degree))
     if transformer.degree < 1:
         raise unsupported(transformer, "a degree of 1 or more", str(transformer.degree))
     zeros = getattr(transformer, "handle_missing", "error") == "zeros"
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=zeros)
     made: list[Column] = []
-    for column, spline in zip(columns, transformer.bsplines_, strict=True):
-        slots = _basis(builder, column.slot, spline, transformer.extrapolation)
+    for at, (column, spline) in enumerate(zip(columns, transformer.bsplines_, strict=True)):
+        slots = _basis(builder, column.slot, spline, transformer.extrapolation, first_column=at == 0)
         slots = slots if transformer.include_bias else slots[:-1]
         if zeros:
             slots = [builder.with_constant(Op.FILL, slot, math.nan, 0.0) for slot in slots]
@@ -34,20 +31,26 @@ def splines(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     return Block(made, bool(transformer.sparse_output))
 
 
-def _basis(builder: ProgramBuilder, slot: int, spline: Any, extrapolation: str) -> list[int]:
+def _basis(builder: ProgramBuilder, slot: int, spline: Any, extrapolation: str, *, first_column: bool) -> list[int]:
     knots, degree = spline.t, spline.k
-    first, last = float(knots[degree]), float(knots[-degree - 1])
-    starts = np.unique(knots[degree : len(knots) - degree - 1])
+    # scikit-learn 1.9 draws the lines of degree 1 from one knot further in, from the second column on.
+    outer = degree if first_column or degree > 1 or extrapolation != "linear" else 2
+    if knots[outer] > knots[-outer - 1]:  # two knots: the lines from both are the spline
+        outer, extrapolation = degree, "continue"
+    first, last = float(knots[outer]), float(knots[-outer - 1])
+    starts = np.unique(knots[outer : max(len(knots) - outer - 1, outer + 1)])
     if extrapolation == "periodic":
         slot = _wrapped(builder, slot, first, float(knots[len(knots) - degree - 1]))
     elif extrapolation == "constant":
         slot = builder.with_constant(Op.CLIP, slot, first, last)
     pieces = np.stack([_polynomial(spline, start, degree) for start in starts])
     if extrapolation == "linear":
-        ends = [
-            np.stack([spline(end), spline(end, nu=1)] + [spline(end) * 0] * max(degree - 1, 0)) for end in (first, last)
-        ]
-        pieces = np.concatenate([ends[:1], _padded(pieces, ends[0]), ends[1:]])
+        ends = np.zeros((2, degree + 1, pieces.shape[2]))
+        for end, at in zip(ends, (first, last), strict=True):
+            end[:2] = spline(at), spline(at, nu=1)
+        lines = max(degree, 2)  # a line is drawn for so many functions at each end, the others are zero
+        ends[0, :, lines:] = ends[1, :, :-lines] = 0.0
+        pieces = np.concatenate([ends[:1], pieces, ends[1:]])
         starts = np.concatenate([[first], starts, [last]])
     # The stretch of a number is how many starts it has reached; before the first, that of the first.
     place = _reached(builder, slot, starts, linear=extrapolation == "linear")
@@ -66,11 +69,6 @@ def _basis(builder: ProgramBuilder, slot: int, spline: Any, extrapolation: str) 
 def _polynomial(spline: Any, start: float, degree: int) -> Array:
     """The coefficients (degree + 1, functions) of the powers of the distance from a start."""
     return np.stack([spline(start, nu=power) / math.factorial(power) for power in range(degree + 1)])
-
-
-def _padded(pieces: Array, like: Array) -> Array:
-    """The pieces with zeros for powers that only the lines at the ends have."""
-    return np.concatenate([pieces, np.zeros((len(pieces), len(like) - pieces.shape[1], pieces.shape[2]))], axis=1)
 
 
 def _reached(builder: ProgramBuilder, slot: int, starts: Array, *, linear: bool) -> int:

@@ -9,10 +9,7 @@ from penstock.artifact.packing.model import sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Text, Transform, unsupported
 from penstock.artifact.packing.scaling import length
 from penstock.artifact.program import Function, Op
-from penstock.artifact.terms import Vectorizer
-
-MOST_HASHED = 2**16
-"""Terms that are hashed into more places than so many are left to scikit-learn: a row has a slot for each."""
+from penstock.artifact.terms import MOST_HASHED, Vectorizer
 
 
 def _vectorize(builder: ProgramBuilder, vectorizer: Any, block: Block) -> Block:

@@ -11,8 +11,9 @@ import msgspec
 
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dev_service import NAME as DEV_SERVICE
+from penstock.cli.system.port_holder import PortHolder
 from penstock.errors import PenstockError, demand_none
-from penstock.processes import Processes, free_port, holder, is_free, is_own_address
+from penstock.processes import Processes, free_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
 ATTEMPTS = 100
@@ -67,10 +68,9 @@ def check_ports(settings: Settings) -> str:
     host, _, port = settings.https_address.rpartition(":")
     demand_own_address(host, "PENSTOCK_HTTPS_ADDRESS")
     if not serving and not is_free(host, int(port)):
-        todo = "End that program, or set another one, for instance 0.0.0.0:9443."
-        raise PortError(
-            f"PENSTOCK_HTTPS_ADDRESS={settings.https_address}", found=f"held by {holder(int(port))}", todo=todo
-        )
+        holder = PortHolder.of(int(port))
+        todo = f"{holder.end}, or set another one, for instance 0.0.0.0:9443."
+        raise PortError(f"PENSTOCK_HTTPS_ADDRESS={settings.https_address}", found=f"held by {holder.name}", todo=todo)
     return f"HTTP {http}, HTTPS {port}, Dagster {dagster}"
 
 
@@ -128,11 +128,12 @@ def demand_own_address(host: str, variable: str = "PENSTOCK_HTTP_HOST") -> None:
 
 
 def _taken(name: str, port: int) -> PortError:
+    holder = PortHolder.of(port)
     return PortError(
         f"port {port}",
         expected="free",
-        found=f"held by {holder(port)}",
-        todo=f"End it, or choose another port, for instance {name}={port + 1}.",
+        found=f"held by {holder.name}",
+        todo=f"{holder.end}, or choose another port, for instance {name}={port + 1}.",
     )
 
 

@@ -18,6 +18,12 @@ CURVES: dict[str, Any] = {
     for name in ("constant", "linear", "continue", "periodic")
 }
 CURVES |= {
+    f"SplineTransformer, lines of {knots} knots": lambda knots=knots: SplineTransformer(
+        knots, degree=1, extrapolation="linear", handle_missing="zeros"
+    )
+    for knots in (2, 3, 4, 6)
+}
+CURVES |= {
     "QuantileTransformer, normal": lambda: QuantileTransformer(n_quantiles=20, output_distribution="normal"),
     "QuantileTransformer, uniform": lambda: QuantileTransformer(n_quantiles=20),
     "PowerTransformer": PowerTransformer,
@@ -31,7 +37,7 @@ def test_a_curve_is_that_of_scikit_learn_at_its_knots_beyond_its_ends_and_where_
 ) -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        matrix = np.exp(rng.normal(size=(80, 2)))
+        matrix = np.exp(rng.normal(size=(80, 3)))
         matrix[:, 1] = rng.integers(1, 6, size=80)
         curve = CURVES[name]().fit(matrix)
         model = make_pipeline(curve, DecisionTreeRegressor(max_depth=2)).fit(matrix, matrix[:, 0])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import (
     CountVectorizer,
@@ -119,6 +120,17 @@ def test_what_comes_behind_takes_the_terms(tmp_path: Path) -> None:
 def test_any_text_has_the_hash_of_scikit_learn(text: str) -> None:
     data = text.encode("utf-8", "surrogatepass")
     assert murmur(data) == murmurhash3_32(data, 0)
+
+
+def test_boosting_reads_the_terms_of_the_only_feature_which_nothing_changes_before(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"text": [" ".join(rng.choice(WORDS, 6)) for _ in range(120)]})
+    boosting = LGBMClassifier(n_estimators=3, min_child_samples=3, verbose=-1)
+    for terms in (CountVectorizer(), HashingVectorizer(n_features=64, norm=None)):
+        model = make_pipeline(make_column_transformer((terms, "text")), boosting)
+        model.fit(frame, frame["text"].str.contains("red"))
+        for artifact in packed(model, tmp_path, frame_features(frame)):
+            assert same(artifact.predict(frame_columns(frame)), model.predict_proba(frame))
 
 
 def test_a_missing_text_is_refused_by_its_name(tmp_path: Path) -> None:

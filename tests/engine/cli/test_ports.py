@@ -1,6 +1,10 @@
 import os
+import re
 import socket
-from contextlib import ExitStack
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -30,7 +34,7 @@ def test_the_port_with_tls_is_tried_too(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port(), https_address=address)
         assert "HTTPS" not in check_ports(settings)
-        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by process"):
+        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by another program"):
             check_ports(msgspec.structs.replace(settings, tls_file="tls.pem"))
 
 
@@ -51,7 +55,44 @@ def test_a_taken_port_is_refused_and_the_setting_named(tmp_path: Path, setting: 
             check_ports(Settings(home=tmp_path, http_port=ports["http"], dagster_port=ports["dagster"]))
 
 
-def test_all_that_are_taken_are_said_with_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+LISTEN = "import socket; s = socket.create_server(('127.0.0.1', {})); print('listens', flush=True); s.accept()"
+
+
+@contextmanager
+def listening(port: int, **environment: str) -> Iterator[int]:
+    """Another process that listens at a port, with these variables; its number."""
+    command = [sys.executable, "-c", LISTEN.format(port)]
+    others = {name: text for name, text in os.environ.items() if not name.startswith("PENSTOCK_")}
+    with subprocess.Popen(command, env=others | environment, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"listens\n"
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_another_project_that_holds_a_port_is_named_with_what_ends_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port())
+    theirs = {"PENSTOCK_HOME": "/their/home", "PENSTOCK_PROJECT": "/their/project"}
+    with listening(settings.http_port, **theirs), pytest.raises(PortError) as refused:
+        check_ports(settings)
+    assert "held by the Penstock project /their/project (its PENSTOCK_HOME is /their/home)" in str(refused.value)
+    assert "Run `PENSTOCK_HOME=/their/home penstock down` in /their/project, or choose another port" in str(
+        refused.value
+    )
+
+
+def test_another_program_that_holds_a_port_is_named_by_its_process(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port())
+    with listening(settings.dagster_port) as pid, pytest.raises(PortError) as refused:
+        check_ports(settings)
+    assert re.search(
+        rf"held by another program, python\S* \(process {pid}\)\. End that program, or", str(refused.value)
+    )
+
+
+def test_both_are_said_where_both_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as one, socket.socket() as other:
         for name, taken in (("HTTP", one), ("DAGSTER", other)):
             taken.bind(("127.0.0.1", 0))
@@ -61,9 +102,7 @@ def test_all_that_are_taken_are_said_with_who_holds_them(tmp_path: Path, monkeyp
         with pytest.raises(PenstockError) as refused:
             choose_ports(load(), ExitStack())
         for taken in (one, other):
-            said = f"port {taken.getsockname()[1]}: expected free, found held by process {os.getpid()} ("
-            assert said in str(refused.value)
-        assert f", in {Path.cwd()})" in str(refused.value)
+            assert f"port {taken.getsockname()[1]}: expected free" in str(refused.value)
 
 
 def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:

@@ -35,14 +35,14 @@ def servers(slow: None) -> Iterator[tuple[TcpServer, TcpServer]]:
             primary.configure({"synchronous_standby_names": "standby"})
             with psycopg.connect(primary.url(), autocommit=True) as connection:
                 connection.execute("SELECT pg_reload_conf()")
-                wait_for(lambda: _synchronous(connection), 10)
+                wait_for(lambda: synchronous(connection), 10)
             yield primary, standby
         finally:
             primary.remove()
             standby.remove()
 
 
-def _synchronous(connection: psycopg.Connection) -> bool:
+def synchronous(connection: psycopg.Connection) -> bool:
     return connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() == [("sync",)]
 
 
@@ -94,7 +94,7 @@ def test_answers_go_on_on_the_promoted_standby_and_every_answer_is_in_its_journa
         if how == "killed":
             primary.kill()
         else:
-            _freeze(primary)
+            freeze(primary)
         standby.promote()
         promoted, before = time.monotonic(), len(answers.ids)
         wait_for(lambda: len(answers.ids) > before + 20, 20)
@@ -103,7 +103,7 @@ def test_answers_go_on_on_the_promoted_standby_and_every_answer_is_in_its_journa
         assert time.monotonic() < first, "answering, and watching its pointers"
     finally:
         answers.end()
-        _thaw(primary)
+        thaw(primary)
     assert answers.refused <= {503}
     with psycopg.connect(standby.url()) as connection:
         kept = {str(id_) for (id_,) in connection.execute("SELECT id::text FROM app.prediction")}
@@ -111,12 +111,12 @@ def test_answers_go_on_on_the_promoted_standby_and_every_answer_is_in_its_journa
     assert set(answers.ids) <= kept
 
 
-def _freeze(server: TcpServer) -> None:
+def freeze(server: TcpServer) -> None:
     for process in _processes(server):
         process.send_signal(signal.SIGSTOP)
 
 
-def _thaw(server: TcpServer) -> None:
+def thaw(server: TcpServer) -> None:
     for process in _processes(server):
         process.send_signal(signal.SIGCONT)
 

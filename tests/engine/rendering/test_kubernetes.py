@@ -17,13 +17,13 @@ from dagster_k8s.job import construct_dagster_k8s_job
 from kubernetes.client import ApiClient
 
 from penstock.rendering.kubernetes import layout, pipeline
-from penstock.rendering.kubernetes.kustomize import write
+from penstock.rendering.kubernetes.kustomize import OVERLAYS, write
 from penstock.rendering.kubernetes.pods import UID
 from tests.checkout import PROJECT
 from tests.engine.rendering.conftest import Manifest, named
 
 CUSTOM = {"RayService", "ServiceMonitor", "PrometheusRule"}
-VERSION = "1.33.0"
+VERSION, NEWEST = "1.33.0", "1.37.0"
 DIGEST = "7" * 64
 
 
@@ -42,10 +42,15 @@ def closed(schema: Any) -> Any:
 
 
 def test_every_object_of_kubernetes_itself_fits_its_strict_schema(manifests: list[Manifest]) -> None:
-    own = [one for one in manifests if one["kind"] not in CUSTOM]
+    demand_strictly_valid(manifests)
+
+
+def demand_strictly_valid(objects: list[Manifest]) -> None:
+    own = [one for one in objects if one["kind"] not in CUSTOM]
     assert len(own) > 15
     for one in own:
-        kubernetes_validate.validate(one, VERSION, strict=True)
+        for version in (VERSION, NEWEST):
+            kubernetes_validate.validate(one, version, strict=True)
 
 
 def test_the_ray_service_fits_kuberays_schema(manifests: list[Manifest], kuberay: Manifest) -> None:
@@ -206,15 +211,17 @@ def test_an_overlay_is_written_once_and_the_base_anew(files: dict[str, str], tmp
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which has Kustomize, is not installed")
-def test_kustomize_builds_an_overlay_and_runs_get_its_image(files: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_kustomize_builds_an_overlay_and_runs_get_its_image(files: dict[str, str], tmp_path: Path, name: str) -> None:
     write(files, tmp_path)
-    overlay = tmp_path / "overlays" / "production"
+    overlay = tmp_path / "overlays" / name
     text = (overlay / "kustomization.yaml").read_text()
     (overlay / "kustomization.yaml").write_text(text.replace("CHANGE-ME", DIGEST))
     built = subprocess.run(["kubectl", "kustomize", str(overlay)], check=True, capture_output=True, text=True).stdout
     objects = list(yaml.safe_load_all(built))
+    demand_strictly_valid(objects)
     images = set(re.findall(r"image: (\S+)", built))
-    assert images == {f"penstock-{name}@sha256:{DIGEST}" for name in ("service", "pipeline")}
+    assert images == {f"penstock-{image}@sha256:{DIGEST}" for image in ("service", "pipeline")}
     (code,) = named(objects, "Deployment", "penstock-dagster-code")["spec"]["template"]["spec"]["containers"]
     assert {"name": pipeline.IMAGE_OF_RUNS, "value": f"penstock-pipeline@sha256:{DIGEST}"} in code["env"]
     namespace = named(objects, "Namespace")["metadata"]

@@ -1,0 +1,94 @@
+"""Deploys, each from what the one before has left, and replicas that are killed in the middle of one."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http import HTTPStatus
+
+import httpx
+import psutil
+
+from benchmarks.chaos.deploy_project import APPLICATION, UNABLE, Project, write_keys
+from benchmarks.chaos.events import CALM_SECONDS, Event
+from benchmarks.service.clients import Clients
+
+KEY = "x-api-key"
+ASKED = 20
+"""Questions by which each replica is reached."""
+
+
+def events(project: Project, asking: Clients) -> Iterator[Event]:
+    """All deploys."""
+    many = project.replicas
+
+    def scaled(replicas: int) -> Callable[[], None]:
+        def scale() -> None:
+            project.replicas = replicas
+            project.deploy()
+
+        return scale
+
+    yield Event("nothing", lambda: time.sleep(CALM_SECONDS))
+    arguments = {} if project.arguments else {"book": "prod"}  # which say the same
+    yield Event("changed args", lambda: project.set(arguments=arguments))
+    changed = project.options.get("max_ongoing_requests") == 256  # by an earlier rate
+    yield Event("changed limit", lambda: project.set(max_ongoing_requests=300 if changed else 256))
+    yield Event("changed resources", lambda: project.set(ray_actor_options={"num_cpus": 0.25 if changed else 0.2}))
+    yield Event("one more replica", scaled(many + 1))
+    yield Event("one replica fewer", scaled(many))
+    yield Event("changed code", project.change_code)
+    yield Event("a file that does not import", lambda: project.deploy(broken=True))
+    yield Event("a replica that does not start", lambda: project.deploy(application=APPLICATION + UNABLE))
+    yield Event("back", project.back)
+    yield Event("rotated keys", lambda: _rotate(project, asking))
+    yield Event("a new replica killed as it starts", lambda: _kill_in_a_roll(project, new=True, started=1))
+    if many > 1:
+        yield Event("a new replica killed in a roll", lambda: _kill_in_a_roll(project, new=True, started=2))
+        yield Event("an old replica killed in a roll", lambda: _kill_in_a_roll(project, new=False, started=1))
+        yield Event("one replica killed", lambda: _kill(project))
+
+
+def _rotate(project: Project, asking: Clients) -> None:
+    """Add a key, let every client take it as soon as it is deployed, and remove the old one: it is refused then."""
+    stood, old, new = project.stood, asking.headers[KEY], secrets.token_hex()
+    write_keys(stood.settings, old, new)
+    project.deploy()
+    asking.headers[KEY] = stood.headers[KEY] = new
+    time.sleep(CALM_SECONDS)
+    write_keys(stood.settings, new)
+    project.deploy()
+    for _ in range(ASKED):
+        refused = httpx.get(f"http://127.0.0.1:{stood.settings.http_port}/state", headers={KEY: old})
+        assert refused.status_code == HTTPStatus.UNAUTHORIZED, "a key that was removed is still valid"
+
+
+def _kill_in_a_roll(project: Project, *, new: bool, started: int) -> None:
+    """Deploy code that differs, and when so many new replicas have started, kill the first of these or an old one."""
+    before = {process.pid for process in project.stood.processes("replica")}
+    with ThreadPoolExecutor(1) as side:
+        deployed = side.submit(project.change_code)
+        while len(found := _newer(project, before)) < started:
+            if deployed.done():
+                deployed.result()
+                raise AssertionError("no replica was replaced")
+            time.sleep(0.05)
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(found[0] if new else min(before)).kill()
+        deployed.result()
+
+
+def _newer(project: Project, before: set[int]) -> list[int]:
+    """The pids of the replicas that have started since, in their order."""
+    started = []
+    for process in project.stood.processes("replica"):
+        with suppress(psutil.NoSuchProcess):
+            started += [] if process.pid in before else [(process.create_time(), process.pid)]
+    return [pid for _, pid in sorted(started)]
+
+
+def _kill(project: Project) -> None:
+    project.stood.kill("replica")
+    time.sleep(CALM_SECONDS)
+    project.stood.wait_for_replicas(project.replicas)
