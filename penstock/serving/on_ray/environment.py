@@ -88,7 +88,7 @@ def _plain(home: Path, name: str, path: Path) -> str:
     return str(link)
 
 
-def ray_switches(home: Path, https: haproxy.Https | None = None, entry: str = "") -> dict[str, str]:
+def ray_switches(home: Path, https: haproxy.Https | None = None, entry: haproxy.Entry | None = None) -> dict[str, str]:
     """Ray's own variables, with ports that are free now; writes the HAProxy starter. No secrets."""
     place = folder(home) / "ha"
     place.mkdir(mode=0o700, exist_ok=True)

