@@ -16,7 +16,7 @@ from penstock.errors import PenstockError
 
 Array = np.ndarray[Any, Any]
 DEVIATIONS = 3.0
-"""A coverage that is lower by so many standard deviations of chance is too low."""
+"""Standard deviations of chance by which a coverage may be lower than what was promised."""
 
 
 class Coverage(msgspec.Struct, frozen=True):
