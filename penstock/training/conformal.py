@@ -1,12 +1,16 @@
 """Split-conformal calibration on half of the held-out rows, and coverage on the other half."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from penstock.artifact.conformal import Conformal
+from penstock.artifact.file import rewrite
+from penstock.artifact.load import load as load_artifact
+from penstock.artifact.native import Artifact
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 
@@ -26,6 +30,17 @@ class Coverage(msgspec.Struct, frozen=True):
     def too_low(self) -> bool:
         """Whether chance alone does not explain what is missing."""
         return self.share < self.level - DEVIATIONS * math.sqrt(self.level * (1 - self.level) / max(self.rows, 1))
+
+
+def calibrated(
+    model: Model, artifact: Artifact, metadata: Mapping[str, Any], predictions: Array, outcome: Array
+) -> Artifact:
+    """The artifact, written again with what its intervals or sets are made of, their coverage among its metrics."""
+    conformal = calibrate(model, predictions, outcome)
+    found = coverage(conformal, predictions, outcome)
+    metrics = metadata["metrics"] | {"coverage": found.share, "coverage_rows": found.rows}
+    rewrite(artifact.path, conformal=conformal, metadata={**metadata, "metrics": metrics})
+    return load_artifact(artifact.path)
 
 
 def calibrating(rows: int) -> Array:

@@ -92,6 +92,13 @@ def test_another_program_that_holds_a_port_is_named_by_its_process(tmp_path: Pat
     )
 
 
+def test_the_service_listens_on_loopback_too_whatever_its_host(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortError, match=f"port {port}: .*PENSTOCK_HTTP_PORT="):
+            check_ports(Settings(home=tmp_path, http_host="127.0.0.2", http_port=port, dagster_port=free_port()))
+
+
 def test_all_that_are_taken_are_said_with_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = {"HTTP": free_port(), "DAGSTER": free_port()}
     for name, port in taken.items():
