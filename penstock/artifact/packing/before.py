@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
+from penstock.artifact.packing.families import TRANSFORMERS
 from penstock.artifact.packing.inverse import EXACT, TO_ZERO
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.projections import PROJECTIONS
@@ -14,6 +15,7 @@ COMPARING = ("KBinsDiscretizer", "OneHotEncoder", "OrdinalEncoder", "TargetEncod
 """Transformers for which numbers that differ in the last bit are other numbers."""
 _ROUNDED = (*PROJECTIONS, "SplineTransformer", "PowerTransformer")
 _AROUND = ("estimator", "regressor")
+_JOINED = ("ColumnTransformer", "FeatureUnion", "FrozenEstimator")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def obstacles_before(part: Any, before: Columns | None = None) -> Iterator[str]:
         )
     if name == "ColumnTransformer" and before.partly:
         before = replace(before, rounded="")  # which of the columns it takes is not known yet
-    members = [getattr(part, attribute, None) for attribute in _AROUND]
+    selects = name in TRANSFORMERS and name not in _JOINED  # its estimator has done its work when it is fitted
+    members = [] if selects else [getattr(part, attribute, None) for attribute in _AROUND]
     members += [member for _, member, *_ in _members(part)]
     for member in members:
         if member is not None and not isinstance(member, str):
@@ -59,7 +62,7 @@ def obstacles_before(part: Any, before: Columns | None = None) -> Iterator[str]:
 
 def _members(part: Any) -> list[Any]:
     lists = (getattr(part, name, None) for name in ("transformers", "transformer_list", "estimators"))
-    return [member for members in lists for member in members or ()]
+    return [member for members in lists for member in members or ()] + [("", getattr(part, "remainder", None))]
 
 
 def _after(step: Any, before: Columns) -> Columns:
@@ -70,7 +73,8 @@ def _after(step: Any, before: Columns) -> Columns:
             before = _after(inner, before)
         return before
     if name in ("ColumnTransformer", "FeatureUnion"):
-        return _joined(step, [_after(member, before) for _, member, *_ in _members(step)], before)
+        members = [member for _, member, *_ in _members(step) if member not in (None, "drop")]
+        return _joined(step, [_after(member, before) for member in members])
     rounded, partly = before.rounded, before.partly
     if name in _ROUNDED or _rounds(name, step, before):
         rounded, partly = name, False
@@ -85,10 +89,8 @@ def _rounds(name: str, step: Any, before: Columns) -> bool:
     return name == "FunctionTransformer" and step.func is not None and step.func not in EXACT
 
 
-def _joined(step: Any, parts: list[Columns], before: Columns) -> Columns:
-    """Side by side. A ColumnTransformer also hands on columns that none of its members takes."""
-    if getattr(step, "remainder", "drop") == "passthrough":
-        parts = [*parts, before]
+def _joined(step: Any, parts: list[Columns]) -> Columns:
+    """Side by side."""
     dense = getattr(step, "sparse_threshold", 1.0) == 0
     rounded = next((part.rounded for part in parts if part.rounded), "")
     zeros = next((part.stored_zeros for part in parts if part.stored_zeros), "")

@@ -10,6 +10,7 @@ from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer
+from sklearn.feature_selection import SelectFromModel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -120,6 +121,10 @@ def test_hashed_terms_that_can_cancel_out_are_refused_before_xgboost_unless_a_st
         demand_storable(make_pipeline(make_column_transformer((hashed, "text")), XGBOOST), LATE)
     demand_storable(make_pipeline(make_column_transformer((hashed, "text"), sparse_threshold=0), XGBOOST), LATE)
     demand_storable(make_pipeline(make_column_transformer((hashed, "text")), PCA(2), XGBOOST), LATE)
+    demand_storable(make_pipeline(hashed, SelectFromModel(XGBOOST), LIGHTGBM), LATE)
+    rest = make_column_transformer(("drop", ["text"]), remainder=SplineTransformer(sparse_output=True))
+    with pytest.raises(UnsupportedEstimator, match="sparse_output=False of SplineTransformer"):
+        demand_storable(make_pipeline(rest, XGBOOST), LATE)
 
 
 def test_weights_of_terms_make_a_sparse_matrix_of_a_dense_one(tmp_path: Path) -> None:
