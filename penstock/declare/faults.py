@@ -143,12 +143,9 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
                 )
     faults += twice(f"key of {thing}", table.key)
     texts = {column.name for lookup in table.lookups for column in lookup.columns if column.kind == "text"}
-    faults += [
-        PenstockError(f"bounds of {thing}", expected="columns of numbers", found=f"{name!r}, a text")
-        for name in table.bounds
-        if name in texts
-    ]
     for name, (least, greatest) in table.bounds.items():
+        if name in texts:
+            faults.append(PenstockError(f"bounds of {thing}", expected="columns of numbers", found=f"{name!r}, a text"))
         if least > greatest:
             of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
             faults.append(PenstockError(of, expected="the least value before the greatest", found=found))

@@ -1,7 +1,7 @@
 """The gate: a floor, and not worse than the current release on the same held-out rows, in every declared metric."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -135,6 +135,18 @@ def compare(
         finite=bool(np.all(np.isfinite(candidate))),
         slice_rows=slice_rows,
     )
+
+
+def with_recorded(comparison: Comparison, metrics: Mapping[str, Any]) -> Comparison:
+    """The comparison with the metrics that the ledger recorded of the current release on the rows of the same period,
+    where its artifact cannot be scored on these rows."""
+    findings = [
+        msgspec.structs.replace(one, current=value, difference=one.candidate - value, interval=None, recorded=True)
+        if (value := metrics.get(one.metric)) is not None
+        else one
+        for one in comparison.findings
+    ]
+    return replace(comparison, findings=tuple(findings))
 
 
 def decide(

