@@ -110,7 +110,7 @@ class Processes:
         return bool(self.stop_all([name], grace=grace))
 
     def stop_all(self, names: Sequence[str], *, grace: float = 10.0) -> list[str]:
-        """End several parts and their children at once; gives the names of those that ran."""
+        """End several parts and their children at once; returns the names of those that ran."""
         found = {name: record.process() for name in names if (record := self.find(name))}
         alive = {name: process for name, process in found.items() if process}
         end_trees(list(alive.values()), grace=grace)

@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import run_simple
-
 Fault = Literal["", "slow", "failing", "breaking off"]
 SLOW_SECONDS = 22.0
 FAILED = b"<Error><Code>InternalError</Code></Error>"
@@ -21,6 +18,8 @@ class FaultyStore:
     """A WSGI application: moto's, but for the objects that are read while `file` names a fault."""
 
     def __init__(self, file: Path) -> None:
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
         self._file = file
         self._store = DomainDispatcherApplication(create_backend_app)
 
@@ -42,6 +41,8 @@ class FaultyStore:
 
 def main() -> None:
     """Serve until killed."""
+    from werkzeug.serving import run_simple
+
     host, port, file = sys.argv[1:]
     run_simple(host, int(port), FaultyStore(Path(file)), threaded=True)
 

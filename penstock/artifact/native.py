@@ -32,7 +32,7 @@ except ImportError:
 
 
 MOST_COMPARED = 10_000
-"""About so many rows are scored to explain one row that cannot be explained exactly: 10 to 50 ms."""
+"""About the number of rows that are scored to explain one row that cannot be explained exactly: 10 to 50 ms."""
 
 Array = np.ndarray[Any, Any]
 Engine = Literal["auto", "c", "numpy"]
@@ -100,7 +100,7 @@ class Artifact:
         )
 
     def predict(self, columns: Columns) -> Array:
-        """What scikit-learn's `predict_proba` (n, classes) or `predict` (n,) gives for the same n rows.
+        """What scikit-learn's `predict_proba` (n, classes) or `predict` (n,) returns for the same n rows.
 
         A regressor of several outputs predicts (n, outputs). A classifier without probabilities answers what
         `scores.labelled` returns.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 MOST_COMPARED = 2_000
-"""About so many rows are predicted to explain one row."""
+"""About the number of rows that are predicted to explain one row."""
 
 
 def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] = ()) -> tuple[Header, dict[str, Array]]:

@@ -17,7 +17,7 @@ from penstock.artifact.city_hash import category_hash
 Array = np.ndarray[Any, Any]
 _SPACES = re.compile(r"\s\s+")
 MOST_HASHED = 2**16
-"""Terms that are hashed into more places than so many are left to scikit-learn: a row has a slot for each."""
+"""Most places into which terms are hashed here, because a row has a slot for each; more are left to scikit-learn."""
 
 
 class Vectorizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

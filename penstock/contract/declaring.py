@@ -103,7 +103,7 @@ def fits(value: Any, wanted: Any) -> bool:
 
 
 def call_faults(thing: str, function: Callable[..., Any], expected: str, arguments: int) -> list[PenstockError]:
-    """A fault where a function is a generator or async, or cannot be called with so many arguments."""
+    """A fault where a function is a generator or async, or cannot be called with that number of arguments."""
     found = ""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         found = "an async function"
@@ -140,7 +140,7 @@ def raised(error: BaseException) -> str:
 
 
 def span_faults(thing: str, found: timedelta, *, above_zero: bool = False) -> list[PenstockError]:
-    """A fault where a span of time is below zero, or so long that the calendar ends before it does."""
+    """A fault where a span of time is below zero, or reaches beyond the end of the calendar."""
     if timedelta(0) <= found <= LONGEST_SPAN and (found or not above_zero):
         return []
     least = "above zero" if above_zero else "of zero or more"

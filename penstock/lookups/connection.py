@@ -17,8 +17,10 @@ _NEXT_HOST = (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.Targ
 
 
 async def connect(url: str, *, seconds: float = SECONDS, statements: int = 100, **session: str) -> Any:
-    """A connection for the serving side, given up after so long. It prepares a statement when it is first used, and
-    keeps the last `statements` that were used."""
+    """A connection for the serving side; TimeoutError after `seconds`.
+
+    It prepares a statement when it is first used, and keeps the last `statements` that were used.
+    """
     async with asyncio.timeout(seconds):
         connection = await open_session(url, seconds=seconds, statements=statements, **session)
         try:

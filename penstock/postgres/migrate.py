@@ -24,7 +24,7 @@ Say = Callable[[str], None]
 
 PATIENCE_SECONDS = 30.0
 LOCK_WAIT_MS = 500
-"""Whoever reads what a migration changes waits behind it for so long at most, and then has its turn."""
+"""Longest wait of a reader behind a migration that waits for its lock; then the reader has its turn."""
 PAUSE_SECONDS = 0.5
 LOCK_KEY = (1347374675, 1)  # "PENS" in ASCII
 

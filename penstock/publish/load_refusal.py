@@ -1,8 +1,6 @@
 """What Postgres refuses while it loads a snapshot, as an error that names the key of the row."""
 
-import contextlib
 import re
-from collections.abc import Iterator
 
 import psycopg
 import pyarrow as pa
@@ -13,31 +11,26 @@ from penstock.replicated.physical_table import PhysicalTable, create_statement
 from penstock.rows.copy_stream import CopyEncoder
 from penstock.rows.types import postgres_columns
 
-_REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded)
-
-
+REFUSALS = (psycopg.errors.DataError, psycopg.errors.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+"""Errors of Postgres about what is loaded."""
 _BUFFERED_ROWS = 1000
 """COPY stores up to this many rows at once (MAX_BUFFERED_TUPLES in Postgres' copyfrom.c). An error of storing names the
 last of them, so the refused row is one of this many."""
 
 
-@contextlib.contextmanager
-def explained(connection: psycopg.Connection, physical: PhysicalTable) -> Iterator[None]:
-    """Turn what Postgres refuses about the content into a PublishError. Other errors pass unchanged."""
-    try:
-        yield
-    except _REFUSALS as error:
-        column, key = "", ""
-        if place := re.search(r"line (\d+)(?:, column ([^:\n]+))?", error.diag.context or ""):
-            row = int(place[1]) - 1
-            column = f"column {place[2]!r} of " if place[2] else ""
-            key = _key(physical, row) if place[2] else _refused_key(connection, physical, row, type(error))
-        raise PublishError(
-            f"{column}table {physical.table!r}{f' at key {key}' if key else ''}",
-            expected="what Postgres can hold",
-            found=str(error.diag.message_primary or error),
-            todo="Cast or clean it in the table's query; nothing was changed.",
-        ) from error
+def explained(connection: psycopg.Connection, physical: PhysicalTable, error: psycopg.Error) -> PublishError:
+    """One of REFUSALS as an error that names the column and the key of the row, where Postgres says so much."""
+    column, key = "", ""
+    if place := re.search(r"line (\d+)(?:, column ([^:\n]+))?", error.diag.context or ""):
+        row = int(place[1]) - 1
+        column = f"column {place[2]!r} of " if place[2] else ""
+        key = _key(physical, row) if place[2] else _refused_key(connection, physical, row, type(error))
+    return PublishError(
+        f"{column}table {physical.table!r}{f' at key {key}' if key else ''}",
+        expected="what Postgres can hold",
+        found=str(error.diag.message_primary or error),
+        todo="Cast or clean it in the table's query; nothing was changed.",
+    )
 
 
 def _refused_key(

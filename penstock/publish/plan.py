@@ -132,7 +132,7 @@ def _sorts(warehouse: Warehouse, action: Action, found: Estimate) -> str:
 
 
 def _seconds(rows: int | None, store: SnapshotStore, table: ReplicatedTable) -> tuple[float | None, str]:
-    """How long an extract of so many rows would take, and by which speed."""
+    """How long an extract of this number of rows would take, and by which speed."""
     if rows is None:
         return None, ""
     for one in reversed(store.history(table.name)):

@@ -13,7 +13,7 @@ from penstock.postgres.book import Book
 from penstock.postgres.pointer import Pointer, pointer
 from penstock.publish.feasibility import check_lookups
 from penstock.publish.guard import check_space
-from penstock.publish.load_refusal import explained
+from penstock.publish.load_refusal import REFUSALS, explained
 from penstock.publish.publication import Publication, Seconds
 from penstock.replicated.digest import catalog_schema, table_digest
 from penstock.replicated.error import PublishError
@@ -79,18 +79,22 @@ class TableLoad:
         check_space(self.connection, self.physical.source, self.table)
 
     def load(self, chunks: Iterable[bytes]) -> None:
-        """Copy the chunks into the new physical table."""
+        """Copy the chunks into the new physical table; PublishError for what Postgres cannot hold."""
         started = time.perf_counter()
-        with explained(self.connection, self.physical):
+        try:
             self.physical.load(self.connection, chunks)
+        except REFUSALS as error:
+            raise explained(self.connection, self.physical, error) from error
         self.seconds = replace(self.seconds, load=time.perf_counter() - started)
 
     def prepare(self) -> None:
         """Index, verify and check the loaded table; PublishError if it cannot become current."""
         started = time.perf_counter()
-        with explained(self.connection, self.physical):
+        try:
             self.physical.build_indexes(self.connection, self.table.indexes)
             self.physical.finish(self.connection)
+        except REFUSALS as error:
+            raise explained(self.connection, self.physical, error) from error
         indexed = time.perf_counter()
         self._verify()
         verified = time.perf_counter()

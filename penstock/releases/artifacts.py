@@ -128,6 +128,44 @@ class ArtifactStore:
         return open_store(self.url)[0]
 
 
+class StoreFolder:
+    """A folder of an artifact store, in which small files are written and read as a whole."""
+
+    def __init__(self, artifacts_url: str, name: str) -> None:
+        self.url = f"{artifacts_url.removeprefix('file://').rstrip('/')}/{name}"
+        self._local = "://" not in self.url
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        path = f"{self.url}/{name}"
+        return Path(path).exists() if self._local else bool(self._files().exists(path))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, whole or not at all. It replaces one of the same name."""
+        path = f"{self.url}/{name}"
+        if not self._local:
+            self._files().pipe_file(path, content)
+            return
+        Path(self.url).mkdir(parents=True, exist_ok=True)
+        part = Path(f"{self.url}/.{name}.{uuid.uuid4().hex}.part")
+        try:
+            part.write_bytes(content)
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where there is none of this name."""
+        path = f"{self.url}/{name}"
+        try:
+            return Path(path).read_bytes() if self._local else bytes(self._files().cat_file(path))
+        except FileNotFoundError:
+            return None
+
+    def _files(self) -> Any:
+        return open_store(self.url)[0]
+
+
 def is_digest(text: str) -> bool:
     """Whether a text is the digest of an artifact."""
     return bool(_DIGEST.fullmatch(text))

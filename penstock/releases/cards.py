@@ -1,10 +1,8 @@
 """Model cards: what a candidate was made from and how well it did, stored under the digest of its artifact."""
 
-import os
-import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -13,7 +11,7 @@ from penstock.artifact.conformal import Conformal
 from penstock.contract.contract import Lookup, Output
 from penstock.declare.metrics import Task
 from penstock.errors import ArtifactError
-from penstock.releases.artifacts import checked_digest, is_digest
+from penstock.releases.artifacts import StoreFolder, checked_digest, is_digest
 from penstock.store_url import open_store
 
 
@@ -126,39 +124,26 @@ class CardStore:
     """Cards in the folder `cards` of an artifact store, each named by its artifact's digest."""
 
     def __init__(self, artifacts_url: str) -> None:
-        self.url = artifacts_url.removeprefix("file://").rstrip("/") + "/cards"
-        self._local = "://" not in self.url
+        self._folder = StoreFolder(artifacts_url, "cards")
 
     def put(self, card: Card) -> None:
         """Store a card, whole or not at all. It replaces a card of the same artifact."""
-        path, content = self._path(card.artifact), msgspec.json.encode(card)
-        if not self._local:
-            self._files().pipe_file(path, content)
-            return
-        Path(self.url).mkdir(parents=True, exist_ok=True)
-        part = Path(f"{self.url}/.{card.artifact}.{uuid.uuid4().hex}.part")
-        try:
-            part.write_bytes(content)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        self._folder.write(_name(card.artifact), msgspec.json.encode(card))
 
     def get(self, artifact: str) -> Card | None:
         """The card of an artifact, None if it has none; ArtifactError if it cannot be read."""
-        path = self._path(artifact)
-        try:
-            content = Path(path).read_bytes() if self._local else self._files().cat_file(path)
-        except FileNotFoundError:
+        name = _name(artifact)
+        if (content := self._folder.read(name)) is None:
             return None
         try:
             return _decoded(content)
         except msgspec.DecodeError as error:
-            todo = "Train the period again, which writes the card again."
-            raise ArtifactError(f"card {path}", expected="a model card", found=str(error), todo=todo) from None
+            thing, todo = f"card {self._folder.url}/{name}", "Train the period again, which writes the card again."
+            raise ArtifactError(thing, expected="a model card", found=str(error), todo=todo) from None
 
     def newest_first(self) -> list[tuple[float, str]]:
         """When the card of each artifact was written, and the artifact's digest, newest first."""
-        filesystem, root = open_store(self.url)
+        filesystem, root = open_store(self._folder.url)
         filesystem.invalidate_cache()
         try:
             files = filesystem.ls(root, detail=True)
@@ -167,11 +152,9 @@ class CardStore:
         named = [(_written(file), PurePosixPath(file["name"]).stem) for file in files]
         return sorted((one for one in named if is_digest(one[1])), reverse=True)
 
-    def _path(self, artifact: str) -> str:
-        return f"{self.url}/{checked_digest(artifact)}.json"
 
-    def _files(self) -> Any:
-        return open_store(self.url)[0]
+def _name(artifact: str) -> str:
+    return f"{checked_digest(artifact)}.json"
 
 
 def _written(file: Mapping[str, Any]) -> float:

@@ -18,7 +18,7 @@ from penstock.warehouse.query_text import subquery
 MOST_VALUES = 1_000
 """Different values of a column that are counted one by one."""
 MOST_WHOLE_DIGITS = 18
-"""Of every decimal with so many digits an int64 is the same number."""
+"""Most digits of a decimal that an int64 always holds exactly."""
 TEXTS_THAT_SAY = {
     "numbers": r"^\s*[-+]?(\p{Sc}\s?)?(\d+|\d{1,3}([,.' \x{a0}]\d{3})+)([.,]\d+)?\s?(%|\p{Sc})?\s*$",
     "times": r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d\d.*)?\s*$",

@@ -2,6 +2,8 @@
 
 import re
 
+from penstock.warehouse.interface import quoted
+
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|.', re.DOTALL)
 _SEPARATORS = re.compile(r'[".:,=@]|^\s|\s$')
 
@@ -25,5 +27,4 @@ def unquoted(name: str) -> str:
 
 def spelt(*parts: str) -> str:
     """A name as it can be written on the command line, in double quotes where it has to be."""
-    quotes = ('"{}"'.format(part.replace('"', '""')) if _SEPARATORS.search(part) else part for part in parts)
-    return ".".join(quotes)
+    return ".".join(quoted(part) if _SEPARATORS.search(part) else part for part in parts)

@@ -31,9 +31,10 @@ from penstock.settings import Settings
 
 PROBLEM = b"application/problem+json"
 FIRST_READ_SECONDS = 5.0
+"""Longest wait of a replica that starts for its first look at the book."""
 FIRST_FETCH_SECONDS = 60.0
-"""A replica that starts gets requests only with its releases, as long as the store brings them in this time, be it
-after it failed: others answer meanwhile."""
+"""Longest wait of a replica that starts for a slow or failing artifact store. It gets no requests meanwhile; the other
+replicas answer them."""
 LOOK_SECONDS = 0.05
 GC_THRESHOLD = 50_000
 """gc generation-0 threshold, above what one batch allocates, so a batch's objects die by refcount."""
@@ -44,10 +45,10 @@ log = logging.getLogger("penstock.serve")
 class App:
     """One replica's application over one book.
 
-    Without a URL it is over the dev book: the newest candidates, and lookups in the warehouse itself.
-
-    `url` is the book's, `connections` how many the replica may have to it; contracts default to the project's. `models`
-    are those that are served, where not all are; PenstockError where there is none of a name.
+    - `url`: of the book; empty for the dev book, with the newest candidates and lookups in the warehouse itself.
+    - `contracts`: by model; the project's by default.
+    - `connections`: the most that the replica may have to the book.
+    - `models`: the names of those that are served; all by default. PenstockError for a name that no contract has.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ def uvicorn_thread(app: Any) -> Iterator[int]:
 
 
 def wait_for(holds: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """Call a function until what it returns is true, and return that; AssertionError after so many seconds."""
+    """Call a function until what it returns is true, and return that; AssertionError after `seconds`."""
     end = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s in vain"

@@ -8,18 +8,15 @@ import base64
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from penstock.errors import PenstockError
 from penstock.serving.deploying.code_copy import Code
 from penstock.settings import PROJECT
-from penstock.training.job import Job, Say
+from penstock.training.candidate import Candidate, Job, Say
 from penstock.training.on_ray import Failure, Progress, Result, candidate_of, failed, messages_of, threads_of
-
-if TYPE_CHECKING:
-    from penstock.training.candidate import Candidate
 
 MARK = "penstock-message "
 LOOK_SECONDS = 0.5
@@ -33,7 +30,7 @@ OPTIONS = {
 Message = Progress | Failure | Result
 
 
-def train_by_job(url: str, code: Code, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
+def train_by_job(url: str, code: Code, job: Job, options: Mapping[str, Any], say: Say) -> Candidate:
     """The candidate of the job, trained with this code by a Ray job on the cluster of a dashboard's URL.
 
     PenstockError in the job's own words if it fails, and for a cluster that cannot be reached.

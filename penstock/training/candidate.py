@@ -1,5 +1,9 @@
-"""Making a candidate from two snapshots: fit, score the held-out rows, pack, prove parity, and write the card."""
+"""Making a candidate from two snapshots: fit, score the held-out rows, pack, prove parity, and write the card.
 
+In this process or on a node of Ray, where a `Job` says everything.
+"""
+
+import importlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -7,23 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from penstock.artifact.file import rewrite
 from penstock.artifact.load import load as load_artifact
-from penstock.artifact.native import Artifact
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
 from penstock.declare.fitting import FitResult
 from penstock.declare.model import Model
+from penstock.errors import PenstockError
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import Card, CardStore
+from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import Proposal
-from penstock.snapshots.store import Snapshot
+from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.bounds import demand_inside
 from penstock.training.card import make_card
-from penstock.training.conformal import calibrate, coverage
-from penstock.training.continuing import Start, go_on, keep
+from penstock.training.conformal import calibrated
+from penstock.training.continuing import Start, go_on, keep, start_of
 from penstock.training.evaluation import evaluate, metrics_of
 from penstock.training.fitting import fit
 from penstock.training.frame import TrainingRows, fitting_frame, read_rows, text_categories, without_values
@@ -33,8 +38,32 @@ from penstock.training.outcomes import OutcomeError, class_names, demand_outcome
 from penstock.training.parity import allowed_parity, demand_kind, demand_parity, own_predictions
 from penstock.training.sample import sample_of
 
+Say = Callable[[str], None]
 BACKGROUND_ROWS = 10_000
 """Training rows over which the columns of an explained model are averaged, at most."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker has to know.
+
+    - `declared_in`: the module whose function `declared` returns the declarations, with the model.
+    - `contract`: the digest that the model's contract must have where it is trained.
+    - `training`, `holdout`: the ids of the snapshots in the store `snapshots`.
+    - `incomplete_until`: when the outcomes of the period will be known, empty if they are.
+    - `before`: the current release in TEST, from which a model that continues is trained on.
+    """
+
+    declared_in: str
+    model: str
+    contract: str
+    period: str
+    training: str
+    holdout: str
+    snapshots: str
+    artifacts: str
+    code_version: str
+    before: LedgerEntry | None = None
+    incomplete_until: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +80,39 @@ class Candidate:
     card: Card
 
 
+def work_alone(job: Job, cache: Path, say: Say) -> Candidate:
+    """Train where nothing but the job is known; PenstockError if the code there is not that of the job."""
+    model: Model = importlib.import_module(job.declared_in).declared().model(job.model)
+    if model.contract.digest() != job.contract:
+        raise PenstockError(
+            f"contract of model {job.model!r} where it is trained",
+            expected=job.contract[:12],
+            found=model.contract.digest()[:12],
+            todo="Install the same code on Ray's nodes.",
+        )
+    holdout = SnapshotStore(job.snapshots).open(job.holdout)
+    return work(job, HeldOut(model, holdout, ArtifactStore(job.artifacts), cache), cache, say)
+
+
+def work(job: Job, held_out: HeldOut, cache: Path, say: Say) -> Candidate:
+    """Train in this process, and judge on `held_out`, which keeps the scores of the candidate."""
+    model, snapshots, store = held_out.model, SnapshotStore(job.snapshots), ArtifactStore(job.artifacts)
+    start = None
+    if model.continues:
+        start = start_of(model, job.period, job.before, store=store, snapshots=snapshots, cache=cache, say=say)
+    return make_candidate(
+        model,
+        job.period,
+        snapshots.open(job.training),
+        held_out,
+        store,
+        code_version=job.code_version,
+        start=start,
+        incomplete_until=job.incomplete_until,
+        step=say,
+    )
+
+
 def make_candidate(
     model: Model,
     period: str,
@@ -61,7 +123,7 @@ def make_candidate(
     code_version: str,
     start: Start | None = None,
     incomplete_until: str = "",
-    step: Callable[[str], None] = lambda _: None,
+    step: Say = lambda _: None,
 ) -> Candidate:
     """Train on one snapshot, score the held-out rows, and store the artifact; ParityError if it is not exact.
 
@@ -93,14 +155,14 @@ def make_candidate(
     expected = own_predictions(model, estimator, judged_on, frame)
     evaluation = evaluate(model, trained_on, judged_on, expected.astype(np.float64))
     metrics = metrics_of(model, evaluation) | {"training_rows": len(trained_on.outcome)}
-    counts = {"rows_without_outcome": trained_on.left_out + judged_on.left_out, "rows_outside_bounds": beyond.count}
-    metrics |= {name: count for name, count in counts.items() if count}
-    if sample:
-        metrics["sampled_from_rows"] = training.rows
-    if model.trusted_types:
-        metrics["trusted_types"] = ", ".join(model.trusted_types)
-    if incomplete_until:
-        metrics["incomplete_until"] = incomplete_until
+    circumstances = {
+        "rows_without_outcome": trained_on.left_out + judged_on.left_out,
+        "rows_outside_bounds": beyond.count,
+        "sampled_from_rows": training.rows if sample else 0,
+        "trusted_types": ", ".join(model.trusted_types),
+        "incomplete_until": incomplete_until,
+    }
+    metrics |= {name: found for name, found in circumstances.items() if found}
     step("packing, and comparing the artifact with the estimator itself on every held-out row")
     metadata = {
         "model": model.contract.model,
@@ -127,7 +189,8 @@ def make_candidate(
         demand_kind(model, artifact)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected, allowed := allowed_parity(estimator, expected))
-        artifact = _calibrated(model, artifact, metadata, predictions, judged_on)
+        if model.interval or model.sets:
+            artifact = calibrated(model, artifact, metadata, predictions, judged_on.outcome)
         proposal = Proposal(
             model=model.contract.model,
             artifact=store.put(path),
@@ -155,24 +218,6 @@ def make_candidate(
         )
         CardStore(store.url).put(card)
     return Candidate(proposal, len(trained_on.outcome), len(judged_on.outcome), parity, card)
-
-
-def _calibrated(
-    model: Model,
-    artifact: Artifact,
-    metadata: dict[str, Any],
-    predictions: np.ndarray[Any, Any],
-    judged_on: TrainingRows,
-) -> Artifact:
-    """The artifact with what its intervals or sets are made of, and their coverage among its metrics; unchanged where
-    the model declares none."""
-    if not (model.interval or model.sets):
-        return artifact
-    conformal = calibrate(model, predictions, judged_on.outcome)
-    found = coverage(conformal, predictions, judged_on.outcome)
-    metrics = metadata["metrics"] | {"coverage": found.share, "coverage_rows": found.rows}
-    rewrite(artifact.path, conformal=conformal, metadata=metadata | {"metrics": metrics})
-    return load_artifact(artifact.path)
 
 
 def _background(rows: TrainingRows) -> dict[str, Any]:

@@ -18,7 +18,7 @@ COMPARED_SECONDS = 60.0
 """Fewer are compared where COMPARED would take longer."""
 MOST_SHOWN = 20
 FEWEST_LINES = 7
-"""The plot is as high as for so many features, which is what the text beside its colours needs."""
+"""The plot is at least as high as for this number of features: the text beside its colours needs that."""
 LONGEST_NAME = 40
 LEVELS = 60
 """Steps of contributions; points of one step stand beside each other."""

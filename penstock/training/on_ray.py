@@ -12,18 +12,15 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import gettempdir
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import psutil
 
 from penstock.errors import PenstockError
 from penstock.processes import give_way, let_waiting_threads_sleep
-from penstock.training.job import Job, Say, work_alone
+from penstock.training.candidate import Candidate, Job, Say, work_alone
 from penstock.training.threads import thread_limit
-
-if TYPE_CHECKING:
-    from penstock.training.candidate import Candidate
 
 QUIET_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -52,12 +49,12 @@ class Failure(msgspec.Struct, frozen=True, tag=True):
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):
-    """The candidate, as JSON."""
+    """The candidate, with which the task ended."""
 
-    candidate: msgspec.Raw
+    candidate: Candidate
 
 
-def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -> "Candidate":
+def train_on_ray(address: str, job: Job, options: Mapping[str, Any], say: Say) -> Candidate:
     """The candidate of the job, trained in a task of the cluster.
 
     PenstockError with the task's own words if it fails, and for a cluster that cannot be reached or a worker that died.
@@ -80,10 +77,8 @@ def threads_of(options: Mapping[str, Any]) -> int:
     return max(int(options["num_cpus"]), 1)
 
 
-def candidate_of(job: Job, messages: Iterator[Progress | Failure | Result], say: Say) -> "Candidate":
+def candidate_of(job: Job, messages: Iterator[Progress | Failure | Result], say: Say) -> Candidate:
     """The candidate that a task's messages end with. PenstockError in its words where they end otherwise."""
-    from penstock.training.candidate import Candidate
-
     for message in messages:
         match message:
             case Progress(text):
@@ -91,7 +86,7 @@ def candidate_of(job: Job, messages: Iterator[Progress | Failure | Result], say:
             case Failure(thing, expected, found, todo):
                 raise PenstockError(thing, expected=expected, found=found, todo=todo)
             case Result(candidate):
-                return msgspec.json.decode(candidate, type=Candidate)
+                return candidate
     raise failed(job.model, "an end without an answer")
 
 
@@ -131,7 +126,7 @@ def _work(job: Job, threads: int, said: "SimpleQueue[Progress | Failure | Result
         cache.parent.mkdir(mode=0o700, exist_ok=True)
         with thread_limit(threads):
             made = work_alone(job, cache, lambda text: said.put(Progress(text)))
-        said.put(Result(msgspec.Raw(msgspec.json.encode(made))))
+        said.put(Result(made))
     except PenstockError as error:
         said.put(Failure(error.thing, error.expected, error.found, error.todo))
     except BaseException:

@@ -30,15 +30,13 @@ from penstock.releases.ledger import Proposal, ReleaseError, Verdict, current, r
 from penstock.serving.deploying.code_copy import keep
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
-from penstock.training.gate import Decision, GateError, decide
+from penstock.training.gate import Decision, GateError, decide, with_recorded
 from penstock.training.held_out import HeldOut
-from penstock.training.job import Job, Say, work
-from penstock.training.recorded import is_comparable, with_recorded
 from penstock.training.skew import Skew, skew
 from penstock.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:
-    from penstock.training.candidate import Candidate
+    from penstock.training.candidate import Candidate, Say
 
 RowSet = Literal["training_set", "holdout_set"]
 ROWS_COMPARED = 2_000
@@ -164,11 +162,13 @@ class TrainingRun:
         """How the feature vectors of held-out rows differ when the lookups of TEST make them."""
         return skew(test, self.model, holdout, rows=ROWS_COMPARED)
 
-    def train(self, training: Snapshot, holdout: Snapshot, compared: Skew, test: Book, say: Say) -> "Candidate":
+    def train(self, training: Snapshot, holdout: Snapshot, compared: Skew, test: Book, say: "Say") -> "Candidate":
         """The candidate: trained in a Ray task where PENSTOCK_RAY_ADDRESS names a cluster, else in this process.
 
         SkewError if training and serving were found to differ.
         """
+        from penstock.training.candidate import Job, work
+
         compared.demand_none(self.name)
         if (project := self.settings.project) is not None:
             contract = self.model.contract.digest()
@@ -236,8 +236,8 @@ class TrainingRun:
                 reasons.append(
                     f"release {before.version} answers otherwise than the contract: other classes, or scores"
                 )
-            elif is_comparable(before, proposal.period):
-                comparison = with_recorded(comparison, before)
+            elif Period.parse(before.period) == Period.parse(proposal.period):
+                comparison = with_recorded(comparison, before.metrics)
             else:
                 reasons.append(
                     f"release {before.version} needs features that the contract no longer has, so only their scores on"

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from penstock.contract.columns import request_columns
 from penstock.contract.field_words import field_words
+from penstock.contract.request_types import offsets
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.lookups.look_up import look_up_now
-from penstock.lookups.sql import bound_types
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import any_of, outside
@@ -97,9 +97,11 @@ def demand_each_alone(model: Model, rows: pa.Table) -> None:
 
 def _requests(model: Model, table: pa.Table) -> list[msgspec.Struct]:
     """The rows as the requests that a backend would have sent."""
-    fields = [field.name for field in msgspec.structs.fields(model.contract.request)]
-    bound = bound_types(model.contract)
-    columns = [[_as_posted(value, bound[name]) for value in table.column(name).to_pylist()] for name in fields]
+    fields = {one.name: bool(offsets(one.type) - {False}) for one in msgspec.structs.fields(model.contract.request)}
+    columns = [
+        [_as_posted(value, with_offset=with_offset) for value in table.column(name).to_pylist()]
+        for name, with_offset in fields.items()
+    ]
     try:
         return msgspec.convert(
             [dict(zip(fields, values, strict=True)) for values in zip(*columns, strict=True)],
@@ -109,14 +111,14 @@ def _requests(model: Model, table: pa.Table) -> list[msgspec.Struct]:
         raise _not_a_request(model, error) from None
 
 
-def _as_posted(value: Any, bound: str) -> Any:
-    """A value of the warehouse as a backend would post it.
+def _as_posted(value: Any, *, with_offset: bool) -> Any:
+    """A value of the warehouse as a backend would post it; `with_offset`: to a field whose times have an offset.
 
-    Whole decimals are integers. An instant is in UTC, as is a time without a zone where the field demands one.
+    Whole decimals are integers. An instant is in UTC, as is a time without a zone where the field has an offset.
     """
     if isinstance(value, Decimal):
-        return int(value) if bound == "int8" and value == value.to_integral_value() else float(value)
-    if not isinstance(value, datetime) or bound != "timestamptz":
+        return int(value) if value == value.to_integral_value() else float(value)
+    if not isinstance(value, datetime) or not with_offset:
         return value
     return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
 

@@ -10,7 +10,7 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
 
 @contextmanager
 def thread_limit(threads: int) -> Iterator[None]:
-    """Let libraries compute with so many threads in the calling thread.
+    """Limit libraries to this number of threads in the calling thread.
 
     The variables count for libraries that are loaded later: a process of Ray may have trained another model before,
     with other libraries, so that those which are loaded already are told as well. CatBoost heeds neither.

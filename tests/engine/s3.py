@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from moto.server import ThreadedMotoServer
 
 Fault = Literal["", "slow", "failing", "breaking off", "lying"]
 POLL_SECONDS = 0.01
@@ -37,8 +39,10 @@ class FaultyStore:
 
 
 @cache
-def moto_server() -> ThreadedMotoServer:
+def moto_server() -> "ThreadedMotoServer":
     """One for all tests of the process, which it lives as long as: it takes half a second to stop."""
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     return server

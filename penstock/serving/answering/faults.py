@@ -14,7 +14,8 @@ from penstock.serving.http.problems import MOST_FAULTS, Fault, shown
 MOST_REQUESTS = 10_000
 LARGEST_INTEGER = 2**63
 SPARE_FIELDS = 20
-"""An array with more elements than its requests can have, by so many fields each, is not taken apart."""
+"""Unknown fields that each request of an array may have on average. A body with more commas than that is not searched
+for faults."""
 
 
 class Faults:

@@ -29,13 +29,14 @@ from penstock.serving.answering.refusing import (
 from penstock.serving.answering.state import ServingState
 
 REMEMBERED = 20_000
+"""Most entities whose last input is kept."""
 TIMED_ROWS = 100
-"""The time of a row is learned from predictions of so many rows or more."""
+"""Fewest rows of a prediction from which the time per row is measured."""
 LONG_SECONDS = 0.005
-"""The event loop may wait so long for features and predictions. Longer ones go to a thread, which costs more in all."""
+"""Longest time that features and predictions may hold the event loop. Longer ones run in a thread, which costs more in
+all."""
 OTHERS_SECONDS = 0.05
-"""So long a thread may wait for others on a busy machine; more than that is a function that waits for something."""
-
+"""How long a thread may wait for other threads of a busy machine. A function that takes longer waits for something."""
 
 Result = TypeVar("Result")
 
@@ -81,7 +82,7 @@ class Predictor:
         """Entity -> input of its last answer, for up to REMEMBERED entities."""
         self._row_seconds = 0.0
         self._is_slow = True
-        """Whether the last features and predictions took longer than LONG_SECONDS; so taken before the first ones."""
+        """Whether the last features and predictions took longer than LONG_SECONDS; True before the first ones."""
         self._threads = ThreadPoolExecutor(LANES + LONG_LANES, f"predict {contract.model}")
         """This model's own, so that one whose features take long takes no thread from another."""
 
@@ -106,7 +107,7 @@ class Predictor:
             return None
 
     def _in_memory(self, state: ServingState, requests: Requests) -> PredictionInput | None:
-        """The input of the predictions, if it is known without asking Postgres and all are to be predicted."""
+        """The input of the predictions; None if Postgres has to be asked, or if some need no prediction."""
         if (
             not state.in_memory
             or self._relaxed
@@ -207,8 +208,8 @@ class Predictor:
         return self.entries(state, prepared, vectors, predicted)
 
     async def _in_thread(self, batch: Batch, compute: Callable[..., Result], *values: Any) -> Result:
-        """What a function returns that runs in one of the model's threads."""
-        batch.computing = True  # and so it stays where the batch is given up meanwhile
+        """Run a function in one of the model's threads; its result."""
+        batch.computing = True  # stays so if the batch is given up meanwhile: its connection is not in use then
         try:
             result = await asyncio.get_running_loop().run_in_executor(self._threads, compute, *values)
         except Exception:

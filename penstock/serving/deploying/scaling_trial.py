@@ -65,7 +65,7 @@ def _trial(name: str, config: AutoscalingConfig) -> ScalingTrial:
 
 
 def _context(name: str, config: AutoscalingConfig, load: float) -> AutoscalingContext:
-    """What a policy is told where the fewest replicas have so many times what they should."""
+    """What a policy is told when the fewest replicas have `load` times their target."""
     count = max(config.min_replicas, 1)
     running = [f"{name}#{number}" for number in range(count)]
     latency = load * float(config.policy.policy_kwargs.get("target_ms", ASSUMED_MS))

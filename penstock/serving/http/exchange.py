@@ -11,7 +11,7 @@ from penstock.serving.http.problems import Problem
 
 LARGEST_BODY = 8 * 1024 * 1024
 BODY_SECONDS = 30.0
-"""From the first piece of a body to its last: a client that is slower holds a slot of the replica for nothing."""
+"""Longest time from the first piece of a body to its last. A slower client would only hold a slot of the replica."""
 SMALLEST_GZIPPED = 1024
 
 Message = MutableMapping[str, Any]

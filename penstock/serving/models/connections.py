@@ -13,11 +13,11 @@ OWN = 2 + LOADING
 """Connections of a replica that answer no predictions: the watcher's, the pages', and those that load tables."""
 LEAST = OWN + 2
 WAIT_SECONDS = 0.5
-"""A batch waits so long for a connection."""
+"""Longest wait of a batch for a connection."""
 STATEMENTS = 100
 """Most prepared statements of a connection; the least recently used one goes for a new one."""
 MODELS = 40
-"""Most models that a connection is taken to hold statements of: two each, and those of pointers that have moved."""
+"""Most models whose statements a connection is expected to hold: each has two, and those of pointers that moved."""
 
 
 class ConnectionsInUse(Exception):

@@ -1,4 +1,4 @@
-"""A time limit that counts only while this process runs: what stood still with it is not late."""
+"""A time limit that counts only the time in which this process runs."""
 
 import asyncio
 from types import TracebackType

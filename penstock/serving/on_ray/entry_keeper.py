@@ -111,7 +111,7 @@ def _end_with(parent: int) -> None:
 
 
 def _ended(pids: list[int], seconds: float | None = None) -> set[int]:
-    """All of these that have ended, as soon as one has; none after so many seconds."""
+    """All of these that have ended, as soon as one has; none after `seconds`."""
     gone: set[int] = set()
     opened: dict[int, int] = {}
     poll = select.poll()

@@ -22,11 +22,11 @@ FIELD = "explain"
 EXPLAIN = b'"explain"'
 """In every body that asks for explanations."""
 MOST_EXPLAINED = 100
-"""So many requests of one array may be explained."""
+"""Most requests of one array that may be explained."""
 MOST_SECONDS = 10.0
-"""A request may spend so long on contributions that compare with training rows."""
+"""Longest time of one request for contributions that compare with training rows."""
 TRIES, PAUSE = 40, 0.025
-"""A relaxed journal has an answer only after it was sent: looked for so often, with so many seconds between."""
+"""How often an answer is looked for, and the seconds between: a relaxed journal has it only after it was sent."""
 
 
 class Wish(NamedTuple):

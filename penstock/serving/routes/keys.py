@@ -28,21 +28,28 @@ log = logging.getLogger("penstock.serve")
 
 
 def reached_at(host: str, *addresses: str) -> str:
-    """The host of a replica that is reached at these addresses, its node's and that of the service: the first beyond
-    loopback, where the `host` of PENSTOCK_HTTP_HOST is loopback, because whoever runs the cluster opened it."""
+    """The host at which a replica is reached.
+
+    - `host`: PENSTOCK_HTTP_HOST. It is returned if it is not loopback, or if all addresses are.
+    - `addresses`: of the replica's node and of the service. Otherwise the first one beyond loopback is returned,
+      because whoever runs the cluster opened it.
+    """
     beyond = [address for address in addresses if address not in LOOPBACK]
     return beyond[0] if beyond and host in LOOPBACK else host
 
 
 class Bucket:
-    """The tokens of one key in this replica: one for each request, as many a second as its rate."""
+    """The tokens of one key in this replica. A request takes one; `rate` come back each second, up to one second's.
+
+    `now` and `rate` are in seconds of one clock, and requests a second.
+    """
 
     def __init__(self, rate: float, now: float) -> None:
         self._rate, self._most = rate, max(rate, 1.0)
         self._tokens, self._at = self._most, now
 
     def take(self, now: float) -> float:
-        """Take a token; 0, or where there is none the seconds until there is one."""
+        """Take a token and return 0; without one, return the seconds until the next one."""
         self._tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
         self._at = now
         if self._tokens < 1:
@@ -105,7 +112,7 @@ class Keys:
         return f"{len(kinds)} in {self._file}: {', '.join(kinds)}" if kinds else f"none in {self._file}: nobody gets in"
 
     def check(self, request: HttpRequest) -> None:
-        """Problem where a key is needed: 401 if it is not given, 403 if its scopes lack it, 429 if it asks too much."""
+        """Problem if the path needs a key: 401 without a known one, 403 without its scope, 429 beyond its rate."""
         if self._file is None or request.path in OPEN:
             return
         if self._clock() >= self._look_at:

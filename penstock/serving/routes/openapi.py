@@ -71,15 +71,36 @@ def openapi(contracts: Sequence[Contract], explaining: Collection[str] = ()) -> 
 
 
 def example(contract: Contract) -> dict[str, Any]:
-    """A request made of the examples in the contract's fields; fields without one are left out where they may be."""
+    """A request made of the examples in the contract's fields.
+
+    A field without one is left out where it may be, and has else a value that its type and bounds allow.
+    """
     schema = msgspec.json.schema(contract.request)["$defs"][contract.request.__name__]
+    required = schema.get("required", ())
     found: dict[str, Any] = {}
     for name, field in schema["properties"].items():
         options = [field, *field.get("anyOf", ())]
         given = next((option["examples"][0] for option in options if option.get("examples")), None)
+        if given is None and name in required:
+            given = _placeholder(name, field)
         if given is not None:
             found[name] = given
     return found
+
+
+def _placeholder(name: str, field: dict[str, Any]) -> Any:
+    """A value of a field's type and bounds; None for a text of a pattern, and for other types."""
+    if "enum" in field:
+        return field["enum"][0]
+    kind = field.get("type")
+    if kind in ("integer", "number"):
+        above = field["exclusiveMinimum"] + 1 if "exclusiveMinimum" in field else field.get("minimum", 0)
+        return min(above, field.get("maximum", above))
+    if kind == "string" and "pattern" not in field:
+        times = {"date": "2026-01-01", "date-time": "2026-01-01T12:00:00Z"}
+        text = name.ljust(field.get("minLength", 0), "-")[: field.get("maxLength")]
+        return times.get(field.get("format", ""), text)
+    return False if kind == "boolean" else None
 
 
 def _paths(contract: Contract, name: str, most: int) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Contributions of features: those of the shap package on the same models, and they add up to the raw score."""
 
 import warnings
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +45,6 @@ from tests.engine.artifact.random_models import (
     packed,
 )
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import shap
-
 ROWS = 300
 TREES: dict[str, Any] = {
     "tree": DecisionTreeRegressor(max_depth=5),
@@ -84,11 +82,19 @@ def adds_up(found: Explanation) -> bool:
     return np.allclose(found.base + found.contributions.sum(axis=2), found.scores, rtol=0, atol=1e-9)
 
 
+@cache
+def shap() -> Any:
+    """The package. It takes seconds to import, which every process of the tests would pay while it collects them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module("shap")
+
+
 def by_shap(model: Any, matrix: np.ndarray) -> np.ndarray:
     """The package's values (n, outputs, columns), by its own code and in float64 for every library."""
     if getattr(model, "zero_as_missing", False):  # the package does not know of it; it would ask LightGBM as well
         return model.predict(matrix, pred_contrib=True)[:, None, :-1]
-    explainer = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
+    explainer = shap().TreeExplainer(model, feature_perturbation="tree_path_dependent")
     explainer.model.model_type = "internal"
     values = np.asarray(explainer.shap_values(matrix, check_additivity=False))
     return values[:, None, :] if values.ndim == 2 else values.transpose(0, 2, 1)
@@ -162,7 +168,7 @@ def test_contributions_of_linear_models_are_those_of_shap(estimator: Any, tmp_pa
     for classes in counts:
         model = estimator.fit(matrix, outcome(matrix, classes))
         expected = np.asarray(
-            shap.LinearExplainer(model, shap.maskers.Independent(matrix, ROWS)).shap_values(matrix[:9])
+            shap().LinearExplainer(model, shap().maskers.Independent(matrix, ROWS)).shap_values(matrix[:9])
         )
         expected = expected[:, None] if expected.ndim == 2 else expected.transpose(0, 2, 1)
         for artifact in packed(model, tmp_path, matrix_features(matrix), matrix_columns(matrix)):
@@ -181,7 +187,7 @@ def test_encoded_columns_are_added_up_to_their_feature(tmp_path: Path) -> None:
         model = make_pipeline(steps, last).fit(frame, target)
         made = model[:-1].transform(frame)
         if isinstance(last, Ridge):
-            expected = shap.LinearExplainer(model[-1], shap.maskers.Independent(made, ROWS)).shap_values(made[:9])
+            expected = shap().LinearExplainer(model[-1], shap().maskers.Independent(made, ROWS)).shap_values(made[:9])
         else:
             expected = by_shap(model[-1], made[:9])[:, 0]
         summed = np.column_stack([expected[:, :4].sum(axis=1), expected[:, 4]])
@@ -196,7 +202,7 @@ def test_encoded_columns_are_added_up_to_their_feature(tmp_path: Path) -> None:
 def test_what_mixes_features_is_explained_by_comparison_as_shap_does(tmp_path: Path) -> None:
     matrix = np.random.default_rng(7).normal(size=(100, 4))
     model = make_pipeline(PCA(3), GradientBoostingRegressor(n_estimators=10)).fit(matrix, matrix[:, 0] * matrix[:, 1])
-    expected = shap.explainers.Exact(model.predict, shap.maskers.Independent(matrix, 100))(matrix[:4]).values
+    expected = shap().explainers.Exact(model.predict, shap().maskers.Independent(matrix, 100))(matrix[:4]).values
     for artifact in packed(model, tmp_path, matrix_features(matrix), matrix_columns(matrix)):
         found = artifact.explain(matrix_columns(matrix[:4]))
         assert found.method == "interventional"
@@ -230,7 +236,7 @@ def test_averages_of_trees_and_linear_models_are_averages_of_contributions(tmp_p
             assert np.allclose(found.scores[:, 0], model.predict(matrix[:9]))
     model = VotingRegressor(members, weights=[3, 1]).fit(matrix, target)
     trees, line = (member for member in model.estimators_)
-    of_line = shap.LinearExplainer(line, shap.maskers.Independent(matrix, ROWS)).shap_values(matrix[:9])
+    of_line = shap().LinearExplainer(line, shap().maskers.Independent(matrix, ROWS)).shap_values(matrix[:9])
     expected = (3 * by_shap(trees, matrix[:9])[:, 0] + of_line) / 4
     [found, *_] = [
         one.explain(matrix_columns(matrix[:9]))

@@ -12,9 +12,6 @@ import pytest
 import yaml
 from dagster import DagsterRun
 from dagster._serdes import ConfigurableClassData
-from dagster_k8s import K8sRunLauncher
-from dagster_k8s.job import construct_dagster_k8s_job
-from kubernetes.client import ApiClient
 
 from penstock.rendering.kubernetes import layout, pipeline
 from penstock.rendering.kubernetes.kustomize import OVERLAYS, write
@@ -98,6 +95,10 @@ def test_the_autoscaler_that_kuberay_adds_fits_it_too(manifests: list[Manifest])
 
 def test_the_runs_of_dagster_fit_it_too(manifests: list[Manifest], monkeypatch: pytest.MonkeyPatch) -> None:
     """What the launcher of dagster-k8s makes of the instance file by its own code, which asks no cluster for it."""
+    from dagster_k8s import K8sRunLauncher
+    from dagster_k8s.job import construct_dagster_k8s_job
+    from kubernetes.client import ApiClient
+
     instance = yaml.safe_load(named(manifests, "ConfigMap", pipeline.INSTANCE)["data"]["dagster.yaml"])
     written = instance["run_launcher"]
     monkeypatch.setenv("DAGSTER_NAMESPACE", "somewhere")

@@ -38,7 +38,7 @@ class Service:
         return self.http.post(f"/models/{self.contract.model}/predict", json=body)
 
     def ask_many(self, inflows: range) -> list[dict[str, Any]]:
-        """Post one array, a different entity for each; gives the answers."""
+        """Post one array, a different entity for each; returns the answers."""
         many = [
             {"tank": f"t{n % 50}", "valve": n // 50, "inflow": n % 1000, "asked_at": "2026-01-01T05:30:00Z"}
             for n in inflows

@@ -3,11 +3,8 @@
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.config import SchemathesisConfig
 
 from tests.engine.serving.conftest import Service
 
@@ -19,6 +16,10 @@ EXAMPLES = 500
 
 @pytest.mark.slow
 def test_every_answer_to_every_operation_is_as_documented(shared: Service) -> None:
+    import schemathesis
+    from schemathesis import GenerationMode
+    from schemathesis.config import SchemathesisConfig
+
     config = SchemathesisConfig.from_dict({"checks": CHECKS})
     described = schemathesis.openapi.from_url(f"{shared.http.base_url}/openapi.json", config=config)
     statuses: dict[str, set[int]] = {}

@@ -71,7 +71,7 @@ CONTRACT = Contract(
 
 
 def publish(book: Book, table: str, columns: str, rows: list[tuple[Any, ...]], key: str) -> str:
-    """Make rows current as publishing does: a new physical table, then the pointer. Gives the snapshot id."""
+    """Make rows current as publishing does: a new physical table, then the pointer. Returns the snapshot id."""
     snapshot = hashlib.sha256(repr((table, rows)).encode()).hexdigest()
     physical = f"{table}_{snapshot[:12]}"
     with book.connect() as connection:
@@ -167,7 +167,7 @@ def release(
     conformal: Conformal | None = None,
     estimator: Any = None,
 ) -> str:
-    """Pack a model, store it and make it current; gives the artifact's digest."""
+    """Pack a model, store it and make it current; returns the artifact's digest."""
     if not digest:
         path = folder / f"v{version}.artifact"
         pack(

@@ -85,9 +85,19 @@ def rows_of(settings: Settings, month: str, *, rows: int = 1_500, seed: int = 0,
             ),
         }
     )
-    reader = pyarrow.RecordBatchReader.from_batches(table.schema, table.to_batches())
-    store = SnapshotStore(settings.snapshots)
-    return store.write(f"overflow.{step}.{month}", reader, Recipe("made up", ("tank",)), as_of=start)
+    return stored(settings, f"overflow.{step}.{month}", table, start)
+
+
+def stored(settings: Settings, name: str, table: pyarrow.Table, as_of: datetime) -> Snapshot:
+    """The rows as a snapshot."""
+    return SnapshotStore(settings.snapshots).write(name, table.to_reader(), Recipe("made up", ("tank",)), as_of=as_of)
+
+
+def candidate_of(settings: Settings, model: Model, month: str, training: Snapshot, holdout: Snapshot) -> Candidate:
+    """The candidate of a month, trained on one snapshot and judged on another."""
+    store = ArtifactStore(settings.artifacts)
+    held_out = HeldOut(model, holdout, store, settings.artifact_cache)
+    return make_candidate(model, month, training, held_out, store, code_version="test")
 
 
 def settings_in(folder: Path) -> Settings:
@@ -98,18 +108,13 @@ def settings_in(folder: Path) -> Settings:
 def trained(folder: Path, estimator: Callable[[], Any], fit: Fit | None) -> tuple[Candidate, Any]:
     """The candidate of March, trained on January and February, whose rows lie mixed in the snapshot; its artifact."""
     settings = settings_in(folder)
-    store, snapshots = ArtifactStore(settings.artifacts), SnapshotStore(settings.snapshots)
     both = [
         rows_of(settings, month, seed=seed).batches().read_all() for seed, month in enumerate(("2026-01", "2026-02"))
     ]
     table = pyarrow.concat_tables(both)
     table = table.set_column(0, "tank", pyarrow.array(np.random.default_rng(0).permutation(table.num_rows)))
     table = table.sort_by("tank")
-    reader = pyarrow.RecordBatchReader.from_batches(table.schema, table.to_batches())
-    training = snapshots.write(
-        "overflow.both", reader, Recipe("made up", ("tank",)), as_of=table["asked_at"][0].as_py()
-    )
+    training = stored(settings, "overflow.both", table, table["asked_at"][0].as_py())
     model: Model = replace(tank_model(estimator), fit=fit)
-    held_out = HeldOut(model, rows_of(settings, "2026-03"), store, settings.artifact_cache)
-    made = make_candidate(model, "2026-03", training, held_out, store, code_version="test")
-    return made, load(store.fetch(made.proposal.artifact, settings.artifact_cache))
+    made = candidate_of(settings, model, "2026-03", training, rows_of(settings, "2026-03"))
+    return made, load(ArtifactStore(settings.artifacts).fetch(made.proposal.artifact, settings.artifact_cache))

@@ -26,13 +26,13 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import html, markdown
 from penstock.releases.ledger import current
 from penstock.settings import Settings
-from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
-from penstock.training.candidate import Candidate, make_candidate
+from penstock.snapshots.store import Snapshot
+from penstock.training.candidate import Candidate
 from penstock.training.gate import GateError
 from penstock.training.metrics import METRICS
 from penstock.training.outcomes import OutcomeError
 from penstock.training.run import TrainingRun
-from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
+from tests.engine.training.tanks import CONTRACT, candidate_of, rows_of, settings_in, stored, tank_model
 from tests.engine.training.test_tasks import LEVELS, release
 
 VALUES = (Value("height", "m"), Value("volume", "m3"))
@@ -90,15 +90,12 @@ def month_of(settings: Settings, model: Model, month: str) -> Snapshot:
     elif len(model.contract.output.classes) > 2:
         column = pa.array(np.array(LEVELS)[np.digitize(sums, [-1, 1])])
         whole = whole.set_column(whole.schema.get_field_index("overflows"), "overflows", column)
-    reader = pa.RecordBatchReader.from_batches(whole.schema, whole.to_batches())
-    store = SnapshotStore(settings.snapshots)
-    return store.write(f"made.{model.task}.{month}", reader, Recipe("", ("tank",)), as_of=settings.now())
+    return stored(settings, f"made.{model.task}.{month}", whole, settings.now())
 
 
 def trained(settings: Settings, model: Model, month: str) -> Candidate:
     training, holdout = (month_of(settings, model, name) for name in ("2026-02", month))
-    held_out = TrainingRun(settings, model, month).held_out(holdout.id)
-    return make_candidate(model, month, training, held_out, ArtifactStore(settings.artifacts), code_version="test")
+    return candidate_of(settings, model, month, training, holdout)
 
 
 @pytest.fixture
@@ -198,18 +195,11 @@ def test_rows_without_every_value_are_left_out_or_refused(settings: Settings) ->
     whole = month_of(settings, model, "2026-03").batches().read_all()
     place = whole.schema.get_field_index("volume")
     some = pa.array([None if at % 5 == 0 else 1.0 for at in range(len(whole))], pa.float64())
-    table = whole.set_column(place, "volume", some)
-    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
-    lacking = SnapshotStore(settings.snapshots).write("some", reader, Recipe("", ("tank",)), as_of=settings.now())
+    lacking = stored(settings, "some", whole.set_column(place, "volume", some), settings.now())
     holdout = month_of(settings, model, "2026-04")
-
-    def candidate(one: Model) -> Candidate:
-        held_out = TrainingRun(settings, one, "2026-04").held_out(holdout.id)
-        return make_candidate(one, "2026-04", lacking, held_out, ArtifactStore(settings.artifacts), code_version="t")
-
     with pytest.raises(OutcomeError, match="300 of 1,500 training rows without a finite outcome"):
-        candidate(model)
-    made = candidate(replace(model, null_outcome="leave_out"))
+        candidate_of(settings, model, "2026-04", lacking, holdout)
+    made = candidate_of(settings, replace(model, null_outcome="leave_out"), "2026-04", lacking, holdout)
     assert (made.training_rows, made.proposal.metrics["rows_without_outcome"]) == (1_200, 300)
 
 

@@ -10,14 +10,13 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from penstock.declare.model import Model
 from penstock.postgres.book import Book
-from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import CardStore
 from penstock.releases.ledger import Proposal, ReleaseError, current, ledger, rollback
 from penstock.settings import Settings
-from penstock.training.candidate import Candidate, make_candidate
+from penstock.training.candidate import Candidate
 from penstock.training.gate import GateError
 from penstock.training.run import TrainingRun
-from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
+from tests.engine.training.tanks import CONTRACT, candidate_of, rows_of, settings_in, tank_model
 
 Train = Callable[..., Candidate]
 
@@ -43,8 +42,7 @@ def model() -> Model:
 def train(settings: Settings, model: Model) -> Train:
     def one(month: str = "2026-03", seed: int = 0) -> Candidate:
         training, holdout = (rows_of(settings, name, seed=seed) for name in ("2026-02", month))
-        held_out = TrainingRun(settings, model, month).held_out(holdout.id)
-        return make_candidate(model, month, training, held_out, ArtifactStore(settings.artifacts), code_version="test")
+        return candidate_of(settings, model, month, training, holdout)
 
     return one
 

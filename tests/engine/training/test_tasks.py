@@ -31,7 +31,7 @@ from penstock.training.gate import GateError
 from penstock.training.held_out import HeldOut
 from penstock.training.outcomes import OutcomeError
 from penstock.training.run import TrainingRun
-from tests.engine.training.tanks import CONTRACT, rows_of, settings_in, tank_model
+from tests.engine.training.tanks import CONTRACT, candidate_of, rows_of, settings_in, stored, tank_model
 
 LEVELS = ("low", "fine", "high")
 
@@ -66,15 +66,12 @@ def month_of(settings: Settings, model: Model, month: str) -> Snapshot:
     sums = 2 * whole["inflow"].to_numpy() + np.nan_to_num(whole["level"].to_numpy())
     outcome = pa.array(sums) if model.task == "regression" else pa.array(np.array(LEVELS)[np.digitize(sums, [-1, 1])])
     table = whole.set_column(whole.schema.get_field_index("overflows"), "overflows", outcome)
-    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
-    store = SnapshotStore(settings.snapshots)
-    return store.write(f"made.{model.task}.{month}", reader, Recipe("", ("tank",)), as_of=settings.now())
+    return stored(settings, f"made.{model.task}.{month}", table, settings.now())
 
 
 def trained(settings: Settings, model: Model, month: str) -> Candidate:
     training, holdout = (month_of(settings, model, name) for name in ("2026-02", month))
-    held_out = TrainingRun(settings, model, month).held_out(holdout.id)
-    return make_candidate(model, month, training, held_out, ArtifactStore(settings.artifacts), code_version="test")
+    return candidate_of(settings, model, month, training, holdout)
 
 
 def release(settings: Settings, model: Model, made: Candidate, book: Book) -> LedgerEntry:
