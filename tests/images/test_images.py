@@ -110,11 +110,9 @@ class TestFromImagesToAPrediction(Story):
     def test_the_service_offers_the_commands_whose_packages_it_has(
         self, service: Image, pipeline: Image, home: Path
     ) -> None:
-        shown = {found: found.run(home, ["penstock", "--help"]) for found in (service, pipeline)}
-        assert [one.returncode for one in shown.values()] == [0, 0], shown
-        offered = [
-            {line.split()[0] for line in one.stdout.splitlines() if line[:3].isspace()} for one in shown.values()
-        ]
+        shown = [found.run(home, ["penstock", "--help"]) for found in (service, pipeline)]
+        assert [one.returncode for one in shown] == [0, 0], shown
+        offered = [{line.split()[0] for line in one.stdout.splitlines() if line[:3].isspace()} for one in shown]
         lacking = {"advise", "backup", "down", "init", "new", "publish", "restore", "train", "up"}
         assert offered[1] - offered[0] == lacking
         assert {"serve", "status", "doctor", "render", "predict"} < offered[0]
