@@ -5,7 +5,7 @@ import re
 LINES = 6
 """Of a cause: it stands on one screen, beside what to do about it."""
 _NOISE = re.compile(
-    r"""\s                                     # the code of a frame, or of a hint below one
+    r"""\s(?!\s*(?:status|details)\ =)        # the code of a frame, or of a hint below one; not what gRPC says
       | Traceback\ \(most\ recent\ call\ last | The\ above\ exception | During\ handling | Stack\ Trace
       | File\ " | \^+$ | ray::
       | \S+\ \(pid=\d+ """,

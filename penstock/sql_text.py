@@ -30,6 +30,17 @@ _BEFORE_A_VALUE = re.compile(
 _FAR_ENOUGH = 40
 
 
+def statements(script: str) -> list[str]:
+    """The statements of a script, each without the `;` that ends it."""
+    parts, last = [], 0
+    for token in TOKEN.finditer(script):
+        if token["end"]:
+            parts.append(script[last : token.start()])
+            last = token.end()
+    said = [part.strip() for part in (*parts, script[last:])]
+    return [part for part in said if TOKEN.sub(lambda token: "" if token["comment"] else token[0], part).strip()]
+
+
 def value_names(query: str) -> list[str]:
     """The names of all `:name`s that stand where SQL has a value, each once, in their order.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -55,6 +56,14 @@ class ClusterStand:
     def dashboard(self) -> str:
         """The URL of the head's dashboard."""
         return f"http://{self.head.address}:8265"
+
+    @property
+    def token(self) -> dict[str, str]:
+        """The variables of whoever may talk to Ray: its token lies in a file."""
+        file = self.folder / "ray-token"
+        if not file.exists():
+            file.write_text(secrets.token_hex(32))
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}
 
     def start(self, node: Node) -> None:
         """Start Ray on a node, as docs/production.md does it; anew where that fails, as a supervisor does."""
@@ -119,10 +128,10 @@ class ClusterStand:
         return found
 
     def _id(self, node: Node) -> str:
-        from ray.util.state import list_nodes
-
-        found = [one for one in list_nodes(address=self.dashboard) if one.node_ip == node.address]
-        return next(str(one.node_id) for one in found if one.state == "ALIVE")
+        header = {"authorization": f"Bearer {Path(self.token['RAY_AUTH_TOKEN_PATH']).read_text()}"}
+        answer = httpx.get(f"{self.dashboard}/api/v0/nodes", headers=header).json()
+        found = [one for one in answer["data"]["result"]["result"] if one["node_ip"] == node.address]
+        return next(str(one["node_id"]) for one in found if one["state"] == "ALIVE")
 
     def _environment(self, node: Node) -> dict[str, str]:
         others = ("PENSTOCK_", "RAY_", "TMPDIR")  # with TMPDIR, Ray would put all nodes' sockets into one folder
@@ -135,6 +144,7 @@ class ClusterStand:
             "PENSTOCK_TEST_URL": self.settings.test_url,
             "PENSTOCK_ARTIFACTS_URL": self.settings.artifacts,
             "PENSTOCK_API_KEYS_FILE": str(self.folder / "api-keys"),
+            **self.token,
             **(self.store.environment if self.store else {}),
         }
 
@@ -159,6 +169,7 @@ def cluster_stand(
         store = stack.enter_context(opened_store(services, settings.artifacts, folder))
         reached = msgspec.structs.replace(books.settings, artifacts_url=store.url, http_port=8000)
         made = ClusterStand(reached, books, store, tuple(ray), spare, folder, replicas, per_node)
+        os.environ |= made.token  # for what deploys
         made.start(made.head)
         with ThreadPoolExecutor() as pool:
             list(pool.map(made.start, made.nodes[1:]))

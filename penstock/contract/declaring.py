@@ -4,11 +4,13 @@ is named, all at once."""
 import difflib
 import functools
 import inspect
+import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -128,6 +130,13 @@ def shown(value: Any, most: int = 60) -> str:
     """A value for people: its source where that is short."""
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text}" if len(text) <= most else f"{type(value).__name__} {text[:most]}…"
+
+
+def raised(error: BaseException) -> str:
+    """An error of the project's own code, with the file and line where it was raised."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    file = Path(frame.filename)
+    return f"{type(error).__name__}: {error}, in {file.parent.name}/{file.name}, line {frame.lineno}"
 
 
 def span_faults(thing: str, found: timedelta, *, above_zero: bool = False) -> list[PenstockError]:

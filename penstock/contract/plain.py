@@ -3,14 +3,14 @@
 All that such a contract is made of can be imported from here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
 from penstock.contract.columns import column
 from penstock.contract.contract import Columns, Contract, Lookup, Output, Value
-from penstock.contract.declaring import declares
+from penstock.contract.declaring import declares, raised, shown
 from penstock.contract.features import (
     Vectors,
     days_between,
@@ -96,16 +96,21 @@ def _computed(
     """The names of what `compute` returns for a row without any value, but those of columns."""
     kinds = {field.name: kind_of(field.type) for field in msgspec.structs.fields(request)}
     kinds |= {f"{one.name}.{own.name}": own.kind for one in lookups for own in one.columns}
+    thing, expected = (
+        f"features of model {model!r}",
+        "a function of the columns that returns a dict of arrays",
+    )
     try:
         made = compute({name: column([None], kind) for name, kind in kinds.items()})
-        return tuple(name for name in made if name not in kinds)
     except Exception as error:
-        raise ContractError(
-            f"compute of Contract {model!r}",
-            expected="a function that returns the features of a row without any value",
-            found=f"{type(error).__name__}: {error}",
-            todo="Let it take missing values, or name what it returns: `computed=(…)`.",
-        ) from error
+        todo = (
+            f"It is called for a row without any value. The columns are {', '.join(kinds)}: numpy arrays of numbers, of"
+            " texts (None where missing) or of times."
+        )
+        raise ContractError(thing, expected=expected, found=raised(error), todo=todo) from error
+    if not isinstance(made, Mapping):
+        raise ContractError(thing, expected=expected, found=shown(made))
+    return tuple(name for name in made if name not in kinds)
 
 
 def identifiers(request: type[msgspec.Struct], lookups: Iterable[Lookup], entity: Iterable[str]) -> tuple[str, ...]:

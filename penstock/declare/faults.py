@@ -2,18 +2,18 @@
 
 import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from penstock.contract.declaring import call_faults, nearest, span_faults
+from penstock.contract.declaring import call_faults, span_faults
 from penstock.contract.faults import name_faults, twice
 from penstock.declare.cron import demand_cron
 from penstock.declare.metrics import MEASURES, Task, measures_for
 from penstock.declare.periods import A_CENTURY, Period
+from penstock.declare.query_faults import query_faults
 from penstock.declare.ray_options import ray_faults
 from penstock.errors import PenstockError
-from penstock.sql_text import value_names
 
 if TYPE_CHECKING:
     from penstock.declare.model import GateRule, Model
@@ -40,11 +40,9 @@ def model_faults(model: "Model") -> list[PenstockError]:
     faults = names_in_dagster(thing, name)
     if not model.contract.features:
         faults.append(PenstockError(f"features of {thing}", expected="at least one", found="none"))
-    faults += _query_faults(f"query of {thing}", model.query, ("from", "until"))
+    faults += query_faults(f"query of {thing}", model.query, ("from", "until"))
     if model.requests_query:
-        faults += _query_faults(
-            f"requests_query of {thing}", model.requests_query, ("count",), ("now", "from", "until")
-        )
+        faults += query_faults(f"requests_query of {thing}", model.requests_query, ("count",), ("now", "from", "until"))
     faults += _estimator_faults(thing, model.estimator)
     for of, column in (*(("outcome", name) for name in model.outcomes), ("sample_weight", model.sample_weight)):
         if column in fields:
@@ -124,9 +122,9 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
     """The faults of a replicated table by itself. Its name counts where a project declares it, for Dagster: a book can
     hold a table of any name."""
     thing = f"table {table.name!r}"
-    faults = _query_faults(f"query of {thing}", table.query)
+    faults = query_faults(f"query of {thing}", table.query)
     if table.version_query:
-        faults += _query_faults(f"version_query of {thing}", table.version_query)
+        faults += query_faults(f"version_query of {thing}", table.version_query)
     faults += (
         [] if table.key else [PenstockError(f"key of {thing}", expected='columns, such as ("sku",)', found="none")]
     )
@@ -144,7 +142,10 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
                     )
                 )
     faults += twice(f"key of {thing}", table.key)
+    texts = {column.name for lookup in table.lookups for column in lookup.columns if column.kind == "text"}
     for name, (least, greatest) in table.bounds.items():
+        if name in texts:
+            faults.append(PenstockError(f"bounds of {thing}", expected="columns of numbers", found=f"{name!r}, a text"))
         if least > greatest:
             of, found = f"bounds of {name!r} of {thing}", f"({least:g}, {greatest:g})"
             faults.append(PenstockError(of, expected="the least value before the greatest", found=found))
@@ -172,9 +173,9 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
         faults.append(PenstockError(thing, expected="a query or a script", found="both", todo="Leave one out."))
     else:
         named = ("query", preparation.query) if preparation.query else ("script", preparation.script)
-        faults += _query_faults(f"{named[0]} of {thing}", named[1])
+        faults += query_faults(f"{named[0]} of {thing}", named[1], script=bool(preparation.script))
     if preparation.version_query:
-        faults += _query_faults(f"version_query of {thing}", preparation.version_query)
+        faults += query_faults(f"version_query of {thing}", preparation.version_query)
     return faults + _at_least(f"minimum_rows of {thing}", preparation.minimum_rows, 0)
 
 
@@ -209,29 +210,6 @@ def caught(check: Any, *arguments: Any) -> list[PenstockError]:
     except PenstockError as error:
         return [error]
     return []
-
-
-def _query_faults(
-    thing: str, query: str, bound: Collection[str] = (), optional: Collection[str] = ()
-) -> list[PenstockError]:
-    """The faults of a query in which `bound` are values that it needs, and `optional` others that it may have."""
-    if not query.strip():
-        return [PenstockError(thing, expected="SQL", found="an empty text")]
-    faults = []
-    if lacking := [name for name in bound if f":{name}" not in query]:
-        window = "They are bound when it runs: `WHERE asked_at >= :from AND asked_at < :until`."
-        expected, found = " and ".join(f":{name}" for name in bound), f"a query without {_colons(lacking)}"
-        faults.append(PenstockError(thing, expected=expected, found=found, todo=window if "from" in bound else ""))
-    known = (*bound, *optional)
-    if unknown := [name for name in value_names(query) if name not in known]:
-        expected = f"no other values to bind than {_colons(known)}" if known else "no values to bind"
-        todo = nearest(unknown[0], known) if known else "Write the value itself, or a subquery that selects it."
-        faults.append(PenstockError(thing, expected=expected, found=_colons(unknown), todo=todo))
-    return faults
-
-
-def _colons(names: Iterable[str]) -> str:
-    return ", ".join(f":{name}" for name in names)
 
 
 def _estimator_faults(thing: str, estimator: Any) -> list[PenstockError]:

@@ -15,7 +15,7 @@ from penstock.declare.faults import gate_rule_faults, model_faults
 from penstock.declare.fitting import FitRows
 from penstock.declare.metrics import MetricName, Task, named, task_of
 from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
-from penstock.errors import demand_declared
+from penstock.errors import PenstockError, demand_declared
 
 FIRST: dict[Cadence, Period] = {name: Period.containing(datetime(2025, 7, 1, tzinfo=UTC), name) for name in SPELLINGS}
 """The first period of a model that declares none."""
@@ -178,6 +178,16 @@ class Model(metaclass=DeclarationType):
     def trainable_from(self, period: Period) -> datetime:
         """When the last outcome of a period is known."""
         return period.end + self.outcome_after
+
+    def demand_from_first(self, period: Period) -> None:
+        """PenstockError for a period before the first that can be trained."""
+        if self.first_period and period.start < self.first.start:
+            raise PenstockError(
+                f"period {period} of model {self.contract.model!r}",
+                expected=f"{self.first} or a later one",
+                found="one before its `first_period`",
+                todo="Load the rows of a later one, or declare an earlier `first_period`.",
+            )
 
     def newest_trainable(self, now: datetime) -> Period:
         """The newest period whose outcomes are all known by `now`."""

@@ -41,6 +41,8 @@ def _fault(group: "pd.DataFrame") -> str:
     """What was expected of one column, and what was found."""
     first = group.iloc[0]
     where = f"column {first['column']!r}" if first["column"] is not None else str(first["failure_case"])
+    if first["failure_case"] is False:  # of a check of the whole column, such as its type
+        return f"{first['check']} in {where}"
     if first["index"] is None:
         return f"{first['check']} in {where}, found {first['failure_case']}"
     more = f"{len(group)} failing values, first {first['failure_case']!r} in row {first['index']}"

@@ -1,5 +1,6 @@
 """The steps that bring tables into the books, by the names of their assets and checks in Dagster."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from penstock.declare.preparation import PREPARED, Preparation
@@ -11,9 +12,19 @@ SHAPE, VERIFIED = "shape", "verified"
 BOOKS = ("test", "prod")
 
 
+RAW = "warehouse/"
+
+
+def raw_path(table: str) -> list[str]:
+    """The asset of a raw table in Dagster, whose names have letters of ASCII, digits, `_` and `-`: `Fuß` is `Fu_df`."""
+    letters = (one for one in unicodedata.normalize("NFKD", table) if not unicodedata.combining(one))
+    plain = (one if one.isalnum() or one in "_-" else "_" for one in letters)
+    return ["warehouse", "".join(one if one.isascii() else f"_{ord(one):x}" for one in plain)]
+
+
 def asset_path(step: str) -> list[str]:
     """The asset of a step in Dagster. That of a dbt model is as dagster-dbt names it."""
-    return step.removeprefix("dbt/").split("/")
+    return raw_path(step.removeprefix(RAW)) if step.startswith(RAW) else step.removeprefix("dbt/").split("/")
 
 
 def steps(tables: Sequence[ReplicatedTable]) -> list[str]:

@@ -23,7 +23,9 @@ from penstock.extract.incremental import (
     unchanged,
 )
 from penstock.extract.other_kind import same_reading
+from penstock.extract.query_of import query_of
 from penstock.extract.training_join import training_query
+from penstock.extract.window import window_check
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import subquery
@@ -44,14 +46,17 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     whole, last = last, extendable(table, recipe, last, now)
     since = greatest_watermark(last, table.watermark) if last else None
     if last is not None and since is not None:
-        with warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found:
+        with (
+            query_of(f"table {table.name!r}"),
+            warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found,
+        ):
             changes, base = changed_rows(last, found, table), last.base or last
             if changes is not None:
                 return store.write_changes(
                     last, changes, lambda rows: base.rows + rows - changes.replaced, recipe, as_of=now, check=check
                 )
     began = time.monotonic()
-    with whole_result(warehouse, table, store) as batches:
+    with query_of(f"table {table.name!r}"), whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
         admit = same_reading(table.name, table.query, batches.schema, whole, warehouse.dialect)
         return store.write(table.name, batches, recipe, as_of=now, check=check, admit=admit, began=began)
@@ -72,21 +77,30 @@ def extract_training_rows(
     key = tuple(
         dict.fromkeys((*model.contract.entity, model.contract.asked_at))
     )  # an entity may be asked about many times
-    window = {"from": since, "until": until}
+    window, own = {"from": since, "until": until}, f"model {model.contract.model!r}"
     demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table, model.contract)])
     queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
-    query = training_query(model.contract, warehouse.natural(model.query, window), queries, warehouse.dialect)
-    with warehouse.batches(query, window, key=key, hash_joins=True) as batches:
+    with query_of(own):
+        natural = warehouse.natural(model.query, window)
+    query = training_query(model.contract, natural, queries, warehouse.dialect)
+    with query_of(own), warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         demand_instants(model.contract, batches.schema)
         admit = same_reading(name, subquery(model.query), batches.schema, store.latest(name), warehouse.dialect)
-        check, recipe = shape_check(model.rows_shape, name), Recipe(query, key, dialect=warehouse.dialect)
+        recipe = Recipe(query, key, dialect=warehouse.dialect)
+        shape, window_of = shape_check(model.rows_shape, name), window_check(model, since, until)
+
+        def check(batch: pa.RecordBatch) -> None:
+            shape(batch)
+            window_of(batch)
+
         return store.write(name, batches, recipe, as_of=now, check=check, admit=admit, for_book=False)
 
 
 def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contract) -> list[PenstockError]:
     """What the declarations need of a replicated table and its query does not select."""
-    with warehouse.batches(f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT 0") as batches:
+    none = f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT 0"
+    with query_of(f"table {table.name!r}"), warehouse.batches(none) as batches:
         schema = batches.schema
     there = schema.names
     needed = {f"key of table {table.name!r}": table.key}

@@ -1,11 +1,12 @@
 """The period to train where nobody names one: the newest whose outcomes are known and that has rows."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.errors import PenstockError
+from penstock.extract.query_of import query_of
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -53,9 +54,19 @@ def _rows(
     known = [f"{quoted(name)} IS NOT NULL" for name in model.outcomes] if left_out else []
     where = f" WHERE {' AND '.join(known)}" if known else ""
     query = f"SELECT count(*) AS n, max({asked}) AS last FROM (\n{subquery(model.query)}) AS asked{where}"
-    with warehouse.batches(query, {"from": since, "until": until}) as batches:
+    with (
+        query_of(f"model {model.contract.model!r}"),
+        warehouse.batches(query, {"from": since, "until": until}) as batches,
+    ):
         row: dict[str, Any] = next(row for batch in batches for row in batch.to_pylist())
     last = row["last"]
+    if last is not None and not isinstance(last, date):
+        raise PenstockError(
+            f"query of model {model.contract.model!r}",
+            expected=f"a date or time in column {model.contract.asked_at!r}",
+            found=repr(last),
+            todo=f"Cast it there: `CAST(… AS TIMESTAMP) AS {asked}`.",
+        )
     if last is not None and not isinstance(last, datetime):
         last = datetime(last.year, last.month, last.day)
     return row["n"], last if last is None or last.tzinfo else last.replace(tzinfo=UTC)

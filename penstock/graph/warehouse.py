@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from penstock.declare.preparation import Preparation
-from penstock.declare.steps import asset_path
+from penstock.declare.steps import asset_path, raw_path
 from penstock.extract.preparing import ColumnTest, PreparationError, prepare
 from penstock.graph.environment import Environment
 from penstock.graph.faults import faults
@@ -14,7 +14,7 @@ from penstock.graph.pools import WAREHOUSE
 
 def source(name: str, description: str) -> dg.AssetSpec:
     """A raw table that others fill."""
-    return dg.AssetSpec(["warehouse", name], group_name="warehouse", description=description, kinds={"table"})
+    return dg.AssetSpec(raw_path(name), group_name="warehouse", description=description, kinds={"table"})
 
 
 def prepared(preparation: Preparation) -> dg.AssetsDefinition:
@@ -25,7 +25,7 @@ def prepared(preparation: Preparation) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[*(["warehouse", name] for name in preparation.raw), *map(asset_path, preparation.of_dbt), *before],
+        deps=[*map(raw_path, preparation.raw), *map(asset_path, preparation.of_dbt), *before],
         group_name="warehouse",
         description=f"{preparation.description}\n\n```sql\n{sql}\n```",
         owners=[preparation.owner] if preparation.owner else None,

@@ -146,7 +146,7 @@ def _sureness(card: Card, conformal: Conformal) -> Section:
     made = (
         f"An interval is the prediction, {conformal.quantile:.6g} {card.output.unit}".rstrip() + " less and more."
         if card.task == "regression"
-        else f"A set holds each class with a probability of at least {1 - conformal.quantile:.6g}."
+        else f"A set holds each class, if any, with a probability of at least {1 - conformal.quantile:.6g}."
     )
     said = (
         f"{made} Made on {conformal.rows:,} of the held-out rows so that {conformal.level:.0%} of outcomes are held"

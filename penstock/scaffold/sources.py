@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.scaffold.model_plan import Source
-from penstock.scaffold.spelling import split, unquoted
+from penstock.scaffold.spelling import spelt, split, unquoted
+from penstock.sql_text import statements
 from penstock.warehouse.interface import quoted
-from penstock.warehouse.query_text import bind, statements, subquery
+from penstock.warehouse.query_text import bind, subquery
 
 SPELLING = "TABLE[:KEY[=FIELD],…][@KNOWN_AT]"
 
@@ -40,13 +41,13 @@ def source(named: str, tables: list[tuple[str, str]], option: str) -> Source:
         return _query(Path(named), option)
     found = _table(named, tables, option)
     if found is None:
-        every = sorted({".".join(_spelt(schema, name)) for schema, name in tables})
+        every = sorted({spelt(*_parts(schema, name)) for schema, name in tables})
         near = difflib.get_close_matches(named, every, 3)
         plain = ", ".join(every[:20])
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {plain or 'no tables'}"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {plain or 'no tables that it may read'}"
         raise ValueError(f"{option} {named}: expected a table of the warehouse or a file QUERY.sql; {hint}")
     text = ".".join(map(quoted, found))
-    return Source(f"`{'.'.join(found)}`", text, f"SELECT * FROM {text}", table=re.sub(r"\W+", "_", found[-1]))
+    return Source(f"`{spelt(*found)}`", text, f"SELECT * FROM {text}", table=re.sub(r"\W+", "_", found[-1]))
 
 
 def _table(named: str, tables: list[tuple[str, str]], option: str) -> tuple[str, ...] | None:
@@ -58,18 +59,18 @@ def _table(named: str, tables: list[tuple[str, str]], option: str) -> tuple[str,
     for alike in (str, str.lower):
         wanted = {tuple(map(alike, parts)), (alike(named),)}
         found = [(schema, name) for schema, name in tables if wanted & {(alike(name),), (alike(schema), alike(name))}]
-        found = [place for place in found if len(_spelt(*place)) == 1] or found
+        found = [place for place in found if len(_parts(*place)) == 1] or found
         if len(found) > 1:
-            every = " or ".join(sorted(".".join(place) for place in found))
+            every = " or ".join(sorted(spelt(*place) for place in found))
             raise ValueError(
                 f"{option} {named}: expected one table, found {len(found)} that are called so; say {every}"
             )
         if found:
-            return _spelt(*found[0])
+            return _parts(*found[0])
     return None
 
 
-def _spelt(schema: str, name: str) -> tuple[str, ...]:
+def _parts(schema: str, name: str) -> tuple[str, ...]:
     return (name,) if schema in ("main", "public", "default") else (schema, name)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.artifact.packing.answering import has_probabilities
+from penstock.artifact.packing.unfitted import demand_storable
 from penstock.contract.contract import Contract
 from penstock.contract.declaring import nearest
 from penstock.declare.model import Model
@@ -18,7 +19,9 @@ from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
 from penstock.extract.extract import column_faults, demand_columns, demand_instants
+from penstock.extract.query_of import query_of
 from penstock.extract.training_join import training_query
+from penstock.extract.window import demand_inside as demand_in_window
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.training.bounds import demand_inside
 from penstock.training.frame import training_rows, without_values
@@ -50,6 +53,8 @@ def dry_run(
 ) -> list[str]:
     """What was seen of the rows that a training of this period would read; every fault at once as one PenstockError."""
     run = DryRun()
+    with run.noted():
+        model.demand_from_first(period)
     with TemporaryDirectory() as folder:
         store = SnapshotStore(folder)
         for table in tables:
@@ -73,7 +78,8 @@ def _check_training_set(
     contract, windows = model.contract, period.windows(model.window)
     window = {"from": windows.training_from, "until": windows.holdout_until}
     base = f"SELECT * FROM (\n{subquery(model.query)}) AS source LIMIT {ROWS}"
-    with warehouse.batches(base, window) as batches:
+    own = f"model {contract.model!r}"
+    with query_of(own), warehouse.batches(base, window) as batches:
         demand_columns(model, batches.schema.names)
         demand_instants(contract, batches.schema)
         unused = unused_columns(model, batches.schema.names)
@@ -81,7 +87,7 @@ def _check_training_set(
     run.said += [f"column {name!r} of the query is used by nothing" for name in unused]
     if not count:
         raise PenstockError(
-            f"query of model {contract.model!r}",
+            f"query of {own}",
             expected=f"rows from {windows.training_from:%Y-%m-%d} until {windows.holdout_until:%Y-%m-%d}",
             found="none",
             todo="Choose a period for which there are rows: `--period`.",
@@ -91,13 +97,25 @@ def _check_training_set(
     natural = {table.name: warehouse.natural(table.query) for table in tables}
     query = training_query(contract, warehouse.natural(base, window), natural, warehouse.dialect)
     key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))
+    with run.noted(), query_of(own):
+        _demand_held_out(warehouse, model, windows.holdout_from, windows.holdout_until)
+    _demand_unique(warehouse, f"query of {own}", warehouse.natural(model.query, window), key, window)
     name = f"{contract.model}.training_set"
-    with warehouse.batches(query, window, key=key) as batches:
+    with query_of(own), warehouse.batches(query, window, key=key) as batches:
         snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
     rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)
     plural = "" if len(contract.lookups) == 1 else "s"
     run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookup{plural}")
     _check_rows(run, model, rows)
+
+
+def _demand_held_out(warehouse: Warehouse, model: Model, since: datetime, until: datetime) -> None:
+    """PenstockError where the query returns rows of another time than it is run for."""
+    asked = quoted(model.contract.asked_at)
+    ends = f"SELECT min({asked}) AS first, max({asked}) AS last FROM (\n{subquery(model.query)}) AS source"
+    with warehouse.batches(ends, {"from": since, "until": until}) as batches:
+        for row in (row for batch in batches for row in batch.to_pylist()):
+            demand_in_window(model, since, until, row.values())
 
 
 def _shape_check(run: DryRun, model: Model) -> Callable[[pa.RecordBatch], None]:
@@ -126,6 +144,7 @@ def demand_estimator(model: Model) -> None:
         found = f"the class {made.__name__}" if isinstance(made, type) else f"{type(made).__name__} without it"
         raise PenstockError(thing, expected=expected, found=found, todo="Return an instance, of the output's kind.")
     _demand_continuing(model, made)
+    demand_storable(made, model.contract.output, model.trusted_types, kept=bool(model.continues))
 
 
 def _demand_continuing(model: Model, estimator: Any) -> None:
@@ -147,28 +166,35 @@ def _demand_continuing(model: Model, estimator: Any) -> None:
 def _check_table(
     warehouse: Warehouse, store: SnapshotStore, table: ReplicatedTable, contract: Contract, now: datetime
 ) -> str:
-    names = ", ".join(map(quoted, table.key))
-    repeated = (
-        f"SELECT {names}, count(*) AS n FROM (\n{subquery(table.query)}) AS source GROUP BY {names}"
-        " HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 1"
-    )
     thing = f"table {table.name!r}"
     demand_none(column_faults(warehouse, table, contract))
     few = f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT {ROWS}"
-    with warehouse.batches(few, key=table.key) as batches:
+    with query_of(thing), warehouse.batches(few, key=table.key) as batches:
         _demand_named(table, batches.schema.names)
         recipe = Recipe(table.query, table.key)
         count = store.write(
             table.name, batches, recipe, as_of=now, check=shape_check(table.rows_shape, table.name)
         ).rows
-    with warehouse.batches(repeated) as batches:
+    _demand_unique(warehouse, thing, table.query, table.key)
+    return f"table {table.name}: {count:,} rows seen, its key is unique"
+
+
+def _demand_unique(
+    warehouse: Warehouse, thing: str, query: str, key: Sequence[str], bound: Mapping[str, Any] | None = None
+) -> None:
+    """PenstockError with the most frequent key of which the query has several rows."""
+    names = ", ".join(map(quoted, key))
+    repeated = (
+        f"SELECT {names}, count(*) AS n FROM (\n{subquery(query)}) AS source GROUP BY {names}"
+        " HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT 1"
+    )
+    with query_of(thing), warehouse.batches(repeated, bound) as batches:
         twice: list[Mapping[str, Any]] = [row for batch in batches for row in batch.to_pylist()]
     if twice:
         row = dict(twice[0])
         found = f"{row.pop('n'):,} with {', '.join(f'{name}={value}' for name, value in row.items())}"
         todo = "Name a wider key, or group in the query."
-        raise PenstockError(thing, expected=f"one row per {' and '.join(table.key)}", found=found, todo=todo)
-    return f"table {table.name}: {count:,} rows seen, its key is unique"
+        raise PenstockError(thing, expected=f"one row per {' and '.join(key)}", found=found, todo=todo)
 
 
 def _demand_named(table: ReplicatedTable, names: Sequence[str]) -> None:

@@ -1,10 +1,8 @@
 """Reading the rows of a training set: feature vectors, outcomes, and the frame that estimators are fitted to."""
 
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.contract.contract import Columns
+from penstock.contract.declaring import raised
 from penstock.contract.request_types import Kind
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
@@ -107,12 +106,10 @@ def _vectors(model: Model, columns: Columns, rows: int) -> dict[str, Array]:
     except PenstockError:
         raise
     except (Exception, SystemExit) as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        file = Path(frame.filename)
         raise PenstockError(
             f"features of model {model.contract.model!r}",
             expected="a function of the columns that returns a dict of feature to numpy array",
-            found=f"{type(error).__name__}: {error}, in {file.parent.name}/{file.name}, line {frame.lineno}",
+            found=raised(error),
             todo=f"The columns are {', '.join(columns)}.",
         ) from error
 

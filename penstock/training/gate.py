@@ -40,6 +40,8 @@ class Comparison:
     - `slices`: slice -> the first metric of the candidate's rows.
     - `slice_rows`: slice -> how many rows it has.
     - `finite`: whether all scores of the candidate are numbers.
+    - `other_contract`: that of the current release, where it is not the model's: its artifact was fitted to other
+      features, and is scored on those that are there now.
     """
 
     rule: GateRule
@@ -48,6 +50,7 @@ class Comparison:
     rows: int
     finite: bool
     slice_rows: Mapping[str, int] = field(default_factory=dict)
+    other_contract: str = ""
 
 
 class Decision(Finding, frozen=True, kw_only=True):
@@ -161,7 +164,7 @@ def decide(
     if not comparison.finite:
         reasons.append("its scores are not all numbers")
     for one in comparison.findings:
-        reasons += _objections(one, current_version)
+        reasons += _objections(one, current_version, comparison.other_contract)
     for name, value in comparison.slices.items():
         count = comparison.slice_rows.get(name, comparison.rows)
         if count < rule.minimum_rows:
@@ -204,7 +207,7 @@ def _finding(bound: Bound, metric: Metric, outcome: Values, candidate: Values, c
     return msgspec.structs.replace(found, current=before, difference=value - before, interval=interval)
 
 
-def _objections(one: Finding, version: int | None) -> list[str]:
+def _objections(one: Finding, version: int | None, other_contract: str) -> list[str]:
     """The reasons against the candidate by one metric. A value that is not a number is always one."""
     said = []
     if not _sign(one) * (one.candidate - one.floor) >= 0:
@@ -216,9 +219,14 @@ def _objections(one: Finding, version: int | None) -> list[str]:
         )
         said.append(
             f"{one.metric} {one.candidate:.4f} is worse than {one.current:.4f} of release {version} by more than"
-            f" {one.margin}{interval or ''}"
+            f" {one.margin}{interval or ''}{_of_other_features(other_contract)}"
         )
     return said
+
+
+def _of_other_features(contract: str) -> str:
+    said = f"; that release was fitted to the features of contract {contract[:12]}, and is scored on those of this one"
+    return said if contract else ""
 
 
 def _sign(one: Finding) -> float:

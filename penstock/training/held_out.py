@@ -1,6 +1,7 @@
 """The held-out rows of a training run, and the scores of artifacts on them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class HeldOut:
                 candidate_scores = beside.submit(self.scores, candidate)
                 current_scores = self.scores(current) if current else None
             scores = candidate_scores.result()
-            self._comparisons[candidate, current] = compare(
+            comparison = compare(
                 self.model.gate,
                 rows.outcome,
                 np.full(self._shape, 0.5) if scores is None else scores,
@@ -82,7 +83,14 @@ class HeldOut:
                 slices=rows.slices,
                 measure=partial(of_bound, self.model),
             )
+            other = self._other_contract(current) if current else ""
+            self._comparisons[candidate, current] = replace(comparison, other_contract=other)
         return self._comparisons[candidate, current]
+
+    def _other_contract(self, artifact: str) -> str:
+        """The contract of a stored artifact, where it is not the model's; empty for the same."""
+        contract = str(load_artifact(self._store.fetch(artifact, self._cache)).metadata.get("contract", ""))
+        return "" if self.model.contract.is_of(contract) else contract
 
     def _compute(self, artifact: str) -> Values | None:
         if self.lacks_features(artifact):

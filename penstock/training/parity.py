@@ -1,5 +1,6 @@
 """What an estimator answers in its own library, and whether its artifact answers the same."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -56,12 +57,21 @@ def _answers(estimator: Any, frame: pd.DataFrame, kind: str) -> Any:
     if kind == "classifier" and hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(frame)
     if name == "xgboost.Booster":
-        found = estimator.inplace_predict(frame)
+        found = _with_probabilities(estimator).inplace_predict(frame)
     elif kind == "classifier" and name == "catboost.CatBoost":
         found = estimator.predict(frame, prediction_type="Probability")
     else:
         found = estimator.predict(frame)
     return np.column_stack([1 - found, found]) if kind == "classifier" and found.ndim == 1 else found
+
+
+def _with_probabilities(booster: Any) -> Any:
+    """A native booster of multi:softmax says nothing but labels; a copy of it says their probabilities."""
+    if json.loads(booster.save_config())["learner"]["objective"]["name"] != "multi:softmax":
+        return booster
+    copied = booster.copy()
+    copied.set_param({"objective": "multi:softprob"})
+    return copied
 
 
 def allowed_parity(estimator: Any, expected: Array) -> float:

@@ -93,7 +93,8 @@ class TrainingRun:
         return window.holdout_from, window.holdout_until
 
     def demand_complete(self) -> None:
-        """PenstockError while outcomes of the period are not known yet, unless the run is `incomplete`."""
+        """PenstockError for a period before the first, and while its outcomes are not known, unless `incomplete`."""
+        self.model.demand_from_first(self._named)
         known = self._incomplete_until()
         if not known or self._incomplete:
             return

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from penstock.sql_text import statements
 from penstock.warehouse.column import Column, as_described, natural_query, ordered_query, schema_of
 from penstock.warehouse.estimate import SORTS, Estimate
 from penstock.warehouse.interface import WarehouseError
-from penstock.warehouse.query_text import bind, statements
+from penstock.warehouse.query_text import bind
 from penstock.warehouse.reading import Query, reading
 
 

@@ -36,17 +36,6 @@ def subquery(query: str) -> str:
     return f"{query[: end if last == len(query) else None].strip()}\n"
 
 
-def statements(script: str) -> list[str]:
-    """The statements of a script, each without the `;` that ends it."""
-    parts, last = [], 0
-    for token in TOKEN.finditer(script):
-        if token["end"]:
-            parts.append(script[last : token.start()])
-            last = token.end()
-    said = [part.strip() for part in (*parts, script[last:])]
-    return [part for part in said if TOKEN.sub(lambda token: "" if token["comment"] else token[0], part).strip()]
-
-
 def outside(query: str) -> str:
     """The query in its length, with blanks in the place of texts, quoted names and comments."""
     parts, last = [], 0

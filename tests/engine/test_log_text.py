@@ -34,3 +34,12 @@ def test_it_stays_on_one_screen_however_long_the_log_is() -> None:
     assert cause("\n".join(f"line {n}" for n in range(1000))).splitlines() == [f"line {n}" for n in range(994, 1000)]
     assert len(cause("ValueError: x\n" + "more\n" * 1000).splitlines()) == LINES
     assert cause("") == ""
+
+
+def test_of_a_call_that_failed_between_processes_its_status_remains() -> None:
+    text = (
+        "grpc._channel._InactiveRpcError: <_InactiveRpcError of RPC that terminated with:\n"
+        '\tstatus = StatusCode.DEADLINE_EXCEEDED\n\tdetails = "Deadline Exceeded"\n\tdebug_error_string = "x"\n>\n'
+    )
+    assert '\tstatus = StatusCode.DEADLINE_EXCEEDED\n\tdetails = "Deadline Exceeded"' in cause(text)
+    assert "debug_error_string" not in cause(text)

@@ -163,6 +163,7 @@ class TestFromImagesToAPrediction(Story):
         assert log.read_text().rstrip().endswith("Stopped.")
 
 
+@pytest.mark.timeout(3600)
 def test_another_build_of_the_same_commit_is_the_same_image_to_the_bit() -> None:
     """Layers, configuration and history; nothing of it is taken from the first build."""
     subprocess.run(["make", "images", "TAG=:again", "BUILDER_AGAIN=--no-cache"], cwd=ROOT, check=True)

@@ -54,8 +54,7 @@ def _imputer(builder: ProgramBuilder, imputer: Any, block: Block) -> Block:
     nan = _is_missing(marker)
     builder.finite(block.columns, allow_nan=nan)
     fills = _fills(imputer)
-    if block.sparse and 0 in fills:
-        raise unsupported(imputer, "another filling value than zero in a sparse matrix", "0")
+    builder.stored_zeros |= block.sparse and 0 in fills
     indicated = [] if imputer.indicator_ is None else [int(at) for at in imputer.indicator_.features_]
     if imputer.indicator_ is not None and imputer.indicator_.features == "all":
         indicated = list(range(len(block.columns)))

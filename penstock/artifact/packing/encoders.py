@@ -51,6 +51,7 @@ def _number_codes(
     builder: ProgramBuilder, encoder: Any, column: Number, categories: Array
 ) -> tuple[int, list[int | None]]:
     builder.finite([column], allow_nan=True)
+    builder.demand_exact(encoder, [column])
     values: dict[float, int] = {}
     nan: int | None = None
     for place, value in enumerate(categories.tolist()):

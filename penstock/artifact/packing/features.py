@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.packing.columns import transform
-from penstock.artifact.packing.inverse import ufunc
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform, unsupported
+from penstock.artifact.packing.inverse import EXACT, TO_ZERO, ufunc
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform
 from penstock.artifact.packing.projections import PROJECTIONS
 from penstock.artifact.packing.splines import splines
 from penstock.artifact.program import Op
@@ -19,9 +19,10 @@ def _function(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     columns = builder.numbers(transformer, block)
     if transformer.validate:
         builder.finite(columns, allow_nan=False)
-    if block.sparse and transformer.func in (np.floor, np.trunc, np.rint, np.ceil):
-        raise unsupported(transformer, "a dense matrix, as zeros are not missing", transformer.func.__name__)
+    builder.stored_zeros |= block.sparse and transformer.func in TO_ZERO
     slots = [ufunc(builder, transformer, transformer.func, transformer.kw_args, column.slot) for column in columns]
+    if transformer.func not in EXACT:
+        builder.mark_rounded(transformer, slots)
     made: list[Column] = [Number(slot, column.origin) for slot, column in zip(slots, columns, strict=True)]
     return Block(made, block.sparse)
 
@@ -30,6 +31,7 @@ def _bins(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """KBinsDiscretizer: how many inner edges a number has reached, as it is or one-hot."""
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=False)
+    builder.demand_exact(transformer, columns)
     made: list[Column] = []
     for column, edges, count in zip(columns, transformer.bin_edges_, transformer.n_bins_.tolist(), strict=True):
         slot = _zero(builder, column.slot)

@@ -52,6 +52,14 @@ OPERATIONS: dict[Any, tuple[Op, tuple[float, ...]]] = {
     np.deg2rad: (Op.MULTIPLY, (np.pi / 180.0,)),
 }
 """Functions that are an instruction of their own, and its constants."""
+_SAME = (
+    *(Function.SQRT, Function.SQUARE, Function.ABSOLUTE, Function.RECIPROCAL, Function.NEGATIVE, Function.SIGN),
+    *(Function.CEILING, Function.ROUND),
+)
+EXACT = (*(one for one, function in UFUNCS.items() if function in _SAME), *OPERATIONS)
+"""Functions of which numpy makes the same bits on every machine."""
+TO_ZERO = (np.floor, np.trunc, np.rint, np.ceil)
+"""Functions that make zeros of other numbers."""
 INVERTED = (
     *("FunctionTransformer", "StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler"),
     *("PowerTransformer", "QuantileTransformer"),

@@ -76,6 +76,9 @@ class ProgramBuilder:
         self.in_single = False  # whether estimators read float32 here, as behind a stack of XGBoost alone
         self.stored_zeros = False  # whether a sparse matrix between two steps may hold zeros
         self.slots = 0
+        self._rounded: dict[
+            int, str
+        ] = {}  # slot -> whose numbers it has, which differ from scikit-learn's in the last bit
 
     def features(self) -> list[Column]:
         """All features, numbers loaded into a slot each."""
@@ -100,6 +103,12 @@ class ProgramBuilder:
     def emit(self, op: Op, source: int, target: int, *operands: int) -> int:
         """Append one instruction, with `start`, `count` and `extra` where it has them, and give its target."""
         start, count, extra = (*operands, 0, 0, 0)[:3]
+        rounded = None if op in (Op.NUMBER, Op.TEXT, Op.TERMS, Op.MODEL) else self._rounded.get(source)
+        if op in (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER):
+            rounded = rounded or self._rounded.get(extra)
+        self._rounded.pop(target, None)
+        if rounded:
+            self._rounded[target] = rounded
         self._program.append((int(op), source, target, start, count, extra))
         return target
 
@@ -161,6 +170,16 @@ class ProgramBuilder:
         for column in columns:
             if isinstance(column, Number):
                 self.emit(Op.FINITE, column.slot, column.slot, 2 if positive else int(allow_nan), 0, column.origin)
+
+    def mark_rounded(self, estimator: Any, slots: Sequence[int]) -> None:
+        """Note that the estimator's numbers in the slots are not to the last bit those of scikit-learn."""
+        self._rounded |= dict.fromkeys(slots, type(estimator).__name__)
+
+    def demand_exact(self, estimator: Any, columns: Sequence[Column]) -> None:
+        """UnsupportedEstimator if the estimator, for which the last bit decides, has numbers that were rounded."""
+        for column in columns:
+            if isinstance(column, Number) and column.slot in self._rounded:
+                raise unsupported(estimator, "numbers to the last bit", f"those of {self._rounded[column.slot]}")
 
     def numbers(self, estimator: Any, block: Block) -> list[Number]:
         """The block's columns if all are numbers, else UnsupportedEstimator naming the text feature."""

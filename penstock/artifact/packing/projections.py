@@ -12,7 +12,10 @@ Array = np.ndarray[Any, Any]
 
 
 def _project(builder: ProgramBuilder, transformer: Any, block: Block, matrix: Any, mean: Any) -> list[int]:
-    """The slots of (columns - mean) @ matrix.T, where there is a mean."""
+    """The slots of (columns - mean) @ matrix.T, where there is a mean.
+
+    The last bits of scikit-learn's own are its BLAS's: other ones on another processor, or of another number of rows.
+    """
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=False)
     matrix = np.ascontiguousarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
@@ -25,7 +28,9 @@ def _project(builder: ProgramBuilder, transformer: Any, block: Block, matrix: An
     elif mean is not None:
         slots = [builder.with_constant(Op.SUBTRACT, slot, one) for slot, one in zip(slots, mean, strict=True)]
     arrays = {"coefficients": matrix, "base": base, "inputs": np.array(slots, dtype=np.int64)}
-    return builder.ask(Model("linear", "classifier", Link.IDENTITY, arrays), raw=True)
+    made = builder.ask(Model("linear", "classifier", Link.IDENTITY, arrays), raw=True)
+    builder.mark_rounded(transformer, made)
+    return made
 
 
 def _block(block: Block, slots: list[int], *, sparse: bool = False) -> Block:

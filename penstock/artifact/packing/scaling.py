@@ -54,7 +54,10 @@ def length(builder: ProgramBuilder, normalizer: Any, block: Block) -> Block:
         total = part if total < 0 else builder.two(join, total, part)
     total = builder.apply(Function.SQRT, total) if normalizer.norm == "l2" else total
     total = builder.with_constant(Op.FILL, total, 0.0, 1.0)
-    return Block([Number(builder.two(Op.OVER, one.slot, total), one.origin) for one in columns], block.sparse)
+    slots = [builder.two(Op.OVER, one.slot, total) for one in columns]
+    if normalizer.norm != "max" and not block.sparse:  # numpy adds a row of a sparse matrix in order, others in pairs
+        builder.mark_rounded(normalizer, slots)
+    return Block([Number(slot, one.origin) for slot, one in zip(slots, columns, strict=True)], block.sparse)
 
 
 def _power(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
@@ -71,6 +74,7 @@ def _power(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
         below = builder.apply(Function.RELU, builder.apply(Function.NEGATIVE, column.slot))
         curves = _curve(builder, above, power), _curve(builder, below, 2.0 - power)
         made.append(Number(builder.two(Op.MINUS, *curves), column.origin))
+    builder.mark_rounded(transformer, [one.slot for one in made if isinstance(one, Number)])
     if not transformer.standardize:
         return Block(made, block.sparse)
     return transform(builder, compat.POWER_SCALER.of(transformer), Block(made, block.sparse))
@@ -90,12 +94,17 @@ def _raised(builder: ProgramBuilder, logarithm: int, power: float, near: float) 
 
 
 def _quantiles(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """QuantileTransformer: the mean of the lines from below and from above, or the normal quantile of it."""
-    if block.sparse:
-        raise unsupported(transformer, "a dense matrix, as zeros of a sparse one stay zeros")
+    """QuantileTransformer: the mean of the lines from below and from above, or the normal quantile of it.
+
+    What a sparse matrix does not hold stays zero.
+    """
+    if block.sparse and builder.stored_zeros:
+        raise unsupported(transformer, "a sparse matrix without stored zeros", "one with them")
     normal = transformer.output_distribution == "normal"
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=True)
+    builder.demand_exact(transformer, columns)
+    builder.stored_zeros |= block.sparse
     made: list[Column] = []
     references = transformer.references_
     for column, quantiles in zip(columns, transformer.quantiles_.T, strict=True):
@@ -112,7 +121,12 @@ def _quantiles(builder: ProgramBuilder, transformer: Any, block: Block) -> Block
         capped = builder.two(Op.PLUS, builder.two(Op.TIMES, middle, rest), last)
         first = builder.emit(Op.ABOVE, slots[1], builder.new(), builder.constants(quantiles[0]), 0, int(normal))
         slot = builder.two(Op.TIMES, capped, first)
-        made.append(Number(_as_normal(builder, slot) if normal else slot, column.origin))
+        slot = _as_normal(builder, slot) if normal else slot
+        if block.sparse:
+            zero = builder.with_constant(Op.MISSING, column.slot, 0.0)
+            held = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, zero), 1.0)
+            slot = builder.two(Op.TIMES, slot, held)
+        made.append(Number(slot, column.origin))
     return Block(made, block.sparse)
 
 

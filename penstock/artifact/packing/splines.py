@@ -26,6 +26,7 @@ def splines(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
         slots = slots if transformer.include_bias else slots[:-1]
         if zeros:
             slots = [builder.with_constant(Op.FILL, slot, math.nan, 0.0) for slot in slots]
+        builder.mark_rounded(transformer, slots)
         made += [Number(slot, column.origin) for slot in slots]
     builder.stored_zeros |= bool(transformer.sparse_output)
     return Block(made, bool(transformer.sparse_output))
@@ -39,11 +40,18 @@ def _basis(builder: ProgramBuilder, slot: int, spline: Any, extrapolation: str, 
         outer, extrapolation = degree, "continue"
     first, last = float(knots[outer]), float(knots[-outer - 1])
     starts = np.unique(knots[outer : max(len(knots) - outer - 1, outer + 1)])
+    if extrapolation == "periodic" and not last > first:  # scikit-learn takes a constant column for zeros
+        nothing = builder.with_constant(Op.MULTIPLY, slot, 0.0)
+        return [builder.with_constant(Op.ADD, nothing, value) for value in spline(0.0)]
     if extrapolation == "periodic":
-        slot = _wrapped(builder, slot, first, float(knots[len(knots) - degree - 1]))
+        slot = _wrapped(builder, slot, first, last)
     elif extrapolation == "constant":
         slot = builder.with_constant(Op.CLIP, slot, first, last)
     pieces = np.stack([_polynomial(spline, start, degree) for start in starts])
+    if extrapolation == "constant":  # the last knot has the very numbers of scikit-learn: zeros are zeros
+        starts = np.append(starts, last)
+        pieces = np.concatenate([pieces, np.zeros_like(pieces[:1])])
+        pieces[-1, 0] = spline(last)
     if extrapolation == "linear":
         ends = np.zeros((2, degree + 1, pieces.shape[2]))
         for end, at in zip(ends, (first, last), strict=True):
@@ -53,7 +61,7 @@ def _basis(builder: ProgramBuilder, slot: int, spline: Any, extrapolation: str, 
         pieces = np.concatenate([ends[:1], pieces, ends[1:]])
         starts = np.concatenate([[first], starts, [last]])
     # The stretch of a number is how many starts it has reached; before the first, that of the first.
-    place = _reached(builder, slot, starts, linear=extrapolation == "linear")
+    place = _reached(builder, slot, starts)
     origin = _table(builder, place, starts)
     beyond = builder.two(Op.MINUS, slot, origin)
     made = []
@@ -71,12 +79,11 @@ def _polynomial(spline: Any, start: float, degree: int) -> Array:
     return np.stack([spline(start, nu=power) / math.factorial(power) for power in range(degree + 1)])
 
 
-def _reached(builder: ProgramBuilder, slot: int, starts: Array, *, linear: bool) -> int:
-    """0 for the first stretch. A line takes over below the first knot and above the last, not in them."""
+def _reached(builder: ProgramBuilder, slot: int, starts: Array) -> int:
+    """0 for the first stretch."""
     total = builder.emit(Op.ABOVE, slot, builder.new(), builder.constants(np.inf), 0, 0)
-    for at, start in enumerate(starts[1:].tolist(), start=1):
-        last = linear and at == len(starts) - 1
-        reached = builder.emit(Op.ABOVE, slot, builder.new(), builder.constants(start), 0, int(not last))
+    for start in starts[1:].tolist():
+        reached = builder.emit(Op.ABOVE, slot, builder.new(), builder.constants(start), 0, 1)
         total = builder.two(Op.PLUS, total, reached)
     return total
 

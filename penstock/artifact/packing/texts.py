@@ -63,7 +63,7 @@ def _weigh(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     if last is None or slots != newest or last.width != len(slots) or last.norm or last.sublinear or last.idf >= 0:
         return _weigh_columns(builder, transformer, columns)
     builder.vectorizers[-1] = _weighted(builder, transformer, last)
-    return block
+    return Block(block.columns, sparse=True)  # also where a ColumnTransformer has made a dense matrix of it
 
 
 def _weigh_columns(builder: ProgramBuilder, transformer: Any, columns: list[Number]) -> Block:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.packing.answering import THRESHOLDS, demand_answers, has_probabilities, last_step
+from penstock.artifact.packing.before import obstacles_before
 from penstock.artifact.packing.boosting import catboost, lightgbm, xgboost
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
@@ -36,11 +37,15 @@ def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (),
     """
     name = type(estimator).__name__
     demand_answers(estimator, output)
-    obstacles = list(dict.fromkeys(_obstacles(estimator)))
+    obstacles = list(dict.fromkeys([*_obstacles(estimator), *obstacles_before(estimator)]))
     inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
     if any(part.get_params().get(name) for part in inner for name in _UNPACKED):
         obstacles.append(
             "CatBoost is packed on numbers and categories, and keeps a file of its own only where nothing is around it"
+        )
+    if any(part.get_params().get("cat_features") and catboost.of_several(part.get_params()) for part in inner):
+        obstacles.append(
+            "CatBoost keeps a file of its own for categories of several targets, where nothing is around it"
         )
     last = last_step(estimator)
     copied = [part for part in _parts(last) if part is not last and public_name(part) in CATBOOST]

@@ -1,5 +1,6 @@
 """Dagster's three processes: one code server, shared by the webserver and the daemon."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -170,13 +171,18 @@ class DagsterSystem:
                         todo=f"Correct that, then run `penstock up` again. Its log is {self._log(CODE)}.",
                     )
                 if now > deadline:
-                    raise StartError(
-                        part,
-                        expected=f"ready within {START_SECONDS} s",
-                        found=cause(api.load_error() or "") if part == CODE else "not ready",
-                        todo=_tail(processes.find(part)),
-                    )
+                    raise late(part, processes.find(part))
                 time.sleep(0.2)
+
+
+def late(part: str, record: Record | None) -> StartError:
+    """What is said of a part that runs and is not ready in time."""
+    return StartError(
+        part,
+        expected=f"ready within {START_SECONDS} s",
+        found=f"it still starts, on {os.cpu_count()} cores at a load of {os.getloadavg()[0]:.0f}",
+        todo=f"Run `penstock up` again: what has started goes on. {_tail(record)}".rstrip(),
+    )
 
 
 def _is_broken(api: GraphQL) -> bool:

@@ -2,7 +2,8 @@
 
 import socket
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import msgspec
 from penstock.cli.system import dagster_system
 from penstock.cli.system.dev_service import NAME as DEV_SERVICE
 from penstock.cli.system.port_holder import PortHolder
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, demand_none
 from penstock.processes import Processes, free_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
-ATTEMPTS = 100
+ATTEMPTS, LOOPBACK = 100, "127.0.0.1"
 
 
 class PortError(PenstockError):
@@ -31,10 +32,14 @@ def choose_ports(settings: Settings, held: ExitStack) -> Settings:
     demand_own_address(settings.http_host)
     web, serving = _running(settings.state)
     dagster, http = settings.dagster_port, settings.http_port
-    if not web:
-        dagster = _first_free(held, "PENSTOCK_DAGSTER_PORT", dagster_system.HOST, DAGSTER_PORT, dagster)
-    if not serving:
-        http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
+    faults: list[PenstockError] = []
+    with _noted(faults):
+        if not web:
+            dagster = _first_free(held, "PENSTOCK_DAGSTER_PORT", dagster_system.HOST, DAGSTER_PORT, dagster)
+    with _noted(faults):
+        if not serving:
+            http = _first_free(held, "PENSTOCK_HTTP_PORT", settings.http_host, HTTP_PORT, http)
+    demand_none(faults)
     chosen = msgspec.structs.replace(settings, dagster_port=dagster, http_port=http)
     ports = Ports(http=http, dagster=dagster)
     check_ports(chosen)
@@ -56,7 +61,8 @@ def check_ports(settings: Settings) -> str:
         raise _moved("PENSTOCK_DAGSTER_PORT", web, dagster)
     if not web and not is_free(dagster_system.HOST, dagster):
         raise _taken("PENSTOCK_DAGSTER_PORT", dagster)
-    if not serving and not is_free(settings.http_host, http):
+    hosts = (settings.http_host, LOOPBACK)  # HAProxy listens at both
+    if not serving and not all(is_free(host, http) for host in hosts):
         raise _taken("PENSTOCK_HTTP_PORT", http)
     if not settings.tls_file:
         return f"HTTP {http}, Dagster {dagster}"
@@ -67,6 +73,15 @@ def check_ports(settings: Settings) -> str:
         todo = f"{holder.end}, or set another one, for instance 0.0.0.0:9443."
         raise PortError(f"PENSTOCK_HTTPS_ADDRESS={settings.https_address}", found=f"held by {holder.name}", todo=todo)
     return f"HTTP {http}, HTTPS {port}, Dagster {dagster}"
+
+
+@contextmanager
+def _noted(faults: list[PenstockError]) -> Iterator[None]:
+    """Note the fault of a port, and go on to the next one."""
+    try:
+        yield
+    except PortError as error:
+        faults.append(error)
 
 
 def _running(state: Path) -> tuple[int, bool]:

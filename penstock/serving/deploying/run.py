@@ -27,6 +27,7 @@ from penstock.serving.deploying.serve_config import ServeConfigError
 from penstock.serving.deploying.target import LOCK, Outcome, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
+from penstock.serving.on_ray.loopback import LOOPBACK
 from penstock.serving.on_ray.remote import Remote, is_url
 from penstock.settings import Settings, load
 
@@ -78,6 +79,7 @@ def _import_paths(config: Mapping[str, Any]) -> list[str]:
 
 def _apply(config: dict[str, Any], home: Path, wanted: Target, code: Code) -> None:
     if not is_url(wanted.head):
+        config["http_options"]["host"] = LOOPBACK  # of replicas and Ray's own proxy: HAProxy listens at the host
         serve_config.add_variables(config, code_environment(home, Path(code.folder)))
         serve.apply(config)
         return

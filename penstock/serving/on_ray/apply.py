@@ -12,7 +12,13 @@ import ray
 import yaml
 from ray import serve
 from ray.serve.config import HTTPOptions, ProxyLocation
-from ray.serve.schema import ApplicationStatus, LoggingConfig, ServeDeploySchema
+from ray.serve.schema import (
+    ApplicationStatus,
+    DeploymentDetails,
+    DeploymentStatusOverview,
+    LoggingConfig,
+    ServeDeploySchema,
+)
 
 from penstock.errors import PenstockError
 from penstock.log_text import cause
@@ -23,11 +29,13 @@ SECONDS = 90.0
 
 
 class State(NamedTuple):
-    """What an application is: its status, what was said about it, and deployment -> state -> how many replicas."""
+    """What an application is: its status, what was said about it, deployment -> state -> how many replicas, and where
+    it has failed, whether Ray goes on nevertheless."""
 
     status: ApplicationStatus
     said: tuple[str, ...]
     replicas: Mapping[str, Mapping[str, int]]
+    goes_on: bool = False
 
 
 class ApplyError(PenstockError):
@@ -64,16 +72,24 @@ def wait(names: Iterable[str], look: Callable[[], Mapping[str, State]]) -> None:
         states = {name: state for name, state in look().items() if name in wanted}
         if states.keys() == wanted and all(state.status == ApplicationStatus.RUNNING for state in states.values()):
             return
-        for name, state in states.items():
-            if state.status == ApplicationStatus.DEPLOY_FAILED:
-                raise ApplyError(f"application {name!r}", expected="to serve", found=_why(state))
         if str(states) != seen:
             seen, end = str(states), time.monotonic() + SECONDS
+        for name, state in states.items():
+            waits = state.goes_on and time.monotonic() < end
+            if state.status == ApplicationStatus.DEPLOY_FAILED and not waits:
+                raise ApplyError(f"application {name!r}", expected="to serve", found=_why(state))
         if time.monotonic() > end:
             counts = {name: dict(found) for state in states.values() for name, found in state.replicas.items()}
             found_ = f"nothing new for {SECONDS:.0f} s: {counts or 'no deployment'}"
             raise ApplyError("the service", expected="to serve", found=found_)
         time.sleep(0.1)
+
+
+def goes_on(deployments: Iterable[DeploymentStatusOverview | DeploymentDetails]) -> bool:
+    """Whether deployments failed only by replicas that served and ended, killed for instance: Ray calls that a failure
+    while it deploys, replaces them, and goes on until it has replaced many."""
+    failed = [one for one in deployments if one.status.value == "DEPLOY_FAILED"]
+    return bool(failed) and all(one.status_trigger.value == "HEALTH_CHECK_FAILED" for one in failed)
 
 
 def _states() -> dict[str, State]:
@@ -82,7 +98,7 @@ def _states() -> dict[str, State]:
         deployments = application.deployments
         replicas = {one: {str(state): n for state, n in d.replica_states.items()} for one, d in deployments.items()}
         said = tuple(one.message for one in deployments.values() if one.message) or (application.message,)
-        found[name] = State(application.status, said, replicas)
+        found[name] = State(application.status, said, replicas, goes_on(deployments.values()))
     return found
 
 

@@ -9,15 +9,18 @@
 """
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from penstock.serving.http.exchange import Message, Receive, Send
+from penstock.serving.http.problems import Problem
 from penstock.serving.on_ray import compat
+from penstock.serving.on_ray.haproxy import REFUSALS
 
-RAYS_PATH = "/-/healthz"
+OF_RAY, RAYS_PATH = "/-/", "/-/healthz"
 """What HAProxy asks. Ray would also say its routes, to whoever asks without a key."""
 COALESCING = "penstock.serving.on_ray.coalescing:CoalescingProtocol"
 
@@ -56,6 +59,13 @@ class Bypass:
         slots = self._slots
         if (
             slots is None
+            and scope["type"] == "http"
+            and scope["path"].startswith(OF_RAY)
+            and scope["path"] != RAYS_PATH
+        ):
+            await _refuse(send)
+        elif (
+            slots is None
             or not _served
             or scope["type"] != "http"
             or scope["path"] == RAYS_PATH
@@ -63,8 +73,16 @@ class Bypass:
             or not slots.can_accept(slots.metadata)
         ):
             await self._ray_serve(scope, receive, send)
-            return
-        with slots.track_queued() as admitted:
-            async with slots.start(slots.metadata):
-                admitted()
-                await _served[0](scope, receive, send)
+        else:
+            with slots.track_queued() as admitted:
+                async with slots.start(slots.metadata):
+                    admitted()
+                    await _served[0](scope, receive, send)
+
+
+async def _refuse(send: Send) -> None:
+    """The answer of HAProxy, from a proxy that Ray keeps beside it."""
+    status = HTTPStatus.NOT_FOUND
+    headers = [(b"content-type", b"application/problem+json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": Problem(status, *REFUSALS[status]).body("")})

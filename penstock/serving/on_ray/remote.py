@@ -10,7 +10,7 @@ from ray.serve.schema import ProxyStatus, ServeInstanceDetails
 
 from penstock.errors import PenstockError
 from penstock.serving.on_ray import compat
-from penstock.serving.on_ray.apply import State, wait
+from penstock.serving.on_ray.apply import State, goes_on, wait
 from penstock.settings import PROJECT
 
 PROXIES_SECONDS, LOOK_SECONDS = 30.0, 0.2
@@ -74,12 +74,12 @@ class Remote:
             deployments = application.deployments
             replicas = {one: dict(Counter(str(r.state) for r in d.replicas)) for one, d in deployments.items()}
             said = tuple(one.message for one in deployments.values() if one.message) or (application.message,)
-            found[name] = State(application.status, said, replicas)
+            found[name] = State(application.status, said, replicas, goes_on(deployments.values()))
         return found
 
     def _away(self, error: Exception) -> PenstockError:
-        wants = " Where the cluster wants a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
-        token = "" if "RAY_AUTH_TOKEN" in os.environ else wants
+        wants = " Where the cluster wants a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH, the file of it."
+        token = "" if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys() else wants
         return PenstockError(
             f"Ray's dashboard at {self.url}",
             expected="to answer",

@@ -27,6 +27,8 @@ NO_NUL = "^[^\\u0000]*$"
 _MAY_MATCH_NUL = re.compile(r"\.|\[\^|\\[WDS]|^[^^]|[^$]$")
 """Of a pattern: a dot, an excluded set, or an end that is left open."""
 
+_WIDTHS = {"integer": 20, "number": 25, "boolean": 5, "null": 4}
+
 
 def complete(schema: Schema, contract: Contract) -> None:
     """Add to the schema of a contract's request: texts without U+0000, integers of 64 bits, days and times that are."""
@@ -63,3 +65,27 @@ def _pattern(member: inspect.DateTimeType | inspect.DateType) -> str:
     if isinstance(member, inspect.DateType):
         return DATE
     return ANY_TIME if member.tz is None else ZONED_TIME if member.tz else LOCAL_TIME
+
+
+def most_requests(schema: Schema, bytes_in_all: int, most: int) -> int:
+    """How many requests of a completed schema fit into a body even where each field is at its widest, `most` at most.
+
+    `most` also where a field has no greatest length: nothing then says how many fit.
+    """
+    widths = {name: _width(field) for name, field in schema["properties"].items()}
+    wide = sum(len(msgspec.json.encode(name)) + 4 + (width or 0) for name, width in widths.items())
+    return most if None in widths.values() else max(1, min(most, bytes_in_all // (wide + 4)))
+
+
+def _width(field: Schema) -> int | None:
+    """Bytes of the field's longest value in JSON, blanks around it aside; None where it has no greatest length."""
+    if "anyOf" in field:
+        widths = [_width(option) for option in field["anyOf"]]
+        return None if None in widths else max(width or 0 for width in widths)
+    if "enum" in field:
+        return max(len(msgspec.json.encode(value)) for value in field["enum"])
+    if field.get("pattern") in (DATE, LOCAL_TIME, ZONED_TIME, ANY_TIME):
+        return len('"2026-11-26T12:00:00.123456+00:00"')
+    if field.get("type") == "string":
+        return field["maxLength"] * len("\\ud83d\\ude00") + 2 if "maxLength" in field else None
+    return _WIDTHS.get(field.get("type", ""))

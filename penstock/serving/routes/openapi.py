@@ -13,7 +13,7 @@ from penstock.serving.answering.faults import MOST_REQUESTS
 from penstock.serving.http.exchange import LARGEST_BODY
 from penstock.serving.http.problems import ProblemDocument
 from penstock.serving.routes.describing import ModelState, Readiness
-from penstock.serving.routes.field_schema import complete
+from penstock.serving.routes.field_schema import complete, most_requests
 
 TEMPLATE = "#/components/schemas/{name}"
 EXPLAIN = {
@@ -52,11 +52,12 @@ def openapi(contracts: Sequence[Contract], explaining: Collection[str] = ()) -> 
     }
     for contract, name in zip(contracts, names, strict=False):  # two models may have requests of one name
         complete(schemas[name], contract)
+        most = most_requests(schemas[name], LARGEST_BODY, MOST_REQUESTS)
         for field in contract.retired:
             schemas[name]["properties"].setdefault(field, RETIRED)
         if contract.model in explaining:
             schemas[name]["properties"].setdefault("explain", EXPLAIN)
-        paths |= _paths(contract, name)
+        paths |= _paths(contract, name, most)
     document = {
         "openapi": "3.1.0",
         "info": {"title": "Penstock predictions", "version": "1", "description": "Predictions with looked-up data."},
@@ -70,22 +71,43 @@ def openapi(contracts: Sequence[Contract], explaining: Collection[str] = ()) -> 
 
 
 def example(contract: Contract) -> dict[str, Any]:
-    """A request made of the examples in the contract's fields; fields without one are left out where they may be."""
+    """A request made of the examples in the contract's fields.
+
+    A field without one is left out where it may be, and has else a value that its type and bounds allow.
+    """
     schema = msgspec.json.schema(contract.request)["$defs"][contract.request.__name__]
+    required = schema.get("required", ())
     found: dict[str, Any] = {}
     for name, field in schema["properties"].items():
         options = [field, *field.get("anyOf", ())]
         given = next((option["examples"][0] for option in options if option.get("examples")), None)
+        if given is None and name in required:
+            given = _placeholder(name, field)
         if given is not None:
             found[name] = given
     return found
 
 
-def _paths(contract: Contract, name: str) -> dict[str, Any]:
-    """The paths of one model, whose request is the component `name`."""
+def _placeholder(name: str, field: dict[str, Any]) -> Any:
+    """A value of a field's type and bounds; None for a text of a pattern, and for other types."""
+    if "enum" in field:
+        return field["enum"][0]
+    kind = field.get("type")
+    if kind in ("integer", "number"):
+        above = field["exclusiveMinimum"] + 1 if "exclusiveMinimum" in field else field.get("minimum", 0)
+        return min(above, field.get("maximum", above))
+    if kind == "string" and "pattern" not in field:
+        times = {"date": "2026-01-01", "date-time": "2026-01-01T12:00:00Z"}
+        text = name.ljust(field.get("minLength", 0), "-")[: field.get("maxLength")]
+        return times.get(field.get("format", ""), text)
+    return False if kind == "boolean" else None
+
+
+def _paths(contract: Contract, name: str, most: int) -> dict[str, Any]:
+    """The paths of one model, whose request is the component `name`; `most` of them fit into any array."""
     model = contract.model
-    many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MOST_REQUESTS}
-    many |= {"description": f"At most {LARGEST_BODY} bytes in all."}
+    many = {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": most}
+    many |= {"description": f"At most {LARGEST_BODY} bytes in all; so many fit always, and {MOST_REQUESTS} may."}
     answers = {"oneOf": [_ref("Prediction"), _list_of("Prediction")]}
     one = example(contract)
     parameter = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}

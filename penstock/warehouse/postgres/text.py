@@ -9,6 +9,8 @@ from penstock.warehouse.interface import WarehouseError, quoted
 from penstock.warehouse.postgres.types import PostgresColumn
 from penstock.warehouse.query_text import bind, subquery
 
+INSUFFICIENT_PRIVILEGE = "42501"
+
 
 def with_values(connection: psycopg.Connection[Any], query: str, bound: Mapping[str, Any] | None) -> str:
     """The query with its values as literals, quoted by the driver: a COPY takes no parameters."""
@@ -36,7 +38,10 @@ def rows_of(connection: psycopg.Connection[Any], query: str) -> list[tuple[Any, 
 
 def refused(error: Exception, query: str, what: str = "query") -> WarehouseError:
     """What is said where the server refuses a query."""
-    return WarehouseError(what, found=said(error), todo=f"The {what} was: {query.strip()}")
+    found = said(error)
+    if what == "query" and getattr(error, "sqlstate", None) == INSUFFICIENT_PRIVILEGE:
+        found = f"{found}; GRANT SELECT to this role, or name in a query the columns that it may read"
+    return WarehouseError(what, found=found, todo=f"The {what} was: {query.strip()}")
 
 
 def said(error: Exception) -> str:

@@ -19,7 +19,7 @@ from penstock.artifact.native import Artifact
 from penstock.artifact.packing.boosting import catboost_categories
 from penstock.artifact.packing.pack import pack
 from penstock.artifact.packing.unfitted import demand_storable
-from penstock.contract.contract import Output
+from penstock.contract.contract import Output, Value
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import (
     frame_columns,
@@ -245,6 +245,20 @@ def test_categories_with_too_many_combinations_are_predicted_by_catboost_itself_
     path.write_bytes(path.read_bytes().replace(b"CBM1", b"CBM0"))
     with pytest.raises(ArtifactError, match="expected a file of CatBoost inside"):
         load(path)
+
+
+def test_statistics_of_several_targets_which_its_json_mixes_up_are_left_to_catboost(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    frame = worded(rng, 300)
+    score = frame["number"] + frame["many"].str[5:].astype(int) / 20
+    model = CatBoostRegressor(**QUIET, iterations=10, cat_features=["few", "many"], loss_function="MultiRMSE")
+    pack(
+        model.fit(frame, np.column_stack([score, -score])), tmp_path / "m", features=frame_features(frame), metadata={}
+    )
+    assert same(load(tmp_path / "m").predict(frame_columns(frame)), model.predict(frame))
+    output = Output("y", "regressor", values=(Value("a", "m"), Value("b", "m")))
+    with pytest.raises(UnsupportedEstimator, match="for categories of several targets"):
+        demand_storable(make_pipeline("passthrough", model), output)
 
 
 @pytest.mark.parametrize(

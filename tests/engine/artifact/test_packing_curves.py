@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer, QuantileTransformer, SplineTransformer
 from sklearn.tree import DecisionTreeRegressor
 
-from penstock.errors import ContractError, UnsupportedEstimator
+from penstock.errors import ContractError
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed
 
 CURVES: dict[str, Any] = {
@@ -68,9 +68,19 @@ def test_a_number_that_has_no_logarithm_is_refused_by_its_name(refused: float, t
         assert [one.row for one in artifact.refusals(matrix_columns(asked))] == [3]
 
 
-def test_quantiles_of_a_sparse_matrix_whose_zeros_stay_zeros_are_left_to_scikit_learn(tmp_path: Path) -> None:
+def test_quantiles_of_a_sparse_matrix_leave_its_zeros_alone(tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).integers(4, size=(80, 2)).astype(float)
-    quantiles = QuantileTransformer(n_quantiles=20, output_distribution="normal")
-    model = make_pipeline(OneHotEncoder(), quantiles, LogisticRegression()).fit(matrix, matrix[:, 0] > 1)
-    with pytest.raises(UnsupportedEstimator, match="QuantileTransformer: expected a dense matrix"):
-        packed(model, tmp_path, matrix_features(matrix))
+    for distribution in ("normal", "uniform"):
+        quantiles = QuantileTransformer(n_quantiles=20, output_distribution=distribution)
+        model = make_pipeline(OneHotEncoder(), quantiles, LogisticRegression()).fit(matrix, matrix[:, 0] > 1)
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert np.abs(artifact.predict(matrix_columns(matrix)) - model.predict_proba(matrix)).max() < 1e-12
+
+
+def test_a_column_of_one_number_has_periodic_curves(tmp_path: Path) -> None:
+    matrix = np.column_stack([np.arange(40.0), np.full(40, 3.0)])
+    curves = SplineTransformer(n_knots=4, extrapolation="periodic", handle_missing="zeros")
+    model = make_pipeline(curves, LogisticRegression()).fit(matrix, matrix[:, 0] > 20)
+    asked = np.vstack([matrix, [[3.0, 7.0], [np.nan, np.nan]]])
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        assert np.abs(artifact.predict(matrix_columns(asked)) - model.predict_proba(asked)).max() < 1e-12

@@ -90,3 +90,12 @@ def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_nex
         time.sleep(0.2)
     assert DagsterSystem(changed, target).start() == "started"
     assert {part.pid for part in Processes(settings.state).all()}.isdisjoint(part.pid for part in processes)
+
+
+def test_what_starts_slowly_is_said_to_go_on() -> None:
+    said = str(dagster_system.late(dagster_system.CODE, None))
+    assert re.fullmatch(
+        r"dagster-code: expected ready within 120 s, found it still starts, on \d+ cores at a load of \d+\."
+        r" Run `penstock up` again: what has started goes on\.",
+        said,
+    )

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from penstock.cli.system.ports import PortError, check_ports, choose_ports
+from penstock.errors import PenstockError
 from penstock.processes import free_port
 from penstock.settings import Settings, load
 
@@ -33,7 +34,7 @@ def test_the_port_with_tls_is_tried_too(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port(), https_address=address)
         assert "HTTPS" not in check_ports(settings)
-        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by another program"):
+        with pytest.raises(PortError, match=f"PENSTOCK_HTTPS_ADDRESS={address}: found held by "):
             check_ports(msgspec.structs.replace(settings, tls_file="tls.pem"))
 
 
@@ -89,6 +90,25 @@ def test_another_program_that_holds_a_port_is_named_by_its_process(tmp_path: Pat
     assert re.search(
         rf"held by another program, python\S* \(process {pid}\)\. End that program, or", str(refused.value)
     )
+
+
+def test_the_service_listens_on_loopback_too_whatever_its_host(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortError, match=f"port {port}: .*PENSTOCK_HTTP_PORT="):
+            check_ports(Settings(home=tmp_path, http_host="127.0.0.2", http_port=port, dagster_port=free_port()))
+
+
+def test_all_that_are_taken_are_said_with_who_holds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {"HTTP": free_port(), "DAGSTER": free_port()}
+    for name, port in taken.items():
+        monkeypatch.setenv(f"PENSTOCK_{name}_PORT", str(port))
+    monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path))
+    with listening(taken["HTTP"]) as one, listening(taken["DAGSTER"]) as other, pytest.raises(PenstockError) as refused:
+        choose_ports(load(), ExitStack())
+    for port, pid in ((taken["HTTP"], one), (taken["DAGSTER"], other)):
+        said = rf"port {port}: expected free, found held by another program, python\S* \(process {pid}\)"
+        assert re.search(said, str(refused.value))
 
 
 def test_a_host_of_another_machine_is_refused_by_its_name(tmp_path: Path) -> None:

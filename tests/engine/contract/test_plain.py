@@ -52,6 +52,14 @@ def contract(**more: Any) -> Any:
             {"computes": features},
             r"Contract 'm': expected fields that it has, found 'computes'\. Did you mean",
         ),
+        (
+            {"compute": lambda columns: {"wide": columns["area"] * 2.0}},
+            r"features of model 'm': .*found KeyError: 'area', in contract/test_plain.py, line \d+\..*The columns are "
+            "account, plan, asked_at, shop.area",
+        ),
+        ({"compute": lambda columns: {"n": columns["account"].fillna(0)}}, "AttributeError: .*test_plain.py, line"),
+        ({"compute": lambda columns: [columns["account"]]}, "that returns a dict of arrays, found list"),
+        ({"compute": lambda columns: None}, "that returns a dict of arrays, found NoneType None"),
     ],
 )
 def test_a_slip_is_named_with_what_is_expected(slip: dict[str, Any], said: str) -> None:
@@ -78,7 +86,7 @@ def test_a_function_that_takes_no_missing_value_is_named_with_its_failure() -> N
         return {"length": np.array([len(plan) for plan in columns["plan"]])}
 
     with pytest.raises(
-        ContractError, match=r"compute of Contract 'm': expected a function that returns the features of"
+        ContractError, match=r"found TypeError: object of type 'NoneType' has no len.*for a row without any value"
     ):
         contract(compute=compute)
     assert contract(compute=compute, computed=("length",)).features[-1].name == "length"

@@ -64,6 +64,12 @@ SLIPS = (
     Slip("an estimator that returns none", ESTIMATOR, "estimator=lambda: None,", ("estimator", "fit", "NoneType")),
     Slip("an estimator of the other kind", "lambda: DummyClassifier", "lambda: DummyRegressor", ("predict_proba",)),
     Slip("an estimator that fails", "DummyClassifier(),", "DummyClassifier(depth=1),", ("estimator", "depth")),
+    Slip(
+        "an estimator that nothing stores",
+        "DummyClassifier()",
+        'type("Own", (DummyClassifier,), {})()',
+        ("estimator Own", "that skops can store"),
+    ),
     Slip("fresh_within of none", TABLE, f"{TABLE} fresh_within=timedelta(0),", ("fresh_within", "above zero")),
     # What they say.
     Slip("a misspelt outcome", OUTCOME, 'outcome="churnd",', ("query of model 'churn'", "'churnd'", "churned")),
@@ -87,11 +93,21 @@ SLIPS = (
     Slip("a regressor with classes", 'kind="classifier"', 'kind="regressor"', ("classes of output", "no, yes")),
     Slip("one class", '("no", "yes")', '("yes",)', ("classes of output", "at least two", "'yes'")),
     Slip("a class twice", '("no", "yes")', '("yes", "yes")', ("classes of output", "each name once")),
+    Slip(
+        "rows of another window", ">= :from AND", ">= :from OR", ("query of model 'churn'", "rows with asked_at from")
+    ),
+    Slip("rows twice", "FROM orders", "FROM orders, range(2)", ("one row per account and asked_at", "2 with account")),
+    Slip(
+        "asked at a text", "asked_at, churned FROM", "'1.5.' AS asked_at, churned FROM", ("a date or time in column",)
+    ),
+    Slip("a first period without rows", OUTCOME, f'{OUTCOME} first_period="2026-10",', ("2026-04", "2026-10 or a")),
     # Lookups and their tables.
     Slip("a lookup in no table", 'table="products"', 'table="product"', ("'product'", "Did you mean products?")),
     Slip("a lookup by no field", '"sku": "product"', '"sku": "prodct"', ("'prodct'", "Did you mean product?")),
     Slip("a lookup by a column that lacks", '{"sku"', '{"skuu"', ("lookup 'product'", "per skuu")),
     Slip("a lookup's misspelt column", '"price", "number"),)', '"prise", "number"),)', ("'prise'", "price")),
+    Slip("a table of two queries", "FROM products", "FROM products; SELECT 1", ("query of table", "2 statements")),
+    Slip("a table's misspelt column", "SELECT sku, price", "SELECT sku, prise", ("query of table 'products'", "prise")),
     Slip("a lookup's column of another kind", '"price", "number"),)', '"price", "text"),)', ("texts", "'price'")),
     Slip("a lookup as of a text", LOOKUP, f'{LOOKUP} as_of=("sku", "plan"),', ("as_of of lookup", "a time", "'plan'")),
     Slip("a lookup without columns", LOOKUP, "columns=(),", ("columns of lookup 'product'", "at least one")),

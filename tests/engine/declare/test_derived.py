@@ -85,6 +85,8 @@ def test_rows_that_it_would_refuse_have_not(column: str, values: list[Any], said
 
 
 def test_a_wrong_type_is_said_beside_a_wrong_value() -> None:
+    with pytest.raises(ShapeError, match=r"expected texts in column 'sites.kind'(;|\.)"):
+        check(ROWS | {"sites.kind": pa.array([1, 2])})
     with pytest.raises(ShapeError, match=r"(?s)'fee'.*'sites.kind'|'sites.kind'.*'fee'"):
         check(ROWS | {"fee": pa.array([101.0, 2.0]), "sites.kind": pa.array([1, 2])})
 
@@ -105,6 +107,11 @@ def test_the_tables_of_lookups_are_those_whose_query_is_there(tmp_path: Path) ->
     assert (table.minimum_rows, table.bounds, table.lookups) == (5, {"visits": (0, 9)}, (LOOKUPS[1],))
     with pytest.raises(PenstockError, match=r"a query in .*: past, found 'sites'"):
         lookup_tables(CONTRACT, tmp_path, minimum_rows={"sites": 5})
+    (tmp_path / "sites.sql").write_text("SELECT 1")
+    with pytest.raises(
+        PenstockError, match=r"bounds of table 'sites': expected columns of numbers, found 'kind', a text"
+    ):
+        lookup_tables(CONTRACT, tmp_path, bounds={"sites.kind": (0, 9)})
 
 
 SHOWN = "from penstock.declare.discovery import declared; print(*declared().tables['products'].lookups, sep=chr(10))"

@@ -110,6 +110,7 @@ class TestKills(Story):
             "PENSTOCK_TEST_URL": stood.settings.test_url,
             "PENSTOCK_ARTIFACTS_URL": stood.settings.artifacts,
             "PENSTOCK_HOME": str(tmp_path / "operator"),
+            **stood.token,
         }
         released = run_in(project, "-c", RELEASE, **variables)
         assert released.returncode == 0, released.stderr

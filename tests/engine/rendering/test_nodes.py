@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,16 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from ray._raylet import Config
 
 from benchmarks.chaos.nodes import Node, hindrance, nodes
 from benchmarks.chaos.open_postgres import opened
 from penstock.errors import PenstockError
 from penstock.postgres.book import Book
 from penstock.postgres.databases import Databases
+from penstock.rendering.kubernetes import layout
+from penstock.rendering.node import METRICS_PORT
+from penstock.serving.on_ray.environment import REPLICA_PORTS
 from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot
 from penstock.testing import Story, wait_for
@@ -28,9 +33,8 @@ from tests.checkout import PROJECT, ROOT
 from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import rows_of
 
-SECTION = (
-    (ROOT / "docs" / "production.md").read_text().split("## A Ray cluster without Kubernetes")[1].split("\n## ")[0]
-)
+PAGE = (ROOT / "docs" / "production.md").read_text()
+SECTION = PAGE.split("## A Ray cluster without Kubernetes")[1].split("\n## ")[0]
 BLOCKS = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
 HEAD, WORKER, DEPLOY, PLAIN = (
     next(block for block in BLOCKS if part in block)
@@ -67,7 +71,21 @@ class TwoNodes:
 
 
 @pytest.fixture(scope="class")
-def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
+def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables by which Ray demands a token, which this process has too, as the operator's machine."""
+    file = tmp_path_factory.mktemp("ray") / "ray-token"
+    file.write_text(secrets.token_hex(32))
+    variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, text in variables.items():
+            patch.setenv(name, text)
+        Config.initialize("")
+        yield variables
+    Config.initialize("")
+
+
+@pytest.fixture(scope="class")
+def made(stack: None, token: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
     if reason := hindrance():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("cluster")
@@ -88,10 +106,34 @@ def made(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoN
                 "PENSTOCK_TEST_URL": reached.test_url,
                 "PENSTOCK_ARTIFACTS_URL": str(folder / "artifacts"),
                 "PENSTOCK_API_KEYS_FILE": str(keys),
+                **token,
             }
             yield TwoNodes(cluster.nodes[:2], variables, reached)
     finally:
         Databases(settings).stop()
+
+
+PATHS = ("/state", "/models", "/-/routes", "/%2d/routes", "/metrics", "/api/jobs/", "/logs")
+LISTENS = re.compile(r'^LISTEN +\d+ +\d+ +(\S+):(\d+) .*users:\(\("([^"]+)"', re.M)
+
+
+def exposed(node: Node, environment: dict[str, str]) -> dict[str, set[int]]:
+    """Program -> the ports on which it listens on a node beyond loopback."""
+    found: dict[str, set[int]] = {}
+    for host, port, program in LISTENS.findall(node.run(["ss", "-ltnpH"], environment)):
+        if not host.startswith(("127.", "[::1]", "[::ffff:127.")):
+            found.setdefault(program, set()).add(int(port))
+    return found
+
+
+def answered(node: Node, port: int, path: str) -> tuple[int, bool] | None:
+    """The status with which a port answers somebody without a key, and whether it is with metrics; None where it is no
+    HTTP."""
+    try:
+        answer = httpx.get(f"http://{node.address}:{port}{path}", timeout=3)
+    except httpx.HTTPError:
+        return None
+    return answer.status_code, "# TYPE " in answer.text
 
 
 class TestNodes(Story):
@@ -113,6 +155,35 @@ class TestNodes(Story):
         for replica in replicas:
             assert "working_dir_files" in replica.environ()["PYTHONPATH"], "the code is what was uploaded"
             assert "pandas" not in Path(f"/proc/{replica.pid}/maps").read_text(), "the stand-ins of packages are used"
+
+    def test_from_elsewhere_a_node_says_nothing_but_metrics_to_who_has_no_key_and_no_token(
+        self, made: TwoNodes
+    ) -> None:
+        """Ray chooses some ports of its metrics itself; the page says to keep all but two closed to others."""
+        assert len(made.nodes) == 2
+        for node in made.nodes:
+            found = exposed(node, made.variables)
+            assert found["haproxy"] == {layout.HTTP, METRICS_PORT}
+            assert found["ray::ServeRepli"] & set(range(layout.REPLICA, layout.REPLICA + REPLICA_PORTS))
+            ports = {port for ports in found.values() for port in ports}
+            answers = {
+                (port, path): answer for port in ports for path in PATHS if (answer := answered(node, port, path))
+            }
+            assert {answers.get((port, "/state")) for port in (layout.HTTP, layout.AGENT)} == {(401, False)}
+            said = {place: metrics for place, (status, metrics) in answers.items() if status == 200}
+            assert said[METRICS_PORT, "/metrics"]
+            assert {place for place, metrics in said.items() if not metrics} == set()
+
+    def test_rays_own_doors_open_to_the_token_alone(self, made: TwoNodes) -> None:
+        head, worker = made.nodes
+        jobs = f"http://{head.address}:{layout.DASHBOARD}/api/jobs/"
+        token = Path(made.variables["RAY_AUTH_TOKEN_PATH"]).read_text()
+        assert httpx.get(jobs).status_code == 401
+        assert httpx.get(jobs, headers={"authorization": f"Bearer {token}"}).status_code == 200
+        command = ["ray", "status", f"--address={head.address}:{layout.GCS}"]
+        assert "Active" in worker.run(command, made.variables)
+        with pytest.raises(RuntimeError, match=r"(?i)authenticat"):
+            worker.run(command, made.variables | {"RAY_AUTH_MODE": "disabled"})
 
     def test_the_rendered_file_is_deployed_by_rays_own_command(self, made: TwoNodes, tmp_path: Path) -> None:
         before = {process.pid for node in made.nodes for process in node.named("ServeReplica")}

@@ -1,6 +1,7 @@
 """`penstock render`: what it prints is whole, holds no secret and starts nothing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PENSTOCK_PROJECT", str(PROJECT.root))
     monkeypatch.setenv("PENSTOCK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PENSTOCK_PROD_URL", "postgresql://penstock:not-to-be-seen@books/prod")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
 
 
 def render(*arguments: str) -> str:
@@ -63,6 +65,31 @@ def test_a_node_gets_its_variables_and_the_starter_of_its_haproxy(tmp_path: Path
     assert os.access(starter, os.X_OK)
     assert "entry_keeper.py" in starter.read_text()
     assert "not-to-be-seen" not in file.read_text()
+    shutil.rmtree(file.parent)
+
+
+def test_a_node_of_a_cluster_demands_rays_token_unless_it_is_told_not_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    for variables, expected in (
+        ({}, "RAY_AUTH_TOKEN_PATH: expected the file of a token"),
+        ({"RAY_AUTH_TOKEN_PATH": str(token)}, f"RAY_AUTH_TOKEN_PATH={token}: .* found no file"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.delenv("RAY_AUTH_MODE")
+            for name, text in variables.items():
+                patch.setenv(name, text)
+            done = CliRunner().invoke(penstock, ["render", "node"])
+        assert done.exit_code == 1
+        assert re.search(expected, str(done.exception))
+    token.write_text("secret-of-ray")
+    with monkeypatch.context() as patch:
+        patch.delenv("RAY_AUTH_MODE")
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+        file = Path(render("node").strip())
+    assert "export RAY_AUTH_MODE=token\n" in file.read_text()
+    assert "secret-of-ray" not in file.read_text()
     shutil.rmtree(file.parent)
 
 

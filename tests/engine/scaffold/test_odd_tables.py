@@ -63,6 +63,35 @@ def test_a_postgres_with_types_of_its_own_is_read_without_them(
     assert "found only code, which is double: a type without exact equality" in str(refused.exception)
 
 
+@pytest.mark.slow
+def test_a_role_that_may_read_some_columns_alone_is_told_so(
+    new_model: New, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA shop; CREATE TABLE shop.cases AS SELECT i AS id, 'DE' AS iban, i % 7 AS n, i % 3 = 0 AS y,"
+            " timestamp '2026-06-01' + i * interval '2 hours' AS asked FROM generate_series(1, 1500) i;"
+            ' CREATE TABLE shop."cases.old" AS SELECT 1 AS n;'
+            " DROP ROLE IF EXISTS clerk; CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA shop TO clerk"
+        )
+    monkeypatch.setenv("PENSTOCK_WAREHOUSE_URL", url.replace("postgres@", "clerk@", 1))
+    assert "there are no tables that it may read" in str(new_model("i % 7 AS n").exception)
+    run = click.testing.CliRunner().invoke
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            'GRANT SELECT (id, n, y, asked) ON shop.cases TO clerk; GRANT SELECT ON shop."cases.old" TO clerk'
+        )
+    denied = run(new, ["m", *ROWS])
+    assert (
+        "--from cases: permission denied for table cases; GRANT SELECT to this role, or name in a query the columns"
+        " that it may read" in str(denied.exception)
+    )
+    assert 'did you mean shop."cases.old"' in str(run(new, ["m", "--from", "shop.cases.old", *ROWS[2:]]).exception)
+    Path("rows.sql").write_text("SELECT id, n, y, asked FROM shop.cases")
+    assert "Request: id, n." in run(new, ["m", "--from", "rows.sql", *ROWS[2:]]).output
+
+
 def test_a_text_that_is_one_value_or_none_becomes_a_number_that_a_model_can_use(new_model: New) -> None:
     script = "CREATE TABLE codes AS SELECT c AS n, CASE WHEN c % 2 = 0 THEN 'gold' END AS tier FROM range(7) t(c)"
     made = new_model(

@@ -4,58 +4,24 @@ Nothing else of it is reached from another machine, which is a network namespace
 """
 
 import hashlib
-import json
-import os
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
-from benchmarks.chaos.nodes import hindrance, nodes
+from benchmarks.chaos.nodes import hindrance
 from penstock.processes import free_port
 from penstock.testing import Story, wait_for
 from tests.engine.postgres.certificates import Authority
-from tests.engine.serving.ray_service import QUESTION, RayService, cluster_processes, processes, replicas, started
+from tests.engine.serving.attack import WITHOUT_KEY, attack, listening
+from tests.engine.serving.ray_service import QUESTION, RayService, processes, replicas, started
 
 KEY = "a key"
-PATHS = (
-    "/",
-    "/models",
-    "/state",
-    "/metrics",
-    "/openapi.json",
-    "/-/routes",
-    "/-/Routes",
-    "/-/x",
-    "/healthz",
-    "/-/healthz",
-)
-ATTACK = """
-import http.client, json, socket, ssl, sys
-host, secured, ports, paths, ca = json.loads(sys.argv[1])
-opened = []
-for port in ports:
-    try:
-        socket.create_connection((host, port), 2).close()
-        opened.append(port)
-    except OSError:
-        pass
-trusting = ssl.create_default_context(cafile=ca)
-trusting.check_hostname = False
-statuses = {}
-for path in paths:
-    asked = http.client.HTTPSConnection(host, secured, timeout=10, context=trusting)
-    asked.request("GET", path)
-    statuses[path] = asked.getresponse().status
-print("found", json.dumps([opened, statuses]))
-"""
 
 
 @dataclass
@@ -128,19 +94,8 @@ class TestExposed(Story):
     ) -> None:
         if reason := hindrance():
             pytest.skip(reason)
-        listening = sorted(
-            {
-                connection.laddr.port
-                for process in cluster_processes(exposed.service.settings)
-                for connection in process.net_connections("tcp")
-                if connection.status == psutil.CONN_LISTEN
-            }
-        )
-        assert {exposed.port, exposed.service.settings.http_port} < set(listening)
-        with nodes(1, tmp_path) as made:
-            asked = json.dumps([made.host, exposed.port, listening, PATHS, str(exposed.authority.ca)])
-            said = made.nodes[0].run([sys.executable, "-c", ATTACK, asked], os.environ)
-        opened, statuses = json.loads(said.partition("found ")[2])
+        ports = listening(exposed.service.settings)
+        assert {exposed.port, exposed.service.settings.http_port} < set(ports)
+        opened, statuses = attack(tmp_path, exposed.port, ports, str(exposed.authority.ca))
         assert opened == [exposed.port]
-        hidden = dict.fromkeys(("/-/routes", "/-/Routes", "/-/x"), 404)
-        assert statuses == dict.fromkeys(PATHS, 401) | hidden | {"/healthz": 200, "/-/healthz": 200}
+        assert statuses == WITHOUT_KEY

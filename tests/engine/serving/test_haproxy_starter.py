@@ -1,15 +1,17 @@
 """The starter turns the configuration that Ray writes for HAProxy into the one that Penstock wants."""
 
+import re
 import resource
 import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from ray.serve._private.constants import RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S as DRAINS
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from penstock.serving.on_ray.environment import folder, ray_switches
-from penstock.serving.on_ray.haproxy import most_connections, starter
+from penstock.serving.on_ray.haproxy import Entry, most_connections, starter
 from penstock.settings import Settings
 
 
@@ -38,6 +40,24 @@ def test_rays_own_template_holds_what_the_starter_replaces(tmp_path: Path) -> No
     refused = (tmp_path / "408.http").read_bytes()
     assert refused.startswith(b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n")
     assert (tmp_path / "500.http").read_text() == (tmp_path / "503.http").read_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "binds"),
+    [
+        ("127.0.0.1", ["127.0.0.1:8000"]),
+        ("0.0.0.0", ["*:8000"]),
+        ("10.0.0.5", ["10.0.0.5:8000", "127.0.0.1:8000"]),
+    ],
+)
+def test_haproxy_listens_at_the_host_of_the_settings_where_ray_serve_is_on_loopback(
+    tmp_path: Path, host: str, binds: list[str]
+) -> None:
+    script, config = tmp_path / "haproxy", tmp_path / "haproxy.cfg"
+    script.write_text(starter(tmp_path, metrics_port=9101, stats_port=8404, binary="echo", entry=Entry(host, 8000)))
+    config.write_text("frontend http_frontend\n    bind 127.0.0.1:8000\n")
+    subprocess.run(["sh", script, "-f", config, "-sf", "7"], check=True, capture_output=True)
+    assert re.findall(r"^ *bind (\S+)", config.read_text(), re.M) == binds
 
 
 def test_a_replica_that_is_to_end_is_given_up_long_after_its_successor_is_known_and_before_it_ends(

@@ -1,15 +1,21 @@
 """Schemathesis' coverage phase: every boundary of every field of the OpenAPI document, each tried on purpose."""
 
+import json
 import re
 import subprocess
 import sys
 from datetime import date, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
 
+from penstock.contract.contract import Output
+from penstock.contract.plain import plain_contract
 from penstock.releases.artifacts import ArtifactStore
+from penstock.serving.answering.faults import MOST_REQUESTS
+from penstock.serving.http.exchange import LARGEST_BODY
 from penstock.serving.routes.field_schema import ANY_TIME, DATE, LOCAL_TIME, ZONED_TIME
 from penstock.serving.routes.openapi import openapi
 from penstock.testing import wait_for
@@ -36,6 +42,39 @@ def violations(service: Service, folder: Path) -> str:
 @pytest.mark.slow
 def test_every_boundary_of_the_document_is_kept(shared: Service, tmp_path: Path) -> None:
     assert violations(shared, tmp_path) == ""
+
+
+class Wide(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    account: int
+    note: Annotated[str, msgspec.Meta(max_length=200)]
+    grade: Literal["a", "bb"] = "a"
+    rate: float | None = None
+    asked_at: datetime | None = None
+
+
+class Unbounded(Wide, forbid_unknown_fields=True, kw_only=True):
+    free: str
+
+
+class Narrow(msgspec.Struct, forbid_unknown_fields=True):
+    account: int
+    asked_at: datetime | None = None
+
+
+def most_items(request: type[msgspec.Struct]) -> int:
+    """How many requests the document lets an array have."""
+    contract = plain_contract("m", request, entity=("account",), compute=lambda _: {}, output=Output("y", "regressor"))
+    content = msgspec.json.decode(openapi([contract]))["paths"]["/models/m/predict"]["post"]["requestBody"]["content"]
+    (most,) = [one["maxItems"] for one in content["application/json"]["schema"]["oneOf"] if "maxItems" in one]
+    return int(most)
+
+
+def test_an_array_of_the_widest_requests_is_no_larger_than_a_body_may_be() -> None:
+    widest = {"account": -(2**63), "note": "\U0001f600" * 200, "grade": "bb", "rate": -1.7976931348623157e308}
+    widest |= {"asked_at": "2026-11-26T12:00:00.123456+00:00"}
+    most = most_items(Wide)
+    assert LARGEST_BODY * 0.95 < len(json.dumps([widest] * most)) <= LARGEST_BODY
+    assert (most_items(Narrow), most_items(Unbounded)) == (MOST_REQUESTS, MOST_REQUESTS)
 
 
 def serve_kinds(start: Start, folder: Path) -> Service:

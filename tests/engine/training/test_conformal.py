@@ -14,21 +14,28 @@ from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import markdown
 from penstock.snapshots.store import SnapshotStore
 from penstock.training.candidate import Candidate, make_candidate
-from penstock.training.conformal import Coverage, calibrate, coverage
+from penstock.training.conformal import Coverage, calibrate, calibrating, coverage
 from penstock.training.gate import compare, decide
 from penstock.training.held_out import HeldOut
 from tests.engine.training.tanks import settings_in
 from tests.engine.training.test_tasks import month_of, several, value
 
 
-def test_the_quantile_is_that_of_the_corrected_rank_of_every_other_row() -> None:
+def test_the_quantile_is_that_of_the_corrected_rank_of_the_half_that_calibrates() -> None:
     model = replace(value(), interval=0.9)
     outcome = np.zeros(38)
-    outcome[::2] = np.arange(1, 20)  # 19 calibrating errors, 1 to 19: ceil(20 * 0.9) is the 18th
+    outcome[calibrating(38)] = np.arange(1, 20)  # 19 calibrating errors, 1 to 19: ceil(20 * 0.9) is the 18th
     assert calibrate(model, np.zeros(38), outcome) == Conformal(0.9, 18.0, 19)
     nine = np.zeros(18)
-    nine[::2] = np.arange(1, 10)
+    nine[calibrating(18)] = np.arange(1, 10)
     assert calibrate(model, np.zeros(18), nine).quantile == 9.0, "of 9 + 1 rows 0.9 is the ninth"
+
+
+def test_rows_of_two_kinds_in_turns_are_in_both_halves() -> None:
+    outcome = np.arange(2_000) % 2 * 10.0 + np.random.default_rng(0).normal(size=2_000)
+    made = calibrate(replace(value(), interval=0.5), np.zeros(2_000), outcome)
+    assert coverage(made, np.zeros(2_000), outcome).share == pytest.approx(0.5, abs=0.05)
+    assert [int(calibrating(rows).sum()) for rows in (0, 1, 2, 17, 18)] == [0, 1, 1, 9, 9]
 
 
 def test_too_few_rows_for_the_level_are_refused_with_how_many_it_takes() -> None:

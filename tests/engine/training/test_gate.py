@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -52,6 +53,14 @@ def test_a_candidate_worse_than_the_current_release_is_refused_with_the_interval
     assert "release 7" in decision.reasons[0]
     assert decision.interval is not None
     assert decision.interval[0] < decision.difference < decision.interval[1] < 0
+
+
+def test_a_release_of_other_features_is_said_to_be_one() -> None:
+    compared = replace(compare(GateRule(floor=0.1), OUTCOME, NOISE, GOOD), other_contract="0123456789abcdef")
+    reason = decide(compared, current_version=7).reasons[0]
+    assert reason.endswith(
+        "; that release was fitted to the features of contract 0123456789ab, and is scored on those of this one"
+    )
 
 
 def test_a_candidate_within_the_margin_passes() -> None:

@@ -38,7 +38,8 @@ def of_lightgbm(objective: str) -> Callable[[Any, FitRows], Any]:
 def of_xgboost(objective: str) -> Callable[[Any, FitRows], Any]:
     def fit(_: Any, rows: FitRows) -> Any:
         matrix = xgboost.DMatrix(rows.frame, rows.outcome, enable_categorical=True)
-        return xgboost.train({"objective": objective}, matrix, 8)
+        classes = {"num_class": 2} if objective.startswith("multi:") else {}
+        return xgboost.train({"objective": objective} | classes, matrix, 8)
 
     return fit
 
@@ -53,6 +54,7 @@ BOOSTERS: dict[str, tuple[Any, Callable[[Any, FitRows], Any]]] = {
     "LightGBM": (LGBMClassifier, of_lightgbm("binary")),
     "XGBoost": (XGBClassifier, of_xgboost("binary:logistic")),
     "XGBoost's labels": (XGBClassifier, of_xgboost("binary:hinge")),
+    "XGBoost's labels of classes": (XGBClassifier, of_xgboost("multi:softmax")),
     "CatBoost": (lambda: CatBoostClassifier(**QUIET, cat_features=["site"]), of_catboost),
 }
 

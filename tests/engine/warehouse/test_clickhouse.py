@@ -12,13 +12,13 @@ from time import monotonic
 import pyarrow as pa
 import pytest
 
+from penstock.sql_text import statements
 from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.clickhouse.words import clickhouse_words
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
-from penstock.warehouse.query_text import statements
 from tests.engine.warehouse.test_warehouse import read
 from tests.slow import slow_after
 

@@ -37,12 +37,15 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     others = [name for name in info if name not in ("float_features", "categorical_features", "ctrs") and info[name]]
     if others:
         raise unsupported(estimator, "features that are numbers or categories", ", ".join(others))
+    kind, link = prediction_of(estimator)
+    of_targets = {ctr["ctr_type"] for ctr in info.get("ctrs", [])} - {"Counter", "FeatureFreq"}
+    if of_targets and of_several(estimator.get_all_params()):
+        raise unsupported(estimator, "statistics of one target; one_hot_max_size of all categories has none", "several")
     inputs = _Inputs(builder, estimator, block, told)
     scale, bias = told["scale_and_bias"]
     outputs = len(bias)
     trees = [inputs.symmetric(tree, outputs) for tree in told.get("oblivious_trees", [])]
     trees += [inputs.tree(tree) for tree in told.get("trees", [])]
-    kind, link = prediction_of(estimator)
     demand_values(estimator, kind, outputs)
     if scale == 1 and any(bias):
         trees.append((_leaf(), np.array([bias], dtype=np.float64)))
@@ -89,6 +92,11 @@ def prediction_of(estimator: Any) -> tuple[Literal["classifier", "regressor"], L
             raise unsupported(estimator, f"a loss of {', '.join(_CLASSES)}", loss)
         return "classifier", _CLASSES[loss]
     return "regressor", Link.LOG if own == "CatBoostRegressor" and loss in _EXPONENTIAL else Link.IDENTITY
+
+
+def of_several(told: dict[str, Any]) -> bool:
+    """Whether there are several targets. CatBoost's JSON does not say which of them a statistic is of."""
+    return str(told.get("loss_function")).startswith("MultiRMSE")
 
 
 def demand_values(estimator: Any, kind: str, outputs: int) -> None:

@@ -72,7 +72,8 @@ def obstacles(name: str, told: dict[str, Any]) -> Iterator[str]:
     objective = next((told[key] for key in _OBJECTIVE if told.get(key)), None)
     known = _OTHER_NAMES.get(str(objective), str(objective))
     if name == "LGBMClassifier" and objective and known not in _CLASSES:
-        yield f"{name} has no probabilities with the objective {objective!r}"
+        told_so = "an objective of one's own" if callable(objective) else f"the objective {objective!r}"
+        yield f"{name} has no probabilities with {told_so}"
     if name != "LGBMClassifier" and known in ("multiclass", "multiclassova"):
         yield f"{name} answers several values with the objective {objective!r}"
 
