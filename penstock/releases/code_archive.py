@@ -23,14 +23,13 @@ class CodeArchive:
 
     def put(self, contract: str, project: Project, home: Path) -> None:
         """Keep the project's code as that of a contract, unless some is kept."""
-        name = _name(contract)
-        if self._folder.exists(name):
+        if self._folder.exists(_name(contract)):
             return
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, file in sorted(code_files(project, home).items()):
                 archive.writestr(zipfile.ZipInfo(name, EPOCH), file.read_bytes(), zipfile.ZIP_DEFLATED)
-        self._folder.write(name, content.getvalue())
+        self._folder.write(_name(contract), content.getvalue())
 
     def fetch(self, contract: str, cache: Path) -> Path | None:
         """The folder of the project as it was, unpacked in `cache`; None where no code of the contract is kept."""
