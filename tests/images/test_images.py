@@ -112,7 +112,7 @@ class TestFromImagesToAPrediction(Story):
     ) -> None:
         shown = [found.run(home, ["penstock", "--help"]) for found in (service, pipeline)]
         assert [one.returncode for one in shown] == [0, 0], shown
-        offered = [{line.split()[0] for line in one.stdout.splitlines() if line[:3].isspace()} for one in shown]
+        offered = [set(re.findall(r"^  ([a-z]+) ", one.stdout, re.M)) for one in shown]
         lacking = {"advise", "backup", "down", "init", "new", "publish", "restore", "train", "up"}
         assert offered[1] - offered[0] == lacking
         assert {"serve", "status", "doctor", "render", "predict"} < offered[0]
