@@ -1,7 +1,8 @@
 """Extracts: queries that run inside the warehouse, and the snapshots of their results."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import pyarrow as pa
@@ -23,11 +24,10 @@ from penstock.extract.incremental import (
     unchanged,
 )
 from penstock.extract.other_kind import same_reading
-from penstock.extract.query_of import query_of
 from penstock.extract.training_join import training_query
 from penstock.extract.window import window_check
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
-from penstock.warehouse.interface import Warehouse, quoted
+from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
 
@@ -95,6 +95,17 @@ def extract_training_rows(
             window_of(batch)
 
         return store.write(name, batches, recipe, as_of=now, check=check, admit=admit, for_book=False)
+
+
+@contextmanager
+def query_of(thing: str) -> Iterator[None]:
+    """Say of a query that is refused in this block whose it is: `thing` is a model or table with its name."""
+    try:
+        yield
+    except WarehouseError as error:
+        if error.thing != "query":
+            raise
+        raise WarehouseError(f"query of {thing}", found=error.found, todo=error.todo) from error
 
 
 def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contract) -> list[PenstockError]:

@@ -6,7 +6,7 @@ from typing import Any
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.errors import PenstockError
-from penstock.extract.query_of import query_of
+from penstock.extract.extract import query_of
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 

@@ -18,8 +18,7 @@ from penstock.declare.periods import Period
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
-from penstock.extract.extract import column_faults, demand_columns, demand_instants
-from penstock.extract.query_of import query_of
+from penstock.extract.extract import column_faults, demand_columns, demand_instants, query_of
 from penstock.extract.training_join import training_query
 from penstock.extract.window import demand_inside as demand_in_window
 from penstock.snapshots.store import Recipe, SnapshotStore
