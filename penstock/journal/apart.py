@@ -1,16 +1,13 @@
 """Making predictions again with code of before, in a process of its own: a process works for one project."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
-from penstock.errors import PenstockError
 from penstock.journal.verdict import Verdict
-from penstock.log_text import cause
-from penstock.settings import PROJECT, BookName
+from penstock.releases.code_archive import run_kept
+from penstock.settings import BookName
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -27,19 +24,6 @@ class Order(msgspec.Struct, frozen=True):
 
 def replay_apart(order: Order) -> list[Verdict]:
     """The verdicts of a process that runs the code in the folder; PenstockError where that code does not run here."""
-    done = subprocess.run(
-        [sys.executable, "-m", "penstock.journal.replay_apart"],
-        cwd=order.folder,
-        env=os.environ | {PROJECT: order.folder},
-        input=msgspec.json.encode(order),
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode:
-        raise PenstockError(
-            f"replay with the code in {order.folder}",
-            expected="code that runs with the packages that are installed",
-            found=cause(done.stderr.decode(errors="replace")),
-            todo="Replay with --since after it, or install what that code needs.",
-        )
-    return msgspec.json.decode(done.stdout, type=list[Verdict])
+    todo = "Replay with --since after it, or install what that code needs."
+    said = run_kept(Path(order.folder), "penstock.journal.replay_apart", order, todo)
+    return msgspec.json.decode(said, type=list[Verdict])

@@ -2,14 +2,22 @@
 when the project's code has gone on."""
 
 import io
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
+import msgspec
+
+from penstock.errors import PenstockError
+from penstock.log_text import cause
 from penstock.project import Project
 from penstock.project_files import code_files
 from penstock.releases.artifacts import StoreFolder, checked_digest
+from penstock.settings import PROJECT
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in an archive, so that equal code is equal bytes."""
@@ -47,6 +55,27 @@ class CodeArchive:
         finally:
             shutil.rmtree(made, ignore_errors=True)
         return cache / contract
+
+
+def run_kept(folder: Path, module: str, order: msgspec.Struct, todo: str = "") -> bytes:
+    """What a module of the engine writes to its standard output when it reads the order and works for the project in
+    the folder; PenstockError where the code there does not run here. A process works for one project."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", module],
+        cwd=folder,
+        env=os.environ | {PROJECT: str(folder)},
+        input=msgspec.json.encode(order),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise PenstockError(
+            f"the code of before in {folder}",
+            expected="code that runs with the packages that are installed",
+            found=cause(done.stderr.decode(errors="replace")),
+            todo=todo,
+        )
+    return done.stdout
 
 
 def _name(contract: str) -> str:

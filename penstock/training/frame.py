@@ -71,10 +71,10 @@ def read_rows(model: Model, snapshot: Snapshot, sample: Sample | None = None) ->
     )
 
 
-def known_outcomes(model: Model, table: pa.Table) -> pa.ChunkedArray:
+def known_outcomes(outcomes: Sequence[str], table: pa.Table) -> pa.ChunkedArray:
     """Which rows have every outcome."""
-    known = table.column(model.outcomes[0]).is_valid()
-    for name in model.outcomes[1:]:
+    known = table.column(outcomes[0]).is_valid()
+    for name in outcomes[1:]:
         known = pc.and_(known, table.column(name).is_valid())
     return known
 
@@ -83,10 +83,10 @@ def training_rows(model: Model, table: pa.Table) -> TrainingRows:
     """The rows of a training set, with their feature vectors computed by the contract."""
     left_out = 0
     if model.null_outcome == "leave_out":
-        known = known_outcomes(model, table)
+        known = known_outcomes(model.outcomes, table)
         left_out = table.num_rows - pc.sum(known).as_py() if table.num_rows else 0
         table = table.filter(known)
-    columns: Columns = _Columns(table, model.contract.input_kinds())
+    columns: Columns = TableColumns(table, model.contract.input_kinds())
     return TrainingRows(
         _vectors(model, columns, table.num_rows),
         encode_all(model, table),
@@ -186,7 +186,7 @@ def _column(table: pa.Table, name: str, kind: Kind) -> Array:
     return np.asarray(texts[encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)], dtype=object)
 
 
-class _Columns(Mapping[str, Array]):
+class TableColumns(Mapping[str, Array]):
     """The columns of a table, each made when it is read: a number that no float64 holds is refused where it is used.
 
     A key such as 9007199254740993 is none of the features' business, and may be what it is.

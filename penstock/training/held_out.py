@@ -16,6 +16,7 @@ from penstock.training.conformal import Coverage, coverage
 from penstock.training.frame import TrainingRows, read_rows
 from penstock.training.gate import Comparison, compare
 from penstock.training.metrics import Values, of_bound, score_of
+from penstock.training.own_features import KeptCode
 
 
 class HeldOut:
@@ -24,14 +25,20 @@ class HeldOut:
     A training run has one, and hands it from the candidate to the gates of both books: rows are read once, an artifact
     is scored once, and two artifacts are compared once. Artifacts are named by the digests of their content, so a
     result is the one that the next step would compute again.
+
+    An artifact of another contract is scored by its own features where `kept` has the code that computes them.
     """
 
-    def __init__(self, model: Model, snapshot: Snapshot, store: ArtifactStore, cache: Path) -> None:
+    def __init__(
+        self, model: Model, snapshot: Snapshot, store: ArtifactStore, cache: Path, kept: KeptCode | None = None
+    ) -> None:
         self.model = model
         self.snapshot = snapshot
         self._store = store
         self._cache = cache
+        self._kept = kept
         self._scores: dict[str, Values | None] = {}
+        self._by_own_features: set[str] = set()
         self._comparisons: dict[tuple[str, str | None], Comparison] = {}
 
     @cached_property
@@ -88,19 +95,32 @@ class HeldOut:
         return self._comparisons[candidate, current]
 
     def _other_contract(self, artifact: str) -> str:
-        """The contract of a stored artifact, where it is not the model's; empty for the same."""
+        """The contract of a stored artifact that was scored by features which it was not fitted to; empty for none."""
+        if artifact in self._by_own_features:
+            return ""
         contract = str(load_artifact(self._store.fetch(artifact, self._cache)).metadata.get("contract", ""))
         return "" if self.model.contract.is_of(contract) else contract
 
     def _compute(self, artifact: str) -> Values | None:
-        if self.lacks_features(artifact):
-            return None
-        loaded = load_artifact(self._store.fetch(artifact, self._cache))
-        names = [feature.name for feature in loaded.features]
+        loaded = load_artifact(path := self._store.fetch(artifact, self._cache))
         if loaded.scores != self.model.contract.output.scores:
             return None
-        scores = score_of(loaded.predict({name: self.rows.vectors[name] for name in names}), self.model.task)
+        predictions = self._predicted_by_own_features(path, str(loaded.metadata.get("contract", "")))
+        if predictions is not None:
+            self._by_own_features.add(artifact)
+        elif self.lacks_features(artifact):
+            return None
+        else:
+            predictions = loaded.predict({one.name: self.rows.vectors[one.name] for one in loaded.features})
+        scores = score_of(predictions, self.model.task)
         return scores if scores.shape == self._shape else None
+
+    def _predicted_by_own_features(self, artifact: Path, contract: str) -> Values | None:
+        model = self.model
+        if self._kept is None or model.contract.is_of(contract):
+            return None
+        demanded = model.outcomes if model.null_outcome == "leave_out" else ()
+        return self._kept.predictions(contract, model.contract.model, artifact, self.snapshot, demanded)
 
     @property
     def _shape(self) -> tuple[int, ...]:

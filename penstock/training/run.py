@@ -32,6 +32,7 @@ from penstock.settings import Settings
 from penstock.snapshots.store import Snapshot, SnapshotStore
 from penstock.training.gate import Decision, GateError, decide, with_recorded
 from penstock.training.held_out import HeldOut
+from penstock.training.own_features import KeptCode
 from penstock.training.skew import Skew, skew
 from penstock.warehouse.opening import open_warehouse
 
@@ -202,7 +203,9 @@ class TrainingRun:
         """The held-out rows of this snapshot with what is known of them, kept from step to step."""
         if self._held_out is None or self._held_out.snapshot.id != snapshot_id:
             snapshot = self.snapshots.open(snapshot_id)
-            self._held_out = HeldOut(self.model, snapshot, self.artifacts, self.settings.artifact_cache)
+            cache, archive = self.settings.artifact_cache, CodeArchive(self.settings.artifacts)
+            kept = KeptCode(archive, cache.parent / "code", self.settings.snapshots)
+            self._held_out = HeldOut(self.model, snapshot, self.artifacts, cache, kept)
         return self._held_out
 
     def proposal_of(self, artifact: str) -> Proposal:

@@ -61,7 +61,7 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
     places = np.unique(np.linspace(0, max(len(whole) - 1, 0), min(rows, len(whole))).astype(int))
     table = whole.take(pa.array(places))
     if model.null_outcome == "leave_out":
-        table = table.filter(known_outcomes(model, table))
+        table = table.filter(known_outcomes(model.outcomes, table))
     table = table.filter(pa.array(~any_of(outside(model.contract, table).values(), len(table))))
     demand_each_alone(model, table)
     requests = _requests(model, table)
@@ -77,7 +77,7 @@ def skew(book: Book, model: Model, snapshot: Snapshot, *, rows: int) -> Skew:
 def demand_each_alone(model: Model, rows: pa.Table) -> None:
     """SkewError that names a feature of which some row has other bits alone than among the others."""
     if model.null_outcome == "leave_out":
-        rows = rows.filter(known_outcomes(model, rows))
+        rows = rows.filter(known_outcomes(model.outcomes, rows))
     if not len(rows):
         return
     together = training_rows(model, rows).vectors
