@@ -1,5 +1,6 @@
 """The fixtures of all tests: those of `penstock.testing`, as any project has them, and those of the example."""
 
+import os
 import resource
 import signal
 
@@ -11,6 +12,10 @@ pytest_plugins = ["penstock.testing", "tests.example", "pytester"]
 # Machines that run tests are busy: how long one example takes says nothing.
 hypothesis_settings.register_profile("house", deadline=None)
 hypothesis_settings.load_profile("house")
+
+# Ray reads these once in a process, whichever test comes first: no token, and 127.0.0.1 is not the machine's outer address.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 # chdb keeps some 17 files open for each folder that a process has had open, and the tests have many.
 allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)

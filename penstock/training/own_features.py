@@ -41,9 +41,9 @@ class Order(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class KeptCode:
-    """The code of earlier contracts, unpacked in `cache`, and the URL where a process of it finds the snapshots."""
+    """The code of earlier contracts beside the artifacts, unpacked in `cache`; URLs of the stores of both and of rows."""
 
-    archive: CodeArchive
+    artifacts: str
     cache: Path
     snapshots: str
 
@@ -52,7 +52,7 @@ class KeptCode:
     ) -> Values | None:
         """The predictions of an artifact, row by row, by the code of its contract. None where no code of that contract
         is kept, where it does not run here, or where the rows lack a column that it needs."""
-        folder = self.archive.fetch(contract, self.cache)
+        folder = CodeArchive(self.artifacts).fetch(contract, self.cache)
         if folder is None:
             return None
         with TemporaryDirectory() as place:

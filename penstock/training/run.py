@@ -203,8 +203,8 @@ class TrainingRun:
         """The held-out rows of this snapshot with what is known of them, kept from step to step."""
         if self._held_out is None or self._held_out.snapshot.id != snapshot_id:
             snapshot = self.snapshots.open(snapshot_id)
-            cache, archive = self.settings.artifact_cache, CodeArchive(self.settings.artifacts)
-            kept = KeptCode(archive, cache.parent / "code", self.settings.snapshots)
+            cache = self.settings.artifact_cache
+            kept = KeptCode(self.settings.artifacts, cache.parent / "code", self.settings.snapshots)
             self._held_out = HeldOut(self.model, snapshot, self.artifacts, cache, kept)
         return self._held_out
 

@@ -61,13 +61,12 @@ class Release:
         months = [tanks.rows_of(self.settings, month) for month in ("2026-02", "2026-03")]
         self.rows: Snapshot = months[1]
         self.artifact = tanks.candidate_of(self.settings, BEFORE, "2026-03", *months).proposal.artifact
-        self.archive = CodeArchive(self.settings.artifacts)
         root = write_project(folder / "before", {"model_tools/overflow.py": file})
-        self.archive.put(tanks.CONTRACT.digest(), containing(root), self.settings.home)
+        CodeArchive(self.settings.artifacts).put(tanks.CONTRACT.digest(), containing(root), self.settings.home)
 
     def held_out(self, model: Model, rows: Snapshot | None = None) -> HeldOut:
         cache = self.settings.artifact_cache
-        kept = KeptCode(self.archive, cache.parent / "code", self.settings.snapshots)
+        kept = KeptCode(self.settings.artifacts, cache.parent / "code", self.settings.snapshots)
         return HeldOut(model, rows or self.rows, ArtifactStore(self.settings.artifacts), cache, kept)
 
     def answers(self) -> Any:
