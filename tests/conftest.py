@@ -13,7 +13,7 @@ pytest_plugins = ["penstock.testing", "tests.example", "pytester"]
 hypothesis_settings.register_profile("house", deadline=None)
 hypothesis_settings.load_profile("house")
 
-# Ray reads these once in a process, whichever test comes first: no token, and 127.0.0.1 is not the machine's outer address.
+# Ray reads these once in a process, whichever test comes first: no token, and no outer address for 127.0.0.1.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 

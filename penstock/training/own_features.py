@@ -41,7 +41,7 @@ class Order(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class KeptCode:
-    """The code of earlier contracts beside the artifacts, unpacked in `cache`; URLs of the stores of both and of rows."""
+    """The code of earlier contracts beside the artifacts, unpacked in `cache`; the URLs of artifacts and of rows."""
 
     artifacts: str
     cache: Path
