@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from ray._raylet import Config
+from ray._private.authentication_test_utils import reset_auth_token_state
 
 from benchmarks.chaos.nodes import Node, hindrance, nodes
 from benchmarks.chaos.open_postgres import opened
@@ -72,16 +72,19 @@ class TwoNodes:
 
 @pytest.fixture(scope="class")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The variables by which Ray demands a token, which this process has too, as the operator's machine."""
+    """The variables by which Ray demands a token, which this process has too, as the operator's machine.
+
+    Ray keeps in a process what it has read of both.
+    """
     file = tmp_path_factory.mktemp("ray") / "ray-token"
     file.write_text(secrets.token_hex(32))
     variables = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}
     with pytest.MonkeyPatch.context() as patch:
         for name, text in variables.items():
             patch.setenv(name, text)
-        Config.initialize("")
+        reset_auth_token_state()
         yield variables
-    Config.initialize("")
+    reset_auth_token_state()
 
 
 @pytest.fixture(scope="class")
