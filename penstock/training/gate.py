@@ -40,8 +40,8 @@ class Comparison:
     - `slices`: slice -> the first metric of the candidate's rows.
     - `slice_rows`: slice -> how many rows it has.
     - `finite`: whether all scores of the candidate are numbers.
-    - `other_contract`: that of the current release, where it is not the model's: its artifact was fitted to other
-      features, and is scored on those that are there now.
+    - `other_contract`: that of the current release, where it was scored on features which it was not fitted to; empty
+      where it was scored on its own.
     """
 
     rule: GateRule
