@@ -23,6 +23,7 @@ from penstock.extract.training_join import training_query
 from penstock.extract.window import demand_inside as demand_in_window
 from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.training.bounds import demand_inside
+from penstock.training.few_rows import fit_to_few
 from penstock.training.frame import training_rows, without_values
 from penstock.training.skew import demand_each_alone
 from penstock.warehouse.interface import Warehouse, quoted
@@ -97,7 +98,7 @@ def _check_training_set(
     query = training_query(contract, warehouse.natural(base, window), natural, warehouse.dialect)
     key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))
     with run.noted(), query_of(own):
-        _demand_held_out(warehouse, model, windows.holdout_from, windows.holdout_until)
+        _demand_held_out(run, warehouse, model, windows.holdout_from, windows.holdout_until)
     _demand_unique(warehouse, f"query of {own}", warehouse.natural(model.query, window), key, window)
     name = f"{contract.model}.training_set"
     with query_of(own), warehouse.batches(query, window, key=key) as batches:
@@ -108,13 +109,23 @@ def _check_training_set(
     _check_rows(run, model, rows)
 
 
-def _demand_held_out(warehouse: Warehouse, model: Model, since: datetime, until: datetime) -> None:
-    """PenstockError where the query returns rows of another time than it is run for."""
+def _demand_held_out(run: DryRun, warehouse: Warehouse, model: Model, since: datetime, until: datetime) -> None:
+    """PenstockError where the query returns rows of another time than it is run for, or fewer than the gate demands."""
     asked = quoted(model.contract.asked_at)
-    ends = f"SELECT min({asked}) AS first, max({asked}) AS last FROM (\n{subquery(model.query)}) AS source"
-    with warehouse.batches(ends, {"from": since, "until": until}) as batches:
-        for row in (row for batch in batches for row in batch.to_pylist()):
-            demand_in_window(model, since, until, row.values())
+    ends = f"min({asked}) AS first, max({asked}) AS last, count(*) AS n"
+    found = f"SELECT {ends} FROM (\n{subquery(model.query)}) AS source"
+    with warehouse.batches(found, {"from": since, "until": until}) as batches:
+        row = dict(next(row for batch in batches for row in batch.to_pylist()))
+    count = int(row.pop("n"))
+    if count < (least := model.gate.minimum_rows):
+        raise PenstockError(
+            f"held-out rows of model {model.contract.model!r}",
+            expected=f"at least minimum_rows {least:,} of its gate",
+            found=f"{count:,}",
+            todo="Choose another period (`--period`), or declare a lower `minimum_rows`.",
+        )
+    demand_in_window(model, since, until, row.values())
+    run.said.append(f"{count:,} held-out rows to judge by")
 
 
 def _shape_check(run: DryRun, model: Model) -> Callable[[pa.RecordBatch], None]:
@@ -223,6 +234,7 @@ def _check_rows(run: DryRun, model: Model, rows: pa.Table) -> None:
         demand_inside(model, made.outside, rows.num_rows, run.said.append)
         run.said += [f"feature {name!r} has no value in any of them" for name in without_values(made.vectors)]
         demand_each_alone(model, rows)
+        run.said.append(fit_to_few(model, made))
     for lookup in model.contract.lookups:
         first = rows.column(lookup.column_names()[0])
         share = 1 - first.null_count / max(1, len(first))

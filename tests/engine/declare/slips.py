@@ -236,6 +236,19 @@ SLIPS = (
         'PREPARATIONS = Preparation("a", query="SELECT 1")',
         ("PREPARATIONS in assets/churn.py", "a tuple of Preparation"),
     ),
+    # What only rows can tell.
+    Slip(
+        "a parameter that the estimator refuses",
+        ESTIMATOR,
+        "estimator=lambda: DummyClassifier(strategy='oftenest'),",
+        ("estimator DummyClassifier of model 'churn'", "'strategy'", "'oftenest'"),
+    ),
+    Slip(
+        "more held-out rows than there are",
+        GATE,
+        "gate=GateRule(floor=0.4, minimum_rows=5_000),",
+        ("held-out rows of model 'churn'", "minimum_rows 5,000", "720"),
+    ),
     # What a file declares.
     Slip(
         "models instead of one", "MODEL = Model(", "MODEL = lambda: Model(", ("MODEL in assets/churn.py", "one Model")

@@ -61,6 +61,8 @@ def test_the_project_without_a_slip_has_no_fault(accepted: Output) -> None:
     assert code == 0, said
     assert "Would train churn" in said
     assert "lookup product: 100% of them have product.price" in said
+    assert "720 held-out rows to judge by" in said
+    assert "fitted DummyClassifier to these rows: not packed, scikit-learn would predict in the replicas" in said
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=[slip.name for slip in SLIPS])
