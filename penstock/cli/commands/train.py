@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option("--override", is_flag=True, help="Release even what the gate refuses; needs --why, and is recorded.")
 @click.option("--incomplete", is_flag=True, help="Train a period whose outcomes are not all known; needs --why.")
 @click.option("--candidate-only", is_flag=True, help="Train and judge, but release nothing.")
-@click.option("--dry-run", "dry", is_flag=True, help="Check query, types, joins, shapes and estimator on 1,000 rows; do nothing.")
+@click.option(
+    "--dry-run", "dry", is_flag=True, help="Check query, types, joins, shapes and estimator on 1,000 rows; do nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def command(

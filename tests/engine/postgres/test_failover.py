@@ -1,19 +1,16 @@
 """A new primary: answers go on within seconds of it, and none that was given is lost."""
 
-import os
-import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from penstock.postgres.book import Book
 from penstock.postgres_url import libpq_url
+from tests.engine.postgres.standby import freeze, primary_and_standby, thaw
 from tests.engine.postgres.tcp_server import QUOTED, TcpServer
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
@@ -23,27 +20,8 @@ SECONDS = 5.0
 
 @pytest.fixture
 def servers(slow: None) -> Iterator[tuple[TcpServer, TcpServer]]:
-    """A primary that commits when its streaming standby has, and the standby."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        os.chmod(folder, 0o755)
-        primary, standby = TcpServer(Path(folder) / "primary"), TcpServer(Path(folder) / "standby")
-        try:
-            primary.create()
-            primary.start()
-            standby.create_standby_of(primary, "standby")
-            standby.start()
-            primary.configure({"synchronous_standby_names": "standby"})
-            with psycopg.connect(primary.url(), autocommit=True) as connection:
-                connection.execute("SELECT pg_reload_conf()")
-                wait_for(lambda: synchronous(connection), 10)
-            yield primary, standby
-        finally:
-            primary.remove()
-            standby.remove()
-
-
-def synchronous(connection: psycopg.Connection) -> bool:
-    return connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() == [("sync",)]
+    with primary_and_standby() as servers:
+        yield servers
 
 
 class Answers:
@@ -109,20 +87,3 @@ def test_answers_go_on_on_the_promoted_standby_and_every_answer_is_in_its_journa
         kept = {str(id_) for (id_,) in connection.execute("SELECT id::text FROM app.prediction")}
     assert len(answers.ids) > 40
     assert set(answers.ids) <= kept
-
-
-def freeze(server: TcpServer) -> None:
-    for process in _processes(server):
-        process.send_signal(signal.SIGSTOP)
-
-
-def thaw(server: TcpServer) -> None:
-    for process in _processes(server):
-        process.send_signal(signal.SIGCONT)
-
-
-def _processes(server: TcpServer) -> list[psutil.Process]:
-    if server._process is None:
-        return []
-    main = psutil.Process(server._process.pid)
-    return [main, *main.children(recursive=True)]

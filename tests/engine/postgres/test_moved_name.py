@@ -14,8 +14,9 @@ import pytest
 
 from penstock.postgres.book import Book
 from penstock.testing import wait_for
+from tests.engine.postgres.standby import freeze, primary_and_standby, thaw
 from tests.engine.postgres.tcp_server import TcpServer
-from tests.engine.postgres.test_failover import SECONDS, freeze, synchronous, thaw
+from tests.engine.postgres.test_failover import SECONDS
 from tests.engine.serving import toy
 
 REPLICA = """
@@ -79,24 +80,9 @@ def test_a_new_connection_goes_to_the_address_that_the_name_has_now(server: TcpS
 
 @pytest.fixture
 def servers(slow: None) -> Iterator[tuple[TcpServer, TcpServer]]:
-    """A primary that commits when its standby has; the standby listens at another address, at the same port."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        os.chmod(folder, 0o755)
-        primary = TcpServer(Path(folder) / "primary")
-        standby = TcpServer(Path(folder) / "standby", {"listen_addresses": STANDBY}, port=primary.port)
-        try:
-            primary.create()
-            primary.start()
-            standby.create_standby_of(primary, "standby")
-            standby.start()
-            primary.configure({"synchronous_standby_names": "standby"})
-            with psycopg.connect(primary.url(), autocommit=True) as connection:
-                connection.execute("SELECT pg_reload_conf()")
-                wait_for(lambda: synchronous(connection), 10)
-            yield primary, standby
-        finally:
-            primary.remove()
-            standby.remove()
+    """The standby listens at another address, at the same port."""
+    with primary_and_standby(STANDBY) as servers:
+        yield servers
 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
