@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from penstock.processes import free_port
@@ -65,3 +66,15 @@ def up(first_up: str, penstock: Penstock) -> None:
     """Everything runs, whatever the tests of another file have left of the first `penstock up`."""
     done = penstock("up")
     assert done.returncode == 0, done.stderr
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """What still runs in this home, by its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PENSTOCK_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found

@@ -14,7 +14,7 @@ import pytest
 
 from penstock.processes import free_port
 from penstock.testing import Story
-from tests.engine.cli.conftest import SECRET, Penstock
+from tests.engine.cli.conftest import SECRET, Penstock, processes_of
 
 MOST_MEMORY = 3.5e9
 
@@ -134,15 +134,3 @@ class TestUpAndDown(Story):
 def ignores(process: psutil.Process, number: int) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text()
     return bool(int(status.partition("SigIgn:")[2].split()[0], 16) >> (number - 1) & 1)
-
-
-def processes_of(home: Path) -> list[psutil.Process]:
-    """What still runs in this home, by its environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("PENSTOCK_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found

@@ -1,15 +1,14 @@
-"""Another machine, a network namespace here, tries every port and path of a running Ray Serve without a key."""
+"""Another machine, a network namespace here, tries every port and path of a running service without a key."""
 
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from benchmarks.chaos.nodes import nodes
-from penstock.settings import Settings
-from tests.engine.serving.ray_service import cluster_processes
 
 PATHS = (
     "/",
@@ -56,12 +55,12 @@ WITHOUT_KEY = (
 """Path -> the status of who has no key."""
 
 
-def listening(settings: Settings) -> list[int]:
-    """Every port at which a process of the home's cluster listens, at whatever address."""
+def listening(processes: Iterable[psutil.Process]) -> list[int]:
+    """Every port at which one of them listens, at whatever address."""
     return sorted(
         {
             connection.laddr.port
-            for process in cluster_processes(settings)
+            for process in processes
             for connection in process.net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
         }

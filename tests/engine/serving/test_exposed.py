@@ -19,7 +19,7 @@ from penstock.processes import free_port
 from penstock.testing import Story, wait_for
 from tests.engine.postgres.certificates import Authority
 from tests.engine.serving.attack import WITHOUT_KEY, attack, listening
-from tests.engine.serving.ray_service import QUESTION, RayService, processes, replicas, started
+from tests.engine.serving.ray_service import QUESTION, RayService, cluster_processes, processes, replicas, started
 
 KEY = "a key"
 
@@ -94,7 +94,7 @@ class TestExposed(Story):
     ) -> None:
         if reason := hindrance():
             pytest.skip(reason)
-        ports = listening(exposed.service.settings)
+        ports = listening(cluster_processes(exposed.service.settings))
         assert {exposed.port, exposed.service.settings.http_port} < set(ports)
         opened, statuses = attack(tmp_path, exposed.port, ports, str(exposed.authority.ca))
         assert opened == [exposed.port]

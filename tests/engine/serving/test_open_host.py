@@ -8,7 +8,7 @@ import pytest
 from benchmarks.chaos.nodes import hindrance
 from penstock.testing import Story
 from tests.engine.serving.attack import WITHOUT_KEY, attack, listening
-from tests.engine.serving.ray_service import QUESTION, RayService, started
+from tests.engine.serving.ray_service import QUESTION, RayService, cluster_processes, started
 
 KEY = "a key"
 
@@ -35,6 +35,6 @@ class TestOpenHost(Story):
         """Seen: the proxy that Ray keeps beside HAProxy listened to all, and told the routes."""
         if reason := hindrance():
             pytest.skip(reason)
-        port, ports = opened.settings.http_port, listening(opened.settings)
+        port, ports = opened.settings.http_port, listening(cluster_processes(opened.settings))
         assert len(ports) > 5
         assert attack(tmp_path_factory.mktemp("attack"), port, ports) == ([port], WITHOUT_KEY)
