@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 
 import httpx
@@ -43,10 +44,11 @@ def events(project: Project, asking: Clients) -> Iterator[Event]:
     yield Event("a replica that does not start", lambda: project.deploy(application=APPLICATION + UNABLE))
     yield Event("back", project.back)
     yield Event("rotated keys", lambda: _rotate(project, asking))
-    yield Event("a new replica killed as it starts", lambda: _kill_in_a_roll(project, new=True, started=1))
+    started, serving = partial(_started, project), project.stood.answering
+    yield Event("a new replica killed as it starts", lambda: _kill_in_a_roll(project, started, new=True))
+    yield Event("a new replica killed once it serves", lambda: _kill_in_a_roll(project, serving, new=True))
     if many > 1:
-        yield Event("a new replica killed in a roll", lambda: _kill_in_a_roll(project, new=True, started=2))
-        yield Event("an old replica killed in a roll", lambda: _kill_in_a_roll(project, new=False, started=1))
+        yield Event("an old replica killed in a roll", lambda: _kill_in_a_roll(project, started, new=False))
         yield Event("one replica killed", lambda: _kill(project))
 
 
@@ -64,28 +66,24 @@ def _rotate(project: Project, asking: Clients) -> None:
         assert refused.status_code == HTTPStatus.UNAUTHORIZED, "a key that was removed is still valid"
 
 
-def _kill_in_a_roll(project: Project, *, new: bool, started: int) -> None:
-    """Deploy code that differs, and when so many new replicas have started, kill the first of these or an old one."""
-    before = {process.pid for process in project.stood.processes("replica")}
+def _kill_in_a_roll(project: Project, reached: Callable[[], set[int]], *, new: bool) -> None:
+    """Deploy code that differs, and when a new replica is among those `reached`, kill that one or an old one."""
+    before = _started(project)
     with ThreadPoolExecutor(1) as side:
         deployed = side.submit(project.change_code)
-        while len(found := _newer(project, before)) < started:
+        while not (found := reached() - before):
             if deployed.done():
                 deployed.result()
                 raise AssertionError("no replica was replaced")
             time.sleep(0.05)
         with suppress(psutil.NoSuchProcess):
-            psutil.Process(found[0] if new else min(before)).kill()
+            psutil.Process(min(found if new else before)).kill()
         deployed.result()
 
 
-def _newer(project: Project, before: set[int]) -> list[int]:
-    """The pids of the replicas that have started since, in their order."""
-    started = []
-    for process in project.stood.processes("replica"):
-        with suppress(psutil.NoSuchProcess):
-            started += [] if process.pid in before else [(process.create_time(), process.pid)]
-    return [pid for _, pid in sorted(started)]
+def _started(project: Project) -> set[int]:
+    """The pids of the replicas that run, whether they answer or not."""
+    return {process.pid for process in project.stood.processes("replica")}
 
 
 def _kill(project: Project) -> None:

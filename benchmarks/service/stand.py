@@ -80,19 +80,19 @@ class Stand:
     def wait_for_replicas(self, count: int, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until so many replicas answer, and no other runs; gives how long that took."""
         began = time.monotonic()
-        while self.answering() != count or len(self.processes("replica")) != count:
+        while len(self.answering()) != count or len(self.processes("replica")) != count:
             if time.monotonic() > began + seconds:
                 raise TimeoutError(f"not {count} replicas after {seconds:.0f} s")
             time.sleep(0.2)
         return time.monotonic() - began
 
-    def answering(self) -> int:
-        """How many replicas HAProxy gives requests to."""
-        found, url = set(), f"http://127.0.0.1:{self.settings.http_port}/state"
+    def answering(self) -> set[int]:
+        """The pids of the replicas that HAProxy gives requests to."""
+        found, url = set[int](), f"http://127.0.0.1:{self.settings.http_port}/state"
         with suppress(httpx.HTTPError, ValueError, KeyError):
             for _ in range(20):
                 found.add(httpx.get(url, headers=self.headers).json()["replica"])
-        return len(found)
+        return found
 
 
 @contextmanager
