@@ -30,8 +30,12 @@ class Code(msgspec.Struct, frozen=True):
 
 
 def keep(project: Project, place: Path, home: Path) -> Code:
-    """Copy the project's code below `place`, unless the same is there. What lies in `home` is no code."""
+    """Copy the project's code below `place`, unless the same is there.
+
+    What lies in `home` is no code, and the configuration is none: a deploy keeps it beside its code.
+    """
     files = code_files(project, home)
+    files.pop("serve_app/serve_config.yaml", None)
     digest = hashlib.sha256(f"{version('penstock')} {_digest(ENGINE)}".encode())
     for name in sorted(files):
         digest.update(f"\n{name} {hashlib.sha256(files[name].read_bytes()).hexdigest()}".encode())

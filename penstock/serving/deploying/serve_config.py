@@ -1,9 +1,11 @@
 """The serve_config.yaml that operators edit: read, checked key by key, and completed with what the settings say."""
 
 import difflib
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+import msgspec
 import yaml
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.serve.schema import (
@@ -19,6 +21,10 @@ from ray.serve.schema import (
 from penstock.errors import PenstockError
 from penstock.project import Project
 from penstock.settings import HTTP_PORT, BookName
+
+OPTIONS = "SERVE_OPTIONS"
+NOT_TOLD = ("num_replicas", "autoscaling_config", "max_queued_requests")
+TOLD_OF_SCALING = ("metrics_interval_s", "look_back_period_s")
 
 INSIDE: Mapping[type[Any], Mapping[str, type[Any]]] = {
     ServeDeploySchema: {
@@ -76,10 +82,22 @@ def read(text: str, name: str, host: str, port: int, running: str = "") -> dict[
 
 
 def add_variables(config: dict[str, Any], variables: Mapping[str, str]) -> None:
-    """Let the replicas of every application have these variables. Ray Serve replaces replicas when they change."""
+    """Let the replicas of every application have these variables, and one that says their options. Ray Serve replaces
+    replicas when they change."""
     for application in config["applications"]:
         runtime = application.setdefault("runtime_env", {})
-        runtime["env_vars"] = runtime.get("env_vars", {}) | variables
+        runtime["env_vars"] = runtime.get("env_vars", {}) | variables | {OPTIONS: _options(application)}
+
+
+def _options(application: Mapping[str, Any]) -> str:
+    """The digest of what the replicas are told beside their arguments. Ray Serve takes a replica out of rotation while
+    it is told a change, and one that is alone then answers nobody: it is replaced instead."""
+    told: list[object] = [application.get("logging_config")]
+    for deployment in application.get("deployments") or ():
+        scaling = deployment.get("autoscaling_config") or {}
+        told.append({name: value for name, value in deployment.items() if name not in NOT_TOLD})
+        told.append([scaling.get(name) for name in TOLD_OF_SCALING])
+    return hashlib.sha256(msgspec.json.encode(told, order="sorted")).hexdigest()[:16]
 
 
 def of_project(project: Project, host: str, port: int) -> dict[str, Any]:

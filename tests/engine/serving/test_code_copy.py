@@ -15,10 +15,11 @@ FILES = {
     "pyproject.toml": '[tool.penstock]\nname = "shop"\n',
     "model_tools/basket.py": "A = 1\n",
     "model_tools/words.json": "{}",
-    "serve_app/serve_config.yaml": "applications: []\n",
+    "serve_app/routes.yaml": "own: []\n",
     "own/deep/more.py": "B = 1\n",
 }
 LEFT_OUT = {
+    "serve_app/serve_config.yaml": "applications: []\n",
     "own/data.csv": "1",
     "tests/test_basket.py": "",
     ".venv/lib/site-packages/x.py": "",

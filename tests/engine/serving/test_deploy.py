@@ -163,6 +163,25 @@ class TestDeploy(Story):
         assert done.now.code == (done.before and done.before.code)
         assert replicas(project.settings) == before
 
+    def test_changed_autoscaling_is_deployed_and_replaces_nothing(self, project: Project) -> None:
+        """Seen: serve_config.yaml counted as code, and any change of it replaced every replica."""
+        before = replicas(project.settings)
+        project.change("target_ongoing_requests: 64", "target_ongoing_requests: 60")
+        done = Rollout(project.settings).deploy()
+        assert done.before is not None
+        assert (done.now.number, done.now.code) == (done.before.number + 1, done.before.code)
+        assert "target_ongoing_requests: 60" in done.now.config
+        assert replicas(project.settings) == before
+
+    def test_a_changed_limit_replaces_the_one_replica_and_fails_nothing(self, project: Project) -> None:
+        """Seen: Ray took the replica out of rotation while it told it the limit, and 25 requests were 503."""
+        before = replicas(project.settings)
+        project.change("max_ongoing_requests: 512", "max_ongoing_requests: 300")
+        with asked(project):
+            Rollout(project.settings).apply()
+        wait_for(lambda: len(replicas(project.settings)) == 1, 60)
+        assert not set(replicas(project.settings)) & set(before)
+
     def test_the_service_runs_what_was_deployed_whatever_happens_to_the_files(self, project: Project) -> None:
         """Also a replica that starts anew, and a configuration that is applied."""
         project.write("not deployed")

@@ -27,7 +27,28 @@ def test_the_shipped_one_is_taken_and_completed() -> None:
     assert deployment["max_surge_percent"] == 1
     assert serve_config.books(config) == ["prod"]
     serve_config.add_variables(config, {"A": "1"})
-    assert config["applications"][0]["runtime_env"] == {"env_vars": {"A": "1"}}
+    variables = config["applications"][0]["runtime_env"]["env_vars"]
+    assert variables == {"A": "1", serve_config.OPTIONS: variables[serve_config.OPTIONS]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "replaces"),
+    [
+        ("max_ongoing_requests: 512", "max_ongoing_requests: 300", True),
+        ("health_check_period_s: 5", "health_check_period_s: 6", True),
+        ("metrics_interval_s: 1", "metrics_interval_s: 0.5", True),
+        ("target_ongoing_requests: 64", "target_ongoing_requests: 60", False),
+        ("max_replicas: 4", "max_replicas: 5", False),
+    ],
+)
+def test_what_a_replica_is_told_of_its_options_replaces_it(before: str, after: str, *, replaces: bool) -> None:
+    variables = []
+    for text in (SHIPPED, SHIPPED.replace(before, after)):
+        config = serve_config.read(text, "", HOST, PORT)
+        serve_config.add_variables(config, {})
+        variables.append(config["applications"][0]["runtime_env"]["env_vars"])
+    assert before in SHIPPED
+    assert (variables[0] != variables[1]) is replaces
 
 
 def test_what_the_file_leaves_out_is_not_remembered_from_another() -> None:
