@@ -32,9 +32,12 @@ def demand_answers(estimator: Any, output: Output) -> None:
     if getattr(last, "decision_function_shape", "") == "ovo" and len(output.classes) > 2 and output.scores:
         expected, todo = "one score for each class", "Set decision_function_shape='ovr'."
         raise UnsupportedEstimator(thing, expected=expected, found="decision_function_shape='ovo'", todo=todo)
-    if public_name(last) in THRESHOLDS and last.response_method == "decision_function" and not output.scores:
-        expected, todo = "a threshold on probabilities", "Set response_method='predict_proba'."
-        raise UnsupportedEstimator(thing, expected=expected, found="response_method='decision_function'", todo=todo)
+    wrong = "predict_proba" if output.scores else "decision_function"
+    if getattr(final_step(estimator), "response_method", "") == wrong:
+        on, todo = "decision scores" if output.scores else "probabilities", "Set response_method='auto'."
+        raise UnsupportedEstimator(
+            thing, expected=f"a threshold on {on}", found=f"response_method={wrong!r}", todo=todo
+        )
 
 
 def has_probabilities(estimator: Any) -> bool:
@@ -50,9 +53,7 @@ def has_probabilities(estimator: Any) -> bool:
 
 
 def _takes_several(estimator: Any) -> bool:
-    last = last_step(estimator)
-    while public_name(last) in INSIDE and hasattr(last, "estimator"):
-        last = last_step(last.estimator)
+    last = final_step(estimator)
     if public_name(last) in _SEVERAL_UNSAID or not hasattr(last, "__sklearn_tags__"):
         return True
     return bool(last.__sklearn_tags__().target_tags.multi_output)
@@ -61,3 +62,10 @@ def _takes_several(estimator: Any) -> bool:
 def last_step(estimator: Any) -> Any:
     """The last step of a pipeline; any other estimator itself."""
     return last_step(estimator.steps[-1][1]) if public_name(estimator) == "Pipeline" else estimator
+
+
+def final_step(estimator: Any) -> Any:
+    """What answers: the last of a pipeline, without the searches around it. A threshold answers by itself."""
+    last = last_step(estimator)
+    searches = public_name(last) in INSIDE and public_name(last) not in THRESHOLDS
+    return final_step(last.estimator) if searches else last

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.answering import THRESHOLDS, demand_answers, has_probabilities, last_step
+from penstock.artifact.packing.answering import demand_answers, final_step, has_probabilities, last_step
 from penstock.artifact.packing.before import obstacles_before
 from penstock.artifact.packing.boosting import catboost, lightgbm, xgboost
 from penstock.artifact.packing.boosting.catboost import CATBOOST
@@ -121,7 +121,7 @@ def _options(name: str, part: Any) -> Iterator[str]:
     if name == "StackingClassifier" and (part.stack_method == "predict" or any(map(_only_labels, part.estimators))):
         yield "StackingClassifier is packed with members that answer probabilities or scores"
     if getattr(part, "voting", "soft") == "hard":
-        voters = [public_name(_final(member)) for _, member in part.estimators if not isinstance(member, str)]
+        voters = [public_name(final_step(member)) for _, member in part.estimators if not isinstance(member, str)]
         if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
             yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
     in_single = any(public_name(one) in XGBOOST for one in _parts(part))
@@ -155,14 +155,7 @@ def _of_target(transformer: Any, *, in_single: bool) -> Iterator[str]:
 
 def _only_labels(member: tuple[str, Any]) -> bool:
     """Whether a member of a stack will answer nothing but its label."""
-    return getattr(_final(member[1]), "voting", "soft") == "hard"
-
-
-def _final(estimator: Any) -> Any:
-    """What answers: the last of a pipeline, without the searches around it. A threshold answers by itself."""
-    last = last_step(estimator)
-    searches = public_name(last) in INSIDE and public_name(last) not in THRESHOLDS
-    return _final(last.estimator) if searches else last
+    return getattr(final_step(member[1]), "voting", "soft") == "hard"
 
 
 def _skops_obstacle(estimator: Any, trusted: Sequence[str], *, kept: bool) -> str:

@@ -162,6 +162,16 @@ OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
         Output("y", "classifier"),
         "threshold on probabilities",
     ),
+    "a searched threshold on scores": (
+        GridSearchCV(FixedThresholdClassifier(LogisticRegression(), response_method="decision_function"), {}),
+        Output("y", "classifier"),
+        "threshold on probabilities",
+    ),
+    "a threshold on probabilities that there are not": (
+        make_pipeline(FixedThresholdClassifier(make_pipeline(RidgeClassifier()), response_method="predict_proba")),
+        Output("y", "classifier", ("a", "b"), scores=True),
+        "threshold on decision scores.*response_method='auto'",
+    ),
 }
 
 
