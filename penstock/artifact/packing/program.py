@@ -160,6 +160,11 @@ class ProgramBuilder:
         first = self.emit(Op.TERMS, origin, self.new(told.width), len(self.vectorizers) - 1, 0, told.width)
         return list(range(first, first + told.width))
 
+    def has_terms(self, slots: list[int]) -> bool:
+        """Whether the slots are all that the last instruction has made, and it was that of a vectorizer."""
+        op, _, target, *_, width = self._program[-1]
+        return op == Op.TERMS and slots == list(range(target, target + width))
+
     def text(self, origin: int, known: list[str]) -> int:
         """The slot of a text feature's codes."""
         self._texts.append(known)

@@ -55,12 +55,14 @@ def _weighted(builder: ProgramBuilder, transformer: Any, told: Vectorizer) -> Ve
 
 
 def _weigh(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """TfidfTransformer: right behind a vectorizer a part of it, which skips what a text has not; else instructions."""
+    """TfidfTransformer: right behind a vectorizer a part of it, which skips what a text has not; else instructions.
+
+    Behind copies of its terms too: others read the terms as they are.
+    """
     columns = builder.numbers(transformer, block)
     slots = [one.slot for one in columns]
-    last = builder.vectorizers[-1] if builder.vectorizers else None
-    newest = list(range(builder.slots - len(slots), builder.slots))
-    if last is None or slots != newest or last.width != len(slots) or last.norm or last.sublinear or last.idf >= 0:
+    last = builder.vectorizers[-1] if builder.has_terms(slots) else None
+    if last is None or last.norm or last.sublinear or last.idf >= 0:
         return _weigh_columns(builder, transformer, columns)
     builder.vectorizers[-1] = _weighted(builder, transformer, last)
     return Block(block.columns, sparse=True)  # also where a ColumnTransformer has made a dense matrix of it
