@@ -41,8 +41,9 @@ def _vectorize(builder: ProgramBuilder, vectorizer: Any, block: Block) -> Block:
     )
     if name == "TfidfVectorizer":
         told = _weighted(builder, vectorizer, told)
-    slots = builder.terms(column.origin, told, terms)
-    return Block([Number(slot, column.origin) for slot in slots], sparse=True)
+    made: list[Column] = [Number(slot, column.origin) for slot in builder.terms(column.origin, told, terms)]
+    builder.mark_integers(made, vectorizer.dtype)
+    return Block(made, sparse=True)
 
 
 def _weighted(builder: ProgramBuilder, transformer: Any, told: Vectorizer) -> Vectorizer:

@@ -51,6 +51,7 @@ class OwnClassifier(ClassifierMixin, BaseEstimator):
         return np.full((len(x), 2), 0.5)
 
 
+LEAVES = [{"linear_tree": [False, True]}, {"max_depth": randint(1, 9)}]
 REFUSED: dict[str, tuple[Any, str]] = {
     "one of a team's own": (OwnClassifier(), "OwnClassifier is not packed"),
     "in a pipeline": (make_pipeline(OwnClassifier()), "OwnClassifier is not packed"),
@@ -116,10 +117,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"with logisticregression=KNeighborsClassifier\(\).*algorithm='brute'",
     ),
     "an option that a search in a vote may choose": (
-        VotingClassifier(
-            [("a", RandomizedSearchCV(LGBMClassifier(), [{"linear_tree": [False, True]}, {"max_depth": randint(1, 9)}]))],
-            voting="soft",
-        ),
+        VotingClassifier([("a", RandomizedSearchCV(LGBMClassifier(), LEAVES))], voting="soft"),
         "with linear_tree=True",
     ),
     "a function of a team's own": (make_pipeline(FunctionTransformer(len), LogisticRegression()), "function of numpy"),
