@@ -27,7 +27,8 @@ def candidates(estimator: Any) -> Iterator[Candidate]:
 
     A distribution's values are not known, and what scikit-learn cannot clone or set will fail in its fit.
     """
-    parts = {"": estimator, **estimator.get_params(deep=True)} if hasattr(estimator, "get_params") else {}
+    known = hasattr(estimator, "get_params") and not isinstance(estimator, type)
+    parts = {"": estimator, **estimator.get_params(deep=True)} if known else {}
     for path, part in parts.items():
         grids = getattr(part, _GRIDS.get(public_name(part), ""), ())
         for grid in [grids] if isinstance(grids, Mapping) else grids:
