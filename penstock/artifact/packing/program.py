@@ -108,7 +108,7 @@ class ProgramBuilder:
         if op in (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER):
             rounded = rounded or self._rounded.get(extra)
         self._rounded.pop(target, None)
-        integers = self.integers.get(source) if op == Op.COPY else None
+        integers = self.integers.get(source) if op in (Op.COPY, Op.FINITE) else None
         self.integers.pop(target, None)
         if integers:
             self.integers[target] = integers
@@ -192,7 +192,7 @@ class ProgramBuilder:
 
     def join(self, columns: Sequence[Column]) -> None:
         """Columns side by side, which numpy makes float64 as soon as one of them is."""
-        slots = [one.slot for one in columns if isinstance(one, Number)]
+        slots = {one.slot for one in columns if isinstance(one, Number)}
         if any(slot not in self.integers for slot in slots):
             self.integers = {slot: dtype for slot, dtype in self.integers.items() if slot not in slots}
 

@@ -58,7 +58,7 @@ def _weighted(builder: ProgramBuilder, transformer: Any, told: Vectorizer) -> Ve
 def _weigh(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """TfidfTransformer: right behind a vectorizer a part of it, which skips what a text has not; else instructions.
 
-    Behind copies of its terms too: others read the terms as they are.
+    Behind copies of a vectorizer's terms it is instructions too, because others read the terms as they are.
     """
     columns = builder.numbers(transformer, block)
     slots = [one.slot for one in columns]

@@ -11,7 +11,7 @@ from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer
-from sklearn.feature_selection import SelectFromModel, VarianceThreshold
+from sklearn.feature_selection import SelectFromModel, SelectKBest, VarianceThreshold
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
@@ -152,6 +152,7 @@ SMALL: dict[str, Any] = {
     "truth values": make_pipeline(MissingIndicator(features="all"), FunctionTransformer(np.expm1)),
     "truth values of numpy": make_pipeline(FunctionTransformer(np.isnan), FunctionTransformer(np.exp)),
     "codes": make_pipeline(OrdinalEncoder(dtype=np.int8), VarianceThreshold(), FunctionTransformer(np.sqrt)),
+    "chosen codes": make_pipeline(OrdinalEncoder(dtype=np.int8), SelectKBest(k=2), FunctionTransformer(np.sqrt)),
     "shares of codes": make_pipeline(OrdinalEncoder(dtype=int), FunctionTransformer(np.reciprocal)),
     "side by side": make_pipeline(make_union(HOT_BYTES, HOT_BYTES), "passthrough", FunctionTransformer(np.tanh)),
 }
