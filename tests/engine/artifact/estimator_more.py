@@ -7,7 +7,8 @@ from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import AdaBoostRegressor, BaggingClassifier, HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, RANSACRegressor, Ridge
+from sklearn.linear_model import LogisticRegression, RANSACRegressor, Ridge, RidgeClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
@@ -84,6 +85,14 @@ MORE |= {
     "OneVsRestClassifier of two classes": Entry(lambda: OneVsRestClassifier(forest())),
     "BaggingClassifier that votes": Entry(lambda: BaggingClassifier(LinearSVC(), 3, random_state=0), "classes"),
     "BaggingClassifier that votes on two": Entry(lambda: BaggingClassifier(LinearSVC(), 3, random_state=0)),
+    "BaggingClassifier that votes by a threshold": Entry(
+        lambda: BaggingClassifier(FixedThresholdClassifier(RidgeClassifier(), threshold=0.3), 3, random_state=0)
+    ),
+    "BaggingClassifier that votes by a threshold of the first": Entry(
+        lambda: BaggingClassifier(
+            make_pipeline(FixedThresholdClassifier(RidgeClassifier(), threshold=-0.2, pos_label=0)), 3, random_state=0
+        )
+    ),
     "CalibratedClassifierCV, temperature": Entry(
         lambda: CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=2), "classes", 1e-12
     ),
