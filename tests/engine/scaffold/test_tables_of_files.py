@@ -113,3 +113,10 @@ def test_times_before_1900_are_trained_on_and_never_named(new_model: New) -> Non
     old.write_text("SELECT * REPLACE (asked - INTERVAL 100 YEAR AS asked) FROM cases")
     refused = click.testing.CliRunner().invoke(new, ["old", "--from", "rows.sql", *ROWS[2:]])
     assert "expected one of 1900 or later to judge by, found 1790-01 to 1822-10" in str(refused.exception)
+
+
+@pytest.mark.parametrize("more", ["", ", 'a' || s % 3 AS area"])
+def test_many_columns_of_a_table_are_laid_out_as_the_formatter_would(new_model: New, more: str) -> None:
+    columns = ", ".join(f"s % {n + 2} AS a_measurement_{n}" for n in range(12))
+    script = f"CREATE TABLE weather AS SELECT 's' || s AS station, {columns}{more} FROM range(40) t(s)"
+    assert new_model("'s' || i % 40 AS station", *ROWS, "--lookup", "weather", script=script).exit_code == 0
