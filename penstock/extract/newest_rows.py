@@ -4,13 +4,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from penstock.declare.model import Model
-from penstock.declare.periods import Period
+from penstock.declare.periods import EARLIEST, Period
 from penstock.errors import PenstockError
 from penstock.extract.extract import query_of
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
-
-PAST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
@@ -27,7 +25,7 @@ def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
         return newest
     if last is not None and last >= newest.end and _rows(warehouse, model, newest.start, newest.end)[0]:
         return newest
-    _, last = _rows(warehouse, model, PAST, newest.end)
+    _, last = _rows(warehouse, model, EARLIEST, newest.end)
     if last is None:
         known = ", with an outcome" if model.null_outcome == "leave_out" else ""
         raise PenstockError(
