@@ -13,6 +13,8 @@ from penstock.extract.newest_rows import newest_period
 from penstock.testing import NOON, System
 from tests.engine.training.tanks import tank_model
 
+pytestmark = pytest.mark.slow
+
 QUERY = "SELECT * FROM tanks WHERE asked_at >= :from AND asked_at < :until -- until now;"
 
 

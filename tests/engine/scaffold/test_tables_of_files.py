@@ -9,6 +9,8 @@ import pytest
 from penstock.scaffold.new_command import new
 from tests.engine.scaffold.cases import ROWS, New
 
+pytestmark = pytest.mark.slow
+
 MISSING = "CASE WHEN i % 50 = 0 THEN 'NA' ELSE"
 
 
