@@ -56,6 +56,15 @@ def test_the_newest_period_that_has_rows_is_trained(
     assert str(newest_period(model(every=every), system.warehouse, NOON)) == period
 
 
+@pytest.mark.parametrize(("first_period", "period"), [("", "2026-07"), ("2026-08", "2026-09")])
+def test_where_rows_end_early_after_a_pause_the_period_before_that_is_trained(
+    system: System, first_period: str, period: str
+) -> None:
+    paused = rows(datetime(2026, 7, 1, tzinfo=UTC), 20) + rows(datetime(2026, 9, 1, tzinfo=UTC), 5)
+    system.write_tables({"tanks": paused})
+    assert str(newest_period(model(first_period=first_period), system.warehouse, NOON)) == period
+
+
 @pytest.mark.parametrize(
     ("days", "known", "period"),
     [(120, 92, "2026-10"), (120, 61, "2026-09"), (92, 61, "2026-09"), (92, 80, "2026-10")],
