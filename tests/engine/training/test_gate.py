@@ -118,7 +118,7 @@ def test_a_regressor_is_judged_by_its_errors() -> None:
     assert not judge(rule, actual, close, closer).passed
     assert not judge(rule, actual, RANDOM.normal(size=400)).passed
     assert judge(GateRule(metric="r2", floor=0.5), actual[:1], close[:1], closer[:1]).reasons == (
-        "r2 is not a number (one held-out row, or one outcome in all?) for 0.5",
+        "r2 is not a number, as of one row or of equal outcomes: expected a number beside 0.5",
     )
 
 
