@@ -1,5 +1,6 @@
 """What a search may choose, known before the fit: the estimator with each value that its searches try."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ class Candidate(NamedTuple):
 def candidates(estimator: Any) -> Iterator[Candidate]:
     """The estimator once for each value that a search in it tries, the other parameters as they are.
 
-    A distribution's values are not known, and what scikit-learn cannot clone or set will fail in its fit.
+    A distribution's values are not known, and what cannot be copied or set will fail in its fit.
     """
     known = hasattr(estimator, "get_params") and not isinstance(estimator, type)
     parts = {"": estimator, **estimator.get_params(deep=True)} if known else {}
@@ -38,10 +39,8 @@ def candidates(estimator: Any) -> Iterator[Candidate]:
 
 
 def _with(estimator: Any, parameter: str, value: Any) -> Iterator[Candidate]:
-    from sklearn.base import clone
-
     try:
-        made = clone(estimator).set_params(**{parameter: value})
+        made = copy.deepcopy(estimator).set_params(**{parameter: value})
     except Exception:
         return
     yield Candidate(f"{type(estimator).__name__} with {parameter.rpartition('estimator__')[2]}={value!r}", made)

@@ -29,6 +29,8 @@ from penstock.artifact.packing.pack import pack
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import frame_columns, frame_features, matrix_columns, matrix_features
 
+pytestmark = pytest.mark.slow
+
 MATRIX = np.random.default_rng(0).normal(size=(80, 3))
 LATE = MATRIX[:, 0] > 0
 

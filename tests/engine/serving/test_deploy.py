@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks.chaos.deploy_project import UNABLE
 from penstock.contract.contract import Contract
 from penstock.postgres import roles
 from penstock.processes import free_port
@@ -35,16 +36,6 @@ CONTRACT = msgspec.structs.replace(TOY, purpose=PURPOSE, entity=ENTITY)
 '''
 WORDS = 'PURPOSE = "{purpose}"\nENTITY = {entity}\n'
 DEPLOYMENT = '"""The application."""\n\nfrom penstock.serving.deployment import Predictions, build\n'
-UNABLE = """
-from ray import serve
-
-class Unable(Predictions.func_or_class):
-    async def __init__(self, book: str) -> None:
-        raise RuntimeError("no way to start")
-
-def build(args: dict) -> object:
-    return serve.deployment(name="Predictions")(Unable).bind("prod")
-"""
 ASKED_EACH_SECOND = 40
 OTHER_ENTITY = ("tank",)
 
