@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import sys
 from collections.abc import Collection, Iterable
@@ -124,10 +125,13 @@ def _noted(noted: NotedFault, module: str, root: Path) -> BrokenFile:
 
 
 def _forget(files: Collection[str], root: Path) -> None:
-    """Let the modules of these files be imported anew: they hold what was declared with a fault."""
+    """Let the modules of these files be imported anew: they hold what was declared with a fault.
+
+    The program itself is none of them, wherever it lies: without `__main__` many an extension does not load.
+    """
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and file in files and _own(file, root):
+        if name != "__main__" and file is not None and file in files and _own(file, root):
             del sys.modules[name]
 
 
@@ -148,5 +152,5 @@ def broken_file(error: BaseException, module: str, root: Path) -> BrokenFile:
 
 
 def _own(filename: str, root: Path) -> bool:
-    path = Path(filename)
+    path = Path(os.path.normpath(filename))
     return path.is_relative_to(root) and not set(path.relative_to(root).parts) & set(FOREIGN)

@@ -29,7 +29,8 @@ BARE = ("model_tools", "penstock/artifact", "penstock/contract", "penstock/clien
 LONGEST_FILE = 300
 MOST_TAKING_SETTINGS = 18
 LIBRARIES = {
-    "penstock/artifact/skops_artifact.py": {"skops", "pandas"},
+    "penstock/artifact/skops_artifact.py": {"skops"},
+    "penstock/artifact/skops_tables.py": {"pandas"},
     "penstock/artifact/catboost_artifact.py": {"catboost", "pandas"},
 }
 """What a file that predicts with a library imports of it."""

@@ -19,6 +19,7 @@ from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.program import Link
 from penstock.artifact.scores import labelled, own_scores
 from penstock.artifact.skops_parts import is_whole, parts
+from penstock.artifact.skops_tables import frame_of, frame_of_fit, knows_names, outputs_of
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 
@@ -43,7 +44,7 @@ def dump(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[str] =
         estimator=name,
         features=features,
         classes=classes,
-        outputs=len(classes) if kind == "classifier" else _outputs(estimator, features),
+        outputs=len(classes) if kind == "classifier" else outputs_of(estimator, features, trusted),
         link=Link.IDENTITY.name,
         divisor=1.0,
         slots=1,
@@ -96,37 +97,11 @@ def from_bytes(data: bytes, name: str, trusted: Sequence[str] = ()) -> Any:
     return estimator
 
 
-def _outputs(estimator: Any, features: tuple[Feature, ...]) -> int:
-    """How many values a regressor predicts for one row. Text features cannot be made up, so that with them the last
-    step is asked, for the inputs that it was fitted on."""
-    if all(feature.kind == "number" for feature in features):
-        zeros = {feature.name: np.zeros(1) for feature in features}
-        return int(
-            np.size(estimator.predict(_frame(zeros) if _knows_names(estimator) else np.zeros((1, len(features)))))
-        )
-    last = estimator[-1] if hasattr(estimator, "steps") else estimator
-    try:
-        return int(np.size(last.predict(np.zeros((1, last.n_features_in_)))))
-    except (ValueError, AttributeError):  # it takes texts, or begins with "passthrough", which cannot say its inputs
-        return 1
-
-
-def _knows_names(estimator: Any) -> bool:
-    """Whether its columns may be chosen by name, which a matrix does not have."""
-    return hasattr(estimator, "feature_names_in_") and any(parts(estimator, set(), "transformers_"))
-
-
-def _frame(columns: Mapping[str, Array]) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
-
-
 class SkopsArtifact(Artifact):
     """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
 
     errors: tuple[type[Exception], ...] = (ValueError, TypeError)
-    """What its library raises for values that it does not take."""
+    """What its library raises for values that it does not take. A team's own code may raise anything."""
     _library = "scikit-learn"
     _us_per_row: float | None = None
 
@@ -141,7 +116,9 @@ class SkopsArtifact(Artifact):
         self._model = from_bytes(arrays["skops"].tobytes(), f"artifact {self.path}", header.trusted_types)
         # A frame of training holds NaN where a text is missing, which imputers fill, unless its encoders know None.
         encoders = parts(self._model, set(), "categories_")
-        self._named = _knows_names(self._model)
+        self._own = bool(header.trusted_types)
+        self.errors = (Exception,) if self._own else self.errors
+        self._named = knows_names(self._model, header.trusted_types)
         known = [categories for one in encoders for categories in one.categories_]
         self._missing = None if any(value is None for values in known for value in np.ravel(values)) else np.nan
 
@@ -231,12 +208,14 @@ class SkopsArtifact(Artifact):
         )
 
     def _table(self, columns: dict[str, Array]) -> Any:
-        """A matrix, or a frame where text columns are known by name."""
+        """A matrix, or a frame where columns are known by name."""
+        if self._own:
+            return frame_of_fit(columns)
         if all(feature.kind == "number" for feature in self.features):
-            return _frame(columns) if self._named else np.column_stack(list(columns.values()))
+            return frame_of(columns) if self._named else np.column_stack(list(columns.values()))
         columns = {name: self._with_missing(column) for name, column in columns.items()}
         if hasattr(self._model, "feature_names_in_"):
-            return _frame(columns)
+            return frame_of(columns)
         return np.column_stack([column.astype(object) for column in columns.values()])
 
     def _with_missing(self, column: Array) -> Array:

@@ -10,6 +10,8 @@ from penstock.errors import PenstockError
 
 Cadence = Literal["day", "week", "month"]
 NO_DELAY = timedelta(0)
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+"""No period before it has a name."""
 A_CENTURY: dict[Cadence, int] = {"day": 36_525, "week": 5_218, "month": 1_200}
 """Periods of a hundred years: before a longer window the calendar itself ends."""
 

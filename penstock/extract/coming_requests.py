@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from penstock.declare.model import Model
+from penstock.declare.periods import EARLIEST
 from penstock.errors import PenstockError
-from penstock.extract.newest_rows import PAST
 from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import bind, subquery
 
@@ -20,7 +20,7 @@ def coming(model: Model, count: int, warehouse: Warehouse, now: datetime) -> lis
     - A row that the contract refuses is left out; PenstockError with the reason where it refuses all.
     """
     query = requests_query(model)
-    values: dict[str, Any] = {"now": now, "count": count, "from": PAST, "until": now}
+    values: dict[str, Any] = {"now": now, "count": count, "from": EARLIEST, "until": now}
     used: list[str] = []
 
     def note(name: str) -> str:

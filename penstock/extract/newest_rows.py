@@ -4,21 +4,19 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from penstock.declare.model import Model
-from penstock.declare.periods import Period
+from penstock.declare.periods import EARLIEST, Period
 from penstock.errors import PenstockError
 from penstock.extract.extract import query_of
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
-
-PAST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
     """The newest period whose outcomes are known, and for which the warehouse has rows; PenstockError if none has.
 
     Rows without an outcome are none, where the model leaves them out.
-    Where the rows end before or within that period, it is the last one with at least half the rows of the one before:
-    where the data end early in a period, the one before is the last whole one.
+    Where the rows end before or within that period, it is the last one with at least half the rows of the one before
+    that has any: where the data end early in a period, the one before is the last whole one.
     """
     newest = model.newest_trainable(now)
     try:
@@ -27,7 +25,7 @@ def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
         return newest
     if last is not None and last >= newest.end and _rows(warehouse, model, newest.start, newest.end)[0]:
         return newest
-    _, last = _rows(warehouse, model, PAST, newest.end)
+    _, last = _rows(warehouse, model, EARLIEST, newest.end)
     if last is None:
         known = ", with an outcome" if model.null_outcome == "leave_out" else ""
         raise PenstockError(
@@ -38,8 +36,12 @@ def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
         )
     period = Period.containing(last, model.every)
     count, _ = _rows(warehouse, model, period.start, period.end)
-    before, _ = _rows(warehouse, model, period.moved(-1).start, period.start)
-    return period.moved(-1) if 2 * count < before else period
+    _, earlier = _rows(warehouse, model, EARLIEST, period.start)
+    whole = period if earlier is None else Period.containing(earlier, model.every)
+    if model.first_period and whole.start < model.first.start:
+        return period
+    before, _ = _rows(warehouse, model, whole.start, whole.end)
+    return whole if 2 * count < before else period
 
 
 def _rows(

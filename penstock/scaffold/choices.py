@@ -7,6 +7,7 @@ from datetime import datetime
 
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
+from penstock.scaffold import casts
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
 from penstock.scaffold.model_plan import (
     MOST_CATEGORIES,
@@ -110,7 +111,7 @@ def choose(
     asked = columns[options.asked_at]
     outcomes = list({columns[name].name: columns[name] for name in options.outcomes}.values())
     key = list({columns[name].name: columns[name] for name in options.key}.values())
-    faults.found += role_faults(outcomes, key, asked)
+    faults.found += role_faults(outcomes, key, asked, table)
     faults.demand_none()
     kind: Kind | None = None
     with faults.noted():
@@ -130,7 +131,14 @@ def choose(
     outcome_field, *others = named_fields(outcomes, taken)
     try:
         periods, predicted = periods_and_gate(
-            reader.warehouse, rows, outcome_field, asked_field, kind, options.every, options.outcome_after, now
+            reader.warehouse,
+            rows,
+            [outcome_field, *others],
+            asked_field,
+            kind,
+            options.every,
+            options.outcome_after,
+            now,
         )
     except ValueError as error:
         raise NewModelError(options.model, [str(error)]) from None
@@ -149,7 +157,8 @@ def choose(
         features=features_of(kept, asked_field, plans, {own_name[c.name] for c in key}),
         outcome=replace(predicted, others=tuple(others)),
         periods=periods,
-        said=_left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key),
+        said=_left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key)
+        + casts.marked(field.column for plan in plans for field in plan.columns),
     )
 
 
@@ -238,7 +247,8 @@ def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:
 
 def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[Column]) -> list[str]:
     """What the rows have that the model does not use, and why."""
-    said = [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
+    said = casts.marked(c for c in table.columns.values() if c.name in used)
+    said += [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
     return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]

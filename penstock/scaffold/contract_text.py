@@ -119,11 +119,13 @@ def _examples(field: Field) -> str:
 def _lookup(lookup: LookupPlan, asked_at: str, indent: int) -> str:
     pairs = [f"{literal(own)}: {literal(field)}" for own, field in lookup.key.items()]
     key = mapping(pairs, indent + 4, around=5)
-    lists = []
-    for kind, function in LISTS.items():
-        names = [literal(field.name) for field in lookup.columns if field.storage.kind == kind]
-        lists += [call(function, names, indent + 8, around=2)] if names else []
-    columns = call("", [f"*{one}" for one in lists], indent + 4, around=9) if len(lists) > 1 else lists[0]
+    names = {function: [f.name for f in lookup.columns if f.storage.kind == kind] for kind, function in LISTS.items()}
+    lists = {function: [literal(name) for name in some] for function, some in names.items() if some}
+    if len(lists) > 1:
+        inside = [f"*{call(function, some, indent + 8, around=2)}" for function, some in lists.items()]
+        columns = call("", inside, indent + 4, around=9)
+    else:
+        columns = "".join(call(function, some, indent + 4, around=9) for function, some in lists.items())
     as_of = [f"as_of=({literal(lookup.known_at.name)}, {literal(asked_at)})"] if lookup.known_at else []
     table = [f"table={literal(lookup.table)}"] if lookup.table != lookup.name else []
     return call("Lookup", [literal(lookup.name), *table, f"key={key}", f"columns={columns}", *as_of], indent, around=1)

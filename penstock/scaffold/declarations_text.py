@@ -32,8 +32,8 @@ def _model(plan: ModelPlan) -> list[str]:
     outputs = f"outputs={len(outcome.fields)}, " if outcome.others else ""
     gate = [
         f'metric="{outcome.metric}"',
-        f"floor={outcome.floor}",
-        "margin=0.01",
+        f"floor={literal(outcome.floor)}",
+        f"margin={literal(outcome.margin)}",
         f"minimum_rows={periods.minimum_rows}",
     ]
     return [

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.declare.periods import Cadence
+from penstock.scaffold import casts
 from penstock.scaffold.profile import INSTANT, Column, Storage
 from penstock.warehouse.interface import quoted
 
@@ -92,7 +93,8 @@ class FeaturePlan:
 
 @dataclass(frozen=True)
 class OutcomePlan:
-    """What is predicted, and the gate: `metric` has to reach `floor`, where nothing but the outcomes has `base`.
+    """What is predicted, and the gate: `metric` has to reach `floor`, where nothing but the outcomes has `base`,
+    and to be worse than the current release by no more than `margin`.
 
     `others`: further outcomes, of a regressor of several values.
     """
@@ -103,6 +105,7 @@ class OutcomePlan:
     metric: str = "roc_auc"
     floor: float = 0.51
     base: float = 0.5
+    margin: float = 0.01
     others: tuple[Field, ...] = ()
 
     @property
@@ -180,8 +183,8 @@ def _too_many_texts(column: Column) -> str:
     text = column.storage is not None and column.storage.python == "str"
     if not text or (different is not None and different <= MOST_CATEGORIES):
         return ""
-    mostly = [what for what, count in column.say.items() if count > (column.rows - column.nulls) / 2]
-    todo = f"; most of them are {mostly[0]}: cast them in a query (--from QUERY.sql)" if mostly else ""
+    mostly = [what for what in column.say if column.mostly(what)]
+    todo = f"; most of them are {mostly[0]}: {casts.todo(column)}" if mostly else ""
     if not mostly and different:
         todo = "; a query (--from QUERY.sql) can put the rare ones together"
     return (

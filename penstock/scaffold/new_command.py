@@ -155,7 +155,7 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
     if periods.without_outcomes:
         said = f"None of {periods.without_outcomes} has one: how late outcomes are known is said by --outcome-after."
         click.echo(f"  {said} Without it each {periods.every} is trained too early, and refused.", err=err)
-    better = "at most" if outcome.metric == "log_loss" else "at least"
+    better = "at most" if outcome.metric in ("log_loss", "mae") else "at least"
     click.echo(f"Gate: {outcome.metric} of {better} {outcome.floor} (the base rate has {outcome.base}).", err=err)
     every = periods.every
     trained_on = f"{periods.window} {every}s before it are" if periods.window > 1 else f"the {every} before it is"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
+from penstock.scaffold import casts
 from penstock.scaffold.model_plan import Field, OutcomePlan
 from penstock.scaffold.profile import Column
 from penstock.warehouse.interface import quoted
@@ -45,7 +46,8 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
         raise ValueError(f"outcome {column.name!r} is always {column.least!r}{others}: there is nothing to predict")
     amount = storage.python in ("int", "float")
     if wanted == "regressor" and not amount:
-        raise ValueError(f"--kind regressor: expected numbers in outcome {column.name!r}, found {column.type}")
+        todo = f", of which most are numbers: {casts.todo(column)}" if column.mostly("numbers") else ""
+        raise ValueError(f"--kind regressor: expected numbers in outcome {column.name!r}, found {column.type}{todo}")
     found = wanted
     if not found:
         if not amount or different == 2:
@@ -61,7 +63,13 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
             " are numbers; divide it in a query (--from QUERY.sql)"
         )
     if found == "classifier" and (different is None or different > MOST_CLASSES):
-        raise ValueError(f"a classifier of outcome {column.name!r}: expected at most {MOST_CLASSES} classes")
+        texts = column.mostly("numbers") and not amount
+        todo = (
+            f"texts, of which most are numbers: {casts.todo(column)}" if texts else str(different or "more than 1,000")
+        )
+        raise ValueError(
+            f"a classifier of outcome {column.name!r}: expected at most {MOST_CLASSES} classes, found {todo}"
+        )
     return cast("Kind", found)
 
 

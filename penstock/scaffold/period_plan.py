@@ -1,18 +1,23 @@
 """When a new model can be trained: its cadence, window, first and last period, from the rows that are there."""
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from penstock.declare.periods import Cadence, Period
+from penstock.declare.periods import A_CENTURY, EARLIEST, Cadence, Period
 from penstock.scaffold.literals import delay_words
 from penstock.scaffold.model_plan import Field, OutcomePlan, Periods, Source
+from penstock.scaffold.one_row_gate import one_row_gate
 from penstock.scaffold.outcome_plan import Kind, classes_of, gate_of, label
 from penstock.scaffold.profile import ask
 from penstock.warehouse.interface import Warehouse
 
 LONGEST_WINDOW: Mapping[Cadence, int] = {"month": 6, "week": 13, "day": 60}
+LONGER: Mapping[Cadence, Cadence] = {"day": "week", "week": "month"}
+FEW_ROWS = 200
+"""Fewer rows of a usual window make it longer, if there are more."""
 Counts = Mapping[Period, Mapping[str, int]]
 """Period -> class -> rows."""
 
@@ -20,7 +25,7 @@ Counts = Mapping[Period, Mapping[str, int]]
 def periods_and_gate(
     warehouse: Warehouse,
     source: Source,
-    outcome: Field,
+    outcomes: Sequence[Field],
     asked_at: Field,
     kind: Kind,
     every: str,
@@ -31,6 +36,7 @@ def periods_and_gate(
 
     Without `every` it is the longest cadence of which two periods are over.
     """
+    outcome = outcomes[0]
     wanted: list[Cadence] = [name for name in ("month", "week", "day") if every in ("", name)]
     counts: Counts = {}
     found: Sequence[Period] = ()
@@ -40,6 +46,8 @@ def periods_and_gate(
         found = _whole(counts, running)
         if len(found) > 1:
             periods, gate = _planned(found, counts, outcome, kind, outcome_after)
+            if kind == "regressor" and sum(counts[found[-1]].values()) < 2:
+                gate = one_row_gate(warehouse, source, outcomes, asked_at, periods, found[-1])
             newest = Period.containing(_instant(asked_at.column.greatest), cadence)
             late = newest.start < running.start and newest not in counts
             return replace(periods, without_outcomes=str(newest) if late else ""), gate
@@ -69,26 +77,58 @@ def _planned(
     found: Sequence[Period], counts: Counts, outcome: Field, kind: Kind, outcome_after: timedelta
 ) -> tuple[Periods, OutcomePlan]:
     first, last, every = found[0], found[-1], found[-1].every
-    window = max(min(LONGEST_WINDOW[every], _apart(first, last)), _apart(found[-2], last))
+    if last.start < EARLIEST:
+        raise ValueError(
+            f"{every}s with outcomes: expected one of {EARLIEST:%Y} or later to judge by, found {first} to {last};"
+            " where the times are right, a query (--from QUERY.sql) moves them by centuries"
+        )
+    classes = classes_of(outcome.column) if kind == "classifier" else ()
+    newest = {name: period for period in found[:-1] for name in counts[period]}
+    lacking = [name for name in classes if name not in newest]
+    if lacking:
+        raise ValueError(
+            f"classes {', '.join(map(repr, lacking))} of outcome {outcome.column.name!r}: expected rows in the"
+            f" {every}s before {last}, found none; leave them out with a query (--from QUERY.sql)"
+        )
+    needed = [_enough(found[:-1], counts), *(newest[name] for name in classes)]
+    window = max(min(LONGEST_WINDOW[every], _apart(first, last)), *(_apart(period, last) for period in needed))
+    window = min(window, A_CENTURY[every])
     trained: Counter[str] = Counter()
     for period in found[:-1]:
         if _apart(period, last) <= window:
             trained.update(counts[period])
-    classes = classes_of(outcome.column) if kind == "classifier" else ()
-    lacking = [name for name in classes if not trained[name]]
-    if lacking:
-        raise ValueError(
-            f"classes {', '.join(map(repr, lacking))} of outcome {outcome.column.name!r}: expected rows in the {window}"
-            f" {every}s before {last}, found none; leave them out with a query (--from QUERY.sql)"
-        )
     if len(classes) == 2 and len(counts[last]) < 2:
-        raise ValueError(
-            f"outcome {outcome.column.name!r} in {last}, the {every} to judge by: expected both classes,"
-            f" found only {next(iter(counts[last]))!r}"
-        )
-    rows = min(sum(counts[period].values()) for period in found if _apart(first, period) >= window)
-    periods = Periods(every, outcome_after, str(first.moved(window)), str(last), window, max(1, rows // 4))
+        raise ValueError(_of_one_class(found, counts, outcome))
+    begin = max(first.moved(window), Period.containing(EARLIEST, every), key=lambda period: period.start)
+    rows = min(sum(counts[period].values()) for period in found if period.start >= begin.start)
+    periods = Periods(every, outcome_after, str(begin), str(last), window, max(1, rows // 4))
     return periods, gate_of(outcome, kind, classes, trained, counts[last])
+
+
+def _enough(found: Sequence[Period], counts: Counts) -> Period:
+    """The newest period from which on there are enough rows to train on; the first one, if there never are."""
+    rows = 0
+    for period in reversed(found):
+        rows += sum(counts[period].values())
+        if rows >= FEW_ROWS:
+            return period
+    return found[0]
+
+
+def _of_one_class(found: Sequence[Period], counts: Counts, outcome: Field) -> str:
+    """What to do where the last period has one of two classes alone."""
+    last = found[-1]
+    said = f"outcome {outcome.column.name!r} in {last}, the {last.every} to judge by: expected both classes, found only"
+    judging = [
+        later
+        for before, later in itertools.pairwise(found)
+        if len(counts[later]) == 2 and 2 * sum(counts[later].values()) >= sum(counts[before].values())
+    ]
+    todo = f"no {last.every} has both"
+    if judging:
+        todo = f"leave out the rows from {judging[-1].moved(1).start:%Y-%m-%d} on with a query (--from QUERY.sql)"
+    longer = f", or judge by more of them (--every {LONGER[last.every]})" if last.every in LONGER else ""
+    return f"{said} {next(iter(counts[last]))!r}; {todo}{longer}"
 
 
 def _instant(day: date) -> datetime:

@@ -24,6 +24,8 @@ TEXTS_THAT_SAY = {
     "times": r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d\d.*)?\s*$",
 }
 """What a text says that should be of another type -> how it is written."""
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?", "-", ".")
+"""Texts by which files say that nothing is known."""
 Progress = Callable[[int, int], None]
 """Called with the rows that are read, and all rows."""
 
@@ -83,7 +85,7 @@ class Column:
 
     - `values` counts the different ones, None where there are more than MOST_VALUES.
     - `outside` counts times beyond the years that a request holds, such as infinity; they are no values of it.
-    - `say` counts the texts that say a number or a time.
+    - `say` counts the texts that say a number or a time, and `markers` those that stand for a missing value.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Column:
     greatest: Any = None
     longest: int = 0
     say: dict[str, int] = field(default_factory=dict)
+    markers: dict[str, int] = field(default_factory=dict)
     values: dict[Any, int] | None = field(default_factory=dict)
 
     @property
@@ -129,6 +132,10 @@ class Column:
         """The most frequent value, or the least."""
         return max(self.values, key=self.values.__getitem__) if self.values else self.least
 
+    def mostly(self, what: str) -> bool:
+        """Whether most of its texts say numbers, or times, those that stand for a missing value left aside."""
+        return self.say.get(what, 0) > (self.rows - self.nulls - sum(self.markers.values())) / 2
+
     def add(self, array: "pa.Array[Any]") -> None:
         """Take in the next rows."""
         self.rows += len(array)
@@ -153,6 +160,9 @@ class Column:
             for what, written in TEXTS_THAT_SAY.items():
                 count = pc.sum(pc.match_substring_regex(array, written)).as_py() or 0
                 self.say[what] = self.say.get(what, 0) + count
+            for pair in pc.value_counts(array.filter(pc.is_in(array, pa.array(MISSING, array.type)))):
+                marker = pair["values"].as_py()
+                self.markers[marker] = self.markers.get(marker, 0) + pair["counts"].as_py()
         if self.values is not None:
             for pair in pc.value_counts(array.drop_null()):
                 value = pair["values"].as_py()

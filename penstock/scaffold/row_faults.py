@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 
 from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
+from penstock.scaffold import casts
 from penstock.scaffold.lookup_plan import Reader
 from penstock.scaffold.model_plan import Source
 from penstock.scaffold.profile import Column, Table, repeated
-from penstock.warehouse.interface import quoted
-
-LATEST_SECOND = 1e11
-"""Since 1970; more are milliseconds."""
 
 
-def role_faults(outcomes: Sequence[Column], key: Sequence[Column], asked: Column) -> list[str]:
-    """A column is one of outcomes, key and asking time."""
-    faults = [f"--key {c.name}: it is the asking time; name what is asked about" for c in key if c is asked]
+def role_faults(outcomes: Sequence[Column], key: Sequence[Column], asked: Column, table: Table) -> list[str]:
+    """A column is one of outcomes, key and asking time; where one is not, what else is wrong with the time."""
+    alone = "; where all rows are about one and the same, a query says it (SELECT 'all' AS series, …)"
+    faults = [f"--key {c.name}: it is the asking time; name what is asked about{alone}" for c in key if c is asked]
     for outcome in outcomes:
         faults += [f"--key {c.name}: it is the outcome; name what is asked about" for c in key if c is outcome]
         faults += [f"--asked-at {asked.name}: it is the outcome"] if asked is outcome else []
-    return faults
+    return [*faults, *time_faults(asked, table)] if faults else []
 
 
 def time_faults(asked: Column, table: Table) -> list[str]:
@@ -62,8 +60,4 @@ def _times(table: Table, asked: Column) -> str:
     there = f"; {', '.join(times)} would do" if times else f"; no column of {len(table.columns)} is one"
     if asked.storage is None or asked.storage.python not in ("str", "int", "float"):
         return there
-    plain = quoted(asked.name)
-    milliseconds = isinstance(asked.greatest, int | float) and asked.greatest > LATEST_SECOND
-    seconds = f"to_timestamp({plain}{' / 1000.0' if milliseconds else ''})"
-    made = f"CAST({plain} AS TIMESTAMP)" if asked.storage.python == "str" else seconds
-    return f"{there}; a query (--from QUERY.sql) makes one of it, such as {made} in DuckDB and Postgres"
+    return f"{there}; a query (--from QUERY.sql) makes one of it, such as {casts.time(asked)}"

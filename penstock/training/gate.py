@@ -209,6 +209,10 @@ def _finding(bound: Bound, metric: Metric, outcome: Values, candidate: Values, c
 
 def _objections(one: Finding, version: int | None, other_contract: str) -> list[str]:
     """The reasons against the candidate by one metric. A value that is not a number is always one."""
+    if np.isnan(one.candidate):
+        return [
+            f"{one.metric} is not a number, as of one row or of equal outcomes: expected a number beside {one.floor}"
+        ]
     said = []
     if not _sign(one) * (one.candidate - one.floor) >= 0:
         end = "reach the floor" if one.higher_is_better else "stay below the ceiling"

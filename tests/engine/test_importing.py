@@ -88,6 +88,27 @@ def test_a_broken_file_stops_only_the_commands_that_need_it(tmp_path: Path) -> N
     assert refused.stderr.strip().endswith(SAID[0])
 
 
+PROGRAM = """
+import sys
+from penstock.importing import import_package
+from penstock.project import find
+
+print(import_package(find(), "things").broken[0], "__main__" in sys.modules)
+"""
+SLIP = """
+from penstock.errors import PenstockError, demand_declared
+
+demand_declared([PenstockError("thing", found="a slip")])
+"""
+
+
+@pytest.mark.parametrize("program", ["env/program.py", "../program.py"])
+def test_a_program_whose_path_leads_through_the_project_stays_imported(tmp_path: Path, program: str) -> None:
+    files = {"things/__init__.py": "", "things/slip.py": SLIP, "env/program.py": PROGRAM, "../program.py": PROGRAM}
+    root = write_project(tmp_path / "shop", files)
+    assert run_in(root, program).stdout == "things/slip.py, line 4: thing: found a slip True\n"
+
+
 @pytest.mark.slow
 def test_a_command_says_every_broken_file_in_a_sentence_each(tmp_path: Path) -> None:
     root = write_project(tmp_path / "shop", TWO)

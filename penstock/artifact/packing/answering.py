@@ -3,7 +3,7 @@
 from typing import Any
 
 from penstock.artifact.packing.estimators import INSIDE
-from penstock.artifact.packing.model import public_name
+from penstock.artifact.packing.model import public_name, sklearn_name
 from penstock.contract.contract import Output
 from penstock.errors import UnsupportedEstimator
 
@@ -12,15 +12,21 @@ _SEVERAL_UNSAID = ("MLPRegressor",)
 THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 
 
-def demand_answers(estimator: Any, output: Output) -> None:
-    """UnsupportedEstimator if the estimator will answer otherwise, as far as that can be known before the fit."""
-    thing = f"estimator {type(estimator).__name__}"
+def demand_answers(estimator: Any, output: Output, name: str) -> None:
+    """UnsupportedEstimator if the estimator of this name will answer otherwise, as far as is known before the fit."""
+    thing = f"estimator {name}"
     if output.kind == "regressor":
         if output.values and not _takes_several(estimator):
             todo = "Put it into sklearn.multioutput.MultiOutputRegressor."
             expected = f"a regressor of several outputs, for {', '.join(value.name for value in output.values)}"
             raise UnsupportedEstimator(thing, expected=expected, found="one of one output", todo=todo)
+        if not output.values and _takes_only_several(estimator):
+            todo = "Take the regressor in it, or declare several `values` of the contract's Output."
+            raise UnsupportedEstimator(thing, expected="a regressor of one output", found="one of several", todo=todo)
         return
+    if _takes_only_several(estimator):
+        todo = "Take the classifier in it."
+        raise UnsupportedEstimator(thing, expected="a classifier of one outcome", found="one of several", todo=todo)
     probable = has_probabilities(estimator)
     if output.scores and probable:
         expected, todo = "a classifier without predict_proba", "Leave out `scores=True` of the contract's Output."
@@ -32,9 +38,12 @@ def demand_answers(estimator: Any, output: Output) -> None:
     if getattr(last, "decision_function_shape", "") == "ovo" and len(output.classes) > 2 and output.scores:
         expected, todo = "one score for each class", "Set decision_function_shape='ovr'."
         raise UnsupportedEstimator(thing, expected=expected, found="decision_function_shape='ovo'", todo=todo)
-    if public_name(last) in THRESHOLDS and last.response_method == "decision_function" and not output.scores:
-        expected, todo = "a threshold on probabilities", "Set response_method='predict_proba'."
-        raise UnsupportedEstimator(thing, expected=expected, found="response_method='decision_function'", todo=todo)
+    wrong = "predict_proba" if output.scores else "decision_function"
+    if getattr(final_step(estimator), "response_method", "") == wrong:
+        on, todo = "decision scores" if output.scores else "probabilities", "Set response_method='auto'."
+        raise UnsupportedEstimator(
+            thing, expected=f"a threshold on {on}", found=f"response_method={wrong!r}", todo=todo
+        )
 
 
 def has_probabilities(estimator: Any) -> bool:
@@ -50,14 +59,24 @@ def has_probabilities(estimator: Any) -> bool:
 
 
 def _takes_several(estimator: Any) -> bool:
-    last = last_step(estimator)
-    while public_name(last) in INSIDE and hasattr(last, "estimator"):
-        last = last_step(last.estimator)
+    last = final_step(estimator)
     if public_name(last) in _SEVERAL_UNSAID or not hasattr(last, "__sklearn_tags__"):
         return True
     return bool(last.__sklearn_tags__().target_tags.multi_output)
 
 
+def _takes_only_several(estimator: Any) -> bool:
+    last = final_step(estimator)
+    return bool(sklearn_name(last)) and not last.__sklearn_tags__().target_tags.single_output
+
+
 def last_step(estimator: Any) -> Any:
     """The last step of a pipeline; any other estimator itself."""
     return last_step(estimator.steps[-1][1]) if public_name(estimator) == "Pipeline" else estimator
+
+
+def final_step(estimator: Any) -> Any:
+    """What answers: the last of a pipeline, without the searches around it. A threshold answers by itself."""
+    last = last_step(estimator)
+    searches = public_name(last) in INSIDE and public_name(last) not in THRESHOLDS
+    return final_step(last.estimator) if searches else last

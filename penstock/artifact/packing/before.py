@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
 from penstock.artifact.packing.families import TRANSFORMERS
-from penstock.artifact.packing.inverse import EXACT, TO_ZERO
+from penstock.artifact.packing.features import SELECTORS
+from penstock.artifact.packing.inverse import EXACT, TO_ZERO, in_double
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.projections import PROJECTIONS
 from penstock.artifact.packing.texts import TEXTS
@@ -14,6 +18,9 @@ from penstock.artifact.packing.texts import TEXTS
 COMPARING = ("KBinsDiscretizer", "OneHotEncoder", "OrdinalEncoder", "TargetEncoder", "QuantileTransformer")
 """Transformers for which numbers that differ in the last bit are other numbers."""
 _ROUNDED = (*PROJECTIONS, "SplineTransformer", "PowerTransformer")
+ENCODERS = ("OneHotEncoder", "OrdinalEncoder")
+KEEPING = ("", "FunctionTransformer", *SELECTORS)
+"""Steps that leave truth values and integers what they are; "" is for "passthrough"."""
 _AROUND = ("estimator", "regressor")
 _JOINED = ("ColumnTransformer", "FeatureUnion", "FrozenEstimator")
 
@@ -26,12 +33,16 @@ class Columns:
     - `stored_zeros`: what may have stored zeros in it, and how to leave them out; empty if nothing has.
     - `rounded`: the step whose numbers are not those of scikit-learn in the last bit; empty if all are.
     - `partly`: whether there may be columns beside those of `rounded`.
+    - `integers`: the dtype of columns of truth values or integers; empty if there are none. `floats`: whether there are
+      others.
     """
 
     sparse: bool = False
     stored_zeros: str = ""
     rounded: str = ""
     partly: bool = False
+    integers: str = ""
+    floats: bool = True
 
 
 def obstacles_before(part: Any, before: Columns | None = None) -> Iterator[str]:
@@ -49,6 +60,16 @@ def obstacles_before(part: Any, before: Columns | None = None) -> Iterator[str]:
         yield (
             f"{name} compares to the last bit, which {before.rounded} before it has not in common with a packed model:"
             f" put {name} before it, or leave one out"
+        )
+    if name == "FunctionTransformer" and not before.floats and not in_double(part.func, before.integers):
+        yield (
+            f"numpy computes {part.func.__name__} of {before.integers} otherwise than of float64: let the step before"
+            " FunctionTransformer make that, by its dtype or a scaler"
+        )
+    if name in CATBOOST and part.get_params().get("cat_features") and before.integers not in ("", "bool"):
+        yield (
+            "CatBoost keeps a file of its own for numbers as categories, where nothing is around it: leave them texts,"
+            " or leave out the dtype of the encoder"
         )
     if name == "ColumnTransformer" and before.partly:
         before = replace(before, rounded="")  # which of the columns it takes is not known yet
@@ -80,7 +101,18 @@ def _after(step: Any, before: Columns) -> Columns:
         rounded, partly = name, False
     elif name in COMPARING:
         rounded = ""
-    return Columns(_sparse(name, step, before), _stored_zeros(name, step, before), rounded, partly)
+    kinds = _integers(name, step, before)
+    return Columns(_sparse(name, step, before), _stored_zeros(name, step, before), rounded, partly, *kinds)
+
+
+def _integers(name: str, step: Any, before: Columns) -> tuple[str, bool]:
+    """`integers` and `floats` behind a step."""
+    if name in ENCODERS or name in TEXTS:
+        dtype = np.dtype(getattr(step, "dtype", np.float64))
+        return (dtype.name, False) if dtype.kind in "iub" else ("", True)
+    if name == "MissingIndicator" or (name == "FunctionTransformer" and step.func is np.isnan):
+        return "bool", False
+    return (before.integers, before.floats) if name in KEEPING else ("", True)
 
 
 def _rounds(name: str, step: Any, before: Columns) -> bool:
@@ -95,7 +127,10 @@ def _joined(step: Any, parts: list[Columns]) -> Columns:
     rounded = next((part.rounded for part in parts if part.rounded), "")
     zeros = next((part.stored_zeros for part in parts if part.stored_zeros), "")
     partly = any(part.partly or not part.rounded for part in parts)
-    return Columns(not dense and any(part.sparse for part in parts), "" if dense else zeros, rounded, partly)
+    integers = next((part.integers for part in parts if part.integers), "")
+    floats = any(part.floats for part in parts)
+    sparse = not dense and any(part.sparse for part in parts)
+    return Columns(sparse, "" if dense else zeros, rounded, partly, integers, floats)
 
 
 def _sparse(name: str, step: Any, before: Columns) -> bool:

@@ -46,6 +46,7 @@ def _column_transformer(builder: ProgramBuilder, transformer: Any, block: Block)
             for column in builder.numbers(transformer, result):
                 builder.emit(Op.MULTIPLY, column.slot, column.slot, weight)
         made += result.columns
+    builder.join(made)
     return Block(made, bool(transformer.sparse_output_))
 
 
@@ -117,6 +118,7 @@ def _missing_indicator(builder: ProgramBuilder, indicator: Any, block: Block) ->
             marker = builder.constants(indicator.missing_values)
             _refuse(builder, column, builder.emit(Op.CODE, column.slot, builder.new(), marker, 1), [0.0, 1.0, 1.0])
     made = [_indicator(builder, indicator, block.columns[at], nan) for at in places]
+    builder.mark_integers(made, bool)
     sparse = block.sparse if indicator.sparse == "auto" else bool(indicator.sparse)
     return Block(made, sparse)
 

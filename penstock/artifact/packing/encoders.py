@@ -84,6 +84,7 @@ def ordinal(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
         ]
         start = builder.constants(np.array(table, dtype=np.float64))
         made.append(Number(builder.emit(Op.TABLE, slot, builder.new(), start, len(table)), column.origin))
+    builder.mark_integers(made, encoder.dtype)
     return Block(made, sparse=False)
 
 
@@ -109,6 +110,7 @@ def one_hot(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
         first = builder.new(width)
         builder.emit(Op.ONE_HOT, slot, first, start, len(hot), width)
         made += [Number(first + j, column.origin) for j in range(width)]
+    builder.mark_integers(made, encoder.dtype)
     return Block(made, sparse=bool(encoder.sparse_output))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from penstock.artifact.packing.columns import transform
-from penstock.artifact.packing.inverse import EXACT, TO_ZERO, ufunc
-from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform
+from penstock.artifact.packing.inverse import EXACT, TO_ZERO, in_double, ufunc
+from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.packing.projections import PROJECTIONS
 from penstock.artifact.packing.splines import splines
 from penstock.artifact.program import Op
@@ -17,6 +17,10 @@ def _function(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     if transformer.func is None:
         return block
     columns = builder.numbers(transformer, block)
+    for column in columns:
+        dtype = builder.integers.get(column.slot, "float64")
+        if not in_double(transformer.func, dtype):
+            raise unsupported(transformer, "numbers in float64", dtype)
     if transformer.validate:
         builder.finite(columns, allow_nan=False)
     builder.stored_zeros |= block.sparse and transformer.func in TO_ZERO
@@ -24,11 +28,14 @@ def _function(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     if transformer.func not in EXACT:
         builder.mark_rounded(transformer, slots)
     made: list[Column] = [Number(slot, column.origin) for slot, column in zip(slots, columns, strict=True)]
+    builder.mark_integers(made, bool if transformer.func is np.isnan else np.float64)
     return Block(made, block.sparse)
 
 
 def _bins(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """KBinsDiscretizer: how many inner edges a number has reached, as it is or one-hot."""
+    if np.dtype(transformer.dtype) != np.float64:  # numbers are rounded to float32 before they are compared
+        raise unsupported(transformer, "dtype=None or float64", repr(transformer.dtype))
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=False)
     builder.demand_exact(transformer, columns)
@@ -104,10 +111,11 @@ def _union(builder: ProgramBuilder, union: Any, block: Block) -> Block:
                 builder.emit(Op.MULTIPLY, column.slot, column.slot, builder.constants(weights[name]))
         made += result.columns
         sparse = sparse or result.sparse
+    builder.join(made)
     return Block(made, sparse)
 
 
-_SELECTORS = (
+SELECTORS = (
     "GenericUnivariateSelect",
     "RFE",
     "RFECV",
@@ -128,5 +136,5 @@ FEATURES: dict[str, Transform] = {
     "SplineTransformer": splines,
     "FeatureUnion": _union,
     **PROJECTIONS,
-    **dict.fromkeys(_SELECTORS, _selection),
+    **dict.fromkeys(SELECTORS, _selection),
 }

@@ -72,6 +72,12 @@ def in_numpy(function: Any) -> bool:
     return isinstance(function, np.ufunc) and (function in UFUNCS or function in OPERATIONS)
 
 
+def in_double(function: Any, dtype: str) -> bool:
+    """Whether numpy computes the function of numbers of the dtype in float64: of small integers it does in float16."""
+    kind = np.dtype(dtype)
+    return function is None or kind == np.float64 or (kind.itemsize > 2 and function is not np.reciprocal)
+
+
 def ufunc(builder: ProgramBuilder, transformer: Any, function: Callable[..., Any], told: Any, slot: int) -> int:
     """A new slot with a function of numpy of the slot; UnsupportedEstimator for any other function."""
     if not in_numpy(function) or told:

@@ -45,17 +45,20 @@ class Block:
 
 Transform = Callable[["ProgramBuilder", Any, Block], Block]
 Packer = Callable[["ProgramBuilder", Any, Block], Model]
+Decision = Callable[["ProgramBuilder", Any, Block], tuple[list[int], bool]]
 
 
 @dataclass(frozen=True)
 class Families:
     """The class names of transformers with what makes instructions of each, and of estimators with what packs each.
 
-    Pipelines and ensembles find here what they hold.
+    Pipelines and ensembles find here what they hold. `decisions` make the slots of a decision_function, and say whether
+    they are in float32, for classifiers whose packed model has other raw scores.
     """
 
     transformers: Mapping[str, Transform]
     packers: Mapping[str, Packer]
+    decisions: Mapping[str, Decision]
 
 
 class ProgramBuilder:
@@ -76,6 +79,7 @@ class ProgramBuilder:
         self.in_single = False  # whether estimators read float32 here, as behind a stack of XGBoost alone
         self.stored_zeros = False  # whether a sparse matrix between two steps may hold zeros
         self.slots = 0
+        self.integers: dict[int, str] = {}  # slot -> dtype, where scikit-learn has truth values or integers there
         self._rounded: dict[
             int, str
         ] = {}  # slot -> whose numbers it has, which differ from scikit-learn's in the last bit
@@ -107,6 +111,10 @@ class ProgramBuilder:
         if op in (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER):
             rounded = rounded or self._rounded.get(extra)
         self._rounded.pop(target, None)
+        integers = self.integers.get(source) if op in (Op.COPY, Op.FINITE) else None
+        self.integers.pop(target, None)
+        if integers:
+            self.integers[target] = integers
         if rounded:
             self._rounded[target] = rounded
         self._program.append((int(op), source, target, start, count, extra))
@@ -160,6 +168,11 @@ class ProgramBuilder:
         first = self.emit(Op.TERMS, origin, self.new(told.width), len(self.vectorizers) - 1, 0, told.width)
         return list(range(first, first + told.width))
 
+    def has_terms(self, slots: list[int]) -> bool:
+        """Whether the slots are all that the last instruction has made, and it was that of a vectorizer."""
+        op, _, target, *_, width = self._program[-1]
+        return op == Op.TERMS and slots == list(range(target, target + width))
+
     def text(self, origin: int, known: list[str]) -> int:
         """The slot of a text feature's codes."""
         self._texts.append(known)
@@ -174,6 +187,17 @@ class ProgramBuilder:
     def mark_rounded(self, estimator: Any, slots: Sequence[int]) -> None:
         """Note that the estimator's numbers in the slots are not to the last bit those of scikit-learn."""
         self._rounded |= dict.fromkeys(slots, type(estimator).__name__)
+
+    def mark_integers(self, columns: Sequence[Column], dtype: Any) -> None:
+        """Note that scikit-learn holds the columns in the dtype, if it is one of truth values or integers."""
+        if np.dtype(dtype).kind in "iub":
+            self.integers |= {one.slot: np.dtype(dtype).name for one in columns if isinstance(one, Number)}
+
+    def join(self, columns: Sequence[Column]) -> None:
+        """Columns side by side, which numpy makes float64 as soon as one of them is."""
+        slots = {one.slot for one in columns if isinstance(one, Number)}
+        if any(slot not in self.integers for slot in slots):
+            self.integers = {slot: dtype for slot, dtype in self.integers.items() if slot not in slots}
 
     def demand_exact(self, estimator: Any, columns: Sequence[Column]) -> None:
         """UnsupportedEstimator if the estimator, for which the last bit decides, has numbers that were rounded."""

@@ -41,8 +41,9 @@ def _vectorize(builder: ProgramBuilder, vectorizer: Any, block: Block) -> Block:
     )
     if name == "TfidfVectorizer":
         told = _weighted(builder, vectorizer, told)
-    slots = builder.terms(column.origin, told, terms)
-    return Block([Number(slot, column.origin) for slot in slots], sparse=True)
+    made: list[Column] = [Number(slot, column.origin) for slot in builder.terms(column.origin, told, terms)]
+    builder.mark_integers(made, vectorizer.dtype)
+    return Block(made, sparse=True)
 
 
 def _weighted(builder: ProgramBuilder, transformer: Any, told: Vectorizer) -> Vectorizer:
@@ -55,12 +56,14 @@ def _weighted(builder: ProgramBuilder, transformer: Any, told: Vectorizer) -> Ve
 
 
 def _weigh(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
-    """TfidfTransformer: right behind a vectorizer a part of it, which skips what a text has not; else instructions."""
+    """TfidfTransformer: right behind a vectorizer a part of it, which skips what a text has not; else instructions.
+
+    Behind copies of a vectorizer's terms it is instructions too, because others read the terms as they are.
+    """
     columns = builder.numbers(transformer, block)
     slots = [one.slot for one in columns]
-    last = builder.vectorizers[-1] if builder.vectorizers else None
-    newest = list(range(builder.slots - len(slots), builder.slots))
-    if last is None or slots != newest or last.width != len(slots) or last.norm or last.sublinear or last.idf >= 0:
+    last = builder.vectorizers[-1] if builder.has_terms(slots) else None
+    if last is None or last.norm or last.sublinear or last.idf >= 0:
         return _weigh_columns(builder, transformer, columns)
     builder.vectorizers[-1] = _weighted(builder, transformer, last)
     return Block(block.columns, sparse=True)  # also where a ColumnTransformer has made a dense matrix of it

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.answering import THRESHOLDS, demand_answers, has_probabilities, last_step
+from penstock.artifact.packing.answering import demand_answers, final_step, has_probabilities, last_step
 from penstock.artifact.packing.before import obstacles_before
 from penstock.artifact.packing.boosting import catboost, lightgbm, xgboost
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
+from penstock.artifact.packing.candidates import Candidate, candidates
 from penstock.artifact.packing.estimators import INSIDE, answering
 from penstock.artifact.packing.families import PACKERS, TRANSFORMERS
 from penstock.artifact.packing.inverse import INVERTED, in_numpy
@@ -26,7 +27,6 @@ _MEMBERS = ("estimator", "regressor", "final_estimator")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
 _FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
 _UNPACKED = ("text_features", "embedding_features")
-_SHORT = ("float16", "float32")
 _NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
 
 
@@ -35,11 +35,15 @@ def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (),
 
     `kept`: it will be stored as it is too, to be trained further.
     """
-    name = type(estimator).__name__
-    demand_answers(estimator, output)
+    for name, one in (Candidate(type(estimator).__name__, estimator), *candidates(estimator)):
+        demand_answers(one, output, name)
+        _demand_packed_or_stored(one, name, trusted, kept=kept)
+
+
+def _demand_packed_or_stored(estimator: Any, name: str, trusted: Sequence[str], *, kept: bool) -> None:
     obstacles = list(dict.fromkeys([*_obstacles(estimator), *obstacles_before(estimator)]))
     inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
-    if any(part.get_params().get(name) for part in inner for name in _UNPACKED):
+    if any(part.get_params().get(option) for part in inner for option in _UNPACKED):
         obstacles.append(
             "CatBoost is packed on numbers and categories, and keeps a file of its own only where nothing is around it"
         )
@@ -109,11 +113,10 @@ def _options(name: str, part: Any) -> Iterator[str]:
     """Options with which a known estimator is not packed."""
     if name == "SplineTransformer" and (part.extrapolation == "error" or part.degree < 1):
         yield "SplineTransformer is packed with a degree of 1 or more, and an extrapolation that takes every number"
-    if (
-        name in ("OneHotEncoder", "OrdinalEncoder", *TEXTS)
-        and np.dtype(getattr(part, "dtype", np.float64)).name in _SHORT
-    ):
-        yield f"{name} is packed with dtype float64 or an integer one, not with {part.dtype!r}"
+    if name in ("OneHotEncoder", "OrdinalEncoder", "KBinsDiscretizer", *TEXTS):
+        dtype = np.dtype(getattr(part, "dtype", np.float64))
+        if dtype != np.float64 and dtype.kind not in ("iu" if name in TEXTS else "iub"):
+            yield f"{name} is packed with dtype float64 or an integer one, not with {part.dtype!r}"
     if getattr(part, "refit", True) is False and name in INSIDE:
         yield f"{name} has an estimator to answer with only if refit is True or names a metric"
     if name in BOOSTED and not (part.init in (None, "zero") or public_name(part.init).startswith("Dummy")):
@@ -121,7 +124,7 @@ def _options(name: str, part: Any) -> Iterator[str]:
     if name == "StackingClassifier" and (part.stack_method == "predict" or any(map(_only_labels, part.estimators))):
         yield "StackingClassifier is packed with members that answer probabilities or scores"
     if getattr(part, "voting", "soft") == "hard":
-        voters = [public_name(_final(member)) for _, member in part.estimators if not isinstance(member, str)]
+        voters = [public_name(final_step(member)) for _, member in part.estimators if not isinstance(member, str)]
         if others := sorted({voter or "others" for voter in voters} - {*VOTERS}):
             yield f"a hard vote is packed of linear models, trees and boosting, not of {', '.join(others)}"
     in_single = any(public_name(one) in XGBOOST for one in _parts(part))
@@ -155,14 +158,7 @@ def _of_target(transformer: Any, *, in_single: bool) -> Iterator[str]:
 
 def _only_labels(member: tuple[str, Any]) -> bool:
     """Whether a member of a stack will answer nothing but its label."""
-    return getattr(_final(member[1]), "voting", "soft") == "hard"
-
-
-def _final(estimator: Any) -> Any:
-    """What answers: the last of a pipeline, without the searches around it. A threshold answers by itself."""
-    last = last_step(estimator)
-    searches = public_name(last) in INSIDE and public_name(last) not in THRESHOLDS
-    return _final(last.estimator) if searches else last
+    return getattr(final_step(member[1]), "voting", "soft") == "hard"
 
 
 def _skops_obstacle(estimator: Any, trusted: Sequence[str], *, kept: bool) -> str:

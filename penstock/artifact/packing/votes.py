@@ -39,8 +39,14 @@ def chosen(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:
     slots, _ = scores(builder, member, block)
     if len(slots) > 1:
         return greatest(builder, slots)
-    positive = builder.with_constant(Op.ABOVE, slots[0], 0.0)
-    return [builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positive), 1.0), positive]
+    threshold = threshold_of(member)
+    if threshold is None:
+        taken = builder.with_constant(Op.ABOVE, slots[0], 0.0)
+    else:
+        own = slots[0] if threshold.place == 1 else builder.apply(Function.NEGATIVE, slots[0])
+        taken = builder.emit(Op.ABOVE, own, builder.new(), builder.constants(threshold.at), 0, 1)
+    other = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, taken), 1.0)
+    return [taken, other] if threshold is not None and threshold.place == 0 else [other, taken]
 
 
 def label(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:

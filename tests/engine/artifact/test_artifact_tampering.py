@@ -24,6 +24,8 @@ from penstock.artifact.packing.pack import pack
 from penstock.errors import ArtifactError, ContractError
 from tests.engine.artifact.random_models import ENGINES, frame_columns, frame_features
 
+pytestmark = pytest.mark.slow
+
 PREFIX = 48
 FRAME = pd.DataFrame({"n": np.linspace(-2, 2, 60), "word": ["a", "bb", "ccc"] * 20, "m": np.arange(60.0) % 7})
 COLUMNS = frame_columns(FRAME)
@@ -107,7 +109,6 @@ def test_a_foreign_file_and_another_version_are_named(content: bytes, said: str,
         load(path)
 
 
-@pytest.mark.slow
 def test_damaged_arrays_are_refused_or_walked_within_their_bounds(model_file: bytes, tmp_path: Path) -> None:
     """Which of the two is chance: that the content is what was packed is for the store's digest to say."""
     rng = np.random.default_rng(1)
@@ -133,7 +134,6 @@ def nodes(model_file: bytes) -> list[int]:
     return [start + spec["offset"] + 16 * at for spec in specs for at in range(spec["shape"][0])]
 
 
-@pytest.mark.slow
 def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(
     model_file: bytes, nodes: list[int], tmp_path: Path
 ) -> None:
@@ -148,7 +148,6 @@ def test_nodes_that_point_anywhere_never_lead_out_of_the_tree(
             outcome(tmp_path / "a", bytes(damaged), engine)
 
 
-@pytest.mark.slow
 def test_damaged_nodes_lead_many_rows_where_they_lead_each_alone(
     model_file: bytes, nodes: list[int], tmp_path: Path
 ) -> None:

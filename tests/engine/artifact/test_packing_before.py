@@ -6,17 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer
-from sklearn.feature_selection import SelectFromModel
-from sklearn.impute import SimpleImputer
+from sklearn.feature_selection import SelectFromModel, SelectKBest, VarianceThreshold
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
     KBinsDiscretizer,
+    MaxAbsScaler,
     Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
@@ -25,6 +27,7 @@ from sklearn.preprocessing import (
     SplineTransformer,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeClassifier
 from xgboost import XGBClassifier
 
 from penstock.artifact.load import load
@@ -43,6 +46,7 @@ from tests.engine.artifact.random_models import (
 
 LATE = Output("late", "classifier")
 HOT = OneHotEncoder(handle_unknown="ignore")
+HOT_BYTES = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.int8)
 LIGHTGBM = LGBMClassifier(n_estimators=5, min_child_samples=3, verbose=-1)
 XGBOOST = XGBClassifier(n_estimators=5)
 
@@ -142,3 +146,45 @@ def test_a_row_is_normal_as_numpy_makes_it(tmp_path: Path) -> None:
     demand_storable(model, LATE)
     for artifact in packed(model, tmp_path, matrix_features(matrix)):
         assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
+
+
+SMALL: dict[str, Any] = {
+    "truth values": make_pipeline(MissingIndicator(features="all"), FunctionTransformer(np.expm1)),
+    "truth values of numpy": make_pipeline(FunctionTransformer(np.isnan), FunctionTransformer(np.exp)),
+    "codes": make_pipeline(OrdinalEncoder(dtype=np.int8), VarianceThreshold(), FunctionTransformer(np.sqrt)),
+    "chosen codes": make_pipeline(OrdinalEncoder(dtype=np.int8), SelectKBest(k=2), FunctionTransformer(np.sqrt)),
+    "shares of codes": make_pipeline(OrdinalEncoder(dtype=int), FunctionTransformer(np.reciprocal)),
+    "side by side": make_pipeline(make_union(HOT_BYTES, HOT_BYTES), "passthrough", FunctionTransformer(np.tanh)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in")
+@pytest.mark.parametrize("name", SMALL)
+def test_functions_of_small_integers_are_left_to_numpy(name: str, tmp_path: Path) -> None:
+    steps = SMALL[name]
+    with pytest.raises(UnsupportedEstimator, match=r"numpy computes .* otherwise than of float64"):
+        demand_storable(make_pipeline(steps, LIGHTGBM), LATE)
+    matrix, late = whole_numbers(np.random.default_rng(6))
+    model = make_pipeline(steps, DecisionTreeClassifier())
+    demand_storable(model, LATE)
+    pack(model.fit(matrix, late), tmp_path / "model", features=matrix_features(matrix), metadata={})
+    artifact = load(tmp_path / "model")
+    assert artifact.fallback is not None
+    assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
+
+
+def test_functions_of_integers_beside_others_are_packed(tmp_path: Path) -> None:
+    matrix, late = whole_numbers(np.random.default_rng(7))
+    beside = make_column_transformer((HOT_BYTES, [0]), remainder="passthrough", sparse_threshold=0)
+    for steps in (beside, make_pipeline(HOT_BYTES, MaxAbsScaler()), OrdinalEncoder(dtype=int)):
+        model = make_pipeline(steps, FunctionTransformer(np.square), LIGHTGBM)
+        demand_storable(model, LATE)
+        for artifact in packed(model.fit(matrix, late), tmp_path, matrix_features(matrix)):
+            assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
+
+
+def test_numbers_as_categories_of_catboost_are_refused_where_something_is_around_it() -> None:
+    codes = make_column_transformer((OrdinalEncoder(dtype=int), ["text"]), remainder="passthrough")
+    model = make_pipeline(codes.set_output(transform="pandas"), CatBoostClassifier(cat_features=[0]))
+    with pytest.raises(UnsupportedEstimator, match="numbers as categories"):
+        demand_storable(model, LATE)

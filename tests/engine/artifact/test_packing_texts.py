@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightgbm import LGBMClassifier
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import (
     CountVectorizer,
     HashingVectorizer,
@@ -19,7 +20,7 @@ from sklearn.feature_extraction.text import (
 )
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import MaxAbsScaler
 from sklearn.utils.murmurhash import murmurhash3_32
 
@@ -110,6 +111,18 @@ def test_what_comes_behind_takes_the_terms(tmp_path: Path) -> None:
     target = np.arange(80) % 3
     for last in (MultinomialNB(), make_pipeline(MaxAbsScaler(), LogisticRegression())):
         model = make_pipeline(make_column_transformer((TfidfVectorizer(), "words")), last).fit(frame, target)
+        for artifact in packed(model, tmp_path, frame_features(frame)):
+            found = artifact.predict(frame_columns(frame))
+            np.testing.assert_allclose(found, model.predict_proba(frame), rtol=1e-12, atol=1e-12)
+
+
+def test_counts_that_others_read_too_stay_counts_beside_their_weights(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"words": texts(np.random.default_rng(0), 80)})
+    counts, line = make_column_transformer((CountVectorizer(), "words")), LogisticRegression()
+    union = make_union(TfidfTransformer(), "passthrough")
+    votes = VotingClassifier([("weighed", make_pipeline(TfidfTransformer(), line)), ("counted", line)], voting="soft")
+    for model in (make_pipeline(counts, union, line), make_pipeline(counts, votes)):
+        model.fit(frame, np.arange(80) % 2)
         for artifact in packed(model, tmp_path, frame_features(frame)):
             found = artifact.predict(frame_columns(frame))
             np.testing.assert_allclose(found, model.predict_proba(frame), rtol=1e-12, atol=1e-12)

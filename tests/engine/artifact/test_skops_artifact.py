@@ -29,6 +29,8 @@ from penstock.artifact.packing.pack import pack
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import frame_columns, frame_features, matrix_columns, matrix_features
 
+pytestmark = pytest.mark.slow
+
 MATRIX = np.random.default_rng(0).normal(size=(80, 3))
 LATE = MATRIX[:, 0] > 0
 
@@ -144,6 +146,46 @@ def test_a_type_that_the_model_trusts_is_stored_named_in_the_file_and_loaded(tmp
     pack(model, tmp_path / "m", features=features, metadata={}, trusted_types=[own])
     assert artifact_file.read(tmp_path / "m")[0].trusted_types == (own,)
     np.testing.assert_array_equal(load(tmp_path / "m").predict(matrix_columns(MATRIX)), model.predict_proba(MATRIX))
+
+
+def with_other(frame: pd.DataFrame) -> pd.DataFrame:
+    """A team's own step, which a row of zeros makes no number of."""
+    return frame.assign(ratio=frame["number"] / frame["other"].replace(0, np.nan))
+
+
+def demanding(frame: pd.DataFrame) -> pd.DataFrame:
+    if np.isinf(frame["other"]).any():
+        raise KeyError("an odd number")
+    return frame
+
+
+def with_ratio(frame: pd.DataFrame) -> pd.DataFrame:
+    """A team's own step, which knows the frame that it was fitted to."""
+    return pd.DataFrame({"ratio": frame["number"] / frame["other"], "kind": frame["kind"].cat.codes == 0})
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_a_function_that_the_model_trusts_gets_the_frame_of_its_fit(texts: bool, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"number": MATRIX[:, 0], "other": 1 + MATRIX[:, 1] ** 2})
+    function: Any = with_other
+    if texts:
+        frame["kind"], function = pd.Categorical(np.where(MATRIX[:, 2] > 0, "above", "below")), with_ratio
+    model = make_pipeline(FunctionTransformer(function), SVR()).fit(frame, MATRIX[:, 0])
+    own = [f"{__name__}.{function.__name__}"]
+    pack(model, tmp_path / "m", features=frame_features(frame), metadata={}, trusted_types=own)
+    artifact = load(tmp_path / "m")
+    np.testing.assert_array_equal(artifact.predict(frame_columns(frame)), model.predict(frame))
+    assert artifact.outputs == 1
+
+
+def test_what_a_function_that_the_model_trusts_refuses_is_a_refusal(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"number": MATRIX[:, 0], "other": MATRIX[:, 1]})
+    model = make_pipeline(FunctionTransformer(demanding), SVR()).fit(frame, MATRIX[:, 0])
+    own = [f"{__name__}.demanding"]
+    pack(model, tmp_path / "m", features=frame_features(frame), metadata={}, trusted_types=own)
+    columns = frame_columns(frame.iloc[:2]) | {"other": np.array([0.5, np.inf])}
+    with pytest.raises(ContractError, match="an odd number"):
+        load(tmp_path / "m").predict(columns)
 
 
 def test_a_damaged_tree_inside_is_refused_before_it_is_walked(tmp_path: Path) -> None:

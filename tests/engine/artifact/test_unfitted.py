@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from catboost import CatBoostClassifier, CatBoostRegressor
 from lightgbm import LGBMClassifier, LGBMRegressor
+from scipy.stats import randint
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -16,9 +17,10 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, RandomizedSearchCV
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -49,6 +51,7 @@ class OwnClassifier(ClassifierMixin, BaseEstimator):
         return np.full((len(x), 2), 0.5)
 
 
+LEAVES = [{"linear_tree": [False, True]}, {"max_depth": randint(1, 9)}]
 REFUSED: dict[str, tuple[Any, str]] = {
     "one of a team's own": (OwnClassifier(), "OwnClassifier is not packed"),
     "in a pipeline": (make_pipeline(OwnClassifier()), "OwnClassifier is not packed"),
@@ -66,6 +69,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "probabilities or scores",
     ),
     "codes in float32": (make_pipeline(OneHotEncoder(dtype=np.float32), LGBMClassifier()), "dtype float64"),
+    "bins in float32": (make_pipeline(KBinsDiscretizer(3, dtype=np.float32), LGBMClassifier()), "dtype float64"),
     "too many hashed terms": (make_pipeline(HashingVectorizer(), LGBMClassifier()), "n_features of at most"),
     "a start that is fitted": (
         make_pipeline(OneHotEncoder(), SplineTransformer(), GradientBoostingClassifier(init=LogisticRegression())),
@@ -102,6 +106,21 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "without probabilities": (RidgeClassifier(), "predict_proba.*CalibratedClassifierCV"),
     "without probabilities of its own": (SVC(), "predict_proba"),
     "with a tree of neighbours": (KNeighborsClassifier(), "algorithm='brute'"),
+    "truth values of texts": (
+        make_pipeline(make_column_transformer((CountVectorizer(dtype=bool), "t")), LGBMClassifier()),
+        "CountVectorizer is packed with dtype",
+    ),
+    "what a search may choose": (
+        GridSearchCV(
+            make_pipeline(LogisticRegression()),
+            {"logisticregression": [LogisticRegression(C=9), KNeighborsClassifier()]},
+        ),
+        r"with logisticregression=KNeighborsClassifier\(\).*algorithm='brute'",
+    ),
+    "an option that a search in a vote may choose": (
+        VotingClassifier([("a", RandomizedSearchCV(LGBMClassifier(), LEAVES))], voting="soft"),
+        "with linear_tree=True",
+    ),
     "a function of a team's own": (make_pipeline(FunctionTransformer(len), LogisticRegression()), "function of numpy"),
     "a target with one": (TransformedTargetRegressor(Ridge(), func=np.exp, inverse_func=len), "function of numpy"),
 }
@@ -157,10 +176,31 @@ OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
     "scores of pairs": (SVC(decision_function_shape="ovo"), SCORES, "decision_function_shape='ovr'"),
     "one value of several": (make_pipeline(HistGradientBoostingRegressor()), VALUES, "MultiOutputRegressor"),
     "one value of a search": (GridSearchCV(LGBMRegressor(), {}), VALUES, "for first, second, found one of one output"),
+    "labels of several outcomes": (
+        make_pipeline(MultiOutputClassifier(LogisticRegression())),
+        Output("y", "classifier"),
+        "expected a classifier of one outcome",
+    ),
+    "several values of one": (MultiOutputRegressor(Ridge()), Output("y", "regressor"), "declare several `values`"),
+    "scores where probabilities are declared, if a search chooses it": (
+        GridSearchCV(make_pipeline(LogisticRegression()), {"logisticregression": [RidgeClassifier()]}),
+        Output("y", "classifier"),
+        "with logisticregression=RidgeClassifier.* predict_proba",
+    ),
     "a threshold on scores": (
         FixedThresholdClassifier(LogisticRegression(), response_method="decision_function"),
         Output("y", "classifier"),
         "threshold on probabilities",
+    ),
+    "a searched threshold on scores": (
+        GridSearchCV(FixedThresholdClassifier(LogisticRegression(), response_method="decision_function"), {}),
+        Output("y", "classifier"),
+        "threshold on probabilities",
+    ),
+    "a threshold on probabilities that there are not": (
+        make_pipeline(FixedThresholdClassifier(make_pipeline(RidgeClassifier()), response_method="predict_proba")),
+        Output("y", "classifier", ("a", "b"), scores=True),
+        "threshold on decision scores.*response_method='auto'",
     ),
 }
 

@@ -20,6 +20,8 @@ from penstock.testing import System, as_member
 from tests.engine.postgres.certificates import Authority
 from tests.slow import slow_after
 
+pytestmark = pytest.mark.slow
+
 UP, STATUS, DEPLOY, PUBLISH = ["up"], ["status"], ["deploy"], ["publish", "--all"]
 SECRET = "geheim"
 NOWHERE = f"postgresql://me:{SECRET}@127.0.0.1:{free_port()}/x"

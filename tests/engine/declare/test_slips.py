@@ -41,7 +41,7 @@ def outputs(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Output:
 
 
 @pytest.fixture(scope="module")
-def accepted(tmp_path_factory: pytest.TempPathFactory) -> Output:
+def accepted(slow: None, tmp_path_factory: pytest.TempPathFactory) -> Output:
     """By what is odd about the project, though it is no fault."""
     preparations = 'PREPARATIONS = (Preparation("days", "CREATE TABLE prepared.days AS SELECT 1", reads=("orders",)),)'
     changes = {

@@ -13,6 +13,8 @@ from penstock.extract.newest_rows import newest_period
 from penstock.testing import NOON, System
 from tests.engine.training.tanks import tank_model
 
+pytestmark = pytest.mark.slow
+
 QUERY = "SELECT * FROM tanks WHERE asked_at >= :from AND asked_at < :until -- until now;"
 
 
@@ -52,6 +54,15 @@ def test_the_newest_period_that_has_rows_is_trained(
 ) -> None:
     system.write_tables({"tanks": rows(datetime.fromisoformat(first).replace(tzinfo=UTC), days)})
     assert str(newest_period(model(every=every), system.warehouse, NOON)) == period
+
+
+@pytest.mark.parametrize(("first_period", "period"), [("", "2026-07"), ("2026-08", "2026-09")])
+def test_where_rows_end_early_after_a_pause_the_period_before_that_is_trained(
+    system: System, first_period: str, period: str
+) -> None:
+    paused = rows(datetime(2026, 7, 1, tzinfo=UTC), 20) + rows(datetime(2026, 9, 1, tzinfo=UTC), 5)
+    system.write_tables({"tanks": paused})
+    assert str(newest_period(model(first_period=first_period), system.warehouse, NOON)) == period
 
 
 @pytest.mark.parametrize(

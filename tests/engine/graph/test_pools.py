@@ -23,12 +23,12 @@ RUNS, SECONDS = 2, 120
 
 @pytest.fixture
 def instance_file(new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An instance file with the shipped storage and pools; DAGSTER_HOME is its folder."""
+    """An instance file with the shipped storage, pools and no telemetry; DAGSTER_HOME is its folder."""
     shipped = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     monkeypatch.setenv("PENSTOCK_DAGSTER_URL", new_database())
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     file = tmp_path / "dagster.yaml"
-    file.write_text(yaml.safe_dump({name: shipped[name] for name in ("storage", "concurrency")}))
+    file.write_text(yaml.safe_dump({name: shipped[name] for name in ("storage", "concurrency", "telemetry")}))
     with dg.DagsterInstance.get():  # makes the tables of the storage
         return file
 

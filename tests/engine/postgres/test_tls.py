@@ -24,6 +24,8 @@ from tests.engine.postgres.certificates import Authority
 from tests.engine.postgres.tcp_server import DEBIAN, PASSWORD, TcpServer, needs_debians
 from tests.engine.serving.conftest import Start, wait_for
 
+pytestmark = pytest.mark.slow
+
 ENCRYPTED = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 
@@ -135,7 +137,6 @@ def test_a_server_that_is_not_the_named_one_is_refused_in_one_sentence_without_t
         assert "certificate" in str(refused.value)
 
 
-@pytest.mark.slow
 @needs_debians
 def test_a_replica_says_in_its_log_and_in_readyz_why_it_cannot_connect(
     server: TcpServer, authority: Authority, start: Start, caplog: pytest.LogCaptureFixture

@@ -25,6 +25,8 @@ from penstock.warehouse.parts import ranges_of
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.engine.publishing import declared
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ROWS = 20_000
 Run = Callable[[str], None]

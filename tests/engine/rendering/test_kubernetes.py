@@ -19,6 +19,8 @@ from penstock.rendering.kubernetes.pods import UID
 from tests.checkout import PROJECT
 from tests.engine.rendering.conftest import Manifest, named
 
+pytestmark = pytest.mark.slow
+
 CUSTOM = {"RayService", "ServiceMonitor", "PrometheusRule"}
 VERSION, NEWEST = "1.33.0", "1.37.0"
 DIGEST = "7" * 64

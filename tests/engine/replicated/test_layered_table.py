@@ -19,6 +19,8 @@ from penstock.verify.verify import verify
 from tests.engine.publishing import NOON, declared, numbered, relations, rows_of, write
 from tests.engine.publishing import changed as changed_from
 
+pytestmark = pytest.mark.slow
+
 ROWS = 3000
 STRICT = RetentionPolicy(snapshots=1, young=dt.timedelta(0), tables=1, grace=dt.timedelta(0))
 EVERYTHING = "SELECT * FROM replicated.numbers ORDER BY key"
@@ -249,7 +251,6 @@ def test_the_newest_row_before_an_instant_is_found_by_the_indexes_of_both_layers
         assert found == (value,)
 
 
-@pytest.mark.slow
 def test_the_base_stays_as_long_as_anything_lies_on_it(store: SnapshotStore, base: Snapshot, book: Book) -> None:
     publish(base, declared(), [book], who="me")
     made = [changed(store, base, *range(number)) for number in range(1, 5)]

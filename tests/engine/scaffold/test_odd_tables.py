@@ -14,6 +14,8 @@ from penstock.scaffold.new_command import new
 from tests.engine.scaffold.cases import ROWS, New
 from tests.slow import slow_after
 
+pytestmark = pytest.mark.slow
+
 
 def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
     made = new_model(
@@ -32,7 +34,6 @@ def test_columns_of_no_use_are_named_with_the_reason(new_model: New) -> None:
     assert "most of them are numbers: cast them in a query (--from QUERY.sql)" in made.output
 
 
-@pytest.mark.slow
 def test_a_postgres_with_types_of_its_own_is_read_without_them(
     new_model: New, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,7 +64,6 @@ def test_a_postgres_with_types_of_its_own_is_read_without_them(
     assert "found only code, which is double: a type without exact equality" in str(refused.exception)
 
 
-@pytest.mark.slow
 def test_a_role_that_may_read_some_columns_alone_is_told_so(
     new_model: New, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +153,6 @@ def test_a_time_that_no_request_may_have_is_left_out_of_rows_and_lookups(new_mod
     assert "left out codes.ends: 1 of its times are beyond" in made.output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("delay", "said"), [("6h", "6 hours"), ("36h", "36 hours"), ("1d", "1 day"), ("2w", "14 days")]
 )
@@ -214,7 +213,6 @@ def test_the_huge_number_of_a_decimal_can_be_the_key(new_model: New) -> None:
     assert "    huge: Annotated[str, Meta(max_length=64)]" in Path("model_tools/m.py").read_text()
 
 
-@pytest.mark.slow
 def test_a_table_is_found_by_its_quoted_name(new_model: New) -> None:
     script = """
         CREATE SCHEMA crm;

@@ -7,6 +7,8 @@ import pytest
 from penstock.scaffold.sources import lookup_option
 from tests.engine.scaffold.cases import ROWS, New
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("text", ["", ":a", '"t"@', '"t":', "t:a=b=c", "t:a,,b", "t:a,a", "t@"])
 def test_what_is_no_lookup_is_said(text: str) -> None:

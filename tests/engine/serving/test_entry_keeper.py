@@ -1,6 +1,7 @@
 """A killed HAProxy is stood in for at once, until Ray's own next one takes over, and never without Ray."""
 
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -158,7 +159,7 @@ def test_it_listens_with_tls_and_takes_a_renewed_certificate_without_a_restart(r
     script = starter(tmp_path, metrics_port=9101, stats_port=8404, binary=get_haproxy_binary(), https=https)
     eager = tmp_path / "eager.py"
     eager.write_text(KEEPER.read_text().replace("CERTIFICATE_SECONDS = 30.0", "CERTIFICATE_SECONDS = 0.2"))
-    (tmp_path / "haproxy").write_text(script.replace(str(KEEPER), str(eager)))
+    (tmp_path / "haproxy").write_text(script.replace(shlex.quote(str(KEEPER)), str(eager)))
     served = ray.start(WITH_ROUTES.format(place=ray.place, port=plain))
     trusting = ssl.create_default_context(cafile=str(authority.ca))
 

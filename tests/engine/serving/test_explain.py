@@ -13,6 +13,8 @@ from penstock.serving.routes import explaining as routes
 from tests.engine.serving import toy
 from tests.engine.serving.conftest import Service, Start, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def explaining(service: Service) -> Service:

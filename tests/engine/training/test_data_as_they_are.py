@@ -15,6 +15,8 @@ from penstock.postgres.book import Book
 from tests.engine.training.trial import Local, Trial, Zoned
 from tests.slow import slow_after
 
+pytestmark = pytest.mark.slow
+
 
 class Mood(Enum):
     OK = "ok"

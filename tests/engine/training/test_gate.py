@@ -117,6 +117,9 @@ def test_a_regressor_is_judged_by_its_errors() -> None:
     assert judge(rule, actual, closer, close).passed
     assert not judge(rule, actual, close, closer).passed
     assert not judge(rule, actual, RANDOM.normal(size=400)).passed
+    assert judge(GateRule(metric="r2", floor=0.5), actual[:1], close[:1], closer[:1]).reasons == (
+        "r2 is not a number, as of one row or of equal outcomes: expected a number beside 0.5",
+    )
 
 
 def test_the_ledger_tells_the_decision_in_the_words_of_the_gate() -> None:

@@ -32,6 +32,8 @@ from tests.engine.warehouse.transpiled import Cursor, Engine, Job, modules, tran
 from tests.engine.warehouse.type_table import FURTHER, FURTHER_KINDS, further_table
 from tests.slow import slow_after
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2"
 URLS = {
     "trino": f"trino://me:{SECRET}@host:8443/catalog/schema",
@@ -108,7 +110,6 @@ def test_what_a_query_costs_is_said_before_it_runs(warehouse: Warehouse, engine:
     assert "nowhere" in estimate(warehouse, "SELECT * FROM nowhere").unknown
 
 
-@pytest.mark.slow
 def test_a_query_is_cancelled_in_the_server_after_its_time(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

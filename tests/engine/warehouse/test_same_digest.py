@@ -22,6 +22,8 @@ from tests.checkout import ROOT
 from tests.engine.warehouse.type_table import KEPT, KINDS, REFUSED, VALUES, TypeCase, table
 from tests.slow import slow_after
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MOOD = "CREATE TYPE mood AS ENUM ('sad', 'ok')"
 
@@ -99,7 +101,6 @@ def test_the_table_of_the_docs_is_that_of_the_tests() -> None:
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=4)
 
 
-@pytest.mark.slow
 @hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(TEXTS, min_size=1, max_size=30, unique=True))
 def test_text_keys_are_in_the_order_of_their_bytes(kinds: Kinds, texts: list[str]) -> None:

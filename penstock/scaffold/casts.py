@@ -1,0 +1,71 @@
+"""SQL that makes numbers, times or missing values of what a column says in another type."""
+
+from collections.abc import Iterable
+
+from penstock.scaffold.profile import Column
+from penstock.warehouse.interface import quoted
+
+LATEST_SECOND = 1e11
+"""Since 1970; more are milliseconds."""
+YEARS, DAYS = range(1000, 3000), range(1000_01_01, 3000_01_01)
+"""Whole numbers that are years, and days as 20261125."""
+MOST_NAMED = 5
+
+
+def known(column: Column) -> str:
+    """The column, with nulls for the texts that stand for a missing value."""
+    made = quoted(column.name)
+    for marker in column.markers:
+        made = f"NULLIF({made}, '{marker}')"
+    return made
+
+
+def number(column: Column) -> str:
+    """What makes a number of a text that is one, but for markers."""
+    return f"CAST({known(column)} AS DOUBLE PRECISION)"
+
+
+def todo(column: Column) -> str:
+    """What is to be done about texts that are numbers or times."""
+    made = number(column) if column.mostly("numbers") else f"CAST({known(column)} AS TIMESTAMP)"
+    return "cast them in a query (--from QUERY.sql)" + (f", such as {made}" if column.markers else "")
+
+
+def time(column: Column) -> str:
+    """What makes a time of a column of texts or numbers, in a query of DuckDB and of Postgres."""
+    plain, both = quoted(column.name), " in DuckDB and Postgres"
+    if column.storage is not None and column.storage.python == "str":
+        if column.mostly("times"):
+            return f"CAST({known(column)} AS TIMESTAMP){both}"
+        return (
+            f"strptime({plain}, '%d.%m.%Y') in DuckDB or to_date({plain}, 'DD.MM.YYYY') in Postgres, with the format"
+            f" of {column.example!r}"
+        )
+    if _are_within(column, YEARS):
+        return f"make_date(CAST(floor({plain}) AS INT), 1, 1){both}, the first day of a year"
+    if _are_within(column, DAYS):
+        text = f"CAST({plain} AS VARCHAR)"
+        return f"strptime({text}, '%Y%m%d') in DuckDB or to_date({text}, 'YYYYMMDD') in Postgres"
+    return f"to_timestamp({plain}{' / 1000.0' if not column.empty and column.greatest > LATEST_SECOND else ''}){both}"
+
+
+def marked(columns: Iterable[Column]) -> list[str]:
+    """What to do about texts that stand for a missing value in columns that are used as they are."""
+    there = [column for column in columns if column.markers]
+    numbers = [column for column in there if column.mostly("numbers")]
+    texts = [column for column in there if column not in numbers]
+    said = []
+    for some, made, kind in ((numbers, number, "make texts of numbers"), (texts, known, "are texts like any other")):
+        if some:
+            markers = ", ".join(sorted({repr(marker) for column in some for marker in column.markers}))
+            more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
+            names = ", ".join(column.name for column in some[:MOST_NAMED]) + more
+            said.append(
+                f"{markers} in {names} {kind}; where nothing is known by it, a query (--from QUERY.sql) says"
+                f" {made(some[0])}, or the file is loaded so (read_csv(…, nullstr = …) in DuckDB)"
+            )
+    return said
+
+
+def _are_within(column: Column, numbers: range) -> bool:
+    return not column.empty and numbers[0] <= column.least and column.greatest <= numbers[-1]
