@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,10 +13,12 @@ from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.journal.outcomes import class_names
 from penstock.journal.reading import JournalEntry
-from penstock.journal.replay import Replay
 from penstock.journal.writing import feature_digests
 from penstock.lookups.statement import LookupStatement
 from penstock.postgres.pointer import PinnedTable
+
+if TYPE_CHECKING:
+    from penstock.journal.replay import Replay
 
 
 class ValueContributions(msgspec.Struct, frozen=True):
@@ -104,7 +106,7 @@ def explain(
 
 
 def explain_each(
-    replay: Replay, contract_of: Callable[[str], Contract], ids: Sequence[str]
+    replay: "Replay", contract_of: Callable[[str], Contract], ids: Sequence[str]
 ) -> Iterator[tuple[Sequence[JournalEntry], list[Reason] | PenstockError]]:
     """Journaled predictions, those of one release together, and why they were made, or why that cannot be said."""
     for same in replay.by_artifact(ids=ids):
