@@ -11,6 +11,7 @@ from penstock.artifact.packing.estimators import answering
 from penstock.artifact.packing.inverse import in_numpy
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.scores import own_scores
+from penstock.artifact.skops_parts import parts
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
 from penstock.training.frame import TrainingRows, feature_frame
@@ -30,14 +31,12 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     """The predictions of the estimator itself, in its own precision, in the shape in which its artifact answers.
 
     XGBoost refuses a category that it has not seen, or takes it for another one. The artifact takes it as missing, as
-    LightGBM and scikit-learn's boosting do: so XGBoost is asked about a missing one.
+    LightGBM and scikit-learn's boosting do: so XGBoost is asked about a missing one. Texts that a step encodes stay.
     """
     frame = feature_frame(rows.vectors)
-    if _holds_xgboost(estimator):
-        texts = [str(name) for name in frame if isinstance(trained_on[name].dtype, pd.CategoricalDtype)]
-        frame = frame.assign(
-            **{str(name): frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts}
-        )
+    read = _categories_of_xgboost(estimator)
+    texts = [str(name) for name in frame if any(one == name or one.endswith(f"__{name}") for one in read)]
+    frame = frame.assign(**{name: frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts})
     output = model.contract.output
     if output.scores:
         return own_scores(estimator, frame)
@@ -131,6 +130,18 @@ def _rounds_in_single(estimator: Any) -> bool:
             if all(map(_holds_xgboost, members)):
                 return True
     return False
+
+
+def _categories_of_xgboost(estimator: Any) -> set[str]:
+    """The columns that XGBoost has read as categories, wherever it is, as the steps before it name them."""
+    found: set[str] = set()
+    for one in parts(estimator, set(), "feature_types"):
+        if hasattr(one, "get_booster") and not one.__sklearn_is_fitted__():
+            continue  # what a wrapper was given, and has cloned
+        booster = one.get_booster() if hasattr(one, "get_booster") else one
+        types = zip(booster.feature_names or (), booster.feature_types or (), strict=False)
+        found |= {name for name, kind in types if kind == "c"}
+    return found
 
 
 def _holds_xgboost(estimator: Any) -> bool:

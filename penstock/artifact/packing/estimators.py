@@ -83,7 +83,20 @@ def answers(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list
 
 def scores(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:
     """The slots of a member's decision_function, and whether it computes in float32. The block is not changed."""
-    model = pack_estimator(builder, estimator, builder.fork(block))
+    return _scores(builder, estimator, builder.fork(block))
+
+
+def _scores(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:
+    name = public_name(estimator)
+    if name == "Pipeline":
+        for _, step in estimator.steps[:-1]:
+            block = transform(builder, step, block)
+        return _scores(builder, estimator.steps[-1][1], block)
+    if name in INSIDE:
+        return _scores(builder, inside(estimator), block)
+    if name in builder.families.decisions:
+        return builder.families.decisions[name](builder, estimator, block)
+    model = pack_estimator(builder, estimator, block)
     return builder.ask(model, raw=True), model.single
 
 

@@ -6,6 +6,7 @@ from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM, pack_lightgbm
 from penstock.artifact.packing.boosting.xgboost import XGBOOST, pack_xgboost
 from penstock.artifact.packing.calibration import pack_calibrated
 from penstock.artifact.packing.columns import COLUMNS
+from penstock.artifact.packing.decisions import DECISIONS
 from penstock.artifact.packing.encoders import one_hot, ordinal, target
 from penstock.artifact.packing.ensembles import ENSEMBLES
 from penstock.artifact.packing.features import FEATURES
@@ -42,4 +43,4 @@ PACKERS = {
     **NETWORKS,
     **BAYES,
 }
-FAMILIES = Families(TRANSFORMERS, PACKERS)
+FAMILIES = Families(TRANSFORMERS, PACKERS, DECISIONS)

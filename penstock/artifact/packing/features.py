@@ -34,6 +34,8 @@ def _function(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
 
 def _bins(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """KBinsDiscretizer: how many inner edges a number has reached, as it is or one-hot."""
+    if np.dtype(transformer.dtype) != np.float64:  # numbers are rounded to float32 before they are compared
+        raise unsupported(transformer, "dtype=None or float64", repr(transformer.dtype))
     columns = builder.numbers(transformer, block)
     builder.finite(columns, allow_nan=False)
     builder.demand_exact(transformer, columns)

@@ -45,17 +45,20 @@ class Block:
 
 Transform = Callable[["ProgramBuilder", Any, Block], Block]
 Packer = Callable[["ProgramBuilder", Any, Block], Model]
+Decision = Callable[["ProgramBuilder", Any, Block], tuple[list[int], bool]]
 
 
 @dataclass(frozen=True)
 class Families:
     """The class names of transformers with what makes instructions of each, and of estimators with what packs each.
 
-    Pipelines and ensembles find here what they hold.
+    Pipelines and ensembles find here what they hold. `decisions` make the slots of a decision_function, and say whether
+    they are in float32, for classifiers whose packed model has other raw scores.
     """
 
     transformers: Mapping[str, Transform]
     packers: Mapping[str, Packer]
+    decisions: Mapping[str, Decision]
 
 
 class ProgramBuilder:

@@ -113,7 +113,7 @@ def _options(name: str, part: Any) -> Iterator[str]:
     """Options with which a known estimator is not packed."""
     if name == "SplineTransformer" and (part.extrapolation == "error" or part.degree < 1):
         yield "SplineTransformer is packed with a degree of 1 or more, and an extrapolation that takes every number"
-    if name in ("OneHotEncoder", "OrdinalEncoder", *TEXTS):
+    if name in ("OneHotEncoder", "OrdinalEncoder", "KBinsDiscretizer", *TEXTS):
         dtype = np.dtype(getattr(part, "dtype", np.float64))
         if dtype != np.float64 and dtype.kind not in ("iu" if name in TEXTS else "iub"):
             yield f"{name} is packed with dtype float64 or an integer one, not with {part.dtype!r}"

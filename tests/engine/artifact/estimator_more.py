@@ -1,12 +1,21 @@
 """Packed curves, projections, naive Bayes and estimators over estimators that the other tables have no room for."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.decomposition import FactorAnalysis, FastICA, IncrementalPCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import AdaBoostRegressor, BaggingClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    StackingClassifier,
+)
 from sklearn.linear_model import LogisticRegression, RANSACRegressor, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.multiclass import OneVsRestClassifier
@@ -29,7 +38,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from penstock.artifact.packing.inverse import OPERATIONS, UFUNCS
-from tests.engine.artifact.estimator_entries import Entry, forest, xgb
+from tests.engine.artifact.estimator_entries import Entry, Task, forest, xgb
 from tests.engine.artifact.estimator_steps import before
 
 ABOVE_ONE = (np.arccosh,)
@@ -122,3 +131,19 @@ MORE |= {
     )
     for name, one in TRANSFORMERS.items()
 }
+TASKS: tuple[Task, ...] = ("binary", "classes")
+DECIDING: dict[str, Any] = {
+    "QuadraticDiscriminantAnalysis": QuadraticDiscriminantAnalysis(),
+    "AdaBoostClassifier": AdaBoostClassifier(n_estimators=3, random_state=0),
+    "BaggingClassifier": BaggingClassifier(LogisticRegression(), 3, max_features=0.7, random_state=0),
+    "OneVsRestClassifier": OneVsRestClassifier(LogisticRegression()),
+}
+"""Classifiers whose decision_function is not what their probabilities are made of."""
+for name, one in DECIDING.items():
+    for task in TASKS:
+        MORE[f"CalibratedClassifierCV of {name}, {task}"] = Entry(
+            partial(CalibratedClassifierCV, make_pipeline(StandardScaler(), one), cv=2), task
+        )
+        MORE[f"StackingClassifier of {name}, {task}"] = Entry(
+            partial(StackingClassifier, [("one", one)], stack_method="decision_function", cv=2), task
+        )

@@ -69,6 +69,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "probabilities or scores",
     ),
     "codes in float32": (make_pipeline(OneHotEncoder(dtype=np.float32), LGBMClassifier()), "dtype float64"),
+    "bins in float32": (make_pipeline(KBinsDiscretizer(3, dtype=np.float32), LGBMClassifier()), "dtype float64"),
     "too many hashed terms": (make_pipeline(HashingVectorizer(), LGBMClassifier()), "n_features of at most"),
     "a start that is fitted": (
         make_pipeline(OneHotEncoder(), SplineTransformer(), GradientBoostingClassifier(init=LogisticRegression())),

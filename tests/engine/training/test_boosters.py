@@ -11,12 +11,13 @@ from catboost import CatBoostClassifier
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingRegressor
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, StandardScaler
 from xgboost import XGBClassifier, XGBRegressor
 
 from penstock.artifact.load import load
@@ -115,6 +116,29 @@ def test_a_category_that_only_the_held_out_rows_have_is_missing_to_both(kind: st
     expected = own_predictions(model, estimator, TrainingRows(asked, late), frame)
     assert np.array_equal(load(tmp_path / "m").predict(asked), expected)
     assert not np.array_equal(load(tmp_path / "m").predict(trained), expected)
+
+
+ENCODED: dict[str, Any] = {
+    "terms": (CountVectorizer(), "site"),
+    "codes": (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=7), ["site"]),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_a_text_that_a_step_before_xgboost_encodes_is_the_text_that_was_not_seen(kind: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sites = np.array(["north sea", "south", "south", "north sea"] * 50, dtype=object)
+    if kind == "codes":
+        sites[:20] = None
+    trained = {"inflow": rng.normal(size=200), "level": rng.normal(size=200), "site": sites}
+    late = (trained["inflow"] + 2 * (sites == "south") > 0).astype(float)
+    asked = trained | {"site": np.array(["abroad", "the south"] * 100, dtype=object)}
+    steps = make_column_transformer(ENCODED[kind], remainder="passthrough")
+    model = tank_model(lambda: make_pipeline(steps, XGBClassifier(n_estimators=20)))
+    estimator = model.estimator().fit(feature_frame(trained), late)
+    pack(estimator, tmp_path / "m", features=CONTRACT.features, metadata={}, fallback=False)
+    expected = own_predictions(model, estimator, TrainingRows(asked, late), feature_frame(trained))
+    assert np.array_equal(load(tmp_path / "m").predict(asked), expected)
 
 
 def test_what_answers_in_float32_is_compared_in_float32() -> None:
