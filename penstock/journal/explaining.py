@@ -1,8 +1,8 @@
 """Why a journaled prediction was made: contributions of features, from the very rows that were looked up."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +16,9 @@ from penstock.journal.reading import JournalEntry
 from penstock.journal.writing import feature_digests
 from penstock.lookups.statement import LookupStatement
 from penstock.postgres.pointer import PinnedTable
+
+if TYPE_CHECKING:
+    from penstock.journal.replay import Replay
 
 
 class ValueContributions(msgspec.Struct, frozen=True):
@@ -100,6 +103,18 @@ def explain(
         )
         made.append(Reason(entry, {name: vectors[name][at : at + 1].tolist()[0] for name in names}, why))
     return made
+
+
+def explain_each(
+    replay: "Replay", contract_of: Callable[[str], Contract], ids: Sequence[str]
+) -> Iterator[tuple[Sequence[JournalEntry], list[Reason] | PenstockError]]:
+    """Journaled predictions, those of one release together, and why they were made, or why that cannot be said."""
+    for same in replay.by_artifact(ids=ids):
+        first = same[0]
+        try:
+            yield same, explain(contract_of(first.model), replay.artifact(first.artifact), same)
+        except PenstockError as error:
+            yield same, PenstockError(f"release {first.release} of {first.model}: {error}")
 
 
 def _vectors(contract: Contract, entries: Sequence[JournalEntry]) -> Mapping[str, np.ndarray[Any, Any]]:

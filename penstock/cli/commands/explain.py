@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, demand_none
 from penstock.settings import BookName
 
 
@@ -19,7 +19,7 @@ def command(ids: tuple[str, ...], book: BookName, most: int, as_json: bool) -> N
     a boosted classifier, the value of most regressors. The release must have been trained with Model(explain=True).
     """
     from penstock.cli.explained import explained_lines
-    from penstock.journal.explaining import explain
+    from penstock.journal.explaining import explain_each
     from penstock.journal.replay import Replay
     from penstock.runtime import Runtime
 
@@ -31,21 +31,22 @@ def command(ids: tuple[str, ...], book: BookName, most: int, as_json: bool) -> N
         artifacts=runtime.artifacts,
         cache=runtime.settings.artifact_cache,
     )
-    shown = 0
-    for same in replay.by_artifact(ids=ids):
-        contract = runtime.contracts.contract(same[0].model)
-        for one in explain(contract, replay.artifact(same[0].artifact), same):
-            shown += 1
+    faults: list[PenstockError] = []
+    found = 0
+    for same, reasons in explain_each(replay, runtime.contracts.contract, ids):
+        found += len(same)
+        if isinstance(reasons, PenstockError):
+            faults.append(reasons)
+            continue
+        for one in reasons:
             if as_json:
                 entry = {"id": one.entry.id, "model": one.entry.model, "release": one.entry.release}
                 why = msgspec.to_builtins(one.why)
                 click.echo(msgspec.json.encode(entry | why | {"features": one.values}))
             else:
                 click.echo("\n".join(explained_lines(one, most)))
-    if shown < len(set(ids)):
-        raise PenstockError(
-            "predictions to explain",
-            expected=f"{len(set(ids))} in the journal of {book.upper()}",
-            found=str(shown),
-            todo="Another book may have the others: --book test.",
-        )
+    if found < len(set(ids)):
+        expected = f"{len(set(ids))} in the journal of {book.upper()}"
+        todo = "Another book may have the others: --book test."
+        faults.append(PenstockError("predictions to explain", expected=expected, found=str(found), todo=todo))
+    demand_none(faults)

@@ -6,6 +6,7 @@ import pytest
 from penstock.artifact.explaining.explainer import ExplanationTimeout
 from penstock.client import Client
 from penstock.errors import PenstockError
+from penstock.journal.explaining import explain_each
 from penstock.journal.moved import moves
 from penstock.journal.replay import Replay
 from penstock.releases.artifacts import ArtifactStore
@@ -106,6 +107,22 @@ def test_a_journaled_prediction_is_explained_by_its_id(explaining: Service) -> N
     assert found == {name: answer[name] for name in found}
     assert found["contributions"]
     assert explaining.http.get("/models/overflow/predictions/no-id/contributions").status_code == 404
+
+
+def test_a_release_that_cannot_be_explained_stops_no_other_and_is_named(service: Service) -> None:
+    asked = [service.ask(inflow=1.5).json()["id"]]
+    service.release(2, explain=True)
+    assert wait_for(lambda: service.serves() == 2)
+    asked.append(service.ask(inflow=2.5).json()["id"])
+    replay = Replay(
+        service.book, {"overflow": toy.CONTRACT}, ArtifactStore(service.settings.artifacts), service.folder / "cache"
+    )
+    found = {same[0].release: reasons for same, reasons in explain_each(replay, lambda _: toy.CONTRACT, asked)}
+    assert str(found[1]).startswith("release 1 of overflow: artifact ")
+    assert "Declare Model(explain=True)" in str(found[1])
+    explained = found[2]
+    assert not isinstance(explained, PenstockError)
+    assert [reason.entry.id for reason in explained] == asked[1:]
 
 
 def test_contributions_that_move_from_one_release_to_another_are_those_that_differ(explaining: Service) -> None:
