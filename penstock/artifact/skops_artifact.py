@@ -18,7 +18,7 @@ from penstock.artifact.native import Artifact, Engine, Refusal
 from penstock.artifact.packing.model import classifies, model_classes
 from penstock.artifact.program import Link
 from penstock.artifact.scores import labelled, own_scores
-from penstock.artifact.skops_parts import is_whole, parts
+from penstock.artifact.skops_parts import is_whole, parts, without_indexes
 from penstock.artifact.skops_tables import frame_of, frame_of_fit, knows_names, outputs_of
 from penstock.contract.contract import Columns, Feature
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
@@ -68,7 +68,11 @@ def to_bytes(estimator: Any, trusted: Sequence[str] = ()) -> bytes:
             f"estimator {name}", expected="skops", found="no such package", todo="pip install 'penstock[skops]'."
         ) from None
     try:
-        data = _same_bytes(skops.io.dumps(estimator))
+        try:
+            stored = skops.io.dumps(estimator)
+        except Exception:
+            stored = skops.io.dumps(without_indexes(estimator))
+        data = _same_bytes(stored)
     except Exception as error:
         raise UnsupportedEstimator(f"estimator {name}", expected="what skops can store", found=str(error)) from error
     refused = sorted(set(skops.io.get_untrusted_types(data=data)) - {*TRUSTED_TYPES, *trusted})

@@ -1,6 +1,7 @@
 """What a loaded estimator consists of, and whether scikit-learn may walk it without a look at its bounds."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,30 @@ def parts(thing: Any, seen: set[int], having: str = "") -> Iterator[Any]:
             yield from parts(value, seen, having)
     elif hasattr(thing, "__dict__"):
         yield from parts(vars(thing), seen, having)
+
+
+def without_indexes(thing: Any) -> Any:
+    """A copy of an estimator with lists of names where it has pandas' indexes of columns, which skops does not take."""
+    copied = deepcopy(thing)
+    _unindex(copied, set())
+    return copied
+
+
+def _unindex(thing: Any, seen: set[int]) -> Any:
+    """What takes the place of a thing: itself, changed inside, unless it is an index or a tuple."""
+    if type(thing).__module__.partition(".")[0] == "pandas" and hasattr(thing, "tolist"):
+        return thing.tolist()
+    if isinstance(thing, tuple) and type(thing) is tuple:
+        return tuple(_unindex(value, seen) for value in thing)
+    inside = thing if isinstance(thing, dict) else getattr(thing, "__dict__", None)
+    if id(thing) in seen or isinstance(thing, type):
+        return thing
+    seen.add(id(thing))
+    if isinstance(thing, list):
+        thing[:] = [_unindex(value, seen) for value in thing]
+    elif isinstance(inside, dict):
+        inside.update({name: _unindex(value, seen) for name, value in inside.items()})
+    return thing
 
 
 def _holds_together(matrix: Any) -> bool:

@@ -18,7 +18,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVR
 
@@ -26,6 +26,8 @@ from penstock.artifact import file as artifact_file
 from penstock.artifact import skops_artifact
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
+from penstock.artifact.packing.unfitted import demand_storable
+from penstock.contract.contract import Output
 from penstock.errors import ArtifactError, ContractError, UnsupportedEstimator
 from tests.engine.artifact.random_models import frame_columns, frame_features, matrix_columns, matrix_features
 
@@ -146,6 +148,17 @@ def test_a_type_that_the_model_trusts_is_stored_named_in_the_file_and_loaded(tmp
     pack(model, tmp_path / "m", features=features, metadata={}, trusted_types=[own])
     assert artifact_file.read(tmp_path / "m")[0].trusted_types == (own,)
     np.testing.assert_array_equal(load(tmp_path / "m").predict(matrix_columns(MATRIX)), model.predict_proba(MATRIX))
+
+
+def test_indexes_of_pandas_are_stored_as_names(tmp_path: Path) -> None:
+    frame = pd.DataFrame(MATRIX, columns=["x0", "x1", "x2"])
+    union = make_union(make_column_transformer(("passthrough", [0, 1])), StandardScaler())
+    steps = make_pipeline(make_column_transformer((StandardScaler(), frame.columns[:2])), union)
+    model = make_pipeline(steps.set_output(transform="pandas"), SVR())
+    demand_storable(model, Output("y", "regressor"))
+    pack(model.fit(frame, MATRIX[:, 0]), tmp_path / "m", features=frame_features(frame), metadata={})
+    np.testing.assert_array_equal(load(tmp_path / "m").predict(frame_columns(frame)), model.predict(frame))
+    assert isinstance(model[0][0].transformers[0][2], pd.Index)
 
 
 def with_other(frame: pd.DataFrame) -> pd.DataFrame:
