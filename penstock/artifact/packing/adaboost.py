@@ -7,7 +7,7 @@ import numpy as np
 from penstock.artifact.packing.estimators import answers, of_slots
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
-from penstock.artifact.packing.votes import greatest
+from penstock.artifact.packing.votes import probable_label
 from penstock.artifact.program import Link, Op
 
 
@@ -22,9 +22,9 @@ def adaboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     for member, weight in zip(estimator.estimators_, weights.tolist(), strict=True):
         if np.asarray(member.classes_).shape != (count,) or not hasattr(member, "predict_proba"):
             raise unsupported(estimator, "members with predict_proba that know every class", type(member).__name__)
-        slots, _ = answers(builder, member, block)
+        labels = probable_label(builder, member, block)
         other = -1 / (count - 1) * weight
-        votes = [builder.with_constant(Op.FILL, one, 1.0, weight) for one in greatest(builder, slots)]
+        votes = [builder.with_constant(Op.FILL, one, 1.0, weight) for one in labels]
         votes = [builder.with_constant(Op.FILL, one, 0.0, other) for one in votes] if weight else votes
         totals = [builder.two(Op.PLUS, *pair) for pair in zip(totals, votes, strict=True)] if totals else votes
     made = [builder.with_constant(Op.DIVIDE, slot, float(estimator.estimator_weights_.sum())) for slot in totals]

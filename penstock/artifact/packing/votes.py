@@ -62,6 +62,13 @@ def label(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:
     raise unsupported(member, "members that are linear, trees or boosting", type(final).__name__)
 
 
+def probable_label(builder: ProgramBuilder, member: Any, block: Block) -> list[int]:
+    """The same of a member with probabilities of which the greatest is its label, unless it says so by scores."""
+    if public_name(final_of(member)) in LINEAR or threshold_of(member) is not None:
+        return label(builder, member, block)
+    return greatest(builder, answers(builder, member, block)[0])
+
+
 def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """OneVsRestClassifier: the probability of each class by a classifier of its own, which then sum to 1."""
     if estimator.multilabel_:

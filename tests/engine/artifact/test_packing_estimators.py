@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, RandomForestClassifier
 from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
@@ -38,6 +39,18 @@ def test_it_answers_what_scikit_learn_does_and_both_kernels_alike(name: str, see
         assert len(found) == 1 or same(found[0], found[1])
         alone = packed(model, tmp_path, matrix_features(matrix))[0].predict(matrix_columns(asked[:1]))
         assert same(alone[0], found[0][0])
+
+
+def test_a_boosted_line_votes_by_its_scores_where_its_probabilities_are_equal(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(200, 2))
+    model = AdaBoostClassifier(LogisticRegression(fit_intercept=False), n_estimators=5)
+    model.fit(matrix, matrix[:, 0] + random.normal(size=200) > 0)
+    asked = np.array([[1e-45, 0.0], [-1e-45, 0.0], [0.0, 1e-45], [0.0, -1e-45], [0.0, 0.0]])
+    expected = model.predict_proba(asked)
+    assert len(set(expected[:, 1])) > 1
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        np.testing.assert_allclose(artifact.predict(matrix_columns(asked)), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("model", [AdaBoostClassifier(n_estimators=2), AdaBoostRegressor(n_estimators=2)])
