@@ -54,17 +54,18 @@ class DagsterSystem:
     def start(self) -> str:
         """Start what does not run, and wait until the code is loaded and the daemon beats.
 
-        Where all runs, the project's files are read again if they changed, and the processes start again if the
-        settings did. Returns "started", "read again", or "" where nothing was to do.
+        Where all runs, as after an `up` that was interrupted, the project's files are read again if they changed, and the
+        processes start again if the settings did, or if the code did not load. Returns "started", "read again", or "" where nothing was to do.
         """
         processes, code, now = self._processes, self._processes.running(CODE), self._code_now()
         if code and self._all_run():
-            before, broken = DagsterCode.read(self._settings.state), _is_broken(self.graphql)
-            if before == now and not broken:
-                return ""
-            if before and before.settings == now.settings and not broken:
-                self._read_again(now)
-                return "read again"
+            before = DagsterCode.read(self._settings.state)
+            if self._comes_up():
+                if before == now:
+                    return ""
+                if before and before.settings == now.settings:
+                    self._read_again(now)
+                    return "read again"
             self._demand_no_run()
             self.stop()  # what did not load may be mended by now, and only a new code server reads it again
             code = None
@@ -146,6 +147,13 @@ class DagsterSystem:
         self.graphql.reload()
         now.write(self._settings.state)
         self._wait()
+
+    def _comes_up(self) -> bool:
+        try:
+            self._wait()
+        except StartError:
+            return False
+        return True
 
     def _wait(self) -> None:
         api, processes = self.graphql, self._processes

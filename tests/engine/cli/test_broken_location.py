@@ -50,6 +50,22 @@ def settings(stack: None, tmp_path: Path) -> Iterator[Settings]:
     Databases(made).server().remove()
 
 
+def test_what_an_interrupted_up_has_started_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.project is not None
+    (settings.project.root / "assets" / "definitions.py").write_text(f"import time\n\ntime.sleep(5)\n{MENDED}")
+    system = DagsterSystem(settings, ("assets.definitions",))
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(system, "_wait", interrupted)
+        system.start()
+    assert system.start() == ""
+    assert system.graphql.load_error() is None
+    assert system.graphql.daemon_healthy()
+
+
 def test_a_location_that_does_not_load_is_said_at_once_and_read_again_by_the_next_up(settings: Settings) -> None:
     target = ("assets.definitions",)
     assert not DagsterSystem(settings).read_again()
