@@ -54,8 +54,9 @@ class DagsterSystem:
     def start(self) -> str:
         """Start what does not run, and wait until the code is loaded and the daemon beats.
 
-        Where all runs, as after an `up` that was interrupted, the project's files are read again if they changed, and the
-        processes start again if the settings did, or if the code did not load. Returns "started", "read again", or "" where nothing was to do.
+        Where all runs, as after an `up` that was interrupted, the project's files are read again if they changed. The
+        processes start again if the settings changed or the code does not load. Returns "started", "read again", or ""
+        where nothing was to do.
         """
         processes, code, now = self._processes, self._processes.running(CODE), self._code_now()
         if code and self._all_run():
