@@ -58,9 +58,10 @@ def test_what_an_interrupted_up_has_started_is_waited_for(settings: Settings, mo
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(system, "_wait", interrupted)
-        system.start()
+        with pytest.raises(KeyboardInterrupt):
+            system.start()
     assert system.start() == ""
     assert system.graphql.load_error() is None
     assert system.graphql.daemon_healthy()
