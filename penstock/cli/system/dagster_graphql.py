@@ -17,6 +17,8 @@ LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name lo
     ... on PythonError { message } } }"""
 UNDER_WAY = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
     ... on Runs { results { runId } } } }"""
+LAUNCHED = """query($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results {
+    runId assetSelection { path } repositoryOrigin { repositoryLocationName } } } ... on Error { message } } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 RELOAD = """mutation($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) { __typename
     ... on Error { message } } }"""
@@ -115,6 +117,18 @@ class GraphQL:
         if found["__typename"] != "Pipeline":
             raise DagsterError(f"Dagster job {job!r}", found=found["message"])
         return list(found["partitionKeysOrError"]["partitionKeys"])
+
+    def launched(self, job: str, partition: str = "", assets: Sequence[str] = ()) -> str:
+        """The id of the newest run of these that waits or runs, as `launch` has made it; empty if there is none."""
+        own = {"key": "dagster/partition", "value": partition}
+        statuses = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED"]
+        wanted = {"pipelineName": job, "statuses": statuses, "tags": [own] if partition else []}
+        for run in self.ask(LAUNCHED, filter=wanted)["runsOrError"].get("results") or []:
+            of = (run["repositoryOrigin"] or {}).get("repositoryLocationName")
+            selected = {"/".join(asset["path"]) for asset in run["assetSelection"] or ()}
+            if of == self.location and selected == set(assets):
+                return str(run["runId"])
+        return ""
 
     def launch(
         self, job: str, partition: str = "", assets: Sequence[str] = (), checks: Sequence[tuple[str, str]] = ()

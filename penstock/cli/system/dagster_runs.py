@@ -75,6 +75,8 @@ def materialize(
 ) -> str:
     """Run a job to its end, for its newest partition that is not after `newest`, and return the run's URL.
 
+    A run that is under way, as after an `up` that was interrupted, is followed instead.
+
     `only` are the tables to take of the job of all tables, `preparations` what they may wait for.
 
     RunError if all its partitions are after `newest`.
@@ -88,7 +90,8 @@ def materialize(
             found=f"{everything[0]} as its first, and outcomes up to {newest}",
             todo="Declare an earlier `first_period`, or wait for the outcomes.",
         )
-    run = api.launch(job, partitions[-1] if partitions else "", steps(only), checks(only, preparations))
+    partition, assets = partitions[-1] if partitions else "", steps(only)
+    run = api.launched(job, partition, assets) or api.launch(job, partition, assets, checks(only, preparations))
     follow(api, run, progress)
     return run_url(api, run)
 

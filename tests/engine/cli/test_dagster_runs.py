@@ -119,6 +119,25 @@ def test_a_run_waits_for_a_code_server_that_starts_anew(api: GraphQL, settings: 
     follow(api, run, lambda *_: None)
 
 
+def test_a_run_that_an_interrupted_up_has_launched_is_followed(api: GraphQL, settings: Settings) -> None:
+    daemon = Processes(settings.state).running(dagster_system.DAEMON)
+    assert daemon
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        run = api.launch("good", "2026-03-01")
+        some = api.launch("several", assets=["calm"], checks=[("calm", "deep")])
+        assert api.launched("good", "2026-03-01") == run
+        assert api.launched("several", assets=["calm"]) == some
+        others: list[tuple[str, str, list[str]]] = [("good", "2026-02-01", []), ("several", "", []), ("bad", "", [])]
+        assert {api.launched(*other) for other in others} == {""}
+        assert GraphQL(api.url, "another").launched("good", "2026-03-01") == ""
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+    assert materialize(api, "good", lambda *_: None).endswith(run)
+    follow(api, some, lambda *_: None)
+    assert api.launched("good", "2026-03-01") == ""
+
+
 def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
     class GivenUp(GraphQL):
         def ask(self, query: str, **variables: Any) -> dict[str, Any]:
