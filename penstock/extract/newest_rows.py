@@ -38,7 +38,7 @@ def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
     count, _ = _rows(warehouse, model, period.start, period.end)
     _, earlier = _rows(warehouse, model, EARLIEST, period.start)
     whole = period if earlier is None else Period.containing(earlier, model.every)
-    if model.first_period and whole.start < model.first.start:
+    if model.first_period and whole.start < model.first.start <= period.start:
         return period
     before, _ = _rows(warehouse, model, whole.start, whole.end)
     return whole if 2 * count < before else period

@@ -135,6 +135,8 @@ def _rounds_in_single(estimator: Any) -> bool:
 def _categories_of_xgboost(estimator: Any) -> set[str]:
     """The columns that XGBoost has read as categories, wherever it is, as the steps before it name them."""
     found: set[str] = set()
+    if not (_holds_xgboost(estimator) or _holds_xgboost(answering(estimator))):  # most have none: no look at every part
+        return found
     for one in parts(estimator, set(), "feature_types"):
         if hasattr(one, "get_booster") and not one.__sklearn_is_fitted__():
             continue  # what a wrapper was given, and has cloned
