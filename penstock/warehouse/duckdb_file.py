@@ -130,7 +130,8 @@ class DuckDBWarehouse:
         connection = self._open(read_only)
         try:
             connection.execute(
-                "SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+                "SET TimeZone = 'UTC'; SET enable_progress_bar = true; SET enable_progress_bar_print = false;"
+                " SET python_enable_replacements = false"  # a table that is not there is no variable of this program
             )
             if self.now is not None:
                 connection.execute(f"SET VARIABLE penstock_now = TIMESTAMPTZ '{self.now.isoformat()}'")

@@ -1,8 +1,10 @@
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock.settings import Settings
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from resources.example import FIRST_DAY, ensure, first_trainable_month, shift_days
 from tests.example import NOW, Example
@@ -78,3 +80,11 @@ def test_the_first_trainable_month_has_half_a_year_before_it() -> None:
 
     assert first - (FIRST_DAY + timedelta(days=shift_days(NOW) - 364)) >= timedelta(days=181)
     assert first < NOW.date()
+
+
+def test_a_warehouse_of_which_only_the_file_was_made_is_seeded(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    with DuckDBWarehouse(str(settings.warehouse_file)).connect():
+        assert settings.warehouse_file.exists(), "as an interrupted `up` leaves it"
+    assert "rows laid around" in ensure(settings)
+    assert ensure(settings) == "already there"

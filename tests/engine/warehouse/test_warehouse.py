@@ -153,3 +153,11 @@ def test_a_reader_waits_for_the_one_writer_and_gives_up_in_bounded_time(tmp_path
     finally:
         let_go.set()
         writer.join(30)
+
+
+def test_a_table_that_is_not_there_is_no_variable_of_the_program(tmp_path: Path) -> None:
+    nowhere = pa.table({"secret": [1]})
+    warehouse = DuckDBWarehouse(str(tmp_path / "warehouse.duckdb"))
+    with warehouse.connect() as connection, pytest.raises(duckdb.CatalogException, match="nowhere"):
+        connection.execute("SELECT * FROM nowhere")
+    assert nowhere.num_rows == 1
