@@ -42,13 +42,17 @@ def keep(project: Project, place: Path, home: Path) -> Code:
     folder = place / digest.hexdigest()[:16] / project.root.name
     if not folder.exists():
         place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place, prefix=".new-") as temporary:
-            made = Path(temporary) / project.root.name
+        # No TemporaryDirectory: a process that ends empties it while a thread still copies, which then keeps the rest.
+        temporary = Path(tempfile.mkdtemp(dir=place, prefix=".new-"))
+        try:
+            made = temporary / project.root.name
             for name, path in files.items():
                 (made / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, made / name)
             folder.parent.mkdir(exist_ok=True)
             made.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return Code(digest.hexdigest(), code_version(project), str(folder))
 
 
