@@ -27,14 +27,8 @@ INSIDE = {
 
 def pack_estimator(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """The model of a fitted estimator, the steps before it as instructions; UnsupportedEstimator for one not known."""
-    name = public_name(estimator)
-    if name == "Pipeline":
-        for _, step in estimator.steps[:-1]:
-            block = transform(builder, step, block)
-        return pack_estimator(builder, estimator.steps[-1][1], block)
-    if name in INSIDE:
-        return pack_estimator(builder, inside(estimator), block)
-    packer = builder.families.packers.get(name)
+    estimator, block = _stepped(builder, estimator, block)
+    packer = builder.families.packers.get(public_name(estimator))
     if packer is None:
         raise UnsupportedEstimator(
             f"estimator {type(estimator).__name__}",
@@ -83,21 +77,22 @@ def answers(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list
 
 def scores(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:
     """The slots of a member's decision_function, and whether it computes in float32. The block is not changed."""
-    return _scores(builder, estimator, builder.fork(block))
+    estimator, block = _stepped(builder, estimator, builder.fork(block))
+    decision = builder.families.decisions.get(public_name(estimator))
+    if decision is not None:
+        return decision(builder, estimator, block)
+    model = pack_estimator(builder, estimator, block)
+    return builder.ask(model, raw=True), model.single
 
 
-def _scores(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[list[int], bool]:
+def _stepped(builder: ProgramBuilder, estimator: Any, block: Block) -> tuple[Any, Block]:
+    """What answers, without pipelines and searches around it, and the block that it reads behind their steps."""
     name = public_name(estimator)
     if name == "Pipeline":
         for _, step in estimator.steps[:-1]:
             block = transform(builder, step, block)
-        return _scores(builder, estimator.steps[-1][1], block)
-    if name in INSIDE:
-        return _scores(builder, inside(estimator), block)
-    if name in builder.families.decisions:
-        return builder.families.decisions[name](builder, estimator, block)
-    model = pack_estimator(builder, estimator, block)
-    return builder.ask(model, raw=True), model.single
+        return _stepped(builder, estimator.steps[-1][1], block)
+    return _stepped(builder, inside(estimator), block) if name in INSIDE else (estimator, block)
 
 
 def of_slots(slots: list[int], kind: Any, *, single: bool = False, link: Any = None) -> Model:
