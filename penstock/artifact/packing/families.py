@@ -4,11 +4,11 @@ from penstock.artifact.packing.bayes import BAYES
 from penstock.artifact.packing.boosting.catboost import CATBOOST, pack_catboost
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM, pack_lightgbm
 from penstock.artifact.packing.boosting.xgboost import XGBOOST, pack_xgboost
-from penstock.artifact.packing.calibration import pack_calibrated
 from penstock.artifact.packing.columns import COLUMNS
-from penstock.artifact.packing.decisions import DECISIONS
 from penstock.artifact.packing.encoders import one_hot, ordinal, target
-from penstock.artifact.packing.ensembles import ENSEMBLES
+from penstock.artifact.packing.ensembles.calibration import pack_calibrated
+from penstock.artifact.packing.ensembles.decisions import DECISIONS
+from penstock.artifact.packing.ensembles.kinds import ENSEMBLES
 from penstock.artifact.packing.features import FEATURES
 from penstock.artifact.packing.hist import pack_hist
 from penstock.artifact.packing.linear import LINEAR, pack_linear

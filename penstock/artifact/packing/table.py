@@ -6,7 +6,7 @@ from penstock.artifact.packing.bayes import BAYES
 from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
-from penstock.artifact.packing.ensembles import ENSEMBLES
+from penstock.artifact.packing.ensembles.kinds import ENSEMBLES
 from penstock.artifact.packing.estimators import INSIDE
 from penstock.artifact.packing.families import TRANSFORMERS
 from penstock.artifact.packing.features import FEATURES

@@ -12,13 +12,13 @@ from penstock.artifact.packing.boosting.catboost import CATBOOST
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
 from penstock.artifact.packing.candidates import Candidate, candidates
+from penstock.artifact.packing.ensembles.votes import VOTERS
 from penstock.artifact.packing.estimators import INSIDE, answering
 from penstock.artifact.packing.families import PACKERS, TRANSFORMERS
 from penstock.artifact.packing.inverse import INVERTED, in_numpy
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.texts import TEXTS
 from penstock.artifact.packing.trees import BOOSTED
-from penstock.artifact.packing.votes import VOTERS
 from penstock.artifact.terms import MOST_HASHED
 from penstock.contract.contract import Output
 from penstock.errors import UnsupportedEstimator

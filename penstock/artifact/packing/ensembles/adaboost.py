@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.packing.ensembles.votes import probable_label
 from penstock.artifact.packing.estimators import answers, of_slots
 from penstock.artifact.packing.model import Model
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
-from penstock.artifact.packing.votes import probable_label
 from penstock.artifact.program import Link, Op
 
 

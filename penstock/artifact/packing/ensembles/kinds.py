@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from penstock.artifact.packing.adaboost import adaboost, adaboost_value
+from penstock.artifact.packing.ensembles.adaboost import adaboost, adaboost_value
+from penstock.artifact.packing.ensembles.votes import chosen, label, one_vs_rest
 from penstock.artifact.packing.estimators import answers, of_slots, pack_estimator, scores
 from penstock.artifact.packing.inverse import inverse
 from penstock.artifact.packing.model import Model, classifies, sklearn_name
 from penstock.artifact.packing.program import Block, Column, Number, ProgramBuilder, unsupported
-from penstock.artifact.packing.votes import chosen, label, one_vs_rest
 from penstock.artifact.program import Op
 from penstock.artifact.scores import voting_weights
 
