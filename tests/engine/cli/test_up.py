@@ -15,6 +15,7 @@ import pytest
 from penstock.processes import free_port
 from penstock.testing import Story
 from tests.engine.cli.conftest import SECRET, Penstock, processes_of
+from tests.engine.running import each, listening
 
 MOST_MEMORY = 3.5e9
 
@@ -66,21 +67,14 @@ class TestUpAndDown(Story):
         assert len(shown["tables"]) == 6
 
     def test_everything_listens_on_loopback_alone(self, first_up: str, home: Path, ports: tuple[int, int]) -> None:
-        listening = [
-            connection.laddr
-            for process in processes_of(home)
-            for connection in process.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN
-        ]
-        assert {address.port for address in listening} >= set(ports)
-        assert {address.ip.removeprefix("::ffff:") for address in listening} <= {"127.0.0.1", "::1"}
+        addresses = listening(processes_of(home))
+        assert {address.port for address in addresses} >= set(ports)
+        assert {address.ip.removeprefix("::ffff:") for address in addresses} <= {"127.0.0.1", "::1"}
 
     def test_no_process_shows_a_secret_in_its_command(self, first_up: str, home: Path) -> None:
-        running = processes_of(home)
-        holding = [process for process in running if SECRET in process.environ().values()]
-        assert len(holding) > 3
-        assert len(running) >= len(holding)
-        assert [process.cmdline() for process in running if SECRET in " ".join(process.cmdline())] == []
+        running = list(each(processes_of(home), lambda process: (process.environ(), " ".join(process.cmdline()))))
+        assert len([environment for environment, _ in running if SECRET in environment.values()]) > 3
+        assert [command for _, command in running if SECRET in command] == []
         assert SECRET not in first_up
 
     def test_what_runs_hears_the_signals_that_up_was_told_to_ignore(self, first_up: str, home: Path) -> None:

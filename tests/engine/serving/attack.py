@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.chaos.nodes import nodes
+from tests.engine.running import listening as sockets_of
 
 PATHS = (
     "/",
@@ -57,14 +58,7 @@ WITHOUT_KEY = (
 
 def listening(processes: Iterable[psutil.Process]) -> list[int]:
     """Every port at which one of them listens, at whatever address."""
-    return sorted(
-        {
-            connection.laddr.port
-            for process in processes
-            for connection in process.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN
-        }
-    )
+    return sorted({address.port for address in sockets_of(processes)})
 
 
 def attack(folder: Path, port: int, ports: list[int], authority: str = "") -> tuple[list[int], dict[str, int]]:

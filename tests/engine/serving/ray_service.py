@@ -17,6 +17,7 @@ from penstock.serving.on_ray.cluster import RayCluster
 from penstock.settings import Settings
 from penstock.testing import as_member, create_book
 from tests.checkout import ROOT
+from tests.engine.running import listening as sockets_of
 from tests.engine.serving import toy
 
 QUESTION = {"tank": "t7", "valve": 3, "asked_at": "2026-01-01T05:30:00Z"}
@@ -95,9 +96,6 @@ def cluster_processes(settings: Settings) -> list[psutil.Process]:
 
 def listening(settings: Settings) -> set[str]:
     """The addresses on which this home's processes listen."""
-    running = cluster_processes(settings)
-    hosts = {
-        c.laddr.ip for p in running for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN and c.laddr
-    }
+    hosts = {address.ip for address in sockets_of(cluster_processes(settings))}
     assert hosts
     return hosts
