@@ -42,13 +42,16 @@ def open_store(url: str) -> tuple[Any, str]:
         try:
             # What another process has written meanwhile is to be seen.
             files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-        except ImportError:
+        except (ImportError, ValueError) as error:
             extra = EXTRAS.get(scheme)
-            todo = f"Install it: pip install 'penstock[{extra}]'" if extra else "Install the package that fsspec names."
-            raise PenstockError(
-                f"store {shown_store(url)}", expected=f"the driver of {scheme}://", found="not installed", todo=todo
-            ) from None
-        except ValueError as error:
+            # fsspec knows some of a driver's schemes only where the driver is installed.
+            if isinstance(error, ImportError) or (extra and "Protocol not known" in str(error)):
+                raise PenstockError(
+                    f"store {shown_store(url)}",
+                    expected=f"the driver of {scheme}://",
+                    found="not installed",
+                    todo=f"Install it: pip install 'penstock[{extra}]'" if extra else "Install what fsspec names.",
+                ) from None
             raise PenstockError(
                 f"store {shown_store(url)}",
                 expected="a folder, or a URL such as s3://bucket/folder",

@@ -26,6 +26,7 @@ from penstock.extract.incremental import (
 from penstock.extract.other_kind import same_reading
 from penstock.extract.training_join import training_query
 from penstock.extract.window import window_check
+from penstock.rows.types import stored_schema
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
@@ -46,15 +47,19 @@ def extract(table: ReplicatedTable, warehouse: Warehouse, store: SnapshotStore, 
     whole, last = last, extendable(table, recipe, last, now)
     since = greatest_watermark(last, table.watermark) if last else None
     if last is not None and since is not None:
-        with (
-            query_of(f"table {table.name!r}"),
-            warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found,
-        ):
-            changes, base = changed_rows(last, found, table), last.base or last
-            if changes is not None:
-                return store.write_changes(
-                    last, changes, lambda rows: base.rows + rows - changes.replaced, recipe, as_of=now, check=check
-                )
+        try:
+            with (
+                query_of(f"table {table.name!r}"),
+                warehouse.batches(changes_query(table), {WATERMARK: since}, key=table.key) as found,
+            ):
+                changes, base = changed_rows(last, found, table), last.base or last
+                if changes is not None:
+                    return store.write_changes(
+                        last, changes, lambda rows: base.rows + rows - changes.replaced, recipe, as_of=now, check=check
+                    )
+        except WarehouseError:  # a watermark of another type than before may not be comparable with its last value
+            if stored_schema(query_schema(warehouse, table), table.name).equals(last.schema):
+                raise
     began = time.monotonic()
     with query_of(f"table {table.name!r}"), whole_result(warehouse, table, store) as batches:
         check_watermark(batches.schema, table)
@@ -108,11 +113,16 @@ def query_of(thing: str) -> Iterator[None]:
         raise WarehouseError(f"query of {thing}", found=error.found, todo=error.todo) from error
 
 
-def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contract) -> list[PenstockError]:
-    """What the declarations need of a replicated table and its query does not select."""
+def query_schema(warehouse: Warehouse, table: ReplicatedTable) -> pa.Schema:
+    """The columns of a table's query as the warehouse declares them now."""
     none = f"SELECT * FROM (\n{subquery(table.query)}) AS source LIMIT 0"
     with query_of(f"table {table.name!r}"), warehouse.batches(none) as batches:
-        schema = batches.schema
+        return batches.schema
+
+
+def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contract) -> list[PenstockError]:
+    """What the declarations need of a replicated table and its query does not select."""
+    schema = query_schema(warehouse, table)
     there = schema.names
     needed = {f"key of table {table.name!r}": table.key}
     for lookup in table.lookups:

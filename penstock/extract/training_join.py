@@ -10,6 +10,8 @@ from penstock.warehouse.query_text import subquery
 
 AS_OF = {"duckdb": AsOfJoin, "clickhouse": AsOfJoin, "snowflake": MatchJoin}
 """The dialects with an ASOF JOIN, and its form there."""
+LONGEST_NAMES = {"postgresql": 63, "redshift": 127}
+"""Bytes of a column's name in the dialects that cut off the rest without an error."""
 
 
 def training_query(
@@ -22,7 +24,10 @@ def training_query(
       the form that suits the dialect (see `lookup_join`). The result is the same in every form.
     - A row for which a lookup with `missing="reject"` finds nothing is left out, because the service would refuse it.
     - With `every_row` none is left out, and each lookup has one more column, see `found_name`.
+
+    ContractError for a lookup in no table, and for names that the dialect would cut off.
     """
+    _demand_names(contract, dialect)
     columns, before, joins, demanded = [f"{ASKED}.*"], [f"{ASKED} AS (\n{subquery(base)})"], [], []
     for lookup in contract.lookups:
         if lookup.table not in tables:
@@ -51,6 +56,18 @@ def training_query(
 def found_name(lookup: Lookup) -> str:
     """The column that is 1 where a lookup found a row, else 0. No looked-up column is called so."""
     return f"{lookup.name}."
+
+
+def _demand_names(contract: Contract, dialect: str) -> None:
+    most = LONGEST_NAMES.get(dialect)
+    long = [name for lookup in contract.lookups for name in lookup.column_names() if most and len(name.encode()) > most]
+    if long:
+        raise ContractError(
+            f"lookups of model {contract.model!r}",
+            expected=f"lookup.column of at most {most} bytes; a warehouse of the kind {dialect!r} cuts off more",
+            found=", ".join(f"{name!r} of {len(name.encode())}" for name in long),
+            todo="Give the lookup a shorter name.",
+        )
 
 
 def _join(lookup: Lookup, query: str, dialect: str) -> EqualJoin:

@@ -133,6 +133,10 @@ def _conformed(array: pa.Array, kind: pa.DataType, refuse: Callable[[int, str, s
             raise refuse(row, f"a value that fits {kind}", str(error)) from None
     if pa.types.is_string(kind):
         _check_text(array, refuse)
+    elif pa.types.is_floating(kind):
+        array = _one_nan(array)
+    elif pa.types.is_decimal(kind) and not _is_valid(array):
+        raise refuse(_first(array, _is_valid), f"a number of at most {kind.precision} digits", "one with more")
     elif pa.types.is_date32(kind):
         _check_range(array, pa.int32(), _FIRST_DAY, _LAST_DAY, refuse)
     elif pa.types.is_timestamp(kind):
@@ -140,6 +144,12 @@ def _conformed(array: pa.Array, kind: pa.DataType, refuse: Callable[[int, str, s
     elif pa.types.is_time64(kind):
         _check_range(array, pa.int64(), 0, _END_OF_DAY, refuse)
     return array
+
+
+def _one_nan(array: pa.Array) -> pa.Array:
+    """NaN with the bits of a literal: arithmetic makes others, by the processor and the kind of warehouse."""
+    nan = pc.is_nan(array)
+    return pc.if_else(nan, pa.scalar(float("nan"), array.type), array) if pc.any(nan).as_py() else array
 
 
 def _check_range(
@@ -162,11 +172,9 @@ def _check_text(array: pa.Array, refuse: Callable[[int, str, str], ColumnValueEr
     data = array.buffers()[2]
     if data is None or len(array) == 0:
         return
-    try:
-        array.validate(full=True)
-    except pa.ArrowInvalid:
-        row = _first(array, _is_utf8)
-        raise refuse(row, "text in UTF-8", repr(array.cast(pa.binary())[row].as_py()[:80])) from None
+    if not _is_valid(array):
+        row = _first(array, _is_valid)
+        raise refuse(row, "text in UTF-8", repr(array.cast(pa.binary())[row].as_py()[:80]))
     offsets = np.frombuffer(array.buffers()[1], dtype=np.int32)[array.offset : array.offset + len(array) + 1]
     used = np.frombuffer(data, dtype=np.uint8)[offsets[0] : offsets[-1]]
     if np.count_nonzero(used) < used.size:
@@ -196,7 +204,7 @@ def _casts(array: pa.Array, kind: pa.DataType) -> bool:
     return True
 
 
-def _is_utf8(array: pa.Array) -> bool:
+def _is_valid(array: pa.Array) -> bool:
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,8 +26,10 @@ ABSENT = (
     "`penstock up` makes it where the project has a seed. Else load the tables into it, or name another warehouse by "
     "PENSTOCK_WAREHOUSE_URL."
 )
-_NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE"})
-"""Types that Arrow gets as DuckDB's own bytes, or without the zone."""
+_NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE", "UHUGEINT"})
+"""Types that Arrow gets as DuckDB's own bytes, without the zone, or wrapped where they have more than 38 digits."""
+_EXTENSION = re.compile(r"required extension '(\w+)")
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)+(?:PenstockError: )?")
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
 """Operators of a query plan that return rows in stored order. Running them once more over the key alone is cheap."""
 
@@ -70,17 +73,14 @@ class DuckDBWarehouse:
         with self.connect(read_only=True) as connection:
 
             def start() -> pa.RecordBatchReader:
-                asked = statement
-                if key and not comes_in_order(connection, statement, values, key):
-                    asked = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(map(quoted, key))}"
-                relation = connection.sql(asked, params=values)
-                _refuse(dict(zip(relation.columns, map(str, relation.types), strict=True)))
-                return relation.to_arrow_reader(BATCH_ROWS)
+                types, asked = _types(connection, statement, values), statement
+                order = [compared(name, types.get(name, "")) for name in key]
+                if key and not comes_in_order(connection, statement, values, order):
+                    asked = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(order)}"
+                return connection.sql(asked, params=values).to_arrow_reader(BATCH_ROWS)
 
             def explain(error: Exception) -> Exception:
-                if not isinstance(error, duckdb.Error):
-                    return error
-                return WarehouseError("query", found=str(error), todo=f"The query was: {query}")
+                return _refused(error, query) if isinstance(error, duckdb.Error) else error
 
             def state() -> str:
                 share = connection.query_progress()
@@ -89,9 +89,19 @@ class DuckDBWarehouse:
             with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended, state=state)) as rows:
                 yield rows
 
-    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002
-        """See `Warehouse.natural`; DuckDB's types are so already."""
-        return query
+    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
+        """See `Warehouse.natural`. No type tells a text's collation, so each is compared by its bytes."""
+        values = dict(bound or {})
+        with self.connect(read_only=True) as connection:
+            try:
+                types = _types(connection, subquery(bind(query, values, "${}".format)), values)
+            except duckdb.Error as error:
+                raise _refused(error, query) from None
+        columns = {quoted(name): compared(name, kind) for name, kind in types.items()}
+        if all(name == column for name, column in columns.items()):
+            return query
+        listed = ", ".join(f"{column} AS {name}" for name, column in columns.items())
+        return f"SELECT {listed} FROM (\n{subquery(query)}) AS extract"
 
     def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
         """See `Planner.estimate`."""
@@ -117,9 +127,7 @@ class DuckDBWarehouse:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
 
             def explain(error: Exception) -> Exception:
-                if not isinstance(error, duckdb.Error):
-                    return error
-                return WarehouseError("preparing", found=str(error), todo=f"The script was: {script}")
+                return _refused(error, script, "preparing") if isinstance(error, duckdb.Error) else error
 
             with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended, "preparation")):
                 pass
@@ -192,11 +200,33 @@ class DuckDBWarehouse:
         )
 
 
-def _refuse(types: Mapping[str, str]) -> None:
-    """ColumnTypesError for the columns of types that Arrow does not have as they are."""
+def compared(name: str, kind: str) -> str:
+    """A column as the service has it: an enumeration or UUID as a text, a text by its bytes whatever its collation."""
+    if kind == "UUID" or kind.startswith("ENUM("):
+        return f"CAST({quoted(name)} AS VARCHAR)"
+    return quoted(name) + (' COLLATE "binary"' if kind == "VARCHAR" else "")
+
+
+def _refused(error: Exception, text: str, what: str = "query") -> WarehouseError:
+    """What is said where DuckDB refuses, or what reads an object store for it, whose traceback is left out."""
+    if extension := _EXTENSION.search(said := str(error)):
+        return WarehouseError(
+            what,
+            found=f"no extension {extension[1]!r} of DuckDB {duckdb.__version__}, and none could be downloaded",
+            todo=f"Where there is internet, install it for this user: `INSTALL {extension[1]}` in that DuckDB. "
+            f"The {what} was: {text}",
+        )
+    return WarehouseError(what, found=_TRACEBACK.sub("", said), todo=f"The {what} was: {text}")
+
+
+def _types(connection: duckdb.DuckDBPyConnection, statement: str, bound: Mapping[str, Any]) -> dict[str, str]:
+    """Column -> type; ColumnTypesError for the columns of types that Arrow does not have as they are."""
+    relation = connection.sql(statement, params=dict(bound))
+    types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     refused = {name: kind for name, kind in types.items() if kind in _NOT_IN_ARROW}
     if refused:
         raise ColumnTypesError(refused, [name for name in types if name not in refused])
+    return types
 
 
 def _held_elsewhere(error: Exception) -> bool:
@@ -207,7 +237,7 @@ def _held_elsewhere(error: Exception) -> bool:
 def comes_in_order(
     connection: duckdb.DuckDBPyConnection, query: str, bound: Mapping[str, Any], key: Sequence[str]
 ) -> bool:
-    """Whether the rows of `query` strictly ascend by `key`, so that sorting them would change nothing.
+    """Whether the rows of `query` strictly ascend by `key`, SQL of columns, so that sorting would change nothing.
 
     - The key is read up to the first row that does not ascend.
     - Only a query that filters or computes on one stored table is tested. For one that joins, groups or sorts, the test
@@ -217,7 +247,7 @@ def comes_in_order(
     """
     if not _scans_one_table(connection, query, bound):
         return False
-    keys = ", ".join(f"{quoted(column)} AS k{place}" for place, column in enumerate(key))
+    keys = ", ".join(f"{column} AS k{place}" for place, column in enumerate(key))
     before = ", ".join(f"lag(k{place}) OVER () AS b{place}" for place in range(len(key)))
     found = connection.execute(
         f"""SELECT 1 FROM (SELECT *, {before}, row_number() OVER () AS n FROM (SELECT {keys} FROM ({query})))

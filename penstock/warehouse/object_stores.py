@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import fsspec
 
-from penstock.store_url import open_store
+from penstock.store_url import EXTRAS, open_store
 
 _INSTALLED = "SELECT count(*) FROM duckdb_extensions() WHERE extension_name = 'httpfs' AND (installed OR loaded)"
 
@@ -14,7 +14,7 @@ _INSTALLED = "SELECT count(*) FROM duckdb_extensions() WHERE extension_name = 'h
 class _ObjectStores(fsspec.AbstractFileSystem):  # type: ignore[misc]
     """What DuckDB asks of a file system, of the store that a URL names. Nothing is imported before a URL is read."""
 
-    protocol = ("s3", "gs", "az")
+    protocol = tuple(EXTRAS)
 
     def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         return self._of(path).open(path, mode, **options)
@@ -37,8 +37,8 @@ class _ObjectStores(fsspec.AbstractFileSystem):  # type: ignore[misc]
 
 
 def reach_object_stores(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let `read_parquet('s3://…')` be read with the credentials of the snapshot store, and `penstock[s3]`; likewise
-    `gs://` and `az://`. Where DuckDB's own extension is installed, that one does it, with DuckDB's secrets."""
+    """Let `read_parquet('s3://…')` be read with the credentials of the snapshot store, and `penstock[s3]`; likewise the
+    URLs of the other stores. Where DuckDB's own extension is installed, that one does it, with DuckDB's secrets."""
     if connection.filesystem_is_registered("s3") or connection.execute(_INSTALLED).fetchall() != [(0,)]:
         return
     with suppress(duckdb.InvalidInputException):  # another connection to the file did it in between

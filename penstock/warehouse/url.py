@@ -1,6 +1,7 @@
 """The URL of a warehouse: its kind, what of it may be shown, and the drivers that a kind needs."""
 
 import importlib
+import re
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Self
@@ -16,6 +17,8 @@ PORTS = {"redshift": 5439}
 """The port of a kind where the URL names none and libpq's own is another."""
 UNLOAD = frozenset({"unload", "iam_role", "storage_integration"})
 """What in the query of a URL is about unloads, and no business of a driver."""
+_SEVERAL_HOSTS = re.compile(r"//(?:[^/]*@)?([^/?@]*,[^/?@]*)")
+_WITH_PORT = re.compile(r"[^:/]+:\d+")
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,13 @@ class WarehouseUrl:
     def parse(cls, text: str) -> Self:
         """WarehouseError, without the text, where it is no URL."""
         scheme, _, rest = text.partition(":")
+        ports = ""
+        if several := _SEVERAL_HOSTS.match(rest):
+            hosts, ports = _hosts_and_ports(several[1])
+            rest = rest[: several.start(1)] + hosts + rest[several.end(1) :]
         try:
             parsed = make_url(f"{scheme.partition('+')[0]}:{rest}")
+            parsed = parsed.update_query_dict({"port": ports} if ports else {})
         except (ArgumentError, ValueError):
             parsed = None
         if parsed is None or "@" in f"{parsed.host}{parsed.database}":
@@ -61,7 +69,8 @@ class WarehouseUrl:
                     todo="See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.",
                 )
             found[name] = value if isinstance(value, str) else ",".join(value)
-        return found
+        hosts, ports = _hosts_and_ports(found.get("host", ""))
+        return {**found, "host": hosts, "port": ports} if ports else found
 
     def driver_options(self) -> dict[str, str | tuple[str, ...]]:
         """The query of the URL as a driver gets it."""
@@ -73,6 +82,13 @@ class WarehouseUrl:
 
     def __str__(self) -> str:
         return self.parsed.set(query={}).render_as_string()
+
+
+def _hosts_and_ports(listed: str) -> tuple[str, str]:
+    """`a,b` and `1,2` of `a:1,b:2`, of several hosts in a URL; no ports where none has one."""
+    hosts = [one.partition(":") if _WITH_PORT.fullmatch(one) else (one, "", "") for one in listed.split(",")]
+    ports = [port for _, _, port in hosts]
+    return ",".join(host for host, _, _ in hosts), ",".join(ports) if any(ports) else ""
 
 
 def kind_of(url: str) -> str:

@@ -117,8 +117,9 @@ def test_nothing_new_is_the_same_snapshot(source: Source) -> None:
     [
         lambda source: source.run("ALTER TABLE events ADD COLUMN more INTEGER"),
         lambda source: source.run("ALTER TABLE events ALTER value TYPE BIGINT"),
+        lambda source: source.run("ALTER TABLE events ALTER changed TYPE BIGINT USING epoch_us(changed)"),
     ],
-    ids=["new column", "other type"],
+    ids=["new column", "other type", "other watermark"],
 )
 def test_other_columns_make_a_full_extract(source: Source, change: Callable[[Source], None]) -> None:
     source.put((1, "a", 10, START), (2, "a", 20, START + DAY))

@@ -7,6 +7,7 @@ import sqlglot
 from sqlglot import exp
 
 from penstock.declare.discovery import declared
+from penstock.errors import ContractError
 from penstock.extract.training_join import training_query
 
 MODEL = declared().models["flight_delay"]
@@ -62,3 +63,18 @@ def test_it_can_be_written_in_every_dialect(query: str, dialect: str) -> None:
     written = tree.sql(dialect=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
     again = sqlglot.parse_one(written, dialect=dialect)
     assert len(list(again.find_all(exp.Window))) == len(list(tree.find_all(exp.Window))) > 0
+
+
+def test_a_name_that_the_warehouse_would_cut_off_is_refused_there() -> None:
+    import msgspec
+
+    first, *others = MODEL.contract.lookups
+    long = msgspec.structs.replace(first, name="what_was_known_of_it_on_the_day_before_the_one_when_it_is_as")
+    contract = msgspec.structs.replace(MODEL.contract, lookups=(long, *others))
+    tables = {name: f"SELECT * FROM {name}" for name in TABLES}
+    with pytest.raises(
+        ContractError, match=r"of at most 63 bytes.* found 'what_was_known\S+\.\S+' of \d\d.* a shorter name"
+    ):
+        training_query(contract, "SELECT 1 AS id", tables, "postgresql")
+    for dialect in ("duckdb", "clickhouse", "redshift"):
+        assert long.column_names()[0] in training_query(contract, "SELECT 1 AS id", tables, dialect)

@@ -45,3 +45,23 @@ def test_a_view_over_parquet_in_s3_makes_the_snapshot_of_the_same_rows_in_a_tabl
             warehouse.batches("SELECT * FROM there") as rows,
         ):
             rows.read_all()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("read_parquet('gs://bucket/rows.parquet')", r"found store gs://.* Install it: pip install 'penstock\[gs\]'"),
+        (
+            "read_parquet('abfss://bucket/rows.parquet')",
+            r"found store abfss.* Install it: pip install 'penstock\[az\]'",
+        ),
+        ("delta_scan('/nowhere')", r"no extension 'delta' of DuckDB [\d.]+, .* `INSTALL delta` in that DuckDB"),
+    ],
+)
+def test_what_is_not_installed_is_one_sentence_without_a_traceback(tmp_path: Path, source: str, said: str) -> None:
+    warehouse = DuckDBWarehouse(str(tmp_path / "w.duckdb"))
+    warehouse.prepare("CREATE TABLE t (n int)")
+    with pytest.raises(WarehouseError, match=said) as refused, warehouse.batches(f"SELECT * FROM {source}"):
+        pass
+    assert "Traceback" not in str(refused.value)
+    assert "File" not in str(refused.value)

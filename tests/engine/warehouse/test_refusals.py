@@ -14,7 +14,7 @@ from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
-from penstock.warehouse.url import shown
+from penstock.warehouse.url import WarehouseUrl, shown
 from tests.engine.warehouse.test_warehouse import read
 
 SECRET = "hunter2"
@@ -144,3 +144,22 @@ def test_what_is_shown_of_a_url_is_no_secret() -> None:
     url = f"postgresql+psycopg://me:{SECRET}@host:5432/db?sslpassword={SECRET}"
     assert shown(url) == "postgresql://me:***@host:5432/db"
     assert shown(f"duckdb:///md:db?motherduck_token={SECRET}") == "duckdb:///md:db"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("postgresql://me:p,w@a:1,b:2/db", "a,b", "1,2"),
+        ("postgresql://me:p,w@a:1,b/db?sslmode=require", "a,b", "1,"),
+        ("postgres://a,b/db", "a,b", None),
+        ("postgresql+psycopg://me:p,w@/db?host=a:1&host=b:2", "a,b", "1,2"),
+        ("postgresql://me:p,w@/db?host=a,b&port=1,2", "a,b", "1,2"),
+        ("postgresql://me:p,w@[::1]:1/db", "::1", "1"),
+        ("postgresql:///db?host=/run/x", "/run/x", None),
+    ],
+)
+def test_several_hosts_are_tried_as_libpq_and_sqlalchemy_write_them(url: str, host: str, port: str | None) -> None:
+    found = WarehouseUrl.parse(url).libpq()
+    assert (found["host"], found.get("port"), found["dbname"]) == (host, port, "db")
+    assert found.get("password") == ("p,w" if "me" in url else None)
+    assert "p,w" not in shown(url)

@@ -78,6 +78,19 @@ def test_every_type_makes_the_same_snapshot_from_every_kind(kinds: Kinds, kept: 
     assert len({one.id for one in made}) == 1
 
 
+def test_nan_is_one_value_however_it_was_made(kinds: Kinds) -> None:
+    """Arithmetic of x86 sets its sign, a literal and arithmetic of ARM do not."""
+    made = {
+        kinds.snapshot(
+            kind, f"SELECT 1 AS id, {expression} AS x FROM ({rows('double precision', [one])}) AS r WHERE id = 1"
+        )
+        for kind in kinds.kinds
+        for one, expression in (("NaN", "x"), ("NaN", "-x"), ("Infinity", "x - x"))
+    }
+    assert {one.rows for one in made} == {1}
+    assert len({one.id for one in made}) == 1
+
+
 @pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: f"{refused.kind} {refused.type}")
 def test_what_no_book_has_is_refused_by_the_name_of_its_column(kinds: Kinds, refused: Any) -> None:
     with pytest.raises(PenstockError, match=r"columns? 'x'.* expected .*numbers?, .*found"):
