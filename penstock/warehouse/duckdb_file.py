@@ -70,9 +70,9 @@ class DuckDBWarehouse:
         with self.connect(read_only=True) as connection:
 
             def start() -> pa.RecordBatchReader:
-                asked = statement
-                if key and not comes_in_order(connection, statement, values, key):
-                    asked = f"SELECT * FROM (\n{statement}) ORDER BY {', '.join(map(quoted, key))}"
+                asked = source = _by_bytes(connection, statement, statement, values) if key else statement
+                if key and not comes_in_order(connection, source, values, key):
+                    asked = f"SELECT * FROM (\n{source}) ORDER BY {', '.join(map(quoted, key))}"
                 relation = connection.sql(asked, params=values)
                 _refuse(dict(zip(relation.columns, map(str, relation.types), strict=True)))
                 return relation.to_arrow_reader(BATCH_ROWS)
@@ -89,9 +89,14 @@ class DuckDBWarehouse:
             with reading(Query(start, connection.interrupt, explain, self.timeout, self.ended, state=state)) as rows:
                 yield rows
 
-    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:  # noqa: ARG002
-        """See `Warehouse.natural`; DuckDB's types are so already."""
-        return query
+    def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
+        """See `Warehouse.natural`; DuckDB's types are so already, but for texts with a collation."""
+        values = dict(bound or {})
+        with self.connect(read_only=True) as connection:
+            try:
+                return _by_bytes(connection, query, subquery(bind(query, values, "${}".format)), values)
+            except duckdb.Error:  # said where the query is read
+                return query
 
     def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
         """See `Planner.estimate`."""
@@ -190,6 +195,20 @@ class DuckDBWarehouse:
             found=str(error).strip().partition("\n")[0],
             todo="Correct PENSTOCK_WAREHOUSE_URL, or restore that file.",
         )
+
+
+def _by_bytes(connection: duckdb.DuckDBPyConnection, query: str, statement: str, bound: Mapping[str, Any]) -> str:
+    """The query with texts that compare by their bytes, where a table or view of the file has a collation.
+
+    `statement` is the query as DuckDB takes it with the values `bound`.
+    """
+    collated = "SELECT sql FROM duckdb_tables() UNION ALL SELECT sql FROM duckdb_views() WHERE NOT internal"
+    if not connection.execute(f"SELECT 1 FROM ({collated}) WHERE sql ILIKE '%collate%' LIMIT 1").fetchall():
+        return query
+    columns = connection.execute(f"DESCRIBE {statement}", dict(bound)).fetchall()
+    texts = [quoted(column[0]) for column in columns if column[1] == "VARCHAR"]
+    replaced = ", ".join(f'{text} COLLATE "C" AS {text}' for text in texts)
+    return f"SELECT * REPLACE ({replaced}) FROM (\n{subquery(query)}) AS source" if texts else query
 
 
 def _refuse(types: Mapping[str, str]) -> None:
