@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from penstock.contract.declaring import DeclaredStruct
+from penstock.contract.declaring import DeclaredStruct, shown
 from penstock.contract.digest import digest, former_digest
 from penstock.contract.faults import contract_faults, lookup_faults, output_faults
 from penstock.contract.request_types import Kind, kind_of
@@ -185,7 +185,11 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
         A feature that `compute` does not return, and that is a column, is that column.
         ContractError if `compute` returns other names, or a value that is no column of that kind for a feature.
         """
-        made = self.compute(columns)
+        returned: Any = self.compute(columns)
+        if not isinstance(returned, Mapping):
+            expected = "a function of the columns that returns a dict of arrays"
+            raise ContractError(f"features of model {self.model!r}", expected=expected, found=shown(returned))
+        made: dict[str, np.ndarray[Any, Any]] = returned  # type: ignore[assignment] # any mapping that can be filled in
         if len(made) < len(self.features):
             every = {**columns, **made}
             made = {one.name: every[one.name] for one in self.features if one.name in every} | made
@@ -198,9 +202,10 @@ class Contract(msgspec.Struct, frozen=True, metaclass=DeclaredStruct):
             )
         if rows is None:
             rows = len(next(iter(columns.values())))
+        shape = (rows,)
         for feature in self.features:
             values = made[feature.name]
-            if values.__class__ is not np.ndarray or values.dtype is not _DTYPES[feature.kind] or len(values) != rows:
+            if values.__class__ is not np.ndarray or values.dtype is not _DTYPES[feature.kind] or values.shape != shape:
                 made[feature.name] = vector(feature, values, rows, self.model)
         return made
 

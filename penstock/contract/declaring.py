@@ -4,6 +4,7 @@ is named, all at once."""
 import difflib
 import functools
 import inspect
+import os
 import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from penstock.errors import ContractError, PenstockError, demand_none
 
 Declare = TypeVar("Declare", bound=Callable[..., Any])
 LONGEST_SPAN = timedelta(days=36_525)
+ENGINE, PYTHON = f"{Path(__file__).parents[1]}{os.sep}", f"{Path(os.__file__).parent}{os.sep}"
+"""The folders of the code that no project has written."""
 WORDS: Mapping[Any, str] = {
     str: "a text",
     int: "a whole number",
@@ -133,10 +136,16 @@ def shown(value: Any, most: int = 60) -> str:
 
 
 def raised(error: BaseException) -> str:
-    """An error of the project's own code, with the file and line where it was raised."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    """An error of the project's own code, with its file and line: of what that calls it is the caller that errs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    frame = next((one for one in reversed(frames) if not _is_foreign(one.filename)), frames[-1])
     file = Path(frame.filename)
     return f"{type(error).__name__}: {error}, in {file.parent.name}/{file.name}, line {frame.lineno}"
+
+
+def _is_foreign(file: str) -> bool:
+    """Whether a file is of the engine, a library or Python."""
+    return file.startswith((ENGINE, PYTHON, "<")) or "site-packages" in file or "dist-packages" in file
 
 
 def span_faults(thing: str, found: timedelta, *, above_zero: bool = False) -> list[PenstockError]:

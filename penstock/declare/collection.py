@@ -30,7 +30,7 @@ class Collection:
         file = module.__name__.replace(".", "/") + ".py"
         declared = vars(module)
         sources = declared.get("SOURCES", {})
-        if isinstance(sources, Mapping):
+        if isinstance(sources, Mapping) and all(isinstance(one, str) for pair in sources.items() for one in pair):
             self.sources |= sources
         else:
             self._refuse(file, "SOURCES", "a dict of table to description", sources)

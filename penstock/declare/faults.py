@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.declare.table import ReplicatedTable
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OWNER = re.compile(r"team:.+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}")
 STEPS = ("warehouse/", "prepared/", "dbt/")
 _TASKS: dict[Task, str] = {
     "binary_scores": "a classifier of two classes that answers scores",
@@ -64,6 +65,7 @@ def model_faults(model: "Model") -> list[PenstockError]:
         expected = f"at least 1 period, and at most {A_CENTURY[model.every]:,} {model.every}s"
         faults.append(PenstockError(f"window of {thing}", expected=expected, found=str(model.window)))
     faults += span_faults(f"outcome_after of {thing}", model.outcome_after)
+    faults += _owner_faults(thing, model.owner)
     if model.first_period:
         faults += _first_period_faults(f"first_period of {thing}", model)
     if model.cron:
@@ -162,6 +164,7 @@ def table_faults(table: "ReplicatedTable") -> list[PenstockError]:
     if wrong:
         of, expected = f"after of {thing}", "warehouse/<table>, prepared/<preparation> or dbt/<asset>"
         faults.append(PenstockError(of, expected=expected, found=", ".join(wrong)))
+    faults += _owner_faults(thing, table.owner)
     return faults + caught(demand_cron, table.cron, f"cron of {thing}")
 
 
@@ -176,6 +179,7 @@ def preparation_faults(preparation: "Preparation") -> list[PenstockError]:
         faults += query_faults(f"{named[0]} of {thing}", named[1], script=bool(preparation.script))
     if preparation.version_query:
         faults += query_faults(f"version_query of {thing}", preparation.version_query)
+    faults += _owner_faults(thing, preparation.owner)
     return faults + _at_least(f"minimum_rows of {thing}", preparation.minimum_rows, 0)
 
 
@@ -183,13 +187,15 @@ def gate_rule_faults(rule: "GateRule") -> list[PenstockError]:
     """The faults of a gate rule by itself."""
     faults = _at_least("minimum_rows of GateRule", rule.minimum_rows, 1)
     faults += twice("metrics of GateRule", [bound.name for bound in rule.bounds])
-    for bound in rule.bounds:
-        measure = MEASURES[bound.metric]
+    floors = [("floor", bound.metric, bound.floor) for bound in rule.bounds]
+    floors += [("slice_floor", rule.metric, rule.slice_floor)] if rule.slice_floor is not None else []
+    for of, metric, floor in floors:
+        measure = MEASURES[metric]
         best = measure.greatest if measure.higher_is_better else measure.least
-        if (bound.floor > best) if measure.higher_is_better else (bound.floor < best):
-            of = f"floor of {bound.metric!r}"
+        if (floor > best) if measure.higher_is_better else (floor < best):
             expected = f"at {'most' if measure.higher_is_better else 'least'} {best:g}, the best {measure.label}"
-            faults.append(PenstockError(of, expected=expected, found=str(bound.floor)))
+            faults.append(PenstockError(f"{of} of {metric!r}", expected=expected, found=str(floor)))
+    for bound in rule.bounds:
         if bound.margin < 0:
             of, found = f"margin of {bound.metric!r}", str(bound.margin)
             faults.append(PenstockError(of, expected="0 or more", found=found, todo="It is how much worse is allowed."))
@@ -262,6 +268,14 @@ def _shape_faults(model: "Model", fields: Collection[str]) -> list[PenstockError
     expected = "every request field, the outcome and each `lookup.column`"
     todo = "Add them, or leave out `shape`: it is then made of the contract."
     return [PenstockError(of, expected=expected, found=f"none of {', '.join(lacking)}", todo=todo)]
+
+
+def _owner_faults(thing: str, owner: str) -> list[PenstockError]:
+    """A fault where Dagster knows no owner of that name."""
+    if not owner or OWNER.fullmatch(owner):
+        return []
+    todo = f"Write `team:{owner}`, or the address."
+    return [PenstockError(f"owner of {thing}", expected="team:<name> or a mail address", found=repr(owner), todo=todo)]
 
 
 def _at_least(thing: str, value: int, least: int) -> list[PenstockError]:

@@ -10,8 +10,12 @@ from penstock.errors import PenstockError
 
 Cadence = Literal["day", "week", "month"]
 NO_DELAY = timedelta(0)
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-"""No period before it has a name."""
+EARLIEST: dict[Cadence, datetime] = {
+    "day": datetime(1000, 1, 1, tzinfo=UTC),
+    "week": datetime(1900, 1, 1, tzinfo=UTC),
+    "month": datetime(1000, 1, 1, tzinfo=UTC),
+}
+"""No period before it has a name: before 1900 Dagster takes another day of the week for Monday."""
 A_CENTURY: dict[Cadence, int] = {"day": 36_525, "week": 5_218, "month": 1_200}
 """Periods of a hundred years: before a longer window the calendar itself ends."""
 
@@ -29,7 +33,7 @@ class Spelling:
 SPELLINGS: dict[Cadence, Spelling] = {
     "day": Spelling(
         "2026-11-24",
-        re.compile(r"(19|2\d)\d\d-\d\d-\d\d"),
+        re.compile(r"[12]\d{3}-\d\d-\d\d"),
         datetime.fromisoformat,
         lambda start: f"{start:%Y-%m-%d}",
     ),
@@ -41,7 +45,7 @@ SPELLINGS: dict[Cadence, Spelling] = {
     ),
     "month": Spelling(
         "2026-10",
-        re.compile(r"(19|2\d)\d\d-\d\d"),
+        re.compile(r"[12]\d{3}-\d\d"),
         lambda text: datetime.fromisoformat(f"{text}-01"),
         lambda start: f"{start:%Y-%m}",
     ),

@@ -20,7 +20,7 @@ def coming(model: Model, count: int, warehouse: Warehouse, now: datetime) -> lis
     - A row that the contract refuses is left out; PenstockError with the reason where it refuses all.
     """
     query = requests_query(model)
-    values: dict[str, Any] = {"now": now, "count": count, "from": EARLIEST, "until": now}
+    values: dict[str, Any] = {"now": now, "count": count, "from": EARLIEST["day"], "until": now}
     used: list[str] = []
 
     def note(name: str) -> str:

@@ -131,7 +131,17 @@ def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contra
     instants = contract.instants_in_zone()
     as_of = [one.as_of for one in contract.lookups if one.table == table.name and one.as_of]
     asked = [known_at for known_at, asked_at in as_of if asked_at in instants]
-    return _zoneless(f"query of table {table.name!r}", asked, schema, contract.zone) + [
+    timeless = [one for one, _ in as_of if one in there and not pa.types.is_temporal(schema.field(one).type)]
+    faults = [
+        PenstockError(
+            f"as_of of the lookup in table {table.name!r}",
+            expected=f"a date or time in column {one!r}, from which on its row is known",
+            found=str(schema.field(one).type),
+        )
+        for one in timeless
+    ]
+    faults += _zoneless(f"query of table {table.name!r}", asked, schema, contract.zone)
+    return faults + [
         PenstockError(
             thing,
             expected=f"columns of its query, {', '.join(there)}",

@@ -25,7 +25,7 @@ def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
         return newest
     if last is not None and last >= newest.end and _rows(warehouse, model, newest.start, newest.end)[0]:
         return newest
-    _, last = _rows(warehouse, model, EARLIEST, newest.end)
+    _, last = _rows(warehouse, model, EARLIEST["day"], newest.end)
     if last is None:
         known = ", with an outcome" if model.null_outcome == "leave_out" else ""
         raise PenstockError(
@@ -36,7 +36,7 @@ def newest_period(model: Model, warehouse: Warehouse, now: datetime) -> Period:
         )
     period = Period.containing(last, model.every)
     count, _ = _rows(warehouse, model, period.start, period.end)
-    _, earlier = _rows(warehouse, model, EARLIEST, period.start)
+    _, earlier = _rows(warehouse, model, EARLIEST["day"], period.start)
     whole = period if earlier is None else Period.containing(earlier, model.every)
     if model.first_period and whole.start < model.first.start <= period.start:
         return period

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from penstock.scaffold.profile import Column
+from penstock.scaffold.text_forms import day_format, of_postgres
 from penstock.warehouse.interface import quoted
 
 LATEST_SECOND = 1e11
@@ -27,7 +28,7 @@ def number(column: Column) -> str:
 
 def todo(column: Column) -> str:
     """What is to be done about texts that are numbers or times."""
-    made = number(column) if column.mostly("numbers") else f"CAST({known(column)} AS TIMESTAMP)"
+    made = number(column) if column.mostly("numbers") else time(column)
     return "cast them in a query (--from QUERY.sql)" + (f", such as {made}" if column.markers else "")
 
 
@@ -37,9 +38,10 @@ def time(column: Column) -> str:
     if column.storage is not None and column.storage.python == "str":
         if column.mostly("times"):
             return f"CAST({known(column)} AS TIMESTAMP){both}"
+        form = day_format(column.example if column.mostly("days") else "")
         return (
-            f"strptime({plain}, '%d.%m.%Y') in DuckDB or to_date({plain}, 'DD.MM.YYYY') in Postgres, with the format"
-            f" of {column.example!r}"
+            f"strptime({known(column)}, '{form}') in DuckDB or to_timestamp({known(column)}, '{of_postgres(form)}') in"
+            f" Postgres, with the format of {column.example!r}"
         )
     if _are_within(column, YEARS):
         return f"make_date(CAST(floor({plain}) AS INT), 1, 1){both}, the first day of a year"

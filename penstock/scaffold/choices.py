@@ -89,7 +89,7 @@ def choose(
             wanted.append((option, source(option.table, tables, "--lookup")))
     with faults.noted(f"--from {options.rows}"):
         rows = source(options.rows, tables, "--from")
-        table = reader.read(rows)
+        table = reader.read(rows, events=True)
     if rows is None or table is None:
         raise faults.error()
     columns: dict[str, Column] = {}
@@ -103,10 +103,8 @@ def choose(
                 columns[name] = named(table, name, option_name)
     if not table.rows:
         faults.found.append(f"{rows.said}: expected rows, found none")
-    if not options.key:
-        faults.found.append("--key: expected a column, found none")
-    if not options.outcomes:
-        faults.found.append("--outcome: expected a column, found none")
+    given = {"--key": options.key, "--outcome": options.outcomes}
+    faults.found += [f"{name}: expected a column, found none" for name, names in given.items() if not names]
     faults.demand_none()
     asked = columns[options.asked_at]
     outcomes = list({columns[name].name: columns[name] for name in options.outcomes}.values())
@@ -146,6 +144,7 @@ def choose(
     keys = {column.name for column in key}
     kept = [f for f in fields if f.column.name in keys or not useless(f.column) or _looked_up(f, plans)]
     own_name = {field.column.name: field.name for field in kept}
+    features = features_of(kept, asked_field, plans, {own_name[c.name] for c in key})
     return ModelPlan(
         model=options.model,
         source=rows,
@@ -154,10 +153,11 @@ def choose(
         asked_at=asked_field,
         fields=kept,
         lookups=plans,
-        features=features_of(kept, asked_field, plans, {own_name[c.name] for c in key}),
+        features=features,
         outcome=replace(predicted, others=tuple(others)),
         periods=periods,
-        said=_left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key)
+        said=_alone(features)
+        + _left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key)
         + casts.marked(field.column for plan in plans for field in plan.columns),
     )
 
@@ -239,6 +239,11 @@ def features_of(
 def _asked(column: Column, table: Table, zone: str) -> Field:
     free = "asked_at" not in table.columns or column.name == "asked_at"
     return instant("asked_at" if free else identifier(column.name, (), LONGEST_FIELD), column, zone)
+
+
+def _alone(features: Sequence[FeaturePlan]) -> list[str]:
+    learns = any(one.made not in ("hour", "weekday") for one in features)
+    return [] if learns else ["no column is left to learn from, but hour and weekday of the asking"]
 
 
 def _looked_up(field: Field, lookups: Sequence[LookupPlan]) -> bool:

@@ -9,9 +9,10 @@ from penstock.declare.table import ReplicatedTable
 from penstock.scaffold.model_files import table_query
 from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_beyond_exact, useless
 from penstock.scaffold.names import identifier
+from penstock.scaffold.numbering import note_numberings
 from penstock.scaffold.profile import AS_TEXT, INSTANT, WALL_CLOCK, Column, Progress, Table, ask, named, read, repeated
 from penstock.scaffold.sources import LookupOption
-from penstock.warehouse.interface import Warehouse, quoted
+from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 
 LONGEST_LOOKUP, LONGEST_BOTH = 20, 44
 
@@ -25,9 +26,11 @@ class Reader:
     zone: str = ""
     """In which times without a time zone are read, as instants; without it they are local times, and UTC."""
 
-    def read(self, source: Source) -> Table:
-        """Every row of a source."""
+    def read(self, source: Source, *, events: bool) -> Table:
+        """Every row of a source. What numbers its rows is noted of `events`: of things it may be a rank."""
         table = read(self.warehouse, source.query, self.progress)
+        if events:
+            note_numberings(self.warehouse, table)
         for column in table.columns.values():
             if self.zone and column.storage == WALL_CLOCK:
                 column.storage = replace(INSTANT, zone=self.zone)
@@ -47,7 +50,7 @@ def lookup_plan(
 ) -> LookupPlan:
     """The plan of one lookup; ValueError where it cannot be one. `asked` is the column of the asking time."""
     said = f"--lookup {option.table}"
-    table = reader.read(source)
+    table = reader.read(source, events=bool(option.known_at))
     if not table.rows:
         raise ValueError(f"{said}: expected rows, found none")
     known_at = named(table, option.known_at, said) if option.known_at else None
@@ -87,6 +90,13 @@ def lookup_plan(
     key = {own.name: field.name for own, (_, field) in zip(key_fields, pairs, strict=True)}
     theirs = [joined(field, own) for (_, field), own in zip(pairs, key_fields, strict=True)]
     found = _found(reader.warehouse, rows, source, theirs, key_fields)
+    more = _found(reader.warehouse, rows, source, theirs, key_fields, by_bytes=False) if found < asked.rows else 0
+    if more > found:
+        raise ValueError(
+            f"{said}: expected texts that are equal byte by byte, as a service compares them, found {more - found:,}"
+            f" more of the {asked.rows:,} rows to be equal by a type such as citext, or a collation; bring both into"
+            f" one form in queries, such as lower(CAST({quoted(pairs[0][0].name)} AS VARCHAR)), and let callers send it"
+        )
     if not found:
         raise ValueError(
             f"{said}: expected rows of it by {' and '.join(c.name for c, _ in pairs)}, found none for any row that is"
@@ -106,15 +116,32 @@ def joined(field: Field, own: Field) -> Field:
     return replace(field, storage=AS_TEXT) if own.storage == AS_TEXT else field
 
 
-def _found(warehouse: Warehouse, rows: Source, table: Source, asked: Sequence[Field], own: Sequence[Field]) -> int:
-    """How many of the rows that are asked about have a row of the table, whenever that was known."""
+def _found(
+    warehouse: Warehouse,
+    rows: Source,
+    table: Source,
+    asked: Sequence[Field],
+    own: Sequence[Field],
+    *,
+    by_bytes: bool = True,
+) -> int:
+    """How many of the rows that are asked about have a row of the table, whenever that was known.
+
+    Not `by_bytes`, the warehouse compares as it would by itself; 0 where it cannot.
+    """
     sides = []
     for distinct, place, fields in (("", rows, asked), ("DISTINCT ", table, own)):
         keys = ", ".join(f"{field.expression} AS k{number}" for number, field in enumerate(fields))
-        sides.append(warehouse.natural(f"SELECT {distinct}{keys} FROM {place.text}"))
+        side = f"SELECT {distinct}{keys} FROM {place.text}"
+        sides.append(warehouse.natural(side) if by_bytes else side)
     equal = " AND ".join(f"a.k{number} = b.k{number}" for number in range(len(own)))
     query = f"SELECT count(*) AS n FROM (\n{sides[0]}) AS a JOIN (\n{sides[1]}) AS b ON {equal}"
-    return int(ask(warehouse, query)[0]["n"])
+    try:
+        return int(ask(warehouse, query)[0]["n"])
+    except WarehouseError:
+        if by_bytes:
+            raise
+        return 0
 
 
 def _unlike(pairs: Sequence[tuple[Column, Field]]) -> str:

@@ -174,6 +174,8 @@ def useless(column: Column) -> str:
         return "without any value"
     if column.values is not None and len(column.values) == 1 and not column.missing:
         return f"always {str(column.least)[:40]!r}"
+    if column.numbering:
+        return f"it numbers the rows, each has another of {column.least:,} to {column.greatest:,}"
     beyond = "whole numbers beyond 2^53, which no float64 holds exactly" if is_beyond_exact(column) else ""
     return beyond or _too_many_texts(column)
 

@@ -64,9 +64,9 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
         )
     if found == "classifier" and (different is None or different > MOST_CLASSES):
         texts = column.mostly("numbers") and not amount
-        todo = (
-            f"texts, of which most are numbers: {casts.todo(column)}" if texts else str(different or "more than 1,000")
-        )
+        todo = f"{different or 'more than 1,000'}; a query (--from QUERY.sql) can put the rare ones together"
+        if texts:
+            todo = f"texts, of which most are numbers: {casts.todo(column)}"
         raise ValueError(
             f"a classifier of outcome {column.name!r}: expected at most {MOST_CLASSES} classes, found {todo}"
         )

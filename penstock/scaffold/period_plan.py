@@ -77,10 +77,12 @@ def _planned(
     found: Sequence[Period], counts: Counts, outcome: Field, kind: Kind, outcome_after: timedelta
 ) -> tuple[Periods, OutcomePlan]:
     first, last, every = found[0], found[-1], found[-1].every
-    if last.start < EARLIEST:
+    earliest = EARLIEST[every]
+    if last.start < earliest:
+        todo = "where the times are right, a query (--from QUERY.sql) moves them by centuries"
         raise ValueError(
-            f"{every}s with outcomes: expected one of {EARLIEST:%Y} or later to judge by, found {first} to {last};"
-            " where the times are right, a query (--from QUERY.sql) moves them by centuries"
+            f"{every}s with outcomes: expected one of {earliest:%Y} or later to judge by, found {first} to {last};"
+            f" {'say --every month, or ' if every == 'week' else ''}{todo}"
         )
     classes = classes_of(outcome.column) if kind == "classifier" else ()
     newest = {name: period for period in found[:-1] for name in counts[period]}
@@ -99,7 +101,7 @@ def _planned(
             trained.update(counts[period])
     if len(classes) == 2 and len(counts[last]) < 2:
         raise ValueError(_of_one_class(found, counts, outcome))
-    begin = max(first.moved(window), Period.containing(EARLIEST, every), key=lambda period: period.start)
+    begin = max(first.moved(window), Period.containing(earliest, every), key=lambda period: period.start)
     rows = min(sum(counts[period].values()) for period in found if period.start >= begin.start)
     periods = Periods(every, outcome_after, str(begin), str(last), window, max(1, rows // 4))
     return periods, gate_of(outcome, kind, classes, trained, counts[last])

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.scaffold.spelling import unquoted
+from penstock.scaffold.text_forms import MISSING, TEXTS_THAT_SAY
 from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, Warehouse, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -19,13 +20,6 @@ MOST_VALUES = 1_000
 """Different values of a column that are counted one by one."""
 MOST_WHOLE_DIGITS = 18
 """Most digits of a decimal that an int64 always holds exactly."""
-TEXTS_THAT_SAY = {
-    "numbers": r"^\s*[-+]?(\p{Sc}\s?)?(\d+|\d{1,3}([,.' \x{a0}]\d{3})+)([.,]\d+)?\s?(%|\p{Sc})?\s*$",
-    "times": r"^\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d\d.*)?\s*$",
-}
-"""What a text says that should be of another type -> how it is written."""
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?", "-", ".")
-"""Texts by which files say that nothing is known."""
 Progress = Callable[[int, int], None]
 """Called with the rows that are read, and all rows."""
 
@@ -86,6 +80,7 @@ class Column:
     - `values` counts the different ones, None where there are more than MOST_VALUES.
     - `outside` counts times beyond the years that a request holds, such as infinity; they are no values of it.
     - `say` counts the texts that say a number or a time, and `markers` those that stand for a missing value.
+    - `numbering` says that it numbers the rows: whole numbers close to each other, each once.
     """
 
     name: str
@@ -101,6 +96,7 @@ class Column:
     say: dict[str, int] = field(default_factory=dict)
     markers: dict[str, int] = field(default_factory=dict)
     values: dict[Any, int] | None = field(default_factory=dict)
+    numbering: bool = False
 
     @property
     def missing(self) -> bool:

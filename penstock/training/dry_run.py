@@ -185,6 +185,12 @@ def _check_table(
         count = store.write(
             table.name, batches, recipe, as_of=now, check=shape_check(table.rows_shape, table.name)
         ).rows
+    if count < min(table.minimum_rows, ROWS):
+        todo = "Load the rows, or declare fewer."
+        raise PenstockError(thing, expected=f"minimum_rows {table.minimum_rows:,}", found=f"{count:,}", todo=todo)
+    if table.version_query:
+        with query_of(f"version_query of {thing}"), warehouse.batches(table.version_query) as batches:
+            sum(batch.num_rows for batch in batches)
     _demand_unique(warehouse, thing, table.query, table.key)
     return f"table {table.name}: {count:,} rows seen, its key is unique"
 
@@ -211,6 +217,7 @@ def _demand_named(table: ReplicatedTable, names: Sequence[str]) -> None:
     """PenstockError, with all of them, for columns that the declaration names and the query does not return."""
     named = {"watermark": [table.watermark] if table.watermark else []}
     named |= {"indexes": [name for columns in table.indexes for name in columns], "bounds": list(table.bounds)}
+    named |= {"columns": list(table.columns)}
     demand_none(
         [
             PenstockError(

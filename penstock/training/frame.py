@@ -154,15 +154,20 @@ def _read_ahead(batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 def _weights(model: Model, table: pa.Table) -> Array:
     """The weight of each row; OutcomeError for one that is not a number of at least 0."""
-    weights = numbers(table.column(model.sample_weight))
+    of, expected = (
+        f"sample_weight {model.sample_weight!r} of model {model.contract.model!r}",
+        "a finite number of at least 0",
+    )
+    column = table.column(model.sample_weight)
+    try:
+        weights = numbers(column)
+    except pa.ArrowException:
+        todo = "Correct the query, or name another column."
+        raise OutcomeError(of, expected=f"{expected} in every row", found=str(column.type), todo=todo) from None
     wrong = int(np.count_nonzero(~(np.isfinite(weights) & (weights >= 0))))
     if wrong:
-        raise OutcomeError(
-            f"sample_weight {model.sample_weight!r} of model {model.contract.model!r}",
-            expected="a finite number of at least 0 in every row",
-            found=f"{wrong:,} rows with another value",
-            todo="Correct the query.",
-        )
+        found = f"{wrong:,} rows with another value"
+        raise OutcomeError(of, expected=f"{expected} in every row", found=found, todo="Correct the query.")
     return weights
 
 

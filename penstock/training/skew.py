@@ -15,7 +15,7 @@ from penstock.contract.columns import request_columns
 from penstock.contract.field_words import field_words
 from penstock.contract.request_types import offsets
 from penstock.declare.model import Model
-from penstock.errors import PenstockError
+from penstock.errors import ContractError, PenstockError
 from penstock.lookups.look_up import look_up_now
 from penstock.postgres.book import Book
 from penstock.snapshots.store import Snapshot
@@ -81,6 +81,15 @@ def demand_each_alone(model: Model, rows: pa.Table) -> None:
     if not len(rows):
         return
     together = training_rows(model, rows).vectors
+    for name, values in together.items():
+        others = set(map(type, values)) - {str, type(None)} if values.dtype == object else ()
+        if others:
+            raise ContractError(
+                f"feature {name!r} of model {model.contract.model!r}",
+                expected="texts, and None where there is none",
+                found=", ".join(sorted(kind.__name__ for kind in others)),
+                todo="Make texts of them, and None of what is missing.",
+            )
     for place in np.unique(np.linspace(0, len(rows) - 1, ROWS_ALONE).astype(int)):
         alone = training_rows(model, rows.slice(place, 1)).vectors
         for name, values in together.items():

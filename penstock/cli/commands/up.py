@@ -176,6 +176,7 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
     from penstock.cli.system import dagster_runs
     from penstock.cli.system.dagster_system import DagsterSystem
     from penstock.extract.newest_rows import newest_period
+    from penstock.releases.ledger import current_releases
 
     found = runtime.declared
     needed = {name: sorted({one.table for one in model.contract.lookups}) for name, model in found.models.items()}
@@ -186,6 +187,9 @@ def _materialize(runtime: "Runtime", steps: Steps) -> dict[str, PenstockError]:
         job, name, tables = missing
         with places, noted(faults, name or job), steps.step("Materialization") as step:
             model, step.done = found.models.get(name), job
+            if name in current_releases(runtime.books.prod):
+                step.done = f"{name} was released meanwhile"
+                return
             until = (
                 newest_period(model, runtime.warehouse, runtime.settings.now()).first_day
                 if model

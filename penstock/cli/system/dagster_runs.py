@@ -40,7 +40,8 @@ def missing_runs(prod: Book, tables_of: Mapping[str, Sequence[str]]) -> Iterator
 
     - If a model has neither a release nor all tables, one run makes everything of it; else only what is missing.
     - No two runs make the same table: who lacks one that a run of this list makes is in a later list.
-    - What PROD lacks is looked at when a list is asked for: what earlier ones have made is not made again.
+    - What PROD lacks is looked at when a list is asked for: what earlier ones, or somebody by hand, have made is not
+      made again.
     """
     released = current_releases(prod)
     absent = _absent(prod, [table for model, tables in tables_of.items() if model in released for table in tables])
@@ -50,13 +51,16 @@ def missing_runs(prod: Book, tables_of: Mapping[str, Sequence[str]]) -> Iterator
     while waiting:
         absent = _absent(prod, [table for tables in waiting.values() for table in tables])
         together, made = list[MissingRun](), set[str]()
+        for model in waiting.keys() & current_releases(prod).keys():
+            del waiting[model]
         for model, tables in list(waiting.items()):
             lacking = set(tables) & set(absent)
             if not lacking & made:
                 together.append(MissingRun(f"everything_for_{model}" if lacking else f"train_{model}", model))
                 made |= lacking
                 del waiting[model]
-        yield together
+        if together:
+            yield together
 
 
 def _absent(prod: Book, tables: Sequence[str]) -> list[str]:

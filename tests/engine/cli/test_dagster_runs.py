@@ -198,3 +198,12 @@ def test_only_what_is_missing_is_made_and_nothing_twice(prod_book: Book) -> None
         for table in ("a", "b"):
             connection.execute(POINTER, {"table": table})
     assert list(runs) == [[MissingRun("train_n", "n"), MissingRun("everything_for_o", "o")]]
+
+
+def test_a_model_that_was_released_by_hand_meanwhile_is_not_trained(prod_book: Book) -> None:
+    lists = missing_runs(prod_book, {"m": ["a"], "n": ["a"]})
+    assert [run.job for run in next(lists)] == ["everything_for_m"]
+    with prod_book.connect() as connection:
+        connection.execute(POINTER, {"table": "a"})
+        connection.execute(RELEASE, {"model": "n"})
+    assert list(lists) == []

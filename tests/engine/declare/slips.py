@@ -101,30 +101,6 @@ SLIPS = (
         "asked at a text", "asked_at, churned FROM", "'1.5.' AS asked_at, churned FROM", ("a date or time in column",)
     ),
     Slip("a first period without rows", OUTCOME, f'{OUTCOME} first_period="2026-10",', ("2026-04", "2026-10 or a")),
-    # Lookups and their tables.
-    Slip("a lookup in no table", 'table="products"', 'table="product"', ("'product'", "Did you mean products?")),
-    Slip("a lookup by no field", '"sku": "product"', '"sku": "prodct"', ("'prodct'", "Did you mean product?")),
-    Slip("a lookup by a column that lacks", '{"sku"', '{"skuu"', ("lookup 'product'", "per skuu")),
-    Slip("a lookup's misspelt column", '"price", "number"),)', '"prise", "number"),)', ("'prise'", "price")),
-    Slip("a table of two queries", "FROM products", "FROM products; SELECT 1", ("query of table", "2 statements")),
-    Slip("a table's misspelt column", "SELECT sku, price", "SELECT sku, prise", ("query of table 'products'", "prise")),
-    Slip("a lookup's column of another kind", '"price", "number"),)', '"price", "text"),)', ("texts", "'price'")),
-    Slip("a lookup as of a text", LOOKUP, f'{LOOKUP} as_of=("sku", "plan"),', ("as_of of lookup", "a time", "'plan'")),
-    Slip("a lookup without columns", LOOKUP, "columns=(),", ("columns of lookup 'product'", "at least one")),
-    Slip("a column twice", LOOKUP, 'columns=(Column("price", "number"),) * 2,', ("'price' twice",)),
-    Slip("a table not unique on the lookup's key", KEY, '("sku", "price"),', ("lookup 'product'", "several rows")),
-    Slip(
-        "a table not unique on its key",
-        QUERY,
-        "\"SELECT price, 'p1' AS sku FROM products\",",
-        ("key sku=p1 of table", "unique"),
-    ),
-    Slip("a key that the table lacks", KEY, '("sku_id",),', ("'sku_id'", "products")),
-    Slip("a preparation that there is not", TABLE, 'after=("prepared/products",),', ("after", "'prepared/products'")),
-    Slip("after of nothing known", TABLE, 'after=("products",),', ("after of table", "warehouse/<table>")),
-    Slip("a cron of four fields", TABLE, f'{TABLE} cron="0 4 * *",', ("cron of table 'products'", "five fields")),
-    Slip("a share above one", TABLE, f"{TABLE} largest_drop=20.0,", ("largest_drop", "a share from 0 to 1")),
-    Slip("a table with a dash", '"products",\n        "SELECT', '"my-products",\n        "SELECT', ("'my-products'",)),
     # The request and the features.
     Slip("a request that ignores", "forbid_unknown_fields=True, ", "", ("request of model", "forbid_unknown_fields")),
     Slip("a renamed request", "kw_only=True", 'kw_only=True, rename="camel"', ("'asked_at'", "'askedAt' in JSON")),
@@ -138,6 +114,25 @@ SLIPS = (
     Slip("a feature of the other kind", '"plan": columns["plan"]', '"plan": np.zeros(1)', ("feature 'plan'", "texts")),
     Slip("features that are no mapping", RETURN, "return 5", ("features of model 'churn'", "returns a dict")),
     Slip("a model with a dash", 'model="churn"', 'model="my-churn"', ("name of model 'my-churn'", "letters, digits")),
+    Slip(
+        "asked at a text field",
+        "asked_at: datetime",
+        "asked_at: str",
+        ("asked_at of model", "a date or time", "a text"),
+    ),
+    Slip("features that return nothing", RETURN, RETURN.removeprefix("return "), ("returns a dict", "found NoneType")),
+    Slip(
+        "a column of the lookup that is not wanted",
+        'columns["product.price"]',
+        'columns["product.size"]',
+        ("KeyError: 'product.size', in model_tools/churn.py, line 26",),
+    ),
+    Slip(
+        "no number among the texts",
+        '"plan": columns["plan"]',
+        '"plan": np.full(len(columns["plan"]), np.nan, dtype=object)',
+        ("feature 'plan' of model 'churn'", "texts, and None where there is none", "found float"),
+    ),
     # Functions that cannot be called, and values that nothing can be.
     Slip("compute without a parameter", COMPUTE, "compute=lambda: {},", ("compute of model 'churn'", "too many")),
     Slip("compute of two parameters", "features(columns):", "features(columns, rows):", ("compute", "'rows'")),
@@ -146,6 +141,7 @@ SLIPS = (
     Slip("compute that is called", COMPUTE, "compute=features({}),", ("model_tools/churn.py", "KeyError: 'plan'")),
     Slip("a scalar for a feature", PRICE, '"price": 3.0}', ("feature 'price'", "1000 numbers", "found 3.0")),
     Slip("a feature of a row too few", PRICE, PRICE[:-1] + "[1:]}", ("feature 'price'", "shape (999,)")),
+    Slip("a feature of columns", PRICE, PRICE[:-1] + ".reshape(-1, 1)}", ("feature 'price'", "shape (1000, 1)")),
     Slip("a feature of times", PRICE, '"price": columns["asked_at"]}', ("feature 'price'", "datetime64")),
     Slip(
         "a feature that changes its column",
@@ -171,6 +167,15 @@ SLIPS = (
     ),
     Slip("a first period to come", OUTCOME, f'{OUTCOME} first_period="2999-01",', ("first_period", "has begun")),
     Slip("a first period of weeks", OUTCOME, f'{OUTCOME} first_period="2026-W04",', ("first_period", "a month")),
+    Slip(
+        "a weight of texts", OUTCOME, f'{OUTCOME} sample_weight="churned",', ("sample_weight 'churned'", "found string")
+    ),
+    Slip(
+        "a floor that no slice reaches",
+        "floor=0.4",
+        'floor=0.4, slice_by="plan", slice_floor=2',
+        ("slice_floor of 'roc_auc'", "at most 1"),
+    ),
     Slip("a weight that lacks", OUTCOME, f'{OUTCOME} sample_weight="wieght",', ("query of model 'churn'", "'wieght'")),
     Slip(
         "asked at a number",

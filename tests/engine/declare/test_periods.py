@@ -17,6 +17,7 @@ def utc(text: str) -> datetime:
         ("2026-W01", 2, ("2025-12-15", "2025-12-29", "2026-01-05")),
         ("2026-W53", 1, ("2026-12-21", "2026-12-28", "2027-01-04")),
         ("2026-03-01", 30, ("2026-01-30", "2026-03-01", "2026-03-02")),
+        ("1849-01", 2, ("1848-11-01", "1849-01-01", "1849-02-01")),
     ],
 )
 def test_the_named_period_is_held_out_and_the_periods_before_are_trained_on(
@@ -56,7 +57,9 @@ def test_periods_follow_each_other_over_the_end_of_a_year_and_back() -> None:
     assert Period.parse("2026-W45").end - Period.parse("2026-W45").start == timedelta(days=7)
 
 
-@pytest.mark.parametrize("wrong", ["", "2026", "2026-13", "October", "2025-W53", "2026-02-30", "2026-W5", "0001-01"])
+@pytest.mark.parametrize(
+    "wrong", ["", "2026", "2026-13", "October", "2025-W53", "2026-02-30", "2026-W5", "0999-01", "1899-W05"]
+)
 def test_another_way_of_writing_a_period_is_refused_with_examples(wrong: str) -> None:
     with pytest.raises(
         PenstockError, match=r"2026-11-24 or a week, such as 2026-W45 or a month, such as 2026-10, found"

@@ -11,9 +11,12 @@ import pytest
 
 from tests.checkout import ROOT
 from tests.engine.declare.churn_project import write_churn
-from tests.engine.declare.slips import SLIPS, Slip
+from tests.engine.declare.slips import SLIPS as MODEL_SLIPS
+from tests.engine.declare.slips import Slip
+from tests.engine.declare.table_slips import TABLE_SLIPS
 
 Output = Mapping[str, tuple[int, str]]
+SLIPS = MODEL_SLIPS + TABLE_SLIPS
 
 
 def run_in_each(projects: list[Path]) -> Output:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import click.testing
 import pytest
 
+from penstock.scaffold.new_command import new
 from penstock.scaffold.sources import lookup_option
 from tests.engine.scaffold.cases import ROWS, New
 
@@ -88,6 +90,27 @@ def test_a_lookup_that_never_finds_a_row_is_refused(new_model: New, table: str, 
     columns = "i % 40 AS account, (i % 40)::VARCHAR AS code"
     refused = new_model(columns, *ROWS, "--lookup", option, script=f"CREATE TABLE facts AS {table}")
     assert said in str(refused.exception)
+
+
+def test_a_lookup_that_a_collation_alone_finds_is_refused(new_model: New) -> None:
+    script = (
+        "CREATE TABLE users (mail VARCHAR COLLATE NOCASE, v INT);"
+        " INSERT INTO users SELECT 'user' || i, i FROM range(40) t(i);"
+        " ALTER TABLE cases ADD mail VARCHAR COLLATE NOCASE;"
+        " UPDATE cases SET mail = CASE WHEN id < 500 THEN 'user' ELSE 'User' END || (id % 40)"
+    )
+    refused = new_model("i % 7 AS n", *ROWS, "--lookup", "users", script=script)
+    assert "found 1,000 more of the 1,500 rows to be equal by a type such as citext, or a collation" in str(
+        refused.exception
+    )
+    sql = 'lower(CAST("mail" AS VARCHAR))'
+    assert sql in str(refused.exception)
+    Path("users.sql").write_text(f"SELECT {sql} AS mail, v FROM users")
+    Path("rows.sql").write_text(f"SELECT * REPLACE ({sql} AS mail) FROM cases")
+    options = ("--from", "rows.sql", *ROWS[2:], "--lookup", "users.sql")
+    made = click.testing.CliRunner().invoke(new, ["m", *options])
+    assert made.exit_code == 0
+    assert "have none there" not in made.output
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,11 @@ def test_texts_that_stand_for_a_missing_value_are_said(new_model: New) -> None:
             ("--kind", "regressor"),
             "such as CAST(NULLIF(\"score\", 'NA') AS DOUBLE PRECISION)",
         ),
-        ("'k' || i % 70", (), "expected at most 50 classes, found 70"),
+        (
+            "'k' || i % 70",
+            (),
+            "at most 50 classes, found 70; a query (--from QUERY.sql) can put the rare ones together",
+        ),
     ],
 )
 def test_an_outcome_of_texts_that_are_numbers_is_to_be_cast(
@@ -52,8 +56,14 @@ def test_an_outcome_of_texts_that_are_numbers_is_to_be_cast(
         (f"{MISSING} '2026-11-01' END", "CAST(NULLIF(\"at\", 'NA') AS TIMESTAMP) in DuckDB and Postgres"),
         (
             "'Nov 1 2026'",
-            "strptime(\"at\", '%d.%m.%Y') in DuckDB or to_date(\"at\", 'DD.MM.YYYY') in Postgres, with the",
+            "strptime(\"at\", '%d.%m.%Y') in DuckDB or to_timestamp(\"at\", 'DD.MM.YYYY') in Postgres, with the",
         ),
+        (
+            "'01.02.2026 17:05'",
+            "strptime(\"at\", '%d.%m.%Y %H:%M') in DuckDB or to_timestamp(\"at\", 'DD.MM.YYYY HH24:MI')",
+        ),
+        ("'2/13/26'", "strptime(\"at\", '%m/%d/%y') in DuckDB or to_timestamp(\"at\", 'MM/DD/YY')"),
+        (f"{MISSING} '2026.02.13' END", "strptime(NULLIF(\"at\", 'NA'), '%Y.%m.%d') in DuckDB"),
         ("2020 + i % 5", 'make_date(CAST(floor("at") AS INT), 1, 1) in DuckDB and Postgres, the first day of a year'),
         ("20261101 + i % 20", "strptime(CAST(\"at\" AS VARCHAR), '%Y%m%d') in DuckDB"),
     ],
@@ -61,7 +71,8 @@ def test_an_outcome_of_texts_that_are_numbers_is_to_be_cast(
 def test_what_says_a_time_is_made_one_by_sql_that_runs(new_model: New, column: str, said: str) -> None:
     refused = new_model(f"{column} AS at", *ROWS[:7], "at")
     assert said in str(refused.exception)
-    sql = str(refused.exception).partition("such as ")[2].partition(" in DuckDB")[0].replace("%d.%m.%Y", "%b %d %Y")
+    sql = str(refused.exception).partition("such as ")[2].partition(" in DuckDB")[0]
+    sql = sql.replace("%d.%m.%Y'", "%b %d %Y'")
     with duckdb.connect(".penstock/warehouse.duckdb") as warehouse:
         assert warehouse.execute(f"SELECT max(year({sql})) FROM cases").fetchone() in {(2026,), (2024,)}
 
@@ -105,16 +116,20 @@ def test_a_last_period_of_one_class_is_refused_with_what_to_do(new_model: New) -
     assert click.testing.CliRunner().invoke(new, ["m", "--from", "rows.sql", *ROWS[2:]]).exit_code == 0
 
 
-def test_times_before_1900_are_trained_on_and_never_named(new_model: New) -> None:
+def test_months_of_any_century_are_held_out_and_weeks_from_1900_on(new_model: New) -> None:
     made = new_model(
-        "i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '1890-01-01' + INTERVAL (id * 8) DAY, y = id % 2 = 0"
+        "i % 7 AS n", script="UPDATE cases SET asked = TIMESTAMP '1790-01-01' + INTERVAL (id * 8) DAY, y = id % 2 = 0"
     )
     assert made.exit_code == 0
-    assert "Trained every month: 1900-01 to 1922-10 can be held out" in made.output
+    assert "Trained every month: 1794-06 to 1822-10 can be held out; 53 months before it are trained on" in made.output
     old = Path("rows.sql")
-    old.write_text("SELECT * REPLACE (asked - INTERVAL 100 YEAR AS asked) FROM cases")
-    refused = click.testing.CliRunner().invoke(new, ["old", "--from", "rows.sql", *ROWS[2:]])
-    assert "expected one of 1900 or later to judge by, found 1790-01 to 1822-10" in str(refused.exception)
+    for years, every, said in (
+        (0, "week", "expected one of 1900 or later to judge by, found 1789-W53 to 1822-W44; say --every month, or"),
+        (1000, "month", "expected one of 1000 or later to judge by, found 790-01 to 822-10; where the times are right"),
+    ):
+        old.write_text(f"SELECT * REPLACE (asked - INTERVAL {years} YEAR AS asked) FROM cases")
+        refused = click.testing.CliRunner().invoke(new, ["old", "--from", "rows.sql", *ROWS[2:], "--every", every])
+        assert said in str(refused.exception)
 
 
 @pytest.mark.parametrize("more", ["", ", 'a' || s % 3 AS area"])
@@ -122,3 +137,28 @@ def test_many_columns_of_a_table_are_laid_out_as_the_formatter_would(new_model: 
     columns = ", ".join(f"s % {n + 2} AS a_measurement_{n}" for n in range(12))
     script = f"CREATE TABLE weather AS SELECT 's' || s AS station, {columns}{more} FROM range(40) t(s)"
     assert new_model("'s' || i % 40 AS station", *ROWS, "--lookup", "weather", script=script).exit_code == 0
+
+
+def test_what_numbers_the_rows_is_no_feature_and_said(new_model: New) -> None:
+    made = new_model(
+        "i + 7 AS line, (i + i // 3)::DOUBLE AS gaps, i % 1499 AS twice, i * 9 AS amount, i % 7 AS n",
+        *ROWS,
+        "--lookup",
+        "news:n=n@known",
+        "--lookup",
+        "ranks",
+        script="CREATE TABLE news AS SELECT i AS story, i % 7 AS n, TIMESTAMP '2026-01-01' + INTERVAL (i) DAY AS known,"
+        " i % 5 AS stars FROM range(90) t(i); CREATE TABLE ranks AS SELECT i AS n, 99 - i AS rank FROM range(60) t(i)",
+    )
+    assert made.exit_code == 0
+    assert "Request: id, twice, amount, n." in made.output
+    assert "left out line: it numbers the rows, each has another of 7 to 1,506" in made.output
+    assert "left out gaps: it numbers the rows, each has another of 0.0 to 1,998.0" in made.output
+    assert "left out news.story: it numbers the rows" in made.output
+    assert "Lookup ranks by n = n: rank" in made.output
+
+
+def test_a_model_with_nothing_to_learn_from_is_said(new_model: New) -> None:
+    made = new_model("i AS line")
+    assert made.exit_code == 0
+    assert "no column is left to learn from, but hour and weekday of the asking" in made.output

@@ -148,3 +148,20 @@ def test_the_store_proves_the_order_all_the_same(tmp_path: Path) -> None:
     ):
         store.write("events", unsorted, Recipe("", ("id",)), as_of=NOW)
     assert source.files() == []
+
+
+def test_texts_with_a_collation_are_sorted_and_joined_by_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "file.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "CREATE TABLE named (name VARCHAR COLLATE NOCASE); INSERT INTO named VALUES ('b'), ('A'), ('a')"
+        )
+    warehouse = DuckDBWarehouse(str(path), now=NOW)
+    with warehouse.batches("SELECT * FROM named", key=("name",)) as batches:
+        assert batches.read_all()["name"].to_pylist() == ["A", "a", "b"]
+    side = warehouse.natural("SELECT * FROM named WHERE name > :least", {"least": ""})
+    joined = (
+        f"SELECT count(*) AS n FROM ({side}) AS s JOIN ({warehouse.natural('SELECT * FROM named')}) AS t USING (name)"
+    )
+    with warehouse.batches(joined, {"least": ""}) as batches:
+        assert batches.read_all()["n"].to_pylist() == [3]
