@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,6 +18,8 @@ from penstock.processes import free_port
 from penstock.testing import Story, wait_for
 from tests.checkout import ROOT
 from tests.engine.postgres.tcp_server import TcpServer
+from tests.engine.scaffold.conftest import CleanRoom
+from tests.engine.test_wheel import built
 from tests.images.container import UID, Image, buildah, image, why_not
 
 SERVICE, PIPELINE = "penstock-service", "penstock-pipeline"
@@ -139,26 +142,12 @@ class TestFromImagesToAPrediction(Story):
     def test_the_service_answers_and_logs_and_ends(
         self, service: Image, pipeline: Image, home: Path, books: dict[str, str], tmp_path: Path
     ) -> None:
-        port = free_port()
         asked = pipeline.run(home, ["penstock", "requests", MODEL, "--count", "1"], books)
         assert asked.returncode == 0, asked.stderr
-        environment = {**books, "PENSTOCK_HTTP_PORT": str(port)}
-        log = tmp_path / "log"
-        with log.open("wb") as file:
-            running = subprocess.Popen(service.command(home, environment=environment), stdout=file, stderr=file)
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-                wait_for(lambda: running.poll() is not None or ready(client), SECONDS)
-                assert running.poll() is None, log.read_text()[-3000:]
-                answer = client.post(f"/models/{MODEL}/predict", content=asked.stdout)
-            assert answer.status_code == 200, answer.text
-            assert sum(answer.json()["probabilities"].values()) == pytest.approx(1)
-            wait_for(lambda: f"Serving at http://127.0.0.1:{port}" in log.read_text(), SECONDS)
-        finally:
-            running.send_signal(signal.SIGTERM)
-            running.wait(SECONDS)
-        assert running.returncode == 0, log.read_text()[-3000:]
-        assert log.read_text().rstrip().endswith("Stopped.")
+        with serving(service, home, books, tmp_path / "log", {MODEL: "ready"}) as client:
+            answer = client.post(f"/models/{MODEL}/predict", content=asked.stdout)
+        assert answer.status_code == 200, answer.text
+        assert sum(answer.json()["probabilities"].values()) == pytest.approx(1)
 
 
 @pytest.mark.timeout(3600)
@@ -174,8 +163,49 @@ def test_another_build_of_the_same_commit_is_the_same_image_to_the_bit() -> None
         assert first == again, name
 
 
-def ready(client: httpx.Client) -> bool:
+@pytest.mark.timeout(3600)
+def test_the_images_of_a_project_of_ones_own_serve_it(folder: Path, home: Path, books: dict[str, str]) -> None:
+    """Its folder is made by the wheel, and has no model yet."""
+    room = CleanRoom(folder / "room", built(folder / "wheel"))
+    assert room.run("penstock", "init", "shop").returncode == 0
+    made = room.run("make", "images", "TAG=:shop", cwd=room.folder / "shop", MAKEFLAGS=os.environ.get("MAKEFLAGS", ""))
+    assert made.returncode == 0, made.stdout + made.stderr
+    with image(f"{PIPELINE}:shop") as pipeline:
+        assert pipeline.run(home, ["penstock", "migrate"], books).returncode == 0
+    with (
+        image(f"{SERVICE}:shop") as service,
+        serving(service, home, books, folder / "shop.log", {}) as client,
+    ):
+        answer = client.post("/models/basket/predict", json={})
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:penstock:problem:no-model")
+
+
+@contextmanager
+def serving(
+    service: Image, home: Path, books: dict[str, str], log: Path, models: dict[str, str]
+) -> Iterator[httpx.Client]:
+    """The image's service with these models at last; it ends in good order."""
+    port = free_port()
+    with log.open("wb") as file:
+        command = service.command(home, environment={**books, "PENSTOCK_HTTP_PORT": str(port)})
+        running = subprocess.Popen(command, stdout=file, stderr=file)
     try:
-        return client.get("/readyz").json()["models"] == {MODEL: "ready"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            wait_for(lambda: running.poll() is not None or served(client) == models, SECONDS)
+            assert running.poll() is None, log.read_text()[-3000:]
+            yield client
+        wait_for(lambda: f"Serving at http://127.0.0.1:{port}" in log.read_text(), SECONDS)
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(SECONDS)
+    assert running.returncode == 0, log.read_text()[-3000:]
+    assert log.read_text().rstrip().endswith("Stopped.")
+
+
+def served(client: httpx.Client) -> dict[str, str] | None:
+    """Each model and whether it is ready; None where nothing answers yet."""
+    try:
+        models: dict[str, str] = client.get("/readyz").json()["models"]
     except (httpx.HTTPError, KeyError, ValueError):
-        return False
+        return None
+    return models
