@@ -104,7 +104,7 @@ def from_bytes(data: bytes, name: str, trusted: Sequence[str] = ()) -> Any:
 class SkopsArtifact(Artifact):
     """A model of any allow-listed type, predicted by scikit-learn itself. It has no leaves and no raw scores."""
 
-    errors: tuple[type[Exception], ...] = (ValueError, TypeError)
+    errors: tuple[type[Exception], ...] = (ValueError, TypeError, LookupError, ArithmeticError)
     """What its library raises for values that it does not take. A team's own code may raise anything."""
     _library = "scikit-learn"
     _us_per_row: float | None = None
@@ -143,6 +143,10 @@ class SkopsArtifact(Artifact):
                     f"columns of {self.estimator}", expected="what it can predict", found=str(error)
                 ) from error
         self._us_per_row = (time.perf_counter() - begun) / rows * 1e6
+        if not np.isfinite(answered).all():
+            raise ContractError(
+                f"columns of {self.estimator}", expected="what it can predict", found="an answer that is no number"
+            )
         return answered
 
     def _width(self) -> tuple[int, ...]:

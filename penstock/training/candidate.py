@@ -35,7 +35,7 @@ from penstock.training.frame import TrainingRows, fitting_frame, read_rows, text
 from penstock.training.held_out import HeldOut
 from penstock.training.metrics import score_of
 from penstock.training.outcomes import OutcomeError, class_names, demand_outcomes
-from penstock.training.parity import allowed_parity, demand_kind, demand_parity, own_predictions
+from penstock.training.parity import allowed_parity, demand_alone, demand_kind, demand_parity, own_predictions
 from penstock.training.sample import sample_of
 
 Say = Callable[[str], None]
@@ -189,6 +189,7 @@ def make_candidate(
         demand_kind(model, artifact)
         predictions = artifact.predict(judged_on.vectors)
         parity = demand_parity(artifact, predictions, expected, allowed := allowed_parity(estimator, expected))
+        demand_alone(artifact, judged_on.vectors, predictions)
         if model.interval or model.sets:
             artifact = calibrated(model, artifact, metadata, predictions, judged_on.outcome)
         proposal = Proposal(

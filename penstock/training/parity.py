@@ -1,6 +1,7 @@
 """What an estimator answers in its own library, and whether its artifact answers the same."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from penstock.artifact.packing.model import public_name
 from penstock.artifact.scores import own_scores
 from penstock.artifact.skops_parts import parts
 from penstock.declare.model import Model
-from penstock.errors import PenstockError
+from penstock.errors import ContractError, PenstockError
 from penstock.training.frame import TrainingRows, feature_frame
 
 Array = np.ndarray[Any, Any]
 PARITY = 1e-12
 """The largest difference allowed, for a number above 1 as a share of it."""
+MOST_SAID = 300
+"""Characters of a library's own words that an error repeats."""
+ALONE = 5
+"""Held-out rows that a stored estimator is asked about one by one."""
 SINGLE_PARITY = 1e-6
 """The same where the library answers in float32, whose exponential numpy rounds otherwise than libm does."""
 
@@ -38,9 +43,26 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     texts = [str(name) for name in frame if any(one == name or one.endswith(f"__{name}") for one in read)]
     frame = frame.assign(**{name: frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts})
     output = model.contract.output
+    thing = f"estimator {type(estimator).__name__} of model {model.contract.model!r}"
+    try:
+        answered = (
+            own_scores(estimator, frame) if output.scores else np.asarray(_answers(estimator, frame, output.kind))
+        )
+    except PenstockError:
+        raise
+    except Exception as error:  # LightGBM, CatBoost and a team's own code have errors of their own
+        raise PenstockError(
+            thing,
+            expected="one that predicts the held-out rows as they are",
+            found=str(error).strip().partition("\n")[0][:MOST_SAID] or type(error).__name__,
+            todo="Let it take what training rows have not, as OneHotEncoder(handle_unknown='ignore') does.",
+        ) from error
+    if unknown := int(np.count_nonzero(~np.isfinite(answered).all(axis=tuple(range(1, answered.ndim))))):
+        raise PenstockError(
+            thing, expected="a number as the answer to every held-out row", found=f"{unknown:,} without"
+        )
     if output.scores:
-        return own_scores(estimator, frame)
-    answered = np.asarray(_answers(estimator, frame, output.kind))
+        return answered
     width = len(output.classes) if output.kind == "classifier" else len(output.values)
     wanted = (len(frame), width) if width else (len(frame),)
     if answered.shape != wanted:
@@ -115,6 +137,29 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
             todo=todo,
         )
     return difference
+
+
+def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array) -> None:
+    """ParityError where a stored estimator answers a row alone, as a request comes, otherwise than among others.
+
+    What is packed answers each row by itself. `found` are the predictions of all rows.
+    """
+    if artifact.fallback is None:
+        return
+    for at in np.unique(np.linspace(0, len(found) - 1, min(ALONE, len(found))).astype(np.int64)):
+        try:
+            alone = artifact.predict({name: values[at : at + 1] for name, values in vectors.items()})
+            same = np.allclose(alone, found[at : at + 1], rtol=SINGLE_PARITY, atol=SINGLE_PARITY)
+            said = f"{alone[0]} and {found[at]}"
+        except ContractError as error:
+            same, said = False, error.found
+        if not same:
+            raise ParityError(
+                f"artifact of {artifact.estimator}",
+                expected="the same answer to a row alone and among others",
+                found=said,
+                todo="Choose steps that look at each row by itself.",
+            )
 
 
 def _rounds_in_single(estimator: Any) -> bool:

@@ -25,7 +25,7 @@ from penstock.artifact.file import Explaining
 from penstock.artifact.kernel_numpy import answer
 from penstock.artifact.program import Engine
 from penstock.contract.contract import Columns, Feature
-from penstock.errors import ArtifactError, PenstockError
+from penstock.errors import ArtifactError, ContractError, PenstockError
 
 Array = np.ndarray[Any, Any]
 MOST_AT_ONCE = 500
@@ -210,10 +210,15 @@ class Explainer:
                         found=f"those to {at}",
                         todo="Ask for fewer at once; one that is packed answers sooner.",
                     )
-                pieces.append(
-                    self._score({name: values[first : first + MOST_AT_ONCE] for name, values in asked.items()})
-                )
-            return np.concatenate(pieces)
+                part = {name: values[first : first + MOST_AT_ONCE] for name, values in asked.items()}
+                try:
+                    pieces.append(self._score(part))
+                except ContractError as error:
+                    raise _unscored(error.found) from error
+            scored = np.concatenate(pieces)
+            if not np.isfinite(scored).all():
+                raise _unscored("a score that is no number")
+            return scored
 
         base = np.zeros(scores.shape)
         names = [feature.name for feature in self._source.features]
@@ -226,7 +231,17 @@ class Explainer:
                 continue
             found, base[at] = interventional(score, row, self._background, players, self._source.most_rows)
             made[at][:, [names.index(name) for name in players]] = found.T
+        base += scores - (base + made.sum(axis=2))  # many rows may round otherwise than one
         return Explanation(scores, base, made, "interventional")
+
+
+def _unscored(found: str) -> PenstockError:
+    return PenstockError(
+        "contributions",
+        expected="scores of the row with some values of training rows",
+        found=found,
+        todo="Such a model cannot be explained: leave out Model(explain=True).",
+    )
 
 
 def _same(value: Any, others: Array) -> bool:

@@ -15,6 +15,15 @@ THRESHOLDS = ("FixedThresholdClassifier", "TunedThresholdClassifierCV")
 def demand_answers(estimator: Any, output: Output, name: str) -> None:
     """UnsupportedEstimator if the estimator of this name will answer otherwise, as far as is known before the fit."""
     thing = f"estimator {name}"
+    kind = _kind_of(estimator)
+    if kind not in ("", output.kind):
+        found = f"a {kind}" if kind in ("classifier", "regressor") else "what is neither classifier nor regressor"
+        raise UnsupportedEstimator(
+            thing,
+            expected=f"a {output.kind}",
+            found=found,
+            todo=f"Take a {output.kind}, as the contract's Output says.",
+        )
     if output.kind == "regressor":
         if output.values and not _takes_several(estimator):
             todo = "Put it into sklearn.multioutput.MultiOutputRegressor."
@@ -34,16 +43,31 @@ def demand_answers(estimator: Any, output: Output, name: str) -> None:
     if not output.scores and not probable:
         todo = "Put it into CalibratedClassifierCV, or let it answer its scores: `Output(..., scores=True)`."
         raise UnsupportedEstimator(thing, expected="a classifier with predict_proba", found="one without", todo=todo)
-    last = last_step(estimator)
+    last = final_step(estimator)
     if getattr(last, "decision_function_shape", "") == "ovo" and len(output.classes) > 2 and output.scores:
         expected, todo = "one score for each class", "Set decision_function_shape='ovr'."
         raise UnsupportedEstimator(thing, expected=expected, found="decision_function_shape='ovo'", todo=todo)
+    if getattr(last, "multi_class", "") == "one_vs_one" and len(output.classes) > 2 and not output.scores:
+        expected, todo = "probabilities of several classes", "Set multi_class='one_vs_rest'."
+        raise UnsupportedEstimator(thing, expected=expected, found="multi_class='one_vs_one'", todo=todo)
     wrong = "predict_proba" if output.scores else "decision_function"
-    if getattr(final_step(estimator), "response_method", "") == wrong:
+    if getattr(last, "response_method", "") == wrong:
         on, todo = "decision scores" if output.scores else "probabilities", "Set response_method='auto'."
         raise UnsupportedEstimator(
             thing, expected=f"a threshold on {on}", found=f"response_method={wrong!r}", todo=todo
         )
+
+
+def _kind_of(estimator: Any) -> str:
+    """What an estimator of a known library is: a classifier, a regressor, or something else; "" of any other one."""
+    last = final_step(estimator)
+    name = public_name(last)
+    if "." in name:
+        said = {"Classifier": "classifier", "Regressor": "regressor"}
+        return next((kind for end, kind in said.items() if name.endswith(end)), "")
+    if isinstance(last, str):
+        return last
+    return str(last.__sklearn_tags__().estimator_type) if name else ""
 
 
 def has_probabilities(estimator: Any) -> bool:

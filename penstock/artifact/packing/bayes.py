@@ -73,6 +73,8 @@ def _quadratic(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
 def _always(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     """DummyClassifier and DummyRegressor, where they answer all rows the same."""
     slots = [one.slot for one in builder.numbers(estimator, Block(block.columns[:1], block.sparse))]
+    if not slots:
+        raise unsupported(estimator, "at least one column", "none")
     if sklearn_name(estimator) == "DummyRegressor":
         values = np.ravel(estimator.constant_)
     elif estimator.strategy == "prior":

@@ -82,7 +82,7 @@ def ordinal(builder: ProgramBuilder, encoder: Any, block: Block) -> Block:
             unknown if place is None else encoder.encoded_missing_value if place == missing else grouping[place]
             for place in places
         ]
-        start = builder.constants(np.array(table, dtype=np.float64))
+        start = builder.constants(np.array(table).astype(encoder.dtype).astype(np.float64))
         made.append(Number(builder.emit(Op.TABLE, slot, builder.new(), start, len(table)), column.origin))
     builder.mark_integers(made, encoder.dtype)
     return Block(made, sparse=False)

@@ -23,11 +23,26 @@ from penstock.artifact.terms import MOST_HASHED
 from penstock.contract.contract import Output
 from penstock.errors import UnsupportedEstimator
 
-_MEMBERS = ("estimator", "regressor", "final_estimator")
+_MEMBERS = ("estimator", "regressor", "final_estimator", "remainder")
 _LISTS = ("steps", "estimators", "transformers", "transformer_list")
 _FUNCTIONS_OF_TEXTS = ("preprocessor", "tokenizer", "analyzer", "strip_accents")
 _UNPACKED = ("text_features", "embedding_features")
-_NEIGHBOURS = ("KNeighborsClassifier", "KNeighborsRegressor", "RadiusNeighborsClassifier", "RadiusNeighborsRegressor")
+_NEIGHBOURS = {
+    **dict.fromkeys(("KNeighborsClassifier", "KNeighborsRegressor", "KNeighborsTransformer"), "algorithm"),
+    **dict.fromkeys(("RadiusNeighborsClassifier", "RadiusNeighborsRegressor"), "algorithm"),
+    **dict.fromkeys(("RadiusNeighborsTransformer",), "algorithm"),
+    **dict.fromkeys(("Isomap", "LocallyLinearEmbedding"), "neighbors_algorithm"),
+}
+"""Estimators with a tree of neighbours, unless this option is "brute"."""
+_UNCHECKED = {
+    "BisectingKMeans": "it cannot check the tree of BisectingKMeans; KMeans has none",
+    "SplineTransformer": "it cannot check the curves of SplineTransformer",
+}
+_ALONE_OTHERWISE = {
+    **dict.fromkeys(("NMF", "MiniBatchNMF"), "goes on until all rows that come together are near enough"),
+    **dict.fromkeys(("SparsePCA", "MiniBatchSparsePCA"), "does not take one row alone"),
+}
+"""Steps by which one row is answered otherwise than among others, and why."""
 
 
 def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (), *, kept: bool = False) -> None:
@@ -169,16 +184,25 @@ def _skops_obstacle(estimator: Any, trusted: Sequence[str], *, kept: bool) -> st
         return "there is no estimator to store"
     if not kept and all(part.estimator is not None for part in _parts(estimator) if public_name(part) in INSIDE):
         estimator = answering(estimator, lambda around: around.estimator)
-    for part in _parts(estimator):
-        if public_name(part) in _NEIGHBOURS and part.algorithm != "brute":
-            return f"it cannot check the tree of {type(part).__name__}; algorithm='brute' has none"
-        if public_name(part) == "SplineTransformer":
-            return "it cannot check the curves of SplineTransformer"
+    if unstored := next(filter(None, map(_unstored, _parts(estimator))), ""):
+        return unstored
     try:
         to_bytes(estimator, trusted)
     except UnsupportedEstimator as error:
         return f"expected {error.expected}, found {error.found}"
     return ""
+
+
+def _unstored(part: Any) -> str:
+    """Why skops would not store what a part becomes by its fit; empty if nothing is known against it."""
+    name = public_name(part)
+    if name in _NEIGHBOURS and getattr(part, _NEIGHBOURS[name]) != "brute":
+        return f"it cannot check the tree of {name}; {_NEIGHBOURS[name]}='brute' has none"
+    if name in ("LabelPropagation", "LabelSpreading") and part.kernel == "knn":
+        return f"it cannot check the tree of {name}; kernel='rbf' has none"
+    if name in _ALONE_OTHERWISE:
+        return f"it would store {name}, which {_ALONE_OTHERWISE[name]}; PCA and TruncatedSVD do not"
+    return _UNCHECKED.get(name, "")
 
 
 def _parts(part: Any) -> Iterator[Any]:

@@ -95,6 +95,9 @@ STEPS: dict[str, Entry] = {
 STEPS |= {
     "ColumnTransformer of OneHotEncoder and MinMaxScaler": before(CODES),
     "OrdinalEncoder": before(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)),
+    "OrdinalEncoder of truth values": before(
+        OrdinalEncoder(dtype=bool, handle_unknown="use_encoded_value", unknown_value=-1)
+    ),
     "TargetEncoder": before(TargetEncoder()),
     "TfidfTransformer of codes": before(OneHotEncoder(handle_unknown="ignore"), TfidfTransformer()),
     "TfidfTransformer of counts": before(FunctionTransformer(np.abs), TfidfTransformer(sublinear_tf=True, norm="l1")),

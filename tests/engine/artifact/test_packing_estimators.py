@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import AdaBoostClassifier, AdaBoostRegressor, RandomForestClassifier
 from sklearn.feature_selection import SelectFromModel
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 
-from penstock.errors import ContractError
+from penstock.artifact.load import load
+from penstock.artifact.packing.pack import pack
+from penstock.errors import ContractError, UnsupportedEstimator
 from penstock.journal.answers import OutcomeForm, chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
@@ -74,6 +77,15 @@ def test_a_selector_that_allows_nan_takes_infinity_in_a_column_that_it_drops(tmp
     matrix[:, 2] = rng.choice([np.inf, -np.inf, np.nan], size=60)
     for artifact in packed(model, tmp_path, matrix_features(matrix)):
         assert same(artifact.predict(matrix_columns(matrix)), model.predict_proba(matrix))
+
+
+def test_what_always_answers_the_same_and_reads_no_column_is_stored(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(60, 3))
+    model = make_pipeline(SelectFromModel(Ridge(), threshold=np.inf), DummyRegressor()).fit(matrix, matrix[:, 0])
+    with pytest.raises(UnsupportedEstimator, match="at least one column, found none"):
+        packed(model, tmp_path, matrix_features(matrix))
+    pack(model, tmp_path / "m", features=matrix_features(matrix), metadata={})
+    assert same(load(tmp_path / "m").predict(matrix_columns(matrix)), model.predict(matrix))
 
 
 def forest() -> RandomForestClassifier:

@@ -9,19 +9,24 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy.stats import randint
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import BisectingKMeans
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.decomposition import NMF, SparsePCA
 from sklearn.ensemble import (
     AdaBoostRegressor,
     GradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     StackingClassifier,
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.manifold import Isomap
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, RandomizedSearchCV
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -31,6 +36,7 @@ from sklearn.preprocessing import (
     SplineTransformer,
     StandardScaler,
 )
+from sklearn.semi_supervised import LabelSpreading
 from sklearn.svm import SVC
 from xgboost import XGBClassifier, XGBRegressor
 
@@ -121,6 +127,22 @@ REFUSED: dict[str, tuple[Any, str]] = {
         VotingClassifier([("a", RandomizedSearchCV(LGBMClassifier(), LEAVES))], voting="soft"),
         "with linear_tree=True",
     ),
+    "a step with a tree of neighbours": (
+        make_pipeline(KNeighborsTransformer(), LogisticRegression()),
+        "algorithm='brute' has none",
+    ),
+    "a curved space with one": (
+        make_pipeline(Isomap(), LogisticRegression()),
+        "tree of Isomap; neighbors_algorithm='brute' has none",
+    ),
+    "labels that spread to neighbours": (LabelSpreading(kernel="knn"), "tree of LabelSpreading; kernel='rbf'"),
+    "a tree of centres": (make_pipeline(BisectingKMeans(), LogisticRegression()), "tree of BisectingKMeans"),
+    "a remainder with a tree": (
+        make_pipeline(make_column_transformer(("drop", [0]), remainder=KNeighborsTransformer()), LogisticRegression()),
+        "tree of KNeighborsTransformer",
+    ),
+    "a step that looks at all rows at once": (make_pipeline(NMF(), LogisticRegression()), "store NMF, which goes on"),
+    "a step that takes no row alone": (make_pipeline(SparsePCA(), LogisticRegression()), "does not take one row alone"),
     "a function of a team's own": (make_pipeline(FunctionTransformer(len), LogisticRegression()), "function of numpy"),
     "a target with one": (TransformedTargetRegressor(Ridge(), func=np.exp, inverse_func=len), "function of numpy"),
 }
@@ -172,6 +194,20 @@ def test_a_booster_is_not_kept_to_be_trained_further() -> None:
 SCORES = Output("y", "classifier", ("a", "b", "c"), scores=True)
 VALUES = Output("y", "regressor", values=(Value("first"), Value("second")))
 OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
+    "values where classes are declared": (
+        Ridge(),
+        Output("y", "classifier"),
+        "expected a classifier, found a regressor",
+    ),
+    "classes where values are declared": (
+        GridSearchCV(make_pipeline(StandardScaler(), LGBMClassifier()), {}),
+        Output("y", "regressor"),
+        "expected a regressor, found a classifier",
+    ),
+    "odd rows": (make_pipeline(IsolationForest()), Output("y", "regressor"), "found what is neither"),
+    "neighbours": (make_pipeline(NearestNeighbors()), Output("y", "classifier"), "found what is neither"),
+    "nothing behind a scaler": (make_pipeline(StandardScaler(), "passthrough"), Output("y", "regressor"), "neither"),
+    "nothing": (StandardScaler(), Output("y", "regressor"), "found what is neither"),
     "probabilities where scores are declared": (LogisticRegression(), SCORES, "Leave out `scores=True`"),
     "scores of pairs": (SVC(decision_function_shape="ovo"), SCORES, "decision_function_shape='ovr'"),
     "one value of several": (make_pipeline(HistGradientBoostingRegressor()), VALUES, "MultiOutputRegressor"),
@@ -186,6 +222,11 @@ OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
         GridSearchCV(make_pipeline(LogisticRegression()), {"logisticregression": [RidgeClassifier()]}),
         Output("y", "classifier"),
         "with logisticregression=RidgeClassifier.* predict_proba",
+    ),
+    "pairs of classes": (
+        GaussianProcessClassifier(multi_class="one_vs_one"),
+        Output("y", "classifier", ("a", "b", "c")),
+        "multi_class='one_vs_rest'",
     ),
     "a threshold on scores": (
         FixedThresholdClassifier(LogisticRegression(), response_method="decision_function"),

@@ -1,0 +1,84 @@
+"""What is demanded of an estimator's own answers, and of those of its artifact, on the held-out rows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from penstock.artifact.load import load
+from penstock.artifact.packing.pack import pack
+from penstock.errors import PenstockError
+from penstock.training.frame import TrainingRows, feature_frame
+from penstock.training.parity import ParityError, demand_alone, own_predictions
+from tests.engine.training.tanks import CONTRACT, tank_model
+
+RNG = np.random.default_rng(0)
+TRAINED = {
+    "inflow": RNG.normal(size=90),
+    "level": RNG.normal(size=90),
+    "site": np.array(["north", "south", "north"] * 30, dtype=object),
+}
+LATE = (TRAINED["inflow"] > 0).astype(float)
+
+
+class Centred(TransformerMixin, BaseEstimator):
+    """A team's own mistake: each row is compared with those that come with it."""
+
+    def fit(self, x: Any, y: Any = None) -> "Centred":
+        self.fitted_ = True
+        return self
+
+    def transform(self, x: Any) -> Any:
+        return np.asarray(x) - np.asarray(x).mean(axis=0)
+
+
+class Unknown(LogisticRegression):
+    """A classifier that does not know what to say of a negative inflow."""
+
+    def predict_proba(self, x: Any) -> Any:
+        return np.where(np.asarray(x)[:, :1] < 0, np.nan, super().predict_proba(x))
+
+
+def encoded(*steps: Any, **options: Any) -> Any:
+    columns = make_column_transformer((SimpleImputer(), ["inflow", "level"]), (OneHotEncoder(**options), ["site"]))
+    return make_pipeline(columns, *steps)
+
+
+def own(estimator: Any, asked: dict[str, np.ndarray]) -> np.ndarray:
+    frame = feature_frame(TRAINED)
+    return own_predictions(tank_model(lambda: estimator), estimator.fit(frame, LATE), TrainingRows(asked, LATE), frame)
+
+
+def test_held_out_rows_that_an_estimator_does_not_take_are_said_in_its_words() -> None:
+    asked = TRAINED | {"site": np.array(["abroad", "south", "north"] * 30, dtype=object)}
+    with pytest.raises(
+        PenstockError, match=r"'overflow'.*Found unknown categories \['abroad'\].*handle_unknown='ignore'"
+    ):
+        own(encoded(LogisticRegression()), asked)
+    assert own(encoded(LogisticRegression(), handle_unknown="ignore"), asked).shape == (90, 2)
+
+
+def test_an_answer_that_is_no_number_is_refused() -> None:
+    with pytest.raises(PenstockError, match=rf"held-out row, found {int(np.sum(LATE == 0))} without"):
+        own(encoded(Unknown()), TRAINED)
+
+
+def test_an_estimator_that_answers_a_row_alone_otherwise_is_refused(tmp_path: Path) -> None:
+    frame, trusted = feature_frame(TRAINED), [f"{__name__}.Centred"]
+    for steps, alone in (([Centred()], True), ([], False)):
+        estimator = encoded(*steps, LogisticRegression()).fit(frame, LATE)
+        pack(estimator, tmp_path / "m", features=CONTRACT.features, metadata={}, trusted_types=trusted)
+        artifact = load(tmp_path / "m")
+        assert (artifact.fallback is not None) == alone
+        if alone:
+            with pytest.raises(ParityError, match="the same answer to a row alone and among others"):
+                demand_alone(artifact, TRAINED, artifact.predict(TRAINED))
+        else:
+            demand_alone(artifact, TRAINED, artifact.predict(TRAINED))
