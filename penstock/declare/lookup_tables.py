@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from penstock.contract.contract import Contract
+from penstock.contract.declaring import declares
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 
@@ -12,6 +13,7 @@ DAILY = "30 4 * * *"
 NOTHING: Mapping[str, int] = {}
 
 
+@declares
 def lookup_tables(
     contract: Contract,
     folder: Path,

@@ -87,4 +87,6 @@ def shape_text(shape: pa.DataFrameSchema) -> str:
 
 def _readable(failures: pd.DataFrame) -> pd.DataFrame:
     wanted = failures[["column", "check", "failure_case", "index"]].astype(object)
+    uncompared = wanted["failure_case"].astype(str).str.startswith("TypeError(")  # with a bound, as of another type
+    wanted = wanted[~uncompared | ~wanted["column"].isin(wanted["column"][~uncompared])]
     return wanted.where(wanted.notna(), None).reset_index(drop=True)

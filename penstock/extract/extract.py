@@ -8,6 +8,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from penstock.contract.contract import Contract
+from penstock.contract.request_types import Kind
+from penstock.declare.derived_shape import OF_KIND
 from penstock.declare.model import Model
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
@@ -131,15 +133,7 @@ def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contra
     instants = contract.instants_in_zone()
     as_of = [one.as_of for one in contract.lookups if one.table == table.name and one.as_of]
     asked = [known_at for known_at, asked_at in as_of if asked_at in instants]
-    timeless = [one for one, _ in as_of if one in there and not pa.types.is_temporal(schema.field(one).type)]
-    faults = [
-        PenstockError(
-            f"as_of of the lookup in table {table.name!r}",
-            expected=f"a date or time in column {one!r}, from which on its row is known",
-            found=str(schema.field(one).type),
-        )
-        for one in timeless
-    ]
+    faults = _kind_faults(table, contract, schema)
     faults += _zoneless(f"query of table {table.name!r}", asked, schema, contract.zone)
     return faults + [
         PenstockError(
@@ -150,6 +144,27 @@ def column_faults(warehouse: Warehouse, table: ReplicatedTable, contract: Contra
         )
         for thing, columns in needed.items()
         if (lacking := [name for name in columns if name not in there])
+    ]
+
+
+def _kind_faults(table: ReplicatedTable, contract: Contract, found: pa.Schema) -> list[PenstockError]:
+    """Columns of a table that a lookup compares with request fields of another kind, which no value equals."""
+    compared: list[tuple[str, str, str, Kind]] = []
+    kinds = contract.request_kinds()
+    for lookup in contract.lookups:
+        if lookup.table == table.name:
+            key = [(f"key of lookup {lookup.name!r}", own, field, kinds[field]) for own, field in lookup.key.items()]
+            pairs = [lookup.as_of] if lookup.as_of else []
+            compared += [*key, *((f"as_of of lookup {lookup.name!r}", own, field, "time") for own, field in pairs)]
+    return [
+        PenstockError(
+            of,
+            expected=f"{OF_KIND[kind][0]} in column {own!r}, as in the request field {field!r}",
+            found=str(found.field(own).type),
+            todo="Name another column or field, or cast it in the table's query.",
+        )
+        for of, own, field, kind in compared
+        if own in found.names and not OF_KIND[kind][1](found.field(own).type)
     ]
 
 

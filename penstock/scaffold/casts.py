@@ -28,6 +28,8 @@ def number(column: Column) -> str:
 
 def todo(column: Column) -> str:
     """What is to be done about texts that are numbers or times."""
+    if column.mostly("days"):
+        return f"read them in a query (--from QUERY.sql), such as {time(column)}"
     made = number(column) if column.mostly("numbers") else time(column)
     return "cast them in a query (--from QUERY.sql)" + (f", such as {made}" if column.markers else "")
 

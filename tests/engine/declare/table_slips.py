@@ -42,10 +42,16 @@ TABLE_SLIPS = (
         ("version_query of table 'products'", "changed"),
     ),
     Slip(
+        "a lookup by a field of another kind",
+        '"sku": "product"',
+        '"sku": "account"',
+        ("key of lookup 'product'", "numbers in column 'sku', as in the request field 'account'", "found string"),
+    ),
+    Slip(
         "a lookup as of a number",
         LOOKUP,
         f'{LOOKUP} as_of=("price", "asked_at"),',
-        ("as_of of the lookup in table 'products'", "a date or time in column 'price'"),
+        ("as_of of lookup 'product'", "dates or times in column 'price'"),
     ),
     Slip("a source that is described by a number", '"The orders."', "3", ("SOURCES in", "a dict of table to")),
 )

@@ -91,6 +91,12 @@ def test_a_wrong_type_is_said_beside_a_wrong_value() -> None:
         check(ROWS | {"fee": pa.array([101.0, 2.0]), "sites.kind": pa.array([1, 2])})
 
 
+def test_of_a_wrong_type_the_bounds_are_not_said_too() -> None:
+    with pytest.raises(ShapeError) as refused:
+        check(ROWS | {"fee": pa.array(["a", "b"])})
+    assert "expected numbers in column 'fee'. Correct" in str(refused.value)
+
+
 def test_a_table_has_a_key_without_nulls_the_kinds_of_its_lookups_and_bounds() -> None:
     shape = shape_check(table_shape(("site",), LOOKUPS[:1], {"area": (0, 10)}), "sites")
     good = {"site": pa.array(["s"]), "area": pa.array([3]), "kind": pa.array(["a"])}
@@ -102,6 +108,10 @@ def test_a_table_has_a_key_without_nulls_the_kinds_of_its_lookups_and_bounds() -
 
 def test_the_tables_of_lookups_are_those_whose_query_is_there(tmp_path: Path) -> None:
     (tmp_path / "past.sql").write_text("SELECT 1")
+    with pytest.raises(
+        PenstockError, match=r"bounds of lookup_tables '\w+': expected a dict of texts to pairs of numbers"
+    ):
+        lookup_tables(CONTRACT, tmp_path, bounds=[("past.visits", 0, 9)])  # type: ignore[arg-type]
     (table,) = lookup_tables(CONTRACT, tmp_path, minimum_rows={"past": 5}, bounds={"past.visits": (0, 9)})
     assert (table.name, table.key, table.after) == ("past", ("account", "known_at"), ("warehouse/past",))
     assert (table.minimum_rows, table.bounds, table.lookups) == (5, {"visits": (0, 9)}, (LOOKUPS[1],))
