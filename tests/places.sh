@@ -107,9 +107,9 @@ time.sleep(7200)' &
 place_ports-taken() { clone "$SCRATCH/pt" && holding_ports both "$SCRATCH/pt"; }
 place_interrupted() {
     clone "$SCRATCH/int" && cd "$SCRATCH/int" || return 1
-    for seconds in 2 8 20 45 70 95 100 105 110 115 120 130 140; do
-        timeout --signal=INT --kill-after=30 $seconds make up && break
-    done
+    for seconds in 2 20 60; do timeout --signal=INT --kill-after=30 $seconds make up && break; done # while it is installed
+    make setup || return 1
+    for seconds in 2 3 4 5 6 8 10 12 15 18 22 26 30; do timeout --signal=INT --kill-after=30 $seconds make up && break; done
     both "$SCRATCH/int"
 }
 place_two-clones() {
