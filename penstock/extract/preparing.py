@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -57,8 +58,17 @@ def prepare(warehouse: Warehouse, preparation: Preparation) -> PreparationResult
     - With a `query` its rows are tested beside the current table, which a transaction then replaces.
     - A `script` runs in one transaction; its table is tested after it.
 
-    WarehouseError if the warehouse refuses it, PreparationError if a test fails.
+    WarehouseError that names it if the warehouse refuses it, PreparationError if a test fails.
     """
+    try:
+        return _prepared(warehouse, preparation)
+    except WarehouseError as error:
+        if error.thing not in ("query", "preparing", "preparation"):
+            raise
+        raise WarehouseError(f"preparation {preparation.name!r}", found=error.found, todo=error.todo) from error
+
+
+def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResult:
     version = _version(warehouse, preparation)
     table = f"{SCHEMA}.{quoted(preparation.name)}"
     if version and version == _recorded(warehouse).get(preparation.name):
@@ -80,13 +90,14 @@ def prepare(warehouse: Warehouse, preparation: Preparation) -> PreparationResult
     schemas = f"SELECT * FROM information_schema.schemata WHERE schema_name = '{SCHEMA}'"
     create = [] if _count(warehouse, schemas) else [f"CREATE SCHEMA {SCHEMA};"]
     drafted = [f"DROP TABLE IF EXISTS {draft};", f"CREATE TABLE {draft} AS\n{subquery(preparation.query)};"]
-    warehouse.prepare("\n".join([*create, *drafted]))
     try:
+        warehouse.prepare("\n".join([*create, *drafted]))
         result = _tested(warehouse, preparation, draft)
-    except PreparationError:
-        warehouse.prepare(f"DROP TABLE {draft};")
+        warehouse.prepare("\n".join([*_swap(warehouse.dialect, draft, table, preparation.name), *record]))
+    except BaseException:
+        with suppress(WarehouseError):  # the first fault is the one to say
+            warehouse.prepare(f"DROP TABLE IF EXISTS {draft};")
         raise
-    warehouse.prepare("\n".join([*_swap(warehouse.dialect, draft, table, preparation.name), *record]))
     return result
 
 

@@ -18,7 +18,9 @@ from penstock.warehouse.runs_folder import runs_folder
 RUN_BYTES = 24 << 20
 """Arrow bytes that are sorted at once. A run on the disk is as large, and two are on their way to it."""
 _PIECE_BYTES = 256 << 10
-"""What the merge holds of each run. 100,000,000 rows of 60 bytes are 250 runs."""
+"""What is read of a run at once. 100,000,000 rows of 60 bytes are 250 runs."""
+_MERGE_BYTES = 32 << 20
+"""What the merge holds of all runs, but at least half a piece of each: a round costs the same however few its rows."""
 _AT_ONCE = 2
 
 
@@ -43,7 +45,8 @@ def sorted_rows(
 
         def start() -> pa.RecordBatchReader:
             paths = _write_runs(rows, key, folder, left)
-            runs = [_Run(files.enter_context(pa.OSFile(str(path)))) for path in paths]
+            least = max(_PIECE_BYTES // 2, _MERGE_BYTES // max(len(paths), 1))
+            runs = [_Run(files.enter_context(pa.OSFile(str(path))), least) for path in paths]
             return pa.RecordBatchReader.from_batches(rows.schema, _merged(runs, key))
 
         with reading(Query(start, left.set, explain, timeout, ended or Event(), "sort")) as ordered:
@@ -51,20 +54,25 @@ def sorted_rows(
 
 
 class _Run:
-    """A sorted run on the disk. `head` is the next of its rows, at least half a piece of them; None at its end."""
+    """A sorted run on the disk. `head` is the next of its rows, more than `least` bytes of them; None at its end."""
 
-    def __init__(self, file: pa.NativeFile) -> None:
+    def __init__(self, file: pa.NativeFile, least: int) -> None:
         self._pieces: Iterator[pa.RecordBatch] = iter(pa.ipc.open_stream(file))
-        self.head = next(self._pieces, None)
-        self._enough = self.head.num_rows // 2 if self.head is not None else 0
+        self._least = least
+        self.head = self._filled([])
 
     def advance(self, rows: int) -> None:
-        """Leave out the first rows of the head. With too few left, each round of the merge would be a short one."""
+        """Leave out the first rows of the head."""
         assert self.head is not None
         rest = self.head.slice(rows)
-        if rest.num_rows <= self._enough and (piece := next(self._pieces, None)) is not None:
-            rest = pa.concat_batches([rest, piece])
-        self.head = rest if rest.num_rows else None
+        self.head = self._filled([rest] if rest.num_rows else [])
+
+    def _filled(self, held: list[pa.RecordBatch]) -> pa.RecordBatch | None:
+        size = sum(batch.nbytes for batch in held)
+        while size <= self._least and (piece := next(self._pieces, None)) is not None:
+            held.append(piece)
+            size += piece.nbytes
+        return pa.concat_batches(held) if len(held) > 1 else held[0] if held else None
 
 
 def _write_runs(rows: pa.RecordBatchReader, key: Sequence[str], folder: Path, left: Event) -> list[Path]:

@@ -43,6 +43,35 @@ _LOCK = "status"
 """The file of its folder that the engine locks. What the driver raises does not tell the lock from other faults."""
 
 
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+"""https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format. A reader of Arrow does without it."""
+_LAST_BYTES = 4096
+
+
+@dataclass
+class _Answer:
+    """The body of an answer while it is read. `last` is the end of what was read."""
+
+    body: Any
+    last: bytes = b""
+    closed: bool = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Read at most that many bytes."""
+        found: bytes = self.body.read(size)
+        self.last = found[-_LAST_BYTES:] if len(found) >= _LAST_BYTES else (self.last + found)[-_LAST_BYTES:]
+        return found
+
+    def close(self) -> None:
+        """Leave the connection."""
+        self.body.close()
+
+    def fault(self) -> str:
+        """What the server has written behind its rows, where the query failed after the first of them."""
+        code = self.last.rfind(b"Code: ")
+        return self.last[code:].decode(errors="replace") if code >= 0 else ""
+
+
 class Door(Protocol):
     """A connection, or what makes one. Its methods raise what `refusals` lists."""
 
@@ -135,9 +164,14 @@ class HttpDoor:
 
     def rows(self, statement: str) -> Iterator[pa.RecordBatch]:
         """See `Door.rows`."""
-        raw = self.client.raw_stream(statement, fmt="ArrowStream")
-        with pa.ipc.open_stream(raw) as batches:
-            yield from batches
+        answer = _Answer(self.client.raw_stream(statement, fmt="ArrowStream"))
+        try:
+            with pa.ipc.open_stream(answer) as batches:
+                yield from batches
+        except pa.ArrowException as error:
+            raise OSError(answer.fault() or str(error)) from None
+        if not answer.last.endswith(_END):
+            raise OSError("the answer broke off: its end is missing")
 
     def refusals(self) -> tuple[type[Exception], ...]:
         """See `Door.refusals`."""

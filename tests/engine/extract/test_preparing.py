@@ -135,10 +135,29 @@ def test_rows_that_fail_a_test_leave_the_table_as_it_was(warehouse: Warehouse) -
 
 def test_a_query_that_is_refused_leaves_the_table_as_it_was(warehouse: Warehouse) -> None:
     prepare(warehouse, TOTALS)
-    with pytest.raises(WarehouseError, match="nowhere"):
-        prepare(warehouse, replace(TOTALS, query="SELECT * FROM nowhere"))
+    for more in ({"query": "SELECT * FROM nowhere"}, {"not_null": ("nowhere",)}):
+        with pytest.raises(WarehouseError, match=r"^preparation 'totals': found [\s\S]*nowhere"):
+            prepare(warehouse, replace(TOTALS, **more))
 
     assert totals(warehouse) == [("a", 6.0), ("b", 3.0)]
+    assert tables(warehouse) == [("penstock_preparation",), ("totals",)]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), WarehouseError("preparing", found="a view needs the table")])
+def test_what_ends_between_draft_and_table_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    made = DuckDBWarehouse(str(tmp_path / "w.duckdb"))
+    made.prepare("CREATE TABLE sales AS SELECT 1 AS id, 'a' AS shop, 2.0e0 AS price")
+    prepare(made, TOTALS)
+
+    def refuse(*_: object) -> list[str]:
+        raise fault
+
+    monkeypatch.setattr("penstock.extract.preparing._swap", refuse)
+    with pytest.raises(type(fault)):
+        prepare(made, replace(TOTALS, minimum_rows=0))
+    assert tables(made) == [("penstock_preparation",), ("totals",)]
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """What is ClickHouse's alone: its session, the words that it reads otherwise, its engine over a folder."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -13,12 +15,14 @@ import pyarrow as pa
 import pytest
 
 from penstock.sql_text import statements
+from penstock.warehouse.clickhouse.doors import HttpDoor
 from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.clickhouse.words import clickhouse_words
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
+from penstock.warehouse.url import WarehouseUrl
 from tests.engine.warehouse.test_warehouse import read
 from tests.slow import slow_after
 
@@ -220,3 +224,33 @@ def test_a_place_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
             read(ClickHouseWarehouse(f"chdb://{tmp_path / name}"), "SELECT 1 AS x")
     assert not (tmp_path / "missing").exists()
     assert monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("behind", "said"),
+    [
+        (b"", "the answer broke off: its end is missing"),
+        (b"\r\n__exception__\r\ntag\r\nCode: 241. DB::Exception: Memory limit exceeded", r"Code: 241\. DB::.*exceeded"),
+        (b"\xff\xff\xff\xff", "."),
+    ],
+)
+def test_an_answer_without_its_end_is_no_result(behind: bytes, said: str) -> None:
+    """A server that fails after its first rows writes the fault behind them; one that dies behind a proxy, nothing."""
+    rows = pa.record_batch({"n": [1, 2, 3]})
+    body = io.BytesIO()
+    with pa.ipc.new_stream(body, rows.schema) as stream:
+        stream.write_batch(rows)
+        whole = body.tell()
+
+    class Client:
+        def __init__(self, sent: bytes) -> None:
+            self.sent = sent
+
+        def raw_stream(self, _: str, fmt: str) -> io.BytesIO:
+            assert fmt == "ArrowStream"
+            return io.BytesIO(self.sent)
+
+    door = HttpDoor(WarehouseUrl.parse("clickhouse://host/db"))
+    assert list(replace(door, client=Client(body.getvalue())).rows("")) == [rows]
+    with pytest.raises(OSError, match=said):
+        list(replace(door, client=Client(body.getvalue()[:whole] + behind)).rows(""))

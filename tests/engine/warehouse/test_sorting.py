@@ -52,6 +52,7 @@ def test_rows_come_in_the_order_of_the_bytes_of_their_keys(rows: list[tuple[bool
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sorting, "RUN_BYTES", size)
         patched.setattr(sorting, "_PIECE_BYTES", size // 7)
+        patched.setattr(sorting, "_MERGE_BYTES", size)
         found = [tuple(row.values()) for row in sorted_table(table, "a", "b", "c").to_pylist()]
     assert found == sorted(rows, key=lambda row: (row[0], row[1].encode(), row[2]))
 
