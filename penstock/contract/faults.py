@@ -129,8 +129,8 @@ def contract_faults(contract: "Contract") -> list[PenstockError]:
     for name in contract.entity:
         demand_field(f"entity of {thing}", name)
     demand_field(f"asked_at of {thing}", contract.asked_at)
-    if kinds.get(contract.asked_at) in ("number", "text"):
-        found = f"{contract.asked_at!r}, a {kinds[contract.asked_at]}"
+    if kinds.get(contract.asked_at) == "number":
+        found = f"{contract.asked_at!r}, a number"
         faults.append(ContractError(f"asked_at of {thing}", expected="a date or time", found=found))
     expected = "a function of the columns, such as `def features(columns):`, that returns a dict"
     faults += call_faults(f"compute of {thing}", contract.compute, expected, 1)

@@ -41,6 +41,9 @@ def model_faults(model: "Model") -> list[PenstockError]:
     faults = names_in_dagster(thing, name)
     if not model.contract.features:
         faults.append(PenstockError(f"features of {thing}", expected="at least one", found="none"))
+    if fields.get(asked_at := model.contract.asked_at) == "text":
+        of, found = f"asked_at of {thing}", f"{asked_at!r}, a text"
+        faults.append(PenstockError(of, expected="a date or time", found=found, todo="Periods are made of it."))
     faults += query_faults(f"query of {thing}", model.query, ("from", "until"))
     if model.requests_query:
         faults += query_faults(f"requests_query of {thing}", model.requests_query, ("count",), ("now", "from", "until"))
