@@ -1,8 +1,10 @@
 """How a command ends by Ctrl-C or SIGTERM: at once, and with the queries that it runs."""
 
+import atexit
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,3 +63,25 @@ def ended_by_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if received else handler)
         writing.close()
+
+
+@contextmanager
+def without_finalizing() -> Iterator[None]:
+    """Where a signal ends this process, leave it once everything is put away, with the interpreter as it is.
+
+    Taken apart beside a thread that waits in a library, it aborts: "exception not rethrown" of DuckDB.
+    """
+    codes = list[int]()
+
+    def leave() -> None:
+        if codes:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(codes[0])
+
+    atexit.register(leave)  # the first that is registered is the last that is called
+    try:
+        yield
+    except SystemExit as end:
+        codes += [code for code in (128 + number for number in SIGNALS) if end.code == code]
+        raise

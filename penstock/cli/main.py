@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from penstock.cli.ending import ended_by_signals
+from penstock.cli.ending import ended_by_signals, without_finalizing
 from penstock.errors import PenstockError
 from penstock.extras import missing_extra
 from penstock.settings import DEBUG, is_set, load, warn_of_unknown_variables
@@ -91,7 +91,7 @@ def main() -> None:
     What nobody expected is one sentence too, with the log that holds the traceback; PENSTOCK_DEBUG=1 shows it at once.
     """
     try:
-        with ended_by_signals():
+        with without_finalizing(), ended_by_signals():
             penstock(prog_name="penstock")
     except PenstockError as error:
         _refuse(str(error))

@@ -208,6 +208,33 @@ def test_what_a_command_that_ignores_ctrl_c_starts_hears_it_all_the_same() -> No
     assert (ran.returncode, ran.stdout.split()) == (0, ["True", "True"]), ran.stderr
 
 
+ASKING = """
+import os, signal, threading, time
+import click, duckdb
+from penstock.cli import main as program
+
+@click.command()
+def ask():
+    connection = duckdb.connect()
+    query = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b"
+    threading.Thread(target=lambda: connection.sql(query).fetchall(), daemon=True).start()
+    time.sleep(0.5)
+    print("begun")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+program.penstock = ask
+program.main()
+"""
+
+
+def test_a_thread_that_waits_in_a_library_makes_no_noise_at_the_end() -> None:
+    """Seen: "FATAL: exception not rethrown", and a core, after an interrupted `penstock up`."""
+    done = subprocess.run([sys.executable, "-c", ASKING], capture_output=True, check=False, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("begun\n", 128 + signal.SIGTERM)
+    assert done.stderr.split() == ["Aborted!"]
+
+
 def test_whoever_waits_for_a_lock_says_for_what_and_for_a_bounded_time(tmp_path: Path) -> None:
     path, said = tmp_path / "up.lock", list[str]()
     held, free = threading.Event(), threading.Event()
