@@ -116,7 +116,7 @@ class TestFromImagesToAPrediction(Story):
         shown = [found.run(home, ["penstock", "--help"]) for found in (service, pipeline)]
         assert [one.returncode for one in shown] == [0, 0], shown
         offered = [set(re.findall(r"^  ([a-z]+) ", one.stdout, re.M)) for one in shown]
-        lacking = {"advise", "backup", "down", "init", "new", "publish", "restore", "train", "up"}
+        lacking = {"advise", "backup", "down", "init", "new", "publish", "requests", "restore", "train", "up"}
         assert offered[1] - offered[0] == lacking
         assert {"serve", "status", "doctor", "render", "predict"} < offered[0]
 

@@ -13,7 +13,6 @@ from penstock.client import Client, ServiceError
 from penstock.contract.registry import read_contracts
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
-from penstock.extract.coming_requests import coming
 from penstock.project import Project
 from penstock.warehouse.interface import Warehouse
 
@@ -62,6 +61,8 @@ def is_ready(url: str, project: Project | None) -> bool:
 
 def first_request(model: Model, warehouse: Warehouse, now: datetime) -> dict[str, Any]:
     """The first coming request about a model; NoPrediction where the warehouse has none."""
+    from penstock.extract.coming_requests import coming  # not in the image that serves
+
     requests = coming(model, 1, warehouse, now)
     if not requests:
         raise NoPrediction(
