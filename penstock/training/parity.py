@@ -67,6 +67,8 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     wanted = (len(frame), width) if width else (len(frame),)
     if answered.shape != wanted:
         todo = "Declare them as `values` of the contract's Output." if output.kind == "regressor" and not width else ""
+        if output.kind == "classifier" and not hasattr(estimator, "predict_proba"):
+            todo = f"Choose an objective of {width} classes, such as multiclass."
         found = f"predictions of shape {answered.shape}"
         raise PenstockError(f"estimator {type(estimator).__name__}", expected=f"{wanted}", found=found, todo=todo)
     return answered if answered.dtype == np.float32 else answered.astype(np.float64)

@@ -82,6 +82,7 @@ def test_a_native_booster_becomes_a_candidate(library: str, tmp_path: Path) -> N
     ("estimator", "fit", "found"),
     [
         (LGBMClassifier, of_lightgbm("regression"), "a regressor, by its objective"),
+        (LGBMClassifier, of_lightgbm("cross_entropy"), "a regressor, by its objective"),
         (XGBClassifier, of_xgboost("reg:squarederror"), "a regressor, by its objective"),
     ],
 )

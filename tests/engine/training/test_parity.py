@@ -1,10 +1,14 @@
 """What is demanded of an estimator's own answers, and of those of its artifact, on the held-out rows."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightgbm
+import msgspec
 import numpy as np
 import pytest
+from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -14,6 +18,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
+from penstock.contract.contract import Output
+from penstock.declare.model import GateRule
 from penstock.errors import PenstockError
 from penstock.training.frame import TrainingRows, feature_frame
 from penstock.training.parity import ParityError, demand_alone, own_predictions
@@ -68,6 +74,17 @@ def test_held_out_rows_that_an_estimator_does_not_take_are_said_in_its_words() -
 def test_an_answer_that_is_no_number_is_refused() -> None:
     with pytest.raises(PenstockError, match=rf"held-out row, found {int(np.sum(LATE == 0))} without"):
         own(encoded(Unknown()), TRAINED)
+
+
+def test_a_booster_of_other_classes_than_the_contract_s_is_refused_with_what_to_choose() -> None:
+    output = Output("overflows", "classifier", ("holds", "near", "overflows"))
+    contract, gate = msgspec.structs.replace(CONTRACT, output=output), GateRule("roc_auc_ovr", 0.5, 0.02)
+    model = replace(tank_model(LGBMClassifier), contract=contract, gate=gate)
+    frame = feature_frame(TRAINED)
+    rows = lightgbm.Dataset(frame, LATE, params={"verbose": -1})
+    booster = lightgbm.train({"objective": "binary", "verbose": -1}, rows, 2)
+    with pytest.raises(PenstockError, match=r"expected \(90, 3\), found .*\(90, 2\).*an objective of 3 classes"):
+        own_predictions(model, booster, TrainingRows(TRAINED, LATE), frame)
 
 
 def test_an_estimator_that_answers_a_row_alone_otherwise_is_refused(tmp_path: Path) -> None:
