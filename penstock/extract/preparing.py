@@ -9,6 +9,7 @@ import msgspec
 from penstock.declare.preparation import Preparation
 from penstock.declare.shape import ShapeError, shape_check, shape_text
 from penstock.errors import PenstockError
+from penstock.postgres.quoting import literal
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -17,6 +18,17 @@ STATE = f"{SCHEMA}.penstock_preparation"
 """The table of what was prepared from which version. It is written once the tests have passed."""
 RENAMES_IN_A_TRANSACTION = frozenset({"duckdb", "postgresql", "redshift"})
 """Dialects that replace a table by dropping and renaming in one transaction; elsewhere by CREATE OR REPLACE."""
+_GRANTED = """DO $grants$
+DECLARE one record;
+BEGIN
+    FOR one IN SELECT privilege_type, is_grantable, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS who
+        FROM pg_class, aclexplode(relacl) WHERE oid = to_regclass({table})
+    LOOP
+        EXECUTE 'GRANT ' || one.privilege_type || ' ON ' || {draft} || ' TO ' || one.who
+            || CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+    END LOOP;
+END $grants$;"""
+"""Whoever may read the table may read what is renamed to it."""
 
 
 class ColumnTest(msgspec.Struct, frozen=True):
@@ -103,7 +115,8 @@ def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResu
 
 def _swap(dialect: str, draft: str, table: str, name: str) -> list[str]:
     if dialect in RENAMES_IN_A_TRANSACTION:
-        return [f"DROP TABLE IF EXISTS {table};", f"ALTER TABLE {draft} RENAME TO {quoted(name)};"]
+        granted = [_GRANTED.format(table=literal(table), draft=literal(draft))] if dialect == "postgresql" else []
+        return [*granted, f"DROP TABLE IF EXISTS {table};", f"ALTER TABLE {draft} RENAME TO {quoted(name)};"]
     return [f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM {draft};", f"DROP TABLE {draft};"]
 
 

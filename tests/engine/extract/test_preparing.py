@@ -189,6 +189,20 @@ def test_preparing_needs_no_right_to_create_a_schema_that_is_there(new_database:
     assert prepare(member, Preparation("one", query="SELECT 1 AS n", version_query="SELECT 1 AS n")).rows == 1
 
 
+def test_who_may_read_a_table_may_read_it_when_it_is_made_again(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    made, again = PostgresWarehouse(url), Preparation("one", query="SELECT 1 AS n")
+    prepare(made, again)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute('DROP ROLE IF EXISTS "a \'reader"; CREATE ROLE "a \'reader" LOGIN')
+        connection.execute('GRANT USAGE ON SCHEMA prepared TO PUBLIC; GRANT SELECT ON prepared.one TO "a \'reader"')
+
+    for _ in range(2):
+        prepare(made, again)
+    reader = PostgresWarehouse(url.replace("postgres@", "a%20%27reader@", 1))
+    assert rows(reader, "SELECT n FROM prepared.one") == [(1,)]
+
+
 def test_preparations_run_after_what_they_read() -> None:
     known = {one.name: one for one in (BEST, TOTALS)}
     found = Declarations(preparations=known, tables={"best": declared("best", after=("prepared/best",))})
