@@ -21,7 +21,8 @@ RENAMES_IN_A_TRANSACTION = frozenset({"duckdb", "postgresql", "redshift"})
 _GRANTED = """DO $grants$
 DECLARE one record;
 BEGIN
-    FOR one IN SELECT privilege_type, is_grantable, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS who
+    FOR one IN SELECT privilege_type, is_grantable,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS who
         FROM pg_class, aclexplode(relacl) WHERE oid = to_regclass({table})
     LOOP
         EXECUTE 'GRANT ' || one.privilege_type || ' ON ' || {draft} || ' TO ' || one.who
