@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import eq
 from typing import Any, NamedTuple, Self, TypeVar
 
+import numpy as np
+
 from penstock.artifact.native import Artifact
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract, Lookup
@@ -23,6 +25,7 @@ from penstock.serving.answering.plan import Plan, StoredAnswer, plan, without_ro
 from penstock.serving.answering.refusing import (
     FaultsAt,
     RequestRefusals,
+    answer_faults,
     feature_faults,
     lookup_faults,
 )
@@ -201,6 +204,8 @@ class Predictor:
                 raise
             faults = feature_faults(self._contract, refusals, prepared.columns, prepared.found.missing)
             raise RequestRefusals({new[row]: one for row, one in faults.items()}) from None
+        if not np.isfinite(predicted).all():
+            raise RequestRefusals({new[row]: one for row, one in answer_faults(predicted).items()})
         if rows >= TIMED_ROWS:
             self._row_seconds, self._is_slow = seconds / rows, False
         else:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from penstock.artifact.native import Refusal
 from penstock.contract.contract import Columns, Contract, Lookup
@@ -59,6 +60,16 @@ def feature_faults(
         ]
 
     return {row: faults_of(found) for row, found in by_row.items()}
+
+
+def answer_faults(predicted: np.ndarray[Any, Any]) -> dict[int, FaultsAt]:
+    """By row, the fault of an answer that is no number, because values are so large that the model's sums are none."""
+    numbers = np.isfinite(predicted)
+
+    def at(path: str) -> list[Fault]:
+        return [Fault(path, "values from which the model makes a number", "an answer that is no number")]
+
+    return dict.fromkeys(np.flatnonzero(~numbers.reshape(len(predicted), -1).all(axis=1)).tolist(), at)
 
 
 def _is_from(column: str, value: Any, refusal: Refusal) -> bool:

@@ -5,6 +5,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import numpy as np
+
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import ContractError, PenstockError
@@ -15,7 +17,7 @@ from penstock.serving.answering.batching import Batch, Call
 from penstock.serving.answering.decoding import Requests
 from penstock.serving.answering.plan import without_row
 from penstock.serving.answering.predictor import faults_of
-from penstock.serving.answering.refusing import RequestRefusals
+from penstock.serving.answering.refusing import RequestRefusals, answer_faults
 from penstock.serving.answering.state import Release
 from penstock.serving.http.problems import unavailable
 from penstock.serving.models.connections import Connections
@@ -87,6 +89,8 @@ class DirectModel(ServedModel):
             if not refusals:
                 raise
             raise RequestRefusals(refusals) from None
+        if not np.isfinite(predicted).all():
+            raise RequestRefusals(answer_faults(predicted))
         encode = OutcomeEncoder(form_of(contract, artifact))
         outcomes = encode(predicted, found.missing)
         answers = AnswerForm(NO_RELEASE, b"{}").new(self._ids(requests.size), outcomes)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -91,6 +92,20 @@ def test_what_a_strict_model_cannot_take_is_refused_row_by_row(service: Service,
     refused = service.http.post("/v2/models/overflow/infer", json={"inputs": tensors})
     assert refused.status_code == 422
     assert [f"$[{row}], feature" in refused.json()["error"] for row in range(4)] == [True, False, True, True]
+
+
+def test_an_answer_that_is_no_number_is_refused_by_row(service: Service) -> None:
+    """The square of 1e200 is infinite: the shares of both classes are then no numbers."""
+    publish(service)
+    levels = [("t3", toy.START, 1e200), ("t7", toy.START, 1.0)]
+    columns = 'tank text COLLATE "C", measured_at timestamptz, level float8'
+    toy.publish(service.book, "levels", columns, levels, "tank, measured_at")
+    release(service, GaussianNB())
+    answer = service.http.post(ROUTE, json=[GOOD, GOOD | {"tank": "t3"}])
+    assert answer.status_code == 422, answer.text
+    [fault] = answer.json()["faults"]
+    assert (fault["field"], fault["found"]) == ("$[1]", "an answer that is no number")
+    assert service.http.post(ROUTE, json=GOOD).status_code == 200
 
 
 def test_the_faults_of_all_pieces_of_a_long_array_are_listed(service: Service) -> None:
