@@ -2,12 +2,16 @@
 
 from typing import Any, Literal
 
+from penstock.errors import ContractError
+
 
 def boosting(kind: Literal["classifier", "regressor"], *, outputs: int = 1, **changes: Any) -> Any:
     """A new, small gradient boosting of scikit-learn. `changes`: other parameters of it, such as `max_iter=500`.
 
-    `outputs`: with several values, as many of it side by side.
+    `outputs`: with several values, as many of it side by side. ContractError for a kind that there is not.
     """
+    if kind not in ("classifier", "regressor"):
+        raise ContractError("kind of boosting()", expected="'classifier' or 'regressor'", found=repr(kind))
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     parameters: dict[str, Any] = {

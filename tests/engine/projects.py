@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 DEFINITIONS = "from penstock.graph.definitions import build\n\ndefs = build(__file__)\n"
-CONTRACT = """import msgspec
+CONTRACT = """from datetime import datetime
+from typing import Annotated
+
+import msgspec
 from penstock.contract.contract import Contract, Feature, Output
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: float
-    asked_at: str | None = None
+    asked_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 CONTRACT = Contract(

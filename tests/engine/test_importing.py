@@ -75,7 +75,7 @@ TWO = {
     "assets/worse.py": "x = (\n",
 }
 SAID = [
-    "model_tools/bad.py, line 15: NameError: name 'helper' is not defined",
+    "model_tools/bad.py, line 18: NameError: name 'helper' is not defined",
     "assets/worse.py, line 1: SyntaxError: '(' was never closed",
 ]
 

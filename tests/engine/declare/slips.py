@@ -151,6 +151,12 @@ SLIPS = (
     ),
     Slip("fit of one parameter", OUTCOME, f"{OUTCOME} fit=lambda one: one,", ("fit of model", "estimator and rows")),
     Slip("base_rate_by of none", OUTCOME, f"{OUTCOME} base_rate_by=lambda: 1,", ("base_rate_by of model", "the rows")),
+    Slip(
+        "a kind of boosting that there is not",
+        ESTIMATOR,
+        "estimator=lambda: __import__('penstock.declare.estimators').declare.estimators.boosting('classify'),",
+        ("kind of boosting()", "'classifier' or 'regressor'", "found 'classify'"),
+    ),
     Slip("an estimator in a list", ESTIMATOR, "estimator=lambda: [DummyClassifier()],", ("estimator", "found list")),
     Slip(
         "continuing without partial_fit", OUTCOME, f'{OUTCOME} continues="partial_fit",', ("DummyClassifier without",)
