@@ -82,7 +82,8 @@ def demand_each_alone(model: Model, rows: pa.Table) -> None:
         return
     together = training_rows(model, rows).vectors
     for name, values in together.items():
-        others = set(map(type, values)) - {str, type(None)} if values.dtype == object else ()
+        kinds = set(map(type, values)) if values.dtype == object else set[type]()
+        others = [kind for kind in kinds if not issubclass(kind, (str, type(None)))]
         if others:
             raise ContractError(
                 f"feature {name!r} of model {model.contract.model!r}",
