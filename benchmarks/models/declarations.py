@@ -88,7 +88,7 @@ def release(book: Book, artifacts: str, folder: Path, made: dict[str, Contract])
     with book.connect() as connection:
         for name, model in made.items():
             connection.execute(
-                "WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, period,"
+                "WITH made AS (INSERT INTO app.release (model, release, action, artifact, contract, period,"
                 " training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)"
                 " VALUES (%(name)s, 1, 'release', %(digest)s, %(contract)s, '2026-01', '', '', '{}', '{}', '', '', '')"
                 " RETURNING entry) INSERT INTO app.current_release"

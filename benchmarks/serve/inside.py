@@ -75,7 +75,7 @@ async def _measure(settings: Settings) -> list[Step]:
         columns = request_columns(model.contract, requests)
         found = state.look_up(requests, columns)
         digests = found.digests()
-        planned = plan(asked, [None] * size, digests, state.release.version, "exact")
+        planned = plan(asked, [None] * size, digests, state.release.number, "exact")
         prepared = PredictionInput(asked, columns, found, digests, planned).of_new()
         vectors = model.contract.vectors(prepared.columns)
         predict = state.release.artifact.predict
@@ -98,7 +98,7 @@ async def _measure(settings: Settings) -> list[Step]:
         def written(entries: Any = entries, number: int = number, size: int = size) -> list[Any]:
             fresh = ([os.urandom(16) for _ in range(size)], *entries.digests[1:])
             new = entries._replace(ids=predictor.new_ids(size), digests=fresh)
-            return ["flight_delay", state.release.version, number, writing.now(), *new.joined()]
+            return ["flight_delay", state.release.number, number, writing.now(), *new.joined()]
 
         steps.append(await _statement("journal in one statement", size, connection, state.write_at_once, written))
     await connection.close()

@@ -29,14 +29,14 @@ class Changes:
     contents: Mapping[str, tuple[ReplicatedTable, "cycle[Snapshot]"]]
 
     def release(self) -> int:
-        """Make the second release current in both books; gives its version."""
+        """Make the second release current in both books; gives its number."""
         entries = [release(book, self.second, _let_through, who=WHO, why="a switch") for book in self.books]
-        return entries[0].version
+        return entries[0].release
 
     def roll_back(self) -> int:
-        """Make the first release current again; gives its version."""
+        """Make the first release current again; gives its number."""
         entries = [rollback(book, self.model.contract.model, who=WHO, why="the way back") for book in self.books]
-        return entries[0].version
+        return entries[0].release
 
     def publish(self, name: str) -> None:
         """Publish the other content of one table into both books."""

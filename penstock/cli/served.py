@@ -17,11 +17,11 @@ class Comparison(msgspec.Struct, frozen=True):
     at_once: bool | None
     sentence: str
 
-    def current(self, model: str, version: int, how: str) -> str:
+    def current(self, model: str, release: int, how: str) -> str:
         """What to say of PROD when the release has become its current one; `how` is said behind its number."""
         if self.at_once is False:
-            return f"PROD's current release of {model} is {version}{how}; the running service does not serve it yet."
-        return f"PROD serves release {version} of {model}{how}."
+            return f"PROD's current release of {model} is {release}{how}; the running service does not serve it yet."
+        return f"PROD serves release {release} of {model}{how}."
 
 
 def compare(url: str, deploys: History, model: str, contract: str, what: str = "the release") -> Comparison:

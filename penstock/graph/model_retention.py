@@ -21,7 +21,7 @@ def model_retention(policy: ModelRetention) -> dg.AssetsDefinition:
         key=KEY,
         group_name=GROUP,
         description=f"Drops artifacts, estimators and cards that nobody needs any more. The current release of each "
-        f"model and the {policy.previous} versions before it stay, as does every release that was current within the "
+        f"model and the {policy.previous} releases before it stay, as does every release that was current within the "
         f"last {policy.replayable.days} days, which replay may need, and whatever is younger than {policy.young.days} "
         "days. An observation lists all of it before anything is dropped.",
         owners=[OWNER],

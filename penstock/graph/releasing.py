@@ -16,7 +16,7 @@ from penstock.graph.training import TrainingAssets, trained_on
 from penstock.releases.entry import LedgerEntry
 from penstock.releases.ledger import ReleaseError, ledger
 
-LEDGER = ("version", "action", "period", "at", "who", "why")
+LEDGER = ("release", "action", "period", "at", "who", "why")
 CADENCE = {"day": "daily training", "week": "weekly training", "month": "monthly training"}
 FINDING = ("metric", "candidate", "floor", "margin", "current", "difference", "interval")
 
@@ -136,7 +136,7 @@ def _result(entry: LedgerEntry, listed: list[LedgerEntry]) -> dg.MaterializeResu
     overridden, judged = entry.action == "override", judged_by(entry.metrics)
     return dg.MaterializeResult(
         metadata={
-            "version": entry.version,
+            "release": entry.release,
             "action": entry.action,
             "artifact": entry.artifact,
             "replaced": entry.replaced if entry.replaced is not None else "nothing: the first release",

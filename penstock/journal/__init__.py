@@ -1,1 +1,1 @@
-"""Every answered prediction, its outcome, and making it again."""
+"""Every answered prediction, what it was made from, and making it again."""

@@ -1,4 +1,4 @@
-"""An answer's id, its outcome (what the journal keeps of it), and the JSON in which it is sent."""
+"""An answer's id, its prediction (what the journal keeps of it), and the JSON in which it is sent."""
 
 import os
 import time
@@ -48,7 +48,7 @@ class Ids:
         return taken
 
 
-class OutcomeForm(msgspec.Struct, frozen=True):
+class PredictionForm(msgspec.Struct, frozen=True):
     """What a model's numbers are: the `classes` of a classifier, in the order of their numbers, or the names of
     several `values` of a regressor, or one value.
 
@@ -68,17 +68,17 @@ class OutcomeForm(msgspec.Struct, frozen=True):
         return self.classes[1:] if len(self.classes) == 2 else self.classes
 
 
-class OutcomeEncoder:
-    """Encodes what `Artifact.predict` returns as JSON outcomes.
+class PredictionEncoder:
+    """Encodes what `Artifact.predict` returns as JSON predictions.
 
-    - An outcome holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`, or
+    - A prediction holds `prediction`, `missing` (the lookups that found no row), and a classifier's `probabilities`, or
       `scores` where it has none. The prediction of several values is an object of them.
     - With `conformal` it also holds the `interval` around a value, or the `prediction_set` of classes.
     - The most probable class is the prediction, the first of equally probable ones; or what `threshold` decides.
     - NaN becomes null.
     """
 
-    def __init__(self, form: OutcomeForm) -> None:
+    def __init__(self, form: PredictionForm) -> None:
         self._form, self._threshold, self._conformal = form, form.threshold, form.conformal
         self._names = names = [_encode(name) for name in form.classes]
         self._heads = [b'{"prediction":%b,"missing":' % name for name in names]
@@ -90,7 +90,7 @@ class OutcomeEncoder:
         ]
 
     def __call__(self, predicted: Predicted, missing: Sequence[tuple[str, ...]]) -> list[bytes]:
-        """The outcomes of n rows."""
+        """The predictions of n rows."""
         if not missing:
             return []
         lost = [b"[]" if not names else _encode(names) for names in missing]
@@ -120,21 +120,25 @@ class OutcomeEncoder:
 
 
 class AnswerForm:
-    """The JSON of answers of one release and one set of snapshots: `id`, the outcome, then what is the same for all."""
+    """The JSON of answers of one release and one set of snapshots: `id`, the prediction, and what all share."""
 
     def __init__(self, release: int, snapshots: bytes) -> None:
         same = b',"release":%d,"snapshots":%b,"unchanged":' % (release, snapshots)
         self._new, self._unchanged = same + b"false}", same + b"true}"
 
-    def new(self, ids: Sequence[str], outcomes: Sequence[bytes]) -> list[bytes]:
+    def new(self, ids: Sequence[str], predictions: Sequence[bytes]) -> list[bytes]:
         """n answers that were just predicted."""
         return _joined(
-            b'{"id":"', [id_.encode() for id_ in ids], b'",', [outcome[1:-1] for outcome in outcomes], self._new
+            b'{"id":"',
+            [id_.encode() for id_ in ids],
+            b'",',
+            [prediction[1:-1] for prediction in predictions],
+            self._new,
         )
 
-    def unchanged(self, id_: str, outcome: bytes) -> bytes:
+    def unchanged(self, id_: str, prediction: bytes) -> bytes:
         """A stored answer, sent again."""
-        return b'{"id":"%b",%b%b' % (id_.encode(), outcome[1:-1], self._unchanged)
+        return b'{"id":"%b",%b%b' % (id_.encode(), prediction[1:-1], self._unchanged)
 
 
 def repeated(answer: bytes) -> bytes:
@@ -156,7 +160,7 @@ def _labelled(labels: Sequence[bytes], numbers: list[bytes]) -> list[bytes | lis
 _encode = msgspec.json.Encoder().encode
 
 
-def chosen_classes(predicted: Predicted, form: OutcomeForm) -> list[int]:
+def chosen_classes(predicted: Predicted, form: PredictionForm) -> list[int]:
     """The place of the answered class for each of n rows: the label of scores; the most probable, of which the first
     wins, or what the threshold decides."""
     threshold = form.threshold

@@ -11,7 +11,7 @@ from penstock.artifact.native import Artifact, best_places
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
-from penstock.journal.outcomes import class_names
+from penstock.journal.predictions import class_names
 from penstock.journal.reading import JournalEntry
 from penstock.journal.writing import feature_digests
 from penstock.lookups.statement import LookupStatement

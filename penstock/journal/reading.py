@@ -17,7 +17,7 @@ DAYS_AHEAD = """SELECT coalesce(max(to_date(substr(c.relname, 12), 'YYYYMMDD')) 
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'app.prediction'::regclass"""
 """For how many days after today the journal has partitions; -1 where not even for today."""
 READ = """
-SELECT p.id::text, p.model, asked_at, answered_at, request, looked_up, features, outcome, o.release, o.artifact,
+SELECT p.id::text, p.model, asked_at, answered_at, request, looked_up, features, prediction, o.release, o.artifact,
        o.snapshots, request_id
 FROM app.prediction p JOIN app.origin o ON o.id = p.origin
 """
@@ -60,9 +60,9 @@ async def recent(connection: Any, model: str, count: int) -> list[JournalEntry]:
 
 def journal_entry(record: Any) -> JournalEntry:
     """A record of READ as a JournalEntry."""
-    id_, model, asked_at, answered_at, request, looked_up, features, outcome, *origin, request_id = record
+    id_, model, asked_at, answered_at, request, looked_up, features, prediction, *origin, request_id = record
     release, artifact, snapshots = origin
-    [answer] = AnswerForm(release, snapshots.encode()).new([id_], [outcome.encode()])
+    [answer] = AnswerForm(release, snapshots.encode()).new([id_], [prediction.encode()])
     return JournalEntry(
         id_,
         model,

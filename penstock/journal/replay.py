@@ -17,7 +17,7 @@ from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.journal.apart import Order, replay_apart
-from penstock.journal.outcomes import form_of, outcomes
+from penstock.journal.predictions import form_of, predictions
 from penstock.journal.reading import READ, JournalEntry, journal_entry
 from penstock.journal.verdict import Stage, Verdict
 from penstock.journal.writing import feature_digests
@@ -73,12 +73,12 @@ class Replay:
         """A stored artifact, loaded."""
         return load_artifact(self.artifacts.fetch(digest, self.cache))
 
-    def artifact_of(self, model: str, version: int) -> str:
+    def artifact_of(self, model: str, release: int) -> str:
         """The artifact of a release; PenstockError if the ledger has none."""
-        found = newest_entry(self.book, model, version)
+        found = newest_entry(self.book, model, release)
         if found is None:
             todo = f"`penstock releases {model}` lists them."
-            raise PenstockError(f"release {version} of {model}", expected="one of the ledger", found="none", todo=todo)
+            raise PenstockError(f"release {release} of {model}", expected="one of the ledger", found="none", todo=todo)
         return found.artifact
 
     def _batches(
@@ -120,19 +120,19 @@ class Replay:
             requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = outcomes(form_of(contract, model), model.predict(vectors))
+            made = predictions(form_of(contract, model), model.predict(vectors))
         except _ReplayStop as stopped:
             for one in batch:
                 said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
                 yield Verdict(one.id, one.model, one.release, stopped.stage, *said)
             return
         digests = feature_digests(contract, vectors)
-        for one, rows, digest, outcome in zip(batch, looked.rows, digests, made, strict=True):
+        for one, rows, digest, prediction in zip(batch, looked.rows, digests, made, strict=True):
             answer = msgspec.json.decode(one.answer)
             stages: tuple[tuple[Stage, str, str], ...] = (
                 ("looked_up", bytes(one.looked_up).decode(), rows.decode()),
                 ("features", one.features, digest.hex()),
-                ("output", _text(answer), _text(outcome._asdict())),
+                ("output", _text(answer), _text(prediction._asdict())),
             )
             stage, expected, found = next((stage for stage in stages if stage[1] != stage[2]), ("", "", ""))
             if stage == "looked_up":

@@ -22,28 +22,28 @@ _NEW = """new AS MATERIALIZED (
     SELECT n, id, substring($6::bytea FROM (n * 64 - 63)::int FOR 16) AS entity,
            substring($6 FROM (n * 64 - 47)::int FOR 16) AS input, substring($6 FROM (n * 64 - 31)::int FOR 16) AS rows,
            substring($6 FROM (n * 64 - 15)::int FOR 16) AS features,
-           asked_at, request, looked_up, outcome, request_id{also}
+           asked_at, request, looked_up, prediction, request_id{also}
     FROM unnest(string_to_array($5::text, ',')::uuid[], string_to_array($7::text, ',')::timestamptz[],
                 string_to_array(convert_from($8::bytea, 'UTF8'), chr(31)),
                 string_to_array(convert_from($9::bytea, 'UTF8'), chr(31)),
                 string_to_array(convert_from($10::bytea, 'UTF8'), chr(31)),
                 string_to_array($11::text, chr(31)){more})
-        WITH ORDINALITY AS a(id, asked_at, request, looked_up, outcome, request_id{also}, n)
+        WITH ORDINALITY AS a(id, asked_at, request, looked_up, prediction, request_id{also}, n)
 )"""
 # Rows are taken in the order of their entity, so that two replicas never wait for each other.
 _COUNTS = """counts AS (
-    INSERT INTO app.latest_answer AS stored (model, entity, id, replaced, input, looked_up, release, origin, outcome)
-    SELECT $1, entity, id, {seen}, input, rows, $2, $3, outcome FROM new WHERE {where} ORDER BY entity
+    INSERT INTO app.latest_answer AS stored (model, entity, id, replaced, input, looked_up, release, origin, prediction)
+    SELECT $1, entity, id, {seen}, input, rows, $2, $3, prediction FROM new WHERE {where} ORDER BY entity
     ON CONFLICT (model, entity) DO UPDATE SET
         id = excluded.id, replaced = stored.id, input = excluded.input, looked_up = excluded.looked_up,
-        release = excluded.release, origin = excluded.origin, outcome = excluded.outcome
+        release = excluded.release, origin = excluded.origin, prediction = excluded.prediction
     WHERE {counts}
     RETURNING entity
 )"""
 _JOURNALED = """journaled AS (
-    INSERT INTO app.prediction (id, model, entity, asked_at, answered_at, request, looked_up, features, outcome,
+    INSERT INTO app.prediction (id, model, entity, asked_at, answered_at, request, looked_up, features, prediction,
                                 origin, request_id)
-    SELECT id, $1, entity, asked_at, $4, request, looked_up, features, outcome, $3, request_id
+    SELECT id, $1, entity, asked_at, $4, request, looked_up, features, prediction, $3, request_id
     FROM new WHERE {which}
 )"""
 # As a truth value and not as a condition, so that it is answered by hashing and never planned as a join. Where all
@@ -72,7 +72,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class NewEntries(NamedTuple):
-    """n answers to be journaled. Requests, looked-up rows and outcomes are JSON."""
+    """n answers to be journaled. Requests, looked-up rows and predictions are JSON."""
 
     ids: Sequence[str]
     digests: tuple[Sequence[bytes], Sequence[bytes], Sequence[bytes], Sequence[bytes]]
@@ -80,7 +80,7 @@ class NewEntries(NamedTuple):
     asked_at: Sequence[datetime]
     requests: Sequence[bytes]
     looked_up: Sequence[bytes]
-    outcomes: Sequence[bytes]
+    predictions: Sequence[bytes]
     request_ids: Sequence[str]
 
     def joined(self) -> tuple[str, bytes, str, bytes, bytes, bytes, str]:
@@ -91,7 +91,7 @@ class NewEntries(NamedTuple):
             ",".join(_texts(self.asked_at)),
             JOINT.join(self.requests),
             JOINT.join(self.looked_up),
-            JOINT.join(self.outcomes),
+            JOINT.join(self.predictions),
             JOINT.decode().join(self.request_ids),
         )
 
@@ -149,7 +149,7 @@ def write_at_once(unmoved: str, policy: Literal["exact", "input"]) -> str:
 
     - Journals nothing if a pointer has moved (`unmoved` is the SQL condition that none has).
     - Returns the answers that do not count: their place from 1, `unmoved`, and for an unchanged request the stored
-      answer as `id, outcome, release, snapshots`; nulls if another replica has just answered the same.
+      answer as `id, prediction, release, snapshots`; nulls if another replica has just answered the same.
     """
     same = _SAME[policy]
     parts = (
@@ -163,7 +163,7 @@ def write_at_once(unmoved: str, policy: Literal["exact", "input"]) -> str:
     )
     return (
         f"WITH {', '.join(parts)}\n"
-        f"SELECT new.n, {unmoved}, stored.id::text, stored.outcome, o.release, o.snapshots FROM new\n"
+        f"SELECT new.n, {unmoved}, stored.id::text, stored.prediction, o.release, o.snapshots FROM new\n"
         f"LEFT JOIN app.latest_answer stored ON stored.model = $1 AND stored.entity = new.entity\n"
         f"    AND {same.format('new', '$2', 'rows')}\n"
         f"LEFT JOIN app.origin o ON o.id = stored.origin\n"

@@ -32,7 +32,7 @@ STORED_ANSWER = {
     "input": "stored.input",
     "looked_up": "stored.looked_up",
     "release": "stored.release",
-    "outcome": "stored.outcome",
+    "prediction": "stored.prediction",
     "made_by": "o.release",
     "snapshots": "o.snapshots",
 }

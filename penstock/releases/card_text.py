@@ -192,9 +192,9 @@ def _features(card: Card) -> Section:
 
 def _release(entry: LedgerEntry) -> Section:
     gate = entry.gate
-    said = [f"Version {entry.version}, {entry.action} at {entry.at:%Y-%m-%d %H:%M} UTC by {entry.who}"]
+    said = [f"Release {entry.release}, {entry.action} at {entry.at:%Y-%m-%d %H:%M} UTC by {entry.who}"]
     said[0] += f": {entry.why}."
-    said.append("It replaced nothing." if entry.replaced is None else f"It replaced version {entry.replaced}.")
+    said.append("It replaced nothing." if entry.replaced is None else f"It replaced release {entry.replaced}.")
     rows = [(str(name), _plain(value)) for name, value in gate.items() if value not in (None, [], {}, ())]
     return Section("Release", " ".join(said), (("gate", "finding"), *rows) if rows else ())
 

@@ -14,21 +14,21 @@ Action = Literal["release", "rollback", "override"]
 
 CONTRACT = "coalesce((SELECT f.digest FROM app.former_contract f WHERE f.former = contract), contract)"
 """The digest of a row's contract, by the present rule where a former one recorded it and it was adopted."""
-COLUMNS = f"""entry, model, version, action, artifact, {CONTRACT}, period, training_snapshot, holdout_snapshot,
+COLUMNS = f"""entry, model, release, action, artifact, {CONTRACT}, period, training_snapshot, holdout_snapshot,
     metrics::text, gate::text, code_version, who, why, replaced, at"""
 ENTRIES = f"SELECT {COLUMNS} FROM app.release"
-FITTING_RELEASES = f"""SELECT model, entry, version, artifact, {CONTRACT} FROM app.release
+FITTING_RELEASES = f"""SELECT model, entry, release, artifact, {CONTRACT} FROM app.release
     WHERE model = $1 AND {CONTRACT} = ANY($2::text[]) ORDER BY entry DESC LIMIT $3"""
-CURRENT_RELEASES = f"SELECT model, entry, version, artifact, {CONTRACT} FROM app.current_release"
+CURRENT_RELEASES = f"SELECT model, entry, release, artifact, {CONTRACT} FROM app.current_release"
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """One row of `app.release`: `version` became current, instead of `replaced`."""
+    """One row of `app.release`: `release` became current, instead of `replaced`."""
 
     entry: int
     model: str
-    version: int
+    release: int
     action: Action
     artifact: str
     contract: str
@@ -57,7 +57,7 @@ class CurrentRelease:
 
     model: str
     entry: int
-    version: int
+    release: int
     artifact: str
     contract: str
 
@@ -95,16 +95,16 @@ def released_from(connection: "psycopg.Connection") -> set[str]:
 
 
 def artifacts_in_reach(connection: "psycopg.Connection", previous: int, within: timedelta) -> set[str]:
-    """The artifacts of each model's current release, of the `previous` versions before it, and of all that were
+    """The artifacts of each model's current release, of the `previous` releases before it, and of all that were
     current within that time."""
     rows = connection.execute(
         """WITH reign AS (
                SELECT artifact, lead(at) OVER (PARTITION BY model ORDER BY entry) AS until FROM app.release),
-           version AS (
+           released AS (
                SELECT artifact, row_number() OVER (PARTITION BY model ORDER BY max(entry) DESC) AS place
                FROM app.release GROUP BY model, artifact)
            SELECT artifact FROM app.current_release
-           UNION SELECT artifact FROM version WHERE place <= %(previous)s + 1
+           UNION SELECT artifact FROM released WHERE place <= %(previous)s + 1
            UNION SELECT artifact FROM reign WHERE coalesce(until, now()) > now() - %(within)s""",
         {"previous": previous, "within": within},
     ).fetchall()

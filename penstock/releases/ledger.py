@@ -16,14 +16,14 @@ from penstock.releases.entry import COLUMNS, CONTRACT, CURRENT_RELEASES, ENTRIES
 PATIENCE_SECONDS = 600
 """How long a release or rollback waits for another one of the same model."""
 _NEWEST = " ORDER BY entry DESC LIMIT 1"
-_APPEND = f"""INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,
+_APPEND = f"""INSERT INTO app.release (model, release, action, artifact, contract, period, training_snapshot,
         holdout_snapshot, metrics, gate, code_version, who, why, replaced)
-    VALUES (%(model)s, %(version)s, %(action)s, %(artifact)s, %(contract)s, %(period)s, %(training_snapshot)s,
+    VALUES (%(model)s, %(release)s, %(action)s, %(artifact)s, %(contract)s, %(period)s, %(training_snapshot)s,
         %(holdout_snapshot)s, %(metrics)s, %(gate)s, %(code_version)s, %(who)s, %(why)s, %(replaced)s)
     RETURNING {COLUMNS}"""
-_POINT = """INSERT INTO app.current_release (model, entry, version, artifact, contract)
-    VALUES (%(model)s, %(entry)s, %(version)s, %(artifact)s, %(contract)s)
-    ON CONFLICT (model) DO UPDATE SET entry = excluded.entry, version = excluded.version,
+_POINT = """INSERT INTO app.current_release (model, entry, release, artifact, contract)
+    VALUES (%(model)s, %(entry)s, %(release)s, %(artifact)s, %(contract)s)
+    ON CONFLICT (model) DO UPDATE SET entry = excluded.entry, release = excluded.release,
         artifact = excluded.artifact, contract = excluded.contract"""
 
 log = logging.getLogger("penstock.releases")
@@ -75,17 +75,17 @@ def current_releases(book: Book) -> dict[str, CurrentRelease]:
     return {row[0]: CurrentRelease(*row) for row in rows}
 
 
-def newest_entry(book: Book, model: str, version: int) -> LedgerEntry | None:
-    """The newest ledger entry of a version, None if it never was."""
+def newest_entry(book: Book, model: str, number: int) -> LedgerEntry | None:
+    """The newest ledger entry of a release, None if it never was."""
     with book.connect() as connection:
-        return _newest_entry(connection, model, version)
+        return _newest_entry(connection, model, number)
 
 
 def made_by(book: Book) -> dict[tuple[str, int], tuple[str, str]]:
-    """Model and version of each release -> the digest of its contract, and the version of the code that trained it."""
+    """Model and number of each release -> the digest of its contract, and the version of the code that trained it."""
     with book.connect() as connection:
-        rows = connection.execute(f"SELECT model, version, {CONTRACT}, code_version FROM app.release").fetchall()
-    return {(model, version): (contract, code) for model, version, contract, code in rows}
+        rows = connection.execute(f"SELECT model, release, {CONTRACT}, code_version FROM app.release").fetchall()
+    return {(model, number): (contract, code) for model, number, contract, code in rows}
 
 
 def fitting_contracts(book: Book) -> dict[str, set[str]]:
@@ -110,12 +110,12 @@ def release(
     *,
     who: str,
     why: str,
-    version: int | None = None,
+    number: int | None = None,
 ) -> LedgerEntry:
     """Make the proposal current, if `judge` lets it through, in the transaction that moves the pointer.
 
     - `judge` gets the current release, which nobody can move meanwhile, and raises to refuse.
-    - `version` is given where another book has numbered the artifact already; else an artifact keeps its number, or
+    - `number` is given where another book has numbered the artifact already; else an artifact keeps its number, or
       gets the next one.
     - What is current already stays current, without a new entry.
     """
@@ -129,18 +129,18 @@ def release(
             connection,
             asdict(proposal)
             | {
-                "version": _version(connection, proposal) if version is None else version,
+                "release": _number(connection, proposal) if number is None else number,
                 "action": verdict.action,
                 "gate": verdict.gate,
                 "who": who,
                 "why": why,
-                "replaced": before.version if before else None,
+                "replaced": before.release if before else None,
             },
         )
 
 
 def rollback(book: Book, model: str, *, who: str, why: str, to: int | None = None) -> LedgerEntry:
-    """Make an earlier version current again: `to`, or what the current one replaced when it was released."""
+    """Make an earlier release current again: `to`, or what the current one replaced when it was released."""
     with book.connect() as connection:
         _lock(connection, model)
         before, target = _way_back(connection, book, model, to)
@@ -150,17 +150,17 @@ def rollback(book: Book, model: str, *, who: str, why: str, to: int | None = Non
             connection,
             asdict(target)
             | {
-                "gate": {"rollback_from": before.version},
+                "gate": {"rollback_from": before.release},
                 "action": "rollback",
                 "who": who,
                 "why": why,
-                "replaced": before.version,
+                "replaced": before.release,
             },
         )
 
 
 def rollback_target(book: Book, model: str, *, to: int | None = None) -> LedgerEntry:
-    """The entry of the version that `rollback` would make current now; ReleaseError where it would refuse."""
+    """The entry of the release that `rollback` would make current now; ReleaseError where it would refuse."""
     with book.connect() as connection:
         return _way_back(connection, book, model, to)[1]
 
@@ -177,13 +177,13 @@ def _way_back(
         raise ReleaseError(
             f"rollback of {model!r} in {book.name}",
             expected="a release before the current one",
-            found=f"version {before.version} is the first",
+            found=f"release {before.release} is the first",
         )
     target = _newest_entry(connection, model, wanted)
     if target is None:
         raise ReleaseError(
             f"rollback of {model!r} in {book.name}",
-            expected="a version of the ledger",
+            expected="a release of the ledger",
             found=str(wanted),
             todo=f"`penstock releases {model}` lists them.",
         )
@@ -195,7 +195,7 @@ def _move(connection: psycopg.Connection, values: Mapping[str, Any]) -> LedgerEn
     as_json = {name: Jsonb(values[name], dumps=msgspec.json.encode) for name in ("metrics", "gate")}
     entry = LedgerEntry.of(*connection.execute(_APPEND, {**values, **as_json}))
     connection.execute(_POINT, asdict(entry))
-    connection.execute("SELECT pg_notify('penstock', %s)", (f"release {entry.model} {entry.version}",))
+    connection.execute("SELECT pg_notify('penstock', %s)", (f"release {entry.model} {entry.release}",))
     return entry
 
 
@@ -206,22 +206,22 @@ def _current(connection: psycopg.Connection, model: str) -> LedgerEntry | None:
 
 
 def _predecessor(connection: psycopg.Connection, entry: LedgerEntry) -> int | None:
-    """What the version replaced when it was released; a rollback to it does not count as that."""
-    query = "SELECT replaced FROM app.release WHERE model = %s AND version = %s AND action <> 'rollback'"
-    row = connection.execute(query + _NEWEST, (entry.model, entry.version)).fetchone()
+    """What the release replaced when it was released; a rollback to it does not count as that."""
+    query = "SELECT replaced FROM app.release WHERE model = %s AND release = %s AND action <> 'rollback'"
+    row = connection.execute(query + _NEWEST, (entry.model, entry.release)).fetchone()
     return row[0] if row else None
 
 
-def _newest_entry(connection: psycopg.Connection, model: str, version: int) -> LedgerEntry | None:
-    row = connection.execute(ENTRIES + " WHERE model = %s AND version = %s" + _NEWEST, (model, version)).fetchone()
+def _newest_entry(connection: psycopg.Connection, model: str, number: int) -> LedgerEntry | None:
+    row = connection.execute(ENTRIES + " WHERE model = %s AND release = %s" + _NEWEST, (model, number)).fetchone()
     return LedgerEntry.of(row) if row else None
 
 
-def _version(connection: psycopg.Connection, proposal: Proposal) -> int:
+def _number(connection: psycopg.Connection, proposal: Proposal) -> int:
     """The number that the artifact has already, else the next one."""
     query = """SELECT coalesce(
-        (SELECT version FROM app.release WHERE model = %(model)s AND artifact = %(artifact)s ORDER BY entry LIMIT 1),
-        (SELECT max(version) + 1 FROM app.release WHERE model = %(model)s), 1)"""
+        (SELECT release FROM app.release WHERE model = %(model)s AND artifact = %(artifact)s ORDER BY entry LIMIT 1),
+        (SELECT max(release) + 1 FROM app.release WHERE model = %(model)s), 1)"""
     values = {"model": proposal.model, "artifact": proposal.artifact}
     row = connection.execute(query, values).fetchone()
     return int(row[0]) if row else 1

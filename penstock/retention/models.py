@@ -30,7 +30,7 @@ _LATE = timedelta(minutes=5)
 class ModelRetention:
     """What stays, in any book:
 
-    - of each model the current release, and the `previous` versions before it;
+    - of each model the current release, and the `previous` releases before it;
     - every release that was current within the last `replayable`;
     - any file younger than `young`, such as that of a candidate that was never released;
     - the estimator of an artifact that stays."""

@@ -100,7 +100,7 @@ def make_card(
         ),
         importance_rows=min(SAMPLE, len(evaluation.outcome)),
         plot=plot.result(),
-        continues=f"{model.continues} from release {start.version}, artifact {start.artifact}" if start else "",
+        continues=f"{model.continues} from release {start.release}, artifact {start.artifact}" if start else "",
         task=evaluation.task,
         sampled=metrics["training_rows"] if metrics["training_rows"] < training.rows else None,
         outside=outside,

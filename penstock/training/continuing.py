@@ -26,7 +26,7 @@ class Start:
 
     estimator: Any
     artifact: str
-    version: int
+    release: int
     rows: Snapshot
 
 
@@ -53,9 +53,9 @@ def start_of(
         say(f"training anew on the whole window: {obstacle}")
         return None
     path = _store(store).fetch(digest, cache)
-    estimator = from_bytes(path.read_bytes(), f"estimator {digest} of release {before.version}")
-    say(f"going on from release {before.version}")
-    return Start(estimator, before.artifact, before.version, snapshots.open(before.holdout_snapshot))
+    estimator = from_bytes(path.read_bytes(), f"estimator {digest} of release {before.release}")
+    say(f"going on from release {before.release}")
+    return Start(estimator, before.artifact, before.release, snapshots.open(before.holdout_snapshot))
 
 
 def _obstacle(model: Model, period: str, before: LedgerEntry | None, digest: str, snapshots: SnapshotStore) -> str:
@@ -63,13 +63,13 @@ def _obstacle(model: Model, period: str, before: LedgerEntry | None, digest: str
     if before is None:
         return "there is no release to go on from"
     if Period.parse(before.period).moved(1) != Period.parse(period):
-        return f"release {before.version} is of {before.period}, not of the period before {period}"
+        return f"release {before.release} is of {before.period}, not of the period before {period}"
     if not model.contract.is_of(before.contract):
-        return f"release {before.version} has another contract"
+        return f"release {before.release} has another contract"
     if not digest:
-        return f"release {before.version} did not store its estimator"
+        return f"release {before.release} did not store its estimator"
     if not snapshots.exists(before.holdout_snapshot):
-        return f"snapshot {before.holdout_snapshot[:12]} of release {before.version} is no longer kept"
+        return f"snapshot {before.holdout_snapshot[:12]} of release {before.release} is no longer kept"
     return ""
 
 

@@ -63,7 +63,7 @@ class Decision(Finding, frozen=True, kw_only=True):
     passed: bool
     reasons: tuple[str, ...]
     rows: int
-    current_version: int | None = None
+    current_release: int | None = None
     slices: dict[str, float] = {}
     also: tuple[Finding, ...] = ()
     coverage: Coverage | None = None
@@ -76,21 +76,24 @@ class Decision(Finding, frozen=True, kw_only=True):
         said = [self._said(one) for one in (self, *self.also)]
         if self.coverage is not None:
             before = self.current_coverage
-            of_release = "" if before is None else f", release {self.current_version} {before.share:.4f}"
+            of_release = "" if before is None else f", release {self.current_release} {before.share:.4f}"
             said.append(f"coverage {self.coverage.share:.4f} (promised {self.coverage.level}{of_release})")
         return f"{'; '.join(said)}: {verdict}"
 
     def _said(self, one: Finding) -> str:
         floor = f"{'floor' if one.higher_is_better else 'ceiling'} {one.floor}"
         rows = "as recorded of the same period" if one.recorded else "on the same rows"
-        versus = "" if one.current is None else f", release {self.current_version} {one.current:.4f} {rows}"
+        versus = "" if one.current is None else f", release {self.current_release} {one.current:.4f} {rows}"
         return f"{one.metric} {one.candidate:.4f} ({floor}{versus})"
 
 
 def summary_of(gate: Mapping[str, Any]) -> str:
-    """One line for the `gate` of a ledger entry: a decision, or of a move without one (a rollback) its fields."""
+    """One line for the `gate` of a ledger entry: a decision, or of a move without one (a rollback) its fields.
+
+    Entries of 0.1.0 call the current release `current_version`.
+    """
     try:
-        return msgspec.convert(gate, Decision).summary
+        return msgspec.convert({"current_release": gate.get("current_version")} | dict(gate), Decision).summary
     except msgspec.ValidationError:
         return ", ".join(f"{name} {value}" for name, value in gate.items()) or "no gate"
 
@@ -152,7 +155,7 @@ def with_recorded(comparison: Comparison, metrics: Mapping[str, Any]) -> Compari
 def decide(
     comparison: Comparison,
     *,
-    current_version: int | None = None,
+    current_release: int | None = None,
     further_reasons: tuple[str, ...] = (),
     coverage: Coverage | None = None,
     current_coverage: Coverage | None = None,
@@ -164,7 +167,7 @@ def decide(
     if not comparison.finite:
         reasons.append("its scores are not all numbers")
     for one in comparison.findings:
-        reasons += _objections(one, current_version, comparison.other_contract)
+        reasons += _objections(one, current_release, comparison.other_contract)
     for name, value in comparison.slices.items():
         count = comparison.slice_rows.get(name, comparison.rows)
         if count < rule.minimum_rows:
@@ -182,7 +185,7 @@ def decide(
         passed=not reasons,
         reasons=tuple(reasons),
         rows=comparison.rows,
-        current_version=current_version,
+        current_release=current_release,
         slices=dict(comparison.slices),
         also=comparison.findings[1:],
         coverage=coverage,
@@ -207,7 +210,7 @@ def _finding(bound: Bound, metric: Metric, outcome: Values, candidate: Values, c
     return msgspec.structs.replace(found, current=before, difference=value - before, interval=interval)
 
 
-def _objections(one: Finding, version: int | None, other_contract: str) -> list[str]:
+def _objections(one: Finding, release: int | None, other_contract: str) -> list[str]:
     """The reasons against the candidate by one metric. A value that is not a number is always one."""
     if np.isnan(one.candidate):
         return [
@@ -222,7 +225,7 @@ def _objections(one: Finding, version: int | None, other_contract: str) -> list[
             one.interval and f" (95% interval of the difference {one.interval[0]:+.4f} to {one.interval[1]:+.4f})"
         )
         said.append(
-            f"{one.metric} {one.candidate:.4f} is worse than {one.current:.4f} of release {version} by more than"
+            f"{one.metric} {one.candidate:.4f} is worse than {one.current:.4f} of release {release} by more than"
             f" {one.margin}{interval or ''}{_of_other_features(other_contract)}"
         )
     return said

@@ -230,28 +230,27 @@ class TrainingRun:
         if not self.model.contract.is_of(proposal.contract):
             reasons.append(f"its contract {proposal.contract[:12]} is not the running one {running[:12]}")
         if before is not None and Period.parse(proposal.period).end < Period.parse(before.period).end:
-            reasons.append(f"its period {proposal.period} is older than {before.period} of release {before.version}")
+            reasons.append(f"its period {proposal.period} is older than {before.period} of release {before.release}")
         if "incomplete_until" in proposal.metrics and not self._incomplete:
             known = proposal.metrics["incomplete_until"]
             reasons.append(f"it was trained before the outcomes of {proposal.period} were known, on {known}")
         if before is not None and held_out.scores(before.artifact) is None:
             if not held_out.lacks_features(before.artifact):
                 reasons.append(
-                    f"release {before.version} answers otherwise than the contract: other classes, or scores"
+                    f"release {before.release} answers otherwise than the contract: other classes, or scores"
                 )
             elif Period.parse(before.period) == Period.parse(proposal.period):
                 comparison = with_recorded(comparison, before.metrics)
             else:
                 reasons.append(
-                    f"release {before.version} needs features that the contract no longer has, so only their scores on"
+                    f"release {before.release} needs features that the contract no longer has, so only their scores on"
                     f" {before.period}, which the ledger has, can be compared: train {before.period}"
                 )
         if held_out.scores(proposal.artifact) is None:
             reasons.append("it needs features, or has classes, that the contract does not have")
-        version = before.version if before else None
         return decide(
             comparison,
-            current_version=version,
+            current_release=before.release if before else None,
             further_reasons=tuple(reasons),
             coverage=held_out.coverage(proposal.artifact),
             current_coverage=held_out.coverage(before.artifact) if before else None,
@@ -266,7 +265,7 @@ class TrainingRun:
     def release_to_prod(
         self, proposal: Proposal, test: Book, prod: Book, *, who: str, why: str, override: bool = False
     ) -> LedgerEntry:
-        """Release into PROD what is current in TEST, under the same version, if PROD's own gate lets it."""
+        """Release into PROD what is current in TEST, under the same number, if PROD's own gate lets it."""
         there = current(test, proposal.model)
         if there is None or there.artifact != proposal.artifact:
             raise ReleaseError(
@@ -275,10 +274,10 @@ class TrainingRun:
                 found=f"{proposal.artifact[:12]}, while TEST has {there.artifact[:12] if there else 'none'}",
                 todo="Release it into TEST first.",
             )
-        return self._release(proposal, prod, who, why, override, there.version)
+        return self._release(proposal, prod, who, why, override, there.release)
 
     def _release(
-        self, proposal: Proposal, book: Book, who: str, why: str, override: bool, version: int | None
+        self, proposal: Proposal, book: Book, who: str, why: str, override: bool, number: int | None
     ) -> LedgerEntry:
         def verdict(before: LedgerEntry | None) -> Verdict:
             """Computed inside the transaction that moves the pointer."""
@@ -287,7 +286,7 @@ class TrainingRun:
                 raise GateError(proposal.model, decision)
             return Verdict("release" if decision.passed else "override", msgspec.to_builtins(decision))
 
-        return release(book, proposal, verdict, who=who, why=why, version=version)
+        return release(book, proposal, verdict, who=who, why=why, number=number)
 
     def _snapshot_name(self, rows: RowSet) -> str:
         return f"{self.name}.{rows}.{self.period}"

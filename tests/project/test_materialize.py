@@ -88,14 +88,14 @@ def test_both_books_serve_the_same_release_made_by_the_run(
 
     assert test is not None
     assert prod is not None
-    assert (test.version, test.artifact) == (prod.version, prod.artifact)
+    assert (test.release, test.artifact) == (prod.release, prod.artifact)
     assert prod.period == MONTH
     first = ledger(example.prod, MODEL)[-1]
     assert materialized.run_id in first.who
     assert first.artifact == prod.artifact
     shown = metadata(materialized, MODEL, "prod_release")["ledger"]
-    assert [(record.data["version"], record.data["period"]) for record in shown.records] == [(prod.version, MONTH)]
-    assert next(column.type for column in shown.schema.columns if column.name == "version") == "int"
+    assert [(record.data["release"], record.data["period"]) for record in shown.records] == [(prod.release, MONTH)]
+    assert next(column.type for column in shown.schema.columns if column.name == "release") == "int"
 
 
 def test_a_second_run_loads_nothing_and_releases_nothing_anew(

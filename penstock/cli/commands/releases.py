@@ -17,7 +17,7 @@ from penstock.settings import BookName
 @click.option("--limit", default=20, show_default=True, help="How many entries, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the entries as JSON.")
 def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
-    """Print who released which version of MODEL when and why, newest first."""
+    """Print who released which release of MODEL when and why, newest first."""
     from penstock.releases.ledger import current, ledger
     from penstock.runtime import Runtime
 
@@ -37,12 +37,12 @@ def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
     table = Table(title=f"Releases of {model} in {book.upper()}", title_justify="left")
     judged = {judged_by(entry.metrics) for entry in entries}
     title = label_of(judged.copy().pop()) if len(judged) == 1 else "metric"
-    for column in ("", "version", "action", "period", title, "artifact", "replaced", "at", "who", "why"):
+    for column in ("", "release", "action", "period", title, "artifact", "replaced", "at", "who", "why"):
         table.add_column(column, no_wrap=column not in {"who", "why"}, overflow="fold")
     for entry in entries:
         table.add_row(
             "▶" if now is not None and entry.entry == now.entry else "",
-            str(entry.version),
+            str(entry.release),
             entry.action,
             entry.period,
             _value(entry.metrics, named=len(judged) > 1),

@@ -44,7 +44,7 @@ def command(
     a process of its own; predictions whose code is not kept are counted by it. Exits with status 1 if any differs, or
     was not replayed.
 
-    With --against VERSION nothing is compared: the predictions are explained by the release that made them and by that
+    With --against RELEASE nothing is compared: the predictions are explained by the release that made them and by that
     one, and what moved most is shown. Both must have been trained with Model(explain=True).
     """
     from penstock.journal.replay import Replay

@@ -8,7 +8,7 @@ import msgspec
 
 @click.command("rollback", epilog='Example: penstock rollback flight_delay --why "late share looks off"')
 @click.argument("model")
-@click.option("--to", type=int, help="The version to go back to; the one before the current if not given.")
+@click.option("--to", type=int, help="The release to go back to; the one before the current if not given.")
 @click.option("--why", required=True, help="The reason, for the ledger.")
 @click.option("--book", type=click.Choice(["test", "prod", "both"]), default="both", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the new ledger entries as JSON.")
@@ -33,7 +33,7 @@ def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> N
             History(runtime.settings.home),
             model,
             target.contract,
-            f"release {target.version}",
+            f"release {target.release}",
         )
         click.echo(compared.sentence, err=True)
     moved = {}
@@ -41,13 +41,13 @@ def command(model: str, to: int | None, why: str, book: str, as_json: bool) -> N
         if book not in ("both", where.name):
             continue
         entry = rollback(where, model, who=getpass.getuser(), why=why, to=to)
-        moved[where.name], to = entry, entry.version
+        moved[where.name], to = entry, entry.release
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(moved), indent=2).decode())
         return
     for name, entry in moved.items():
         instead = f", instead of {entry.replaced}"
         if name == "prod" and compared:
-            click.echo(compared.current(model, entry.version, instead))
+            click.echo(compared.current(model, entry.release, instead))
         else:
-            click.echo(f"{name.upper()} serves release {entry.version} of {model}{instead}.")
+            click.echo(f"{name.upper()} serves release {entry.release} of {model}{instead}.")

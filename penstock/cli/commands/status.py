@@ -69,7 +69,7 @@ def _served(prod: "Book") -> dict[str, Any]:
         published = pointers(connection).values()
     return {
         "releases": [
-            {name: getattr(entry, name) for name in ("model", "version", "action", "period", "who", "at")}
+            {name: getattr(entry, name) for name in ("model", "release", "action", "period", "who", "at")}
             for entry in current_entries(prod)
         ],
         "tables": [

@@ -90,8 +90,8 @@ def command(
         with _step("released into TEST, then into PROD"):
             run.release_to_test(proposal, test, who=who, why=why, override=override)
             entry = run.release_to_prod(proposal, test, prod, who=who, why=why, override=override)
-        report |= {"version": entry.version, "action": entry.action, "replaced": entry.replaced, "gate": entry.gate}
-        verdict = service.current(model, entry.version, f" ({entry.action})")
+        report |= {"release": entry.release, "action": entry.action, "replaced": entry.replaced, "gate": entry.gate}
+        verdict = service.current(model, entry.release, f" ({entry.action})")
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
         return

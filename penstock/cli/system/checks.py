@@ -226,5 +226,5 @@ def _release(store: ArtifactStore, model: str, current: CurrentRelease | None) -
     if current is None:
         return Finding("release", False, f"{model} has no release", f"Run `penstock train {model}`.")
     there = store.exists(current.artifact)
-    found = f"{model} version {current.version}" + ("" if there else ", whose artifact is not in the store")
+    found = f"{model} release {current.release}" + ("" if there else ", whose artifact is not in the store")
     return Finding("release", there, found, f"Restore {store.url}, or `penstock rollback {model}`.")

@@ -16,13 +16,13 @@ class StoredAnswer(NamedTuple):
     input: bytes
     rows: bytes
     release: int
-    outcome: str
+    prediction: str
     made_by: int
     snapshots: str
 
     def json(self) -> bytes:
         """The answer as it is sent again."""
-        return AnswerForm(self.made_by, self.snapshots.encode()).unchanged(str(self.id), self.outcome.encode())
+        return AnswerForm(self.made_by, self.snapshots.encode()).unchanged(str(self.id), self.prediction.encode())
 
 
 class Plan(NamedTuple):

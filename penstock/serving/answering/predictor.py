@@ -120,7 +120,7 @@ class Predictor:
         columns = request_columns(self._contract, requests.decoded)
         found = state.look_up(requests.decoded, columns)
         digests = found.digests()
-        planned = plan(requests, [None] * requests.size, digests, state.release.version, self._contract.unchanged)
+        planned = plan(requests, [None] * requests.size, digests, state.release.number, self._contract.unchanged)
         if len(planned.new) != len(planned.last) or without_row(self._contract, found):
             return None
         return PredictionInput(requests, columns, found, digests, planned)
@@ -129,19 +129,19 @@ class Predictor:
         self, connection: Any, state: ServingState, batch: Batch, prepared: PredictionInput
     ) -> Pointers | None:
         """Predict, and journal in one statement, which also returns the stored answers that hold."""
-        entries, outcomes = await self._predict(state, batch, prepared)
+        entries, predictions = await self._predict(state, batch, prepared)
         number = await state.number(connection)
         with self.lag.writing(len(entries.ids)):
             records = await writing.write(connection, state.write_at_once, state.origin, number, entries)
         if records and not records[0][1]:
             return await read_pointers(connection)
         new = prepared.plan.new
-        answers = dict(zip(new, state.form.new(entries.ids, outcomes), strict=True))
-        for place, _, id_, outcome, release, snapshots in records:
+        answers = dict(zip(new, state.form.new(entries.ids, predictions), strict=True))
+        for place, _, id_, prediction, release, snapshots in records:
             if id_ is None:  # another replica has just answered the same
                 del answers[new[place - 1]]
             else:
-                answers[new[place - 1]] = AnswerForm(release, snapshots.encode()).unchanged(id_, outcome.encode())
+                answers[new[place - 1]] = AnswerForm(release, snapshots.encode()).unchanged(id_, prediction.encode())
         self._answer(batch, prepared.plan, answers)
         return None
 
@@ -160,13 +160,13 @@ class Predictor:
         width = len(STORED_ANSWER)
         stored = [StoredAnswer(*record[1 : 1 + width]) if record[1] is not None else None for record in records]
         digests = found.digests()
-        planned = plan(requests, stored, digests, state.release.version, self._contract.unchanged)
+        planned = plan(requests, stored, digests, state.release.number, self._contract.unchanged)
         self._answer(batch, planned, {position: one.json() for position, one in planned.stored.items()})
         if not planned.new:
             return None
         prepared = PredictionInput(requests, columns, found, digests, planned)
-        entries, outcomes = await self._predict(state, batch, prepared)
-        answers = dict(zip(planned.new, state.form.new(entries.ids, outcomes), strict=True))
+        entries, predictions = await self._predict(state, batch, prepared)
+        answers = dict(zip(planned.new, state.form.new(entries.ids, predictions), strict=True))
         if self._relaxed:
             self._answer(batch, planned, answers)
             batch.deliver()
@@ -186,7 +186,7 @@ class Predictor:
     async def _predict(
         self, state: ServingState, batch: Batch, prepared: PredictionInput
     ) -> tuple[NewEntries, list[bytes]]:
-        """The journal entries of the new predictions, and their outcomes. Long predictions run in a thread.
+        """The journal entries of the new predictions, and these as JSON. Long predictions run in a thread.
 
         RequestRefusals for those whose features the model does not take.
         """
@@ -234,9 +234,9 @@ class Predictor:
     def entries(
         self, state: ServingState, prepared: PredictionInput, vectors: Columns, predicted: Predicted
     ) -> tuple[NewEntries, list[bytes]]:
-        """The journal entries of n predictions, and their outcomes."""
+        """The journal entries of n predictions, and these as JSON."""
         requests, _, found, digests, _ = prepared
-        outcomes = state.outcomes(predicted, found.missing)
+        predictions = state.predictions(predicted, found.missing)
         features = writing.feature_digests(self._contract, vectors)
         entries = NewEntries(
             ids=self.new_ids(requests.size),
@@ -244,10 +244,10 @@ class Predictor:
             asked_at=requests.asked_at,
             requests=requests.texts,
             looked_up=found.rows,
-            outcomes=outcomes,
+            predictions=predictions,
             request_ids=requests.request_ids,
         )
-        return entries, outcomes
+        return entries, predictions
 
     def _answer(self, batch: Batch, planned: Plan, answers: dict[int, bytes]) -> None:
         """Fill in answers by position, and the answers that repeat them."""

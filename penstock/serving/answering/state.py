@@ -8,8 +8,8 @@ import msgspec
 from penstock.artifact.native import Artifact
 from penstock.contract.contract import Contract
 from penstock.journal import writing
-from penstock.journal.answers import AnswerForm, OutcomeEncoder
-from penstock.journal.outcomes import form_of
+from penstock.journal.answers import AnswerForm, PredictionEncoder
+from penstock.journal.predictions import form_of
 from penstock.lookups.sql import tables_of, unmoved
 from penstock.lookups.statement import Columns, LookupPart, LookupResult, LookupStatement
 from penstock.postgres.pointer import Pointers
@@ -21,7 +21,7 @@ class Release(msgspec.Struct, frozen=True):
 
     model: str
     entry: int
-    version: int
+    number: int
     digest: str
     artifact: Artifact
 
@@ -46,13 +46,13 @@ class ServingState:
         self.in_memory = len(cached or ()) == len(contract.lookups)
         """Whether all lookups are answered without asking Postgres."""
         snapshots = msgspec.json.encode(self.statement.snapshots)
-        self.origin = writing.Origin(contract.model, release.version, release.digest, snapshots.decode())
-        self.form = AnswerForm(release.version, snapshots)
+        self.origin = writing.Origin(contract.model, release.number, release.digest, snapshots.decode())
+        self.form = AnswerForm(release.number, snapshots)
         self.write_after_lookup = writing.write_after_lookup(relaxed=contract.journal == "relaxed")
         self.write_at_once = writing.write_at_once(
             unmoved([pointers[table] for table in tables_of(contract)]), contract.unchanged
         )
-        self.outcomes = OutcomeEncoder(form_of(contract, release.artifact))
+        self.predictions = PredictionEncoder(form_of(contract, release.artifact))
         self._cached = cached or {}
         self._number = 0
 

@@ -12,7 +12,7 @@ from penstock.file_lock import holder_of, waiting_for
 from penstock.log_text import cause
 from penstock.serving.deploying.code_copy import Code, keep
 from penstock.serving.deploying.history import Deploy, History
-from penstock.serving.deploying.target import LOCK, Outcome, Target
+from penstock.serving.deploying.target import LOCK, DeployResult, Target
 from penstock.serving.on_ray.cluster import Head, RayCluster
 from penstock.serving.on_ray.environment import BEFORE, code_environment, folder, ray_environment
 from penstock.serving.on_ray.remote import demand_dashboard, is_url
@@ -123,11 +123,11 @@ class Rollout:
             raise DeployError(
                 "deploy", expected="to end", found=cause(log_file.read_text(errors="replace")), todo=f"See {log_file}."
             )
-        outcome = msgspec.json.decode(answer, type=Outcome)
+        result = msgspec.json.decode(answer, type=DeployResult)
         now = history.newest()
-        if outcome.refused or outcome.failed or now is None:
-            raise DeployError(self._refusal(outcome, wanted, before))
-        return DeployRecord(now, before, outcome.warnings)
+        if result.refused or result.failed or now is None:
+            raise DeployError(self._refusal(result, wanted, before))
+        return DeployRecord(now, before, result.warnings)
 
     def _environment(self, code: Code) -> dict[str, str]:
         """The environment of the deploy's process, which imports the code as a replica does."""
@@ -138,12 +138,12 @@ class Rollout:
         of_code = code_environment(settings.home, Path(code.folder))
         return environment | {name: text.replace(BEFORE, environment["PYTHONPATH"]) for name, text in of_code.items()}
 
-    def _refusal(self, outcome: Outcome, wanted: Target, before: Deploy | None) -> str:
+    def _refusal(self, result: DeployResult, wanted: Target, before: Deploy | None) -> str:
         """Why a deploy did not happen, and what serves now."""
         serves = f"The service goes on as it was: deploy {before.number}, code {before.code}." if before else ""
-        if outcome.refused:
-            return f"Nothing was deployed.\n{outcome.refused}\n{serves}".rstrip()
+        if result.refused:
+            return f"Nothing was deployed.\n{result.refused}\n{serves}".rstrip()
         local = folder(self._settings.home) / "ray" / "session_latest" / "logs"
         logs = wanted.head if is_url(wanted.head) else local
         undone = f"Code {wanted.code} does not serve; it was taken back.\n" if before else ""
-        return f"{undone}{outcome.failed}\n{serves}\nThe logs of the replicas are in {logs}.".replace("\n\n", "\n")
+        return f"{undone}{result.failed}\n{serves}\nThe logs of the replicas are in {logs}.".replace("\n\n", "\n")

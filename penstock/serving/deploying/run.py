@@ -1,6 +1,6 @@
 """One deploy in a process of its own, which goes on when its terminal ends: `python -m penstock.serving.deploying.run`.
 
-It reads a Target from its standard input, and writes an Outcome to its standard output.
+It reads a Target from its standard input, and writes an DeployResult to its standard output.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from penstock.serving.deploying.code_check import CodeCheck, away, check_code, l
 from penstock.serving.deploying.code_copy import Code
 from penstock.serving.deploying.history import Deploy, History, Roll
 from penstock.serving.deploying.serve_config import ServeConfigError
-from penstock.serving.deploying.target import LOCK, Outcome, Target
+from penstock.serving.deploying.target import LOCK, DeployResult, Target
 from penstock.serving.on_ray import apply as serve
 from penstock.serving.on_ray.environment import code_environment
 from penstock.serving.on_ray.loopback import LOOPBACK
@@ -32,7 +32,7 @@ from penstock.serving.on_ray.remote import Remote, is_url
 from penstock.settings import Settings, load
 
 
-def run(wanted: Target, settings: Settings) -> Outcome:
+def run(wanted: Target, settings: Settings) -> DeployResult:
     """Check, deploy, wait until it serves, and write it down; what does not come to serve is undone."""
     history, host, port = History(settings.home), settings.http_host, settings.http_port
     before = history.running(wanted.head)
@@ -46,26 +46,26 @@ def run(wanted: Target, settings: Settings) -> Outcome:
         fitting = {model: found for book in books for model, found in fitting_contracts(book).items()}
         running = before.contracts if before else {}
         if faults := [*check.application, *(lost_by(check, running, fitting) if before else ())]:
-            return Outcome(number, refused="\n".join(faults))
+            return DeployResult(number, refused="\n".join(faults))
         cpus = Remote(wanted.head).cpus() if is_url(wanted.head) else serve.connect(wanted.head)
         if lacking := serve_config.lacking_cpus(config, cpus, spare=before is not None):
-            return Outcome(number, refused=lacking)
+            return DeployResult(number, refused=lacking)
     except (ServeConfigError, PenstockError) as error:
-        return Outcome(number, refused=str(error))
+        return DeployResult(number, refused=str(error))
     except psycopg.Error as error:
-        return Outcome(number, refused=away(error))
+        return DeployResult(number, refused=away(error))
     history.begin(Roll(wanted.code.folder, tuple(sorted(_expected(check, running, fitting)))))
     try:
         _apply(config, settings.home, wanted, wanted.code)
     except Exception as error:
         if before:
             _apply(serve_config.read(before.config, "", host, port), settings.home, wanted, before.code)
-        return Outcome(number, failed=str(error))
+        return DeployResult(number, failed=str(error))
     finally:
         history.end()
     gone = served_by(running, fitting) - check.contracts.keys()
     told = [f"model {model!r} is no longer served: nothing of this code declares it." for model in sorted(gone)]
-    return Outcome(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values(), *told))
+    return DeployResult(_keep(history, wanted, check), warnings=(*check.broken, *check.unfit.values(), *told))
 
 
 def _expected(check: CodeCheck, running: Mapping[str, str], fitting: Mapping[str, set[str]]) -> set[str]:
@@ -106,8 +106,8 @@ def main() -> None:
     """Run what standard input says. What the project's code prints goes to the log."""
     out, settings = sys.stdout, load()
     with contextlib.redirect_stdout(sys.stderr), file_lock(settings.home / "deploys" / LOCK, "another deploy"):
-        outcome = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
-    out.write(msgspec.json.encode(outcome).decode())
+        result = run(msgspec.json.decode(sys.stdin.buffer.read(), type=Target), settings)
+    out.write(msgspec.json.encode(result).decode())
 
 
 if __name__ == "__main__":

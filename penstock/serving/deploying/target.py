@@ -25,7 +25,7 @@ class Target(msgspec.Struct, frozen=True):
     upload: bool = True
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class DeployResult(msgspec.Struct, frozen=True):
     """What came of it.
 
     - `number` is the deploy that serves now, 0 for none.

@@ -10,8 +10,8 @@ import numpy as np
 from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import ContractError, PenstockError
-from penstock.journal.answers import AnswerForm, Ids, OutcomeEncoder
-from penstock.journal.outcomes import form_of
+from penstock.journal.answers import AnswerForm, Ids, PredictionEncoder
+from penstock.journal.predictions import form_of
 from penstock.lookups.statement import LookupResult
 from penstock.serving.answering.batching import Batch, Call
 from penstock.serving.answering.decoding import Requests
@@ -91,8 +91,8 @@ class DirectModel(ServedModel):
             raise RequestRefusals(refusals) from None
         if not np.isfinite(predicted).all():
             raise RequestRefusals(answer_faults(predicted))
-        encode = OutcomeEncoder(form_of(contract, artifact))
-        outcomes = encode(predicted, found.missing)
-        answers = AnswerForm(NO_RELEASE, b"{}").new(self._ids(requests.size), outcomes)
+        encode = PredictionEncoder(form_of(contract, artifact))
+        predictions = encode(predicted, found.missing)
+        answers = AnswerForm(NO_RELEASE, b"{}").new(self._ids(requests.size), predictions)
         said = b',"book":"dev","artifact":"%b"}' % release.digest.encode()
         return [answer[:-1] + said for answer in answers]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.artifact.load import load as load_artifact
 from penstock.errors import PenstockError
-from penstock.journal.outcomes import class_names
+from penstock.journal.predictions import class_names
 from penstock.releases.artifacts import ArtifactStore, DamagedArtifactError
 from penstock.releases.entry import CurrentRelease
 from penstock.serving.answering.state import Release
@@ -99,7 +99,7 @@ class Fetcher:
             SLOW_SECONDS,
             log.warning,
             "release %s of %s is still being fetched from %s; what was served before is served meanwhile",
-            wanted.version,
+            wanted.release,
             wanted.model,
             self._store.shown,
         )
@@ -130,7 +130,7 @@ class Fetcher:
             said = ("probabilities", "decision scores")
             thing = f"output of artifact {wanted.artifact[:12]}…"
             raise PenstockError(thing, expected=said[output.scores], found=said[loaded.scores])
-        return Release(wanted.model, wanted.entry, wanted.version, wanted.artifact, loaded)
+        return Release(wanted.model, wanted.entry, wanted.release, wanted.artifact, loaded)
 
 
 def _of_store(error: Exception) -> bool:
@@ -142,7 +142,7 @@ def unfitting(model: ServedModel, wanted: CurrentRelease) -> PenstockError | Non
     if model.contract.is_of(wanted.contract):
         return None
     return PenstockError(
-        f"contract of release {wanted.version}",
+        f"contract of release {wanted.release}",
         expected=f"{model.contract_digest[:12]}… as this service runs",
         found=f"{wanted.contract[:12]}…",
         todo="`penstock deploy` the code that it was trained with, or train with this code.",

@@ -111,15 +111,15 @@ class ServedModel:
                 log.error("%s is not served: %s", self.contract.model, misfit)
             self._renew()
 
-    def refuse_release(self, version: int, reason: str) -> None:
+    def refuse_release(self, number: int, reason: str) -> None:
         """Keep what is served, and say why it is not the book's current release."""
-        refused = ReleaseRefusal(version, reason, self.release.version if self.release else None)
+        refused = ReleaseRefusal(number, reason, self.release.number if self.release else None)
         if refused != self.refused:
             instead = f"; release {refused.serves} is served" if refused.serves is not None else ""
-            log.error("release %s of %s is not served: %s%s", version, self.contract.model, reason, instead)
+            log.error("release %s of %s is not served: %s%s", number, self.contract.model, reason, instead)
         self.refused = refused
         if self.state is None:
-            self.trouble = f"release {version} cannot be served: {reason}"
+            self.trouble = f"release {number} cannot be served: {reason}"
 
     async def answers(self, requests: Requests, *, is_array: bool) -> list[bytes]:
         """The answers to one HTTP request, in order; Problem if it is refused or cannot be answered now."""

@@ -140,9 +140,9 @@ class Watcher:
         elif found is not None:
             if model.release is None:
                 await self._fall_back(connection, model, current, now)
-            model.refuse_release(current.version, str(found))
+            model.refuse_release(current.release, str(found))
         elif model.state is None:
-            model.trouble = f"release {current.version} is being fetched from the store"
+            model.trouble = f"release {current.release} is being fetched from the store"
 
     async def _fall_back(self, connection: Any, model: ServedModel, current: CurrentRelease, now: float) -> None:
         """Take up the newest release of the code's own contract, other than the current one, that can be loaded."""
@@ -157,7 +157,7 @@ class Watcher:
                 return
             if (told := (older.model, older.entry)) not in self._told:
                 self._told.add(told)
-                log.error("release %s of %s is not served either: %s", older.version, older.model, found)
+                log.error("release %s of %s is not served either: %s", older.release, older.model, found)
 
 
 async def read_version(connection: Any) -> int | None:

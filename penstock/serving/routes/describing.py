@@ -82,7 +82,7 @@ def model_state(model: ServedModel, now: datetime) -> ModelState:
         purpose=model.contract.purpose,
         ready=model.ready,
         trouble=model.trouble,
-        release=model.release.version if model.release else None,
+        release=model.release.number if model.release else None,
         artifact=model.release.digest if model.release else None,
         contract=model.contract_digest,
         tables=tuple(

@@ -72,7 +72,7 @@ def _refusal(model: ServedModel) -> str:
         return "false, as predictions are explained from the journal, and the dev book has none"
     if release is None or release.artifact.explains:
         return ""
-    return f"false, as release {release.version} of {model.contract.model} does not explain: Model(explain=True) is off"
+    return f"false, as release {release.number} of {model.contract.model} does not explain: Model(explain=True) is off"
 
 
 class Explanations:

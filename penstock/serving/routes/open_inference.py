@@ -100,7 +100,7 @@ class OpenInference:
         return _json(
             {
                 "name": name,
-                "versions": [str(model.release.version)] if model.release else [],
+                "versions": [str(model.release.number)] if model.release else [],
                 "platform": "penstock",
                 "inputs": [
                     {"name": field, "datatype": made.datatype, "shape": [-1]}
@@ -196,7 +196,7 @@ class OpenInference:
         model = self._models.get(name)
         if model is None:
             raise self._absent.problem(name)
-        current = str(model.release.version) if model.release else "none"
+        current = str(model.release.number) if model.release else "none"
         if version not in (None, current):
             raise Problem(404, "no-such-version", f"version: expected {current}, found {version[:80]!r}")
         return model

@@ -132,7 +132,7 @@ class Pages:
             raise Problem(404, "no-release", f"card of {name}: expected a release that is served, found none")
         card = await asyncio.to_thread(self._cards.get, release.digest)
         if card is None:
-            detail = f"card of release {release.version}: expected one beside its artifact, found none"
+            detail = f"card of release {release.number}: expected one beside its artifact, found none"
             raise Problem(404, "no-such-card", detail)
         page = html(card, await self._reader.entry(name, release.entry))
         return HttpResponse(page.encode(), kind=HTML, headers=SAFE)

@@ -20,7 +20,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 class ReleaseSummary(msgspec.Struct, frozen=True):
     """What the page shows of a ledger entry."""
 
-    version: int
+    release: int
     action: str
     period: str
     at: datetime

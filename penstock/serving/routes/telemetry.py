@@ -45,7 +45,7 @@ class ModelCounts:
     def answered(self, began: float, answers: Sequence[bytes]) -> None:
         """Count one HTTP request and its answers. `began` is of time.perf_counter."""
         seconds = time.perf_counter() - began
-        release = self._model.release.version if self._model.release else 0
+        release = self._model.release.number if self._model.release else 0
         buckets = self.buckets.get(release)
         if buckets is None:
             buckets = self.buckets[release] = [0] * (len(BOUNDS) + 1)

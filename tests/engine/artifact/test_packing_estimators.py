@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
 from penstock.errors import ContractError, UnsupportedEstimator
-from penstock.journal.answers import OutcomeForm, chosen_classes
+from penstock.journal.answers import PredictionForm, chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
 from tests.engine.artifact.random_models import matrix_columns, matrix_features, near, packed, same
@@ -112,7 +112,7 @@ def test_a_threshold_decides_the_class_and_leaves_the_probabilities(kind: str, t
     for artifact in packed(model, tmp_path, matrix_features(matrix)):
         found = artifact.predict(matrix_columns(matrix))
         assert same(found, model.predict_proba(matrix))
-        form = OutcomeForm((), (), artifact.scores, artifact.threshold, artifact.conformal)
+        form = PredictionForm((), (), artifact.scores, artifact.threshold, artifact.conformal)
         assert chosen_classes(found, form) == model.predict(matrix).tolist()
         differ += int(np.sum(found.argmax(axis=1) != model.predict(matrix)))
     assert differ > 0

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
 from penstock.errors import UnsupportedEstimator
-from penstock.journal.answers import OutcomeForm, chosen_classes
+from penstock.journal.answers import PredictionForm, chosen_classes
 from tests.engine.artifact.random_models import matrix_columns, matrix_features
 from tests.engine.artifact.test_skops_artifact import LATE, MATRIX
 
@@ -34,7 +34,7 @@ def test_of_a_search_what_answers_is_stored_and_a_threshold_stays(name: str, tmp
     found = artifact.predict(matrix_columns(MATRIX))
     np.testing.assert_array_equal(found, model.predict_proba(MATRIX))
     assert (artifact.threshold is not None) == (name == "a threshold")
-    form = OutcomeForm((), (), artifact.scores, artifact.threshold, artifact.conformal)
+    form = PredictionForm((), (), artifact.scores, artifact.threshold, artifact.conformal)
     assert chosen_classes(found, form) == model.predict(MATRIX).tolist()
 
 

@@ -57,7 +57,7 @@ def test_a_month_is_materialized_by_clicking(up: None, penstock: Penstock, ports
     page.goto(f"http://127.0.0.1:{ports[1]}/assets/flight_delay/candidate")
     expect(page.get_by_text("roc_auc_base_rate").first).to_be_visible()
     ledger = json.loads(penstock("releases", "flight_delay", "--json").stdout)
-    assert ledger[0]["version"] == 1, "the same month and rows give the same artifact, so the release stays"
+    assert ledger[0]["release"] == 1, "the same month and rows give the same artifact, so the release stays"
 
 
 def test_the_services_page_predicts_from_its_own_example(up: None, ports: tuple[int, int], page: Page) -> None:

@@ -21,7 +21,7 @@ def test_the_current_release_is_described_from_its_data(
     assert entry is not None
     text = ask().output
 
-    assert f"Version {entry.version}, {entry.action}" in text
+    assert f"Release {entry.release}, {entry.action}" in text
     assert f"{entry.training_snapshot} |" in text
     assert f"On the held-out period {MONTH}" in text
     assert "| scheduled_departure | time without zone | yes |" in text
@@ -29,13 +29,13 @@ def test_the_current_release_is_described_from_its_data(
 
 
 def test_the_json_holds_release_importances_and_plot(materialized: dg.ExecuteInProcessResult, example: Example) -> None:
-    found = msgspec.json.decode(ask("--version", "1", "--json").output)
+    found = msgspec.json.decode(ask("--release", "1", "--json").output)
     entry = current(example.prod, MODEL)
     assert entry is not None
     card = CardStore(example.settings.artifacts).get(found["card"]["artifact"])
 
-    assert found["release"]["version"] == 1
-    released = [one for one in ledger(example.prod, MODEL) if (one.version, one.action) == (1, "release")]
+    assert found["release"]["release"] == 1
+    released = [one for one in ledger(example.prod, MODEL) if (one.release, one.action) == (1, "release")]
     assert [one.gate["passed"] for one in released] == [True]
     assert card is not None
     assert card.plot.startswith(b"\x89PNG")
@@ -46,7 +46,7 @@ def test_the_json_holds_release_importances_and_plot(materialized: dg.ExecuteInP
 
 
 def test_a_version_that_never_was_is_refused_with_what_to_do(materialized: dg.ExecuteInProcessResult) -> None:
-    result = ask("--version", "99")
+    result = ask("--release", "99")
 
     assert result.exit_code != 0
     assert "penstock releases flight_delay" in str(result.exception)

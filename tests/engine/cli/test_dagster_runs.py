@@ -16,7 +16,7 @@ from penstock.postgres.databases import Databases
 from penstock.processes import Processes, free_port
 from penstock.settings import Settings
 
-RELEASE = """WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, period,
+RELEASE = """WITH made AS (INSERT INTO app.release (model, release, action, artifact, contract, period,
         training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why)
     VALUES (%(model)s, 1, 'release', 'a', 'c', '2026-10', 's', 'h', '{}', '{}', 'v', 'me', 'try') RETURNING entry)
 INSERT INTO app.current_release SELECT %(model)s, entry, 1, 'a', 'c' FROM made"""

@@ -34,7 +34,7 @@ def test_rollback_moves_both_books_and_tells_the_replicas_without_reading_any_ar
     for book in (books.test, books.prod):
         entry = current(book, MODEL)
         assert entry is not None
-        assert (entry.version, entry.action, entry.why) == (2, "rollback", "late share looks off")
+        assert (entry.release, entry.action, entry.why) == (2, "rollback", "late share looks off")
 
 
 def test_rollback_to_a_version_moves_only_the_book_that_is_named(books: Books) -> None:

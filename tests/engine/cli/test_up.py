@@ -63,7 +63,7 @@ class TestUpAndDown(Story):
         assert {part["health"].split(",")[0] for part in shown["parts"]} == {"healthy"}
         assert all(part["pid"] and part["memory"] for part in shown["parts"])
         assert 0 < shown["memory"] < MOST_MEMORY
-        assert shown["releases"][0]["version"] == 1
+        assert shown["releases"][0]["release"] == 1
         assert len(shown["tables"]) == 6
 
     def test_everything_listens_on_loopback_alone(self, first_up: str, home: Path, ports: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""Outcomes are made piece by piece; they are the JSON that an encoder makes of the whole."""
+"""Predictions are made piece by piece; they are the JSON that an encoder makes of the whole."""
 
 import math
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from penstock.artifact.scores import labelled
 from penstock.artifact.threshold import Threshold
-from penstock.journal.answers import OutcomeEncoder, OutcomeForm
-from penstock.journal.outcomes import outcomes
+from penstock.journal.answers import PredictionEncoder, PredictionForm
+from penstock.journal.predictions import predictions
 
 NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 1e-7, 5e-324, 1e22, 0.1 + 0.2])
 NAMES = st.lists(st.text(max_size=6), min_size=2, max_size=4, unique=True)
@@ -24,12 +24,12 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int, at: f
     predicted = predicted.reshape(rows, len(names))
     missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
 
-    form = OutcomeForm(tuple(names), threshold=threshold)
-    made = OutcomeEncoder(form)(predicted, missing)
+    form = PredictionForm(tuple(names), threshold=threshold)
+    made = PredictionEncoder(form)(predicted, missing)
 
     assert made == [
         msgspec.json.encode({"prediction": one.prediction, "missing": lost, "probabilities": one.probabilities})
-        for one, lost in zip(outcomes(form, predicted), missing, strict=True)
+        for one, lost in zip(predictions(form, predicted), missing, strict=True)
     ]
 
 
@@ -37,7 +37,7 @@ def test_of_a_classifier(names: list[str], data: st.DataObject, rows: int, at: f
 def test_of_a_regressor(values: list[tuple[float, tuple[str, ...]]]) -> None:
     predicted = np.array([value for value, _ in values], dtype=np.float64)
 
-    made = OutcomeEncoder(OutcomeForm())(predicted, [lost for _, lost in values])
+    made = PredictionEncoder(PredictionForm())(predicted, [lost for _, lost in values])
 
     assert made == [msgspec.json.encode({"prediction": value, "missing": lost}) for value, lost in values]
     decoded = [msgspec.json.decode(one)["prediction"] for one in made]
@@ -48,29 +48,29 @@ def test_of_a_regressor(values: list[tuple[float, tuple[str, ...]]]) -> None:
 
 @given(names=NAMES, data=st.data(), rows=st.integers(0, 5))
 def test_of_a_classifier_without_probabilities(names: list[str], data: st.DataObject, rows: int) -> None:
-    form = OutcomeForm(tuple(names), scores=True)
+    form = PredictionForm(tuple(names), scores=True)
     scores = np.array(data.draw(st.lists(NUMBERS, min_size=rows * len(form.scored), max_size=rows * len(form.scored))))
     with np.errstate(invalid="ignore"):
         predicted = labelled(scores.reshape(rows, len(form.scored)))
     missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
 
-    made = OutcomeEncoder(form)(predicted, missing)
+    made = PredictionEncoder(form)(predicted, missing)
 
     assert made == [
         msgspec.json.encode({"prediction": one.prediction, "missing": lost, "scores": one.scores})
-        for one, lost in zip(outcomes(form, predicted), missing, strict=True)
+        for one, lost in zip(predictions(form, predicted), missing, strict=True)
     ]
 
 
 @given(names=NAMES, data=st.data(), rows=st.integers(0, 5))
 def test_of_several_values(names: list[str], data: st.DataObject, rows: int) -> None:
-    form = OutcomeForm(values=tuple(names))
+    form = PredictionForm(values=tuple(names))
     predicted = np.array(data.draw(st.lists(NUMBERS, min_size=rows * len(names), max_size=rows * len(names))))
     missing = data.draw(st.lists(LOST, min_size=rows, max_size=rows))
 
-    made = OutcomeEncoder(form)(predicted.reshape(rows, len(names)), missing)
+    made = PredictionEncoder(form)(predicted.reshape(rows, len(names)), missing)
 
-    told = outcomes(form, predicted.reshape(rows, len(names)))
+    told = predictions(form, predicted.reshape(rows, len(names)))
     assert made == [
         msgspec.json.encode({"prediction": one.prediction, "missing": lost})
         for one, lost in zip(told, missing, strict=True)
@@ -78,5 +78,5 @@ def test_of_several_values(names: list[str], data: st.DataObject, rows: int) -> 
 
 
 def test_of_two_classes_the_second_has_the_score() -> None:
-    [made] = OutcomeEncoder(OutcomeForm(("holds", "overflows"), scores=True))(np.array([[1.0, 0.25]]), [()])
+    [made] = PredictionEncoder(PredictionForm(("holds", "overflows"), scores=True))(np.array([[1.0, 0.25]]), [()])
     assert made == b'{"prediction":"overflows","missing":[],"scores":{"overflows":0.25}}'

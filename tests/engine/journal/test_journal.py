@@ -41,11 +41,11 @@ def test_predictions_of_an_earlier_version_are_kept_and_read_as_they_were(new_da
     with book.connect() as connection:
         found = [journal_entry(record) for record in connection.execute(f"{READ} ORDER BY p.id")]
         latest = connection.execute(
-            "SELECT l.id::text, o.snapshots, outcome FROM app.latest_answer l JOIN app.origin o ON o.id = l.origin"
+            "SELECT l.id::text, o.snapshots, prediction FROM app.latest_answer l JOIN app.origin o ON o.id = l.origin"
         ).fetchall()
         assert connection.execute("SELECT count(*) FROM app.origin").fetchone() == (2,)
         told = connection.execute(
-            "SELECT request->>'a', looked_up, outcome->'probabilities'->>'late', release, snapshots->>'t'"
+            "SELECT request->>'a', looked_up, prediction->'probabilities'->>'late', release, snapshots->>'t'"
             " FROM app.journal ORDER BY id LIMIT 1"
         ).fetchone()
     assert told == ("1", {"x": None}, "0.9", 2, "a")

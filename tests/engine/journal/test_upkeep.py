@@ -68,7 +68,7 @@ def test_old_answers_go_in_batches_and_one_that_is_being_replaced_stays(
     monkeypatch.setattr(upkeep, "BATCH", 2)
     with book.connect() as connection:
         connection.execute(
-            "INSERT INTO app.latest_answer (model, entity, id, input, looked_up, release, origin, outcome)"
+            "INSERT INTO app.latest_answer (model, entity, id, input, looked_up, release, origin, prediction)"
             " SELECT 'm', n::text::bytea, app.first_id(now() - make_interval(days => n * 100)), 'i', 'l', 1, 1, '1'"
             " FROM generate_series(0, 9) AS n"
         )

@@ -110,7 +110,7 @@ def test_a_book_from_before_versions_is_adopted_with_all_its_rows_grants_and_vie
 
     with old_book.connect() as connection:
         assert connection.execute("SELECT p::text FROM app.prediction p").fetchall() == kept
-        assert connection.execute("SELECT model, version, period FROM app.release").fetchall() == [("m", 1, "2026-01")]
+        assert connection.execute("SELECT model, release, period FROM app.release").fetchall() == [("m", 1, "2026-01")]
         connection.execute("GRANT USAGE ON SCHEMA app TO analyst")
         connection.execute("SET ROLE analyst")
         assert connection.execute("SELECT request->>'a' FROM app.journal").fetchall() == [("1",)]
@@ -156,7 +156,7 @@ def test_a_rewrite_that_was_broken_off_goes_on_where_it_was(
 
     with old.connect() as connection:
         found = connection.execute(
-            "SELECT count(*), min(request), max(outcome), max(snapshots) FROM app.prediction p"
+            "SELECT count(*), min(request), max(prediction), max(snapshots) FROM app.prediction p"
             " JOIN app.origin o ON o.id = p.origin"
         ).fetchone()
     assert found == (12000, '{"a":1}', '{"prediction":1.5,"missing":[]}', '{"t":"s"}')
@@ -183,7 +183,7 @@ def test_a_migration_that_meets_an_open_transaction_names_it_and_lets_other_read
     assert slowest < 2
     assert old_book.version() == 8
     applied = [str(one) for one in old_book.migrate()]
-    assert applied == ["9 journal_view", "10 release_period", "11 journal_upkeep", "12 former_contract"]
+    assert applied == ["9 journal_view", "10 release_period", "11 journal_upkeep", "12 former_contract", "13 words"]
 
 
 def test_processes_that_migrate_at_once_do_it_once_and_say_for_whom_they_wait(old_book: Book) -> None:

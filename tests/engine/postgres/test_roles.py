@@ -140,7 +140,7 @@ def test_the_service_reads_what_it_serves_writes_its_journal_and_makes_nothing(b
         "DELETE FROM app.prediction",
         "UPDATE app.prediction SET model = ''",
         "DELETE FROM app.latest_answer",
-        "UPDATE app.current_release SET version = 1",
+        "UPDATE app.current_release SET release = 1",
         "INSERT INTO app.release DEFAULT VALUES",
         "UPDATE replicated.current SET rows = 0",
         "SELECT app.prepare_journal()",
@@ -218,7 +218,7 @@ def test_the_pipeline_releases_and_rolls_back(book: Book) -> None:
     for artifact in "ab":
         proposal = releases.Proposal("m", artifact * 64, "contract", "2026-10", "", "", {}, "code")
         releases.release(pipeline, proposal, lambda _: releases.Verdict("release", {}), who="me", why="test")
-    assert releases.rollback(pipeline, "m", who="me", why="test").version == 1
+    assert releases.rollback(pipeline, "m", who="me", why="test").release == 1
     assert releases.ledger(as_member(book, roles.READER), "m")[0].action == "rollback"
 
 

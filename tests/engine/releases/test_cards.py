@@ -16,7 +16,7 @@ ARTIFACT = "a" * 64
 RELEASED = LedgerEntry(
     entry=5,
     model="shapes",
-    version=3,
+    release=3,
     action="override",
     artifact=ARTIFACT,
     contract="c",
@@ -147,7 +147,7 @@ def test_every_section_of_the_card_is_on_the_page_in_order() -> None:
 def test_markdown_tells_release_metrics_slices_and_the_most_important_feature_first() -> None:
     text = markdown(card(ARTIFACT), RELEASED)
 
-    assert "Version 3, override at 2026-08-02 06:00 UTC by ann: drill. It replaced version 2." in text
+    assert "Release 3, override at 2026-08-02 06:00 UTC by ann: drill. It replaced release 2." in text
     assert "| roc_auc | 0.8125 | 0.7900 to 0.8300 |" in text
     assert "| square | unknown |  | 400 |" in text
     assert text.index("| room | +0.2000") < text.index("| age | +0.0100")

@@ -67,7 +67,7 @@ def demand_explained(book: Book, model: str) -> list[LedgerEntry]:
     pointer = current(book, model)
     assert pointer == (entries[-1] if entries else None)
     with book.connect() as connection:
-        query = "SELECT entry, version, artifact, contract FROM app.current_release WHERE model = %s"
+        query = "SELECT entry, release, artifact, contract FROM app.current_release WHERE model = %s"
         stored = connection.execute(query, (model,)).fetchone()
     assert (
         stored is None
@@ -75,7 +75,7 @@ def demand_explained(book: Book, model: str) -> list[LedgerEntry]:
         else stored
         == (
             pointer.entry,
-            pointer.version,
+            pointer.release,
             pointer.artifact,
             pointer.contract,
         )
@@ -83,13 +83,13 @@ def demand_explained(book: Book, model: str) -> list[LedgerEntry]:
     names: dict[int, str] = {}
     before = None
     for entry in entries:
-        assert entry.replaced == (before.version if before else None)
+        assert entry.replaced == (before.release if before else None)
         assert before is None or entry.artifact != before.artifact
         if entry.action == "release" and before is not None:
             assert quality(entry.artifact) >= quality(before.artifact)
         if entry.action == "rollback":
-            assert entry.version in names
-        assert names.setdefault(entry.version, entry.artifact) == entry.artifact
+            assert entry.release in names
+        assert names.setdefault(entry.release, entry.artifact) == entry.artifact
         before = entry
     assert len(set(names.values())) == len(names)
     return entries
@@ -135,7 +135,7 @@ class OneAfterTheOther(RuleBasedStateMachine):
             return
         assert self.now is not None
         assert entry.artifact in self.expected
-        assert to in {None, entry.version}
+        assert to in {None, entry.release}
         if self.now != entry.artifact:
             self.expected.append(entry.artifact)
 
@@ -207,5 +207,5 @@ def test_a_releaser_killed_midway_changes_nothing_and_holds_nobody_up(book: Book
         killed.wait()
         killed.stdout.close()
 
-    assert second.replaced == first.version
+    assert second.replaced == first.release
     assert [entry.artifact for entry in demand_explained(book, "m")] == ["3-artifact", "4-artifact"]

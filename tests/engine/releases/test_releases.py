@@ -29,7 +29,7 @@ def test_nothing_is_current_before_the_first_release(book: Book) -> None:
 def test_a_release_is_numbered_explained_and_current(book: Book) -> None:
     entry = released(book, "a")
 
-    assert (entry.version, entry.action, entry.replaced, entry.why) == (1, "release", None, "test")
+    assert (entry.release, entry.action, entry.replaced, entry.why) == (1, "release", None, "test")
     assert current(book, "m") == entry
 
 
@@ -61,9 +61,9 @@ def test_rollback_returns_to_what_was_replaced_and_says_so_in_the_ledger(book: B
     back = rollback(book, "m", who="me", why="looks off")
     further = rollback(book, "m", who="me", why="still off")
 
-    assert (back.version, back.action, back.replaced) == (2, "rollback", 3)
-    assert (further.version, further.artifact) == (1, "a")
-    assert [entry.version for entry in ledger(book, "m")] == [1, 2, 3, 2, 1]
+    assert (back.release, back.action, back.replaced) == (2, "rollback", 3)
+    assert (further.release, further.artifact) == (1, "a")
+    assert [entry.release for entry in ledger(book, "m")] == [1, 2, 3, 2, 1]
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_rollback_takes_less_than_a_second_however_long_the_ledger(book: Book) -
     back = rollback(book, "m", who="me", why="off", to=7)
 
     assert time.monotonic() - begun < 1.0
-    assert (back.version, back.replaced) == (7, 300)
+    assert (back.release, back.replaced) == (7, 300)
 
 
 def test_rollback_to_a_version_that_never_was_is_refused(book: Book) -> None:
@@ -82,7 +82,7 @@ def test_rollback_to_a_version_that_never_was_is_refused(book: Book) -> None:
 
     with pytest.raises(ReleaseError, match="penstock releases m"):
         rollback(book, "m", who="me", why="x", to=9)
-    with pytest.raises(ReleaseError, match="version 1 is the first"):
+    with pytest.raises(ReleaseError, match="release 1 is the first"):
         rollback(book, "m", who="me", why="x")
 
 
@@ -90,7 +90,7 @@ def test_an_artifact_keeps_its_version_when_it_is_released_again(book: Book) -> 
     for artifact in "ab":
         released(book, artifact)
 
-    assert released(book, "a").version == 1
+    assert released(book, "a").release == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_releasers_at_once_are_judged_one_after_the_other_against_the_one_before
 
     def one(artifact: str) -> None:
         def judge(before: LedgerEntry | None) -> Verdict:
-            seen[artifact] = before.version if before else None
+            seen[artifact] = before.release if before else None
             return Verdict("release", {})
 
         release(book, proposal(artifact), judge, who=artifact, why="race")
@@ -117,7 +117,7 @@ def test_releasers_at_once_are_judged_one_after_the_other_against_the_one_before
         list(pool.map(one, "abcdefgh"))
 
     entries = list(reversed(ledger(book, "m")))
-    assert [entry.version for entry in entries] == list(range(1, 9))
+    assert [entry.release for entry in entries] == list(range(1, 9))
     assert [entry.replaced for entry in entries] == [None, *range(1, 8)]
     assert {entry.artifact: entry.replaced for entry in entries} == seen
 

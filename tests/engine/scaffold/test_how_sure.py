@@ -60,7 +60,7 @@ def test_what_is_promised_is_answered_replayed_and_checked_on_the_next_period(
     assert "20 replayed, 20 identical to the bit, 0 different." in replayed.stdout
 
     second = trained(shop, "2026-W43")["gate"]
-    assert second["current_version"] == 1
+    assert second["current_release"] == 1
     assert second["current_coverage"]["level"] == LEVEL
     assert second["current_coverage"]["rows"] > 100
     assert second["current_coverage"]["share"] > 0.8

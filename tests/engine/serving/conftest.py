@@ -64,7 +64,7 @@ class Service:
     def serves(self) -> int:
         """The release that the replica serves."""
         release = self.app.models[self.contract.model].release
-        return release.version if release else 0
+        return release.number if release else 0
 
     def journal(self) -> int:
         """How many predictions the journal holds."""

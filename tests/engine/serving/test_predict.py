@@ -68,7 +68,7 @@ def test_the_service_describes_itself(service: Service) -> None:
     assert service.http.get("/models").json()[0]["release"] == 1
     described = service.http.get("/models/overflow").json()
     assert described["metrics"] == {"roc_auc": 0.9}
-    assert [(entry["version"], entry["replaced"]) for entry in described["releases"]][-1] == (1, None)
+    assert [(entry["release"], entry["replaced"]) for entry in described["releases"]][-1] == (1, None)
     assert {table["table"] for table in described["state"]["tables"]} == {"tanks", "levels", "valves"}
     document = service.http.get("/openapi.json").json()
     example = document["paths"]["/models/overflow/predict"]["post"]["requestBody"]["content"]["application/json"]

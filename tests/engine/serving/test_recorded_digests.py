@@ -29,7 +29,7 @@ def test_a_release_fits_by_the_digest_of_now_and_of_before(place: int | None, tm
     recorded = "0" * 64 if place is None else known[place]
     with book.connect() as connection:
         connection.execute(
-            "WITH made AS (INSERT INTO app.release (model, version, action, artifact, contract, period,"
+            "WITH made AS (INSERT INTO app.release (model, release, action, artifact, contract, period,"
             " training_snapshot, holdout_snapshot, metrics, gate, code_version, who, why) VALUES ('small', 1,"
             " 'release', 'a', %s, '2026-01', '', '', '{}', '{}', '', 'test', '') RETURNING entry)"
             " INSERT INTO app.current_release SELECT 'small', entry, 1, 'a', %s FROM made",

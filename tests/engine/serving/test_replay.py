@@ -87,7 +87,8 @@ def test_a_tampered_answer_or_feature_digest_is_found_and_named(answered: Servic
     with answered.book.connect() as connection:
         ids = [row[0] for row in connection.execute("SELECT id::text FROM app.prediction ORDER BY id LIMIT 2")]
         connection.execute(
-            "UPDATE app.prediction SET outcome = replace(outcome, '\"overflows\":0', '\"overflows\":1') WHERE id = %s",
+            "UPDATE app.prediction SET prediction = replace(prediction, '\"overflows\":0', '\"overflows\":1')"
+            " WHERE id = %s",
             (ids[0],),
         )
         connection.execute("UPDATE app.prediction SET features = '\\x00' WHERE id = %s", (ids[1],))
@@ -157,8 +158,8 @@ def test_the_journal_keeps_days_and_drops_what_is_older(service: Service) -> Non
         with pytest.raises(psycopg.errors.CheckViolation):
             connection.execute(
                 "INSERT INTO app.prediction (id, model, entity, asked_at, answered_at, request, looked_up, features,"
-                " outcome, origin, request_id) VALUES (app.first_id('2020-01-01'), '', '', now(), now(), '1', '1', '',"
-                " '1', 1, '')"
+                " prediction, origin, request_id)"
+                " VALUES (app.first_id('2020-01-01'), '', '', now(), now(), '1', '1', '', '1', 1, '')"
             )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.artifact.conformal import Conformal
 from penstock.client import Client
-from penstock.journal.answers import OutcomeEncoder, OutcomeForm
+from penstock.journal.answers import PredictionEncoder, PredictionForm
 from penstock.journal.replay import Replay
 from penstock.releases.artifacts import ArtifactStore
 from tests.engine.serving import toy
@@ -56,7 +56,7 @@ def test_replay_makes_the_sets_again_and_finds_another_quantile(sure: Service) -
 
 
 def test_a_value_has_an_interval_around_it_and_null_where_there_is_none() -> None:
-    encode = OutcomeEncoder(OutcomeForm(conformal=Conformal(0.9, 1.5, 99)))
+    encode = PredictionEncoder(PredictionForm(conformal=Conformal(0.9, 1.5, 99)))
     first, second = encode(np.array([2.0, np.nan]), [(), ()])
     assert first == b'{"prediction":2.0,"missing":[],"interval":[0.5,3.5]}'
     assert second == b'{"prediction":null,"missing":[],"interval":[null,null]}'

@@ -88,10 +88,10 @@ def test_a_replica_falls_back_to_the_newest_release_that_its_code_can_serve_and_
         assert wait_for(lambda version=version: service.serves() == version)
     with service.book.connect() as connection:
         connection.execute(
-            "INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,"
-            " holdout_snapshot, metrics, gate, code_version, who, why) SELECT model, version, 'rollback', artifact,"
+            "INSERT INTO app.release (model, release, action, artifact, contract, period, training_snapshot,"
+            " holdout_snapshot, metrics, gate, code_version, who, why) SELECT model, release, 'rollback', artifact,"
             " contract, period, training_snapshot, holdout_snapshot, metrics, gate, code_version, who, 'bad'"
-            " FROM app.release WHERE version = 2"
+            " FROM app.release WHERE release = 2"
         )
     service.release(4, contract=msgspec.structs.replace(toy.CONTRACT, entity=("tank",)))
     restarted = start()

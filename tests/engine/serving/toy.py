@@ -182,7 +182,7 @@ def release(
         digest = ArtifactStore(store).put(path)
     with book.connect() as connection:
         entry = connection.execute(
-            "INSERT INTO app.release (model, version, action, artifact, contract, period, training_snapshot,"
+            "INSERT INTO app.release (model, release, action, artifact, contract, period, training_snapshot,"
             " holdout_snapshot, metrics, gate, code_version, who, why) VALUES"
             " (%s, %s, 'release', %s, %s, '2026-01', '', '', '{\"roc_auc\": 0.9}', '{}', '', 'test', '')"
             " RETURNING entry",
@@ -191,7 +191,7 @@ def release(
         assert entry is not None
         connection.execute(
             "INSERT INTO app.current_release VALUES (%s, %s, %s, %s, %s) ON CONFLICT (model) DO UPDATE SET"
-            " entry = excluded.entry, version = excluded.version, artifact = excluded.artifact,"
+            " entry = excluded.entry, release = excluded.release, artifact = excluded.artifact,"
             " contract = excluded.contract",
             (contract.model, entry[0], version, digest, contract.digest()),
         )

@@ -36,7 +36,7 @@ def test_a_service_answers_from_rows_and_a_model_and_takes_what_comes_later(
     publish_into_book: Publish, release_in_book: Release, serve: Serve
 ) -> None:
     snapshot = publish_into_book(SHOPS, [{"name": "a", "distance": 3.0}])
-    assert release_in_book(CONTRACT, minutes(5)).version == 1
+    assert release_in_book(CONTRACT, minutes(5)).release == 1
     client = serve(CONTRACT).client("minutes")
 
     answer = client.predict({"shop": "a", "parcels": 2})
@@ -44,7 +44,7 @@ def test_a_service_answers_from_rows_and_a_model_and_takes_what_comes_later(
     assert (answer.release, answer.missing, answer.snapshots) == (1, (), {"shops": snapshot.id})
     assert client.predict({"shop": "b", "parcels": 2}).missing == ("shop",)
 
-    assert release_in_book(CONTRACT, minutes(7)).version == 2
+    assert release_in_book(CONTRACT, minutes(7)).release == 2
     with pytest.raises(ServiceError, match="parcels"):
         client.predict({"shop": "a", "parcels": "many"})
 

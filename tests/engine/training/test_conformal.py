@@ -104,9 +104,9 @@ def test_without_a_declaration_nothing_is_said(tmp_path: Path) -> None:
 def test_the_gate_refuses_what_holds_less_than_chance_explains_and_says_what_the_release_before_held() -> None:
     comparison = compare(value().gate, np.arange(9.0), np.arange(9.0))
     low, well = Coverage(0.9, 0.5, 400), Coverage(0.9, 0.89, 400)
-    refused = decide(comparison, coverage=low, current_coverage=well, current_version=3)
+    refused = decide(comparison, coverage=low, current_coverage=well, current_release=3)
     assert not refused.passed
     assert refused.reasons == ("its 0.9 intervals or sets hold 0.5000 of 400 outcomes, less than chance explains",)
-    passed = decide(comparison, coverage=well, current_coverage=low, current_version=3)
+    passed = decide(comparison, coverage=well, current_coverage=low, current_release=3)
     assert passed.passed
     assert "coverage 0.8900 (promised 0.9, release 3 0.5000)" in passed.summary

@@ -24,11 +24,11 @@ def judge(
     candidate: Values,
     current: Values | None = None,
     *,
-    current_version: int | None = None,
+    current_release: int | None = None,
     slices: Any = None,
 ) -> Decision:
     compared = compare(rule, outcome, candidate, current, slices=slices)
-    return decide(compared, current_version=current_version)
+    return decide(compared, current_release=current_release)
 
 
 def test_a_first_candidate_above_the_floor_passes() -> None:
@@ -47,7 +47,7 @@ def test_a_candidate_below_the_floor_is_refused_with_both_figures() -> None:
 
 
 def test_a_candidate_worse_than_the_current_release_is_refused_with_the_interval() -> None:
-    decision = judge(GateRule(floor=0.1), OUTCOME, NOISE, GOOD, current_version=7)
+    decision = judge(GateRule(floor=0.1), OUTCOME, NOISE, GOOD, current_release=7)
 
     assert not decision.passed
     assert "release 7" in decision.reasons[0]
@@ -57,7 +57,7 @@ def test_a_candidate_worse_than_the_current_release_is_refused_with_the_interval
 
 def test_a_release_of_other_features_is_said_to_be_one() -> None:
     compared = replace(compare(GateRule(floor=0.1), OUTCOME, NOISE, GOOD), other_contract="0123456789abcdef")
-    reason = decide(compared, current_version=7).reasons[0]
+    reason = decide(compared, current_release=7).reasons[0]
     assert reason.endswith(
         "; that release was fitted to the features of contract 0123456789ab, and is scored on those of this one"
     )
@@ -99,7 +99,7 @@ def test_every_declared_metric_has_to_hold_by_itself() -> None:
     squeezed = GOOD * 0.01
     rule = GateRule(floor=0.6, also=(Bound("brier", 0.2, 0.01), Bound("accuracy", 0.5, 0.5)))
 
-    passed, refused = judge(rule, OUTCOME, GOOD, GOOD), judge(rule, OUTCOME, squeezed, GOOD, current_version=3)
+    passed, refused = judge(rule, OUTCOME, GOOD, GOOD), judge(rule, OUTCOME, squeezed, GOOD, current_release=3)
 
     assert passed.passed
     assert [one.metric for one in refused.also] == ["brier", "accuracy"]
@@ -123,12 +123,14 @@ def test_a_regressor_is_judged_by_its_errors() -> None:
 
 
 def test_the_ledger_tells_the_decision_in_the_words_of_the_gate() -> None:
-    decision = judge(GateRule(floor=0.6, also=(Bound("brier", 0.3),)), OUTCOME, GOOD, NOISE, current_version=2)
+    decision = judge(GateRule(floor=0.6, also=(Bound("brier", 0.3),)), OUTCOME, GOOD, NOISE, current_release=2)
     stored = msgspec.json.decode(msgspec.json.encode(decision))
 
     assert summary_of(stored) == decision.summary
     assert "brier" in decision.summary
     assert "release 2" in decision.summary
+    of_0_1_0 = {"current_version" if name == "current_release" else name: value for name, value in stored.items()}
+    assert summary_of(of_0_1_0) == decision.summary
     assert summary_of({"rollback_from": 4}) == "rollback_from 4"
 
 

@@ -77,7 +77,7 @@ def test_a_candidate_of_another_contract_is_refused_before_anything_moves(
 
     assert current(book, CONTRACT.model) is None
     assert ledger(book, CONTRACT.model) == []
-    assert offer(settings, model, proposal, book).version == 1
+    assert offer(settings, model, proposal, book).release == 1
 
 
 def test_code_that_has_changed_since_training_refuses_the_candidate(
@@ -106,7 +106,7 @@ def test_prod_takes_only_what_is_current_in_test_and_under_its_number(
     offer(settings, model, first.proposal, book)
     offer(settings, model, second.proposal, book, override=True)
 
-    assert to_prod(second).version == 2
+    assert to_prod(second).release == 2
     rollback(book, CONTRACT.model, who="me", why="back")
     with pytest.raises(ReleaseError, match="while TEST has"):
         to_prod(second)

@@ -174,7 +174,7 @@ def test_a_model_of_days_or_weeks_goes_from_the_warehouse_to_a_release_of_its_pe
     start, middle, end = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in windows)
     assert (first, first_held_out) == (start, middle)
     assert (last_trained, last) == (middle - timedelta(minutes=10), end - timedelta(minutes=10))
-    assert (entry.period, entry.version) == (period, 1)
+    assert (entry.period, entry.release) == (period, 1)
     assert current(book, "overflow") == entry
     with pytest.raises(GateError, match=f"its period {earlier} is older than {period} of release 1"):
         release(earlier)

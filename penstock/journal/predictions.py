@@ -6,10 +6,10 @@ import numpy as np
 
 from penstock.artifact.native import Artifact
 from penstock.contract.contract import Contract
-from penstock.journal.answers import OutcomeForm, chosen_classes
+from penstock.journal.answers import PredictionForm, chosen_classes
 
 
-class Outcome(NamedTuple):
+class Prediction(NamedTuple):
     """One prediction; `probabilities` by class name for a classifier, None for a regressor.
 
     - `interval`, `prediction_set`: of a model that says how sure it is.
@@ -30,32 +30,32 @@ def class_names(contract: Contract, artifact: Artifact) -> tuple[str, ...]:
     return contract.output.classes or tuple(str(name) for name in artifact.classes)
 
 
-def form_of(contract: Contract, artifact: Artifact) -> OutcomeForm:
+def form_of(contract: Contract, artifact: Artifact) -> PredictionForm:
     """What the numbers of an artifact are."""
     values = tuple(value.name for value in contract.output.values)
     classes = class_names(contract, artifact)
-    return OutcomeForm(classes, values, artifact.scores, artifact.threshold, artifact.conformal)
+    return PredictionForm(classes, values, artifact.scores, artifact.threshold, artifact.conformal)
 
 
-def outcomes(form: OutcomeForm, predicted: np.ndarray[Any, Any]) -> list[Outcome]:
-    """The outcomes of n rows as `Artifact.predict` returns them."""
+def predictions(form: PredictionForm, predicted: np.ndarray[Any, Any]) -> list[Prediction]:
+    """The predictions of n rows as `Artifact.predict` returns them."""
     classes, conformal = form.classes, form.conformal
     if form.values:
-        return [Outcome(dict(zip(form.values, row, strict=True)), None) for row in predicted.tolist()]
+        return [Prediction(dict(zip(form.values, row, strict=True)), None) for row in predicted.tolist()]
     if form.scores:
         rows = predicted[:, 1:].tolist()
         labels = [classes[place] for place in chosen_classes(predicted, form)]
         return [
-            Outcome(label, None, scores=dict(zip(form.scored, row, strict=True)))
+            Prediction(label, None, scores=dict(zip(form.scored, row, strict=True)))
             for label, row in zip(labels, rows, strict=True)
         ]
     if not classes:
         ends = [None] * len(predicted) if conformal is None else conformal.intervals(predicted).tolist()
-        return [Outcome(value, None, both) for value, both in zip(predicted.tolist(), ends, strict=True)]
+        return [Prediction(value, None, both) for value, both in zip(predicted.tolist(), ends, strict=True)]
     best = chosen_classes(predicted, form)
     held = [None] * len(predicted) if conformal is None else conformal.sets(predicted).tolist()
     return [
-        Outcome(
+        Prediction(
             classes[top],
             dict(zip(classes, row, strict=True)),
             None,
