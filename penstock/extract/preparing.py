@@ -10,7 +10,7 @@ from penstock.declare.preparation import Preparation
 from penstock.declare.shape import ShapeError, shape_check, shape_text
 from penstock.errors import PenstockError
 from penstock.postgres.quoting import literal
-from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
+from penstock.warehouse.interface import ColumnTypesError, Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
 SCHEMA = "prepared"
@@ -78,7 +78,9 @@ def prepare(warehouse: Warehouse, preparation: Preparation) -> PreparationResult
     except WarehouseError as error:
         if error.thing not in ("query", "preparing", "preparation"):
             raise
-        raise WarehouseError(f"preparation {preparation.name!r}", found=error.found, todo=error.todo) from error
+        raise WarehouseError(
+            f"preparation {preparation.name!r}", expected=error.expected, found=error.found, todo=error.todo
+        ) from error
 
 
 def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResult:
@@ -99,6 +101,8 @@ def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResu
         if record:
             warehouse.prepare("\n".join(record))
         return result
+    with suppress(ColumnTypesError):  # a prepared table may have types that nothing else has
+        warehouse.natural(preparation.query)
     draft = f"{SCHEMA}.{quoted('penstock_draft_' + hashlib.sha256(preparation.name.encode()).hexdigest()[:12])}"
     schemas = f"SELECT * FROM information_schema.schemata WHERE schema_name = '{SCHEMA}'"
     create = [] if _count(warehouse, schemas) else [f"CREATE SCHEMA {SCHEMA};"]

@@ -74,6 +74,7 @@ class RedshiftColumn(PostgresColumn):
 
     TEXT: ClassVar[str] = "varchar(65535)"
     BYTES: ClassVar[str] = ""
+    FOLDED: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from penstock.warehouse.column import Column, demand_types, schema_of
+from penstock.warehouse.column import Column, demand_columns, schema_of
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import quoted, quoted_text
 from penstock.warehouse.literals import Literals, escaped, instant, literal
@@ -102,7 +102,7 @@ class SnowflakeSession:
     def columns(self, query: str) -> list[Column]:
         """See `Session.columns`."""
         found = self.connection.cursor().describe(subquery(query))
-        return demand_types((one.name.lower(), self._named(one.type_code), self._column(one)) for one in found)
+        return demand_columns((one.name.lower(), self._named(one.type_code), self._column(one)) for one in found)
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         """See `Session.rows`."""

@@ -85,6 +85,20 @@ def test_the_rows_of_a_query_become_the_table_with_their_tests(warehouse: Wareho
     assert tables(warehouse) == [("penstock_preparation",), ("totals",)]
 
 
+@pytest.mark.parametrize("query", ["SELECT 1 AS id, 2 AS id", "SELECT a.*, b.* FROM sales AS a JOIN sales AS b USING (id)"])
+def test_a_query_with_two_columns_of_one_name_makes_no_table(warehouse: Warehouse, query: str) -> None:
+    """DuckDB would call the second one `id_1`, and ClickHouse `b.id`."""
+    with pytest.raises(WarehouseError, match=r"^preparation 'twice': .*\bid\b"):
+        prepare(warehouse, Preparation("twice", query=query))
+    assert rows(warehouse, "SELECT count(*) AS n FROM information_schema.tables WHERE table_name = 'twice'") == [(0,)]
+
+
+def test_a_prepared_table_may_have_types_that_nothing_else_has(warehouse: Warehouse) -> None:
+    lists = {"duckdb": "[1, 2]", "postgresql": "ARRAY[1, 2]", "clickhouse": "[1, 2]"}
+    query = f"SELECT shop, {lists[warehouse.dialect]} AS several FROM sales"
+    assert prepare(warehouse, Preparation("several", query=query)).rows == 3
+
+
 @pytest.mark.slow
 def test_nothing_is_run_until_what_it_reads_has_changed(warehouse: Warehouse) -> None:
     prepare(warehouse, TOTALS)
