@@ -11,6 +11,7 @@ import pyarrow as pa
 from penstock.errors import Faults, PenstockError, demand_none
 from penstock.rows.types import postgres_columns, stored_schema
 from penstock.snapshots.snapshot import Snapshot
+from penstock.sql_text import TOKEN
 from penstock.warehouse.query_text import outside
 
 NAMES = {"duckdb": "DuckDB", "postgresql": "Postgres", "clickhouse": "ClickHouse"}
@@ -31,6 +32,12 @@ AMBIGUOUS: tuple[tuple[str, str, str], ...] = (
     (r"\bIN\s*\([^()]*\bNULL\b", "is false in ClickHouse, null elsewhere, where no other is equal", "the list without"),
 )
 """What kinds of warehouses read without an error and otherwise: pattern, how, and what they all read alike."""
+
+
+_BACKSLASH = (
+    "has a backslash, which escapes in ClickHouse, Redshift, Snowflake, BigQuery and Databricks",
+    "the character itself, or in a pattern a class such as [0-9] or [.]",
+)
 
 
 def same_reading(
@@ -72,7 +79,8 @@ def same_reading(
 def ambiguous(query: str) -> Sequence[tuple[str, str, str]]:
     """What of a query kinds read otherwise: the words, how, and what to write instead."""
     hidden = outside(query)
-    return [
+    escaping = [token[0] for token in TOKEN.finditer(query) if token[0].startswith("'") and "\\" in token[0]]
+    return [(text, *_BACKSLASH) for text in escaping] + [
         (query[found.start() : found.end()].strip(), how, instead)
         for pattern, how, instead in AMBIGUOUS
         for found in re.finditer(pattern, hidden, re.IGNORECASE)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from penstock.warehouse.column import Column, demand_columns, schema_of
 from penstock.warehouse.described import DescribedWarehouse
-from penstock.warehouse.interface import quoted, quoted_text
+from penstock.warehouse.interface import quoted
 from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.query_text import subquery
 from penstock.warehouse.reading import run
@@ -87,7 +87,7 @@ def unload_statement(query: str, columns: Sequence[Column], folder: str, integra
     ]
     by = f" STORAGE_INTEGRATION = {quoted(integration)}" if integration else ""
     return (
-        f"COPY INTO {quoted_text(folder + '/')} FROM (SELECT {', '.join(listed)} FROM (\n{subquery(query)}) AS extract)"
+        f"COPY INTO {escaped(folder + '/')} FROM (SELECT {', '.join(listed)} FROM (\n{subquery(query)}) AS extract)"
         f"{by} FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE DETAILED_OUTPUT = TRUE MAX_FILE_SIZE = {_FILE_BYTES}"
     )
 

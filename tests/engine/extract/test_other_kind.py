@@ -32,6 +32,7 @@ MEANINGS = {
         "CAST(row_number() OVER (ORDER BY t DESC NULLS LAST) AS integer)"
     ),
     "n IN (1, NULL)": "n IN (1)",
+    r"t || '\t'": "t || '\t'",
 }
 """SQL that some kinds read otherwise -> what all read alike."""
 

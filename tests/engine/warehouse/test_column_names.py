@@ -46,7 +46,7 @@ def warehouse(
         yield (PostgresWarehouse if kind == "postgresql" else RedshiftWarehouse)(new_database())
     elif kind == "snowflake":
         with fakesnow.patch():
-            monkeypatch.setattr(FakeSnowflakeCursor, "fetch_arrow_batches", _batches, raising=False)
+            monkeypatch.setattr(FakeSnowflakeCursor, "fetch_arrow_batches", batches_of_fakesnow, raising=False)
             yield open_warehouse(Settings(home=tmp_path, warehouse_url=SNOWFLAKE))
     else:
         for name, module in modules(Engine(kind, duckdb.connect())).items():
@@ -54,7 +54,7 @@ def warehouse(
         yield open_warehouse(Settings(home=tmp_path, warehouse_url=URLS[kind]))
 
 
-def _batches(self: Any) -> Iterator[pa.Table]:
+def batches_of_fakesnow(self: Any) -> Iterator[pa.Table]:
     yield self._arrow_table
 
 
