@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb
+from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb, untold
 from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, demand_names, quoted
 from penstock.warehouse.object_stores import reach_object_stores
 from penstock.warehouse.query_text import bind, subquery
@@ -109,11 +109,13 @@ class DuckDBWarehouse:
         statement = subquery(bind(query, values, "${}".format))
         with self.connect(read_only=True) as connection:
             try:
-                types = [row[1] for row in connection.execute(f"DESCRIBE {statement}", values).fetchall()]
+                types = _types(connection, statement, values).values()
                 plan = _plan(connection, statement, values)
                 stored = _scans_one_table(connection, statement, values)
+            except WarehouseError as error:
+                return untold(error)
             except duckdb.Error as error:
-                return Estimate(unknown=str(error).partition("\n")[0])
+                return untold(str(error))
         return from_duckdb(plan, types, (PERHAPS_STORED if stored else SORTS) if key else "")
 
     def prepare(self, script: str) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from penstock.warehouse.estimate import Estimate, from_postgres
+from penstock.warehouse.estimate import Estimate, from_postgres, untold
 from penstock.warehouse.interface import WarehouseError, quoted_text
 from penstock.warehouse.parts import KeyRange, PartReader
 from penstock.warehouse.postgres.ranges import key_ranges, within
@@ -89,8 +89,10 @@ class PostgresWarehouse:
             try:
                 statement = f"EXPLAIN {ordered(text, self._described(connection, text), key)}"
                 lines = [line for (line,) in connection.execute(statement.encode())]
-            except (psycopg.Error, WarehouseError) as error:
-                return Estimate(unknown=said(error).partition("\n")[0])
+            except WarehouseError as error:
+                return untold(error)
+            except psycopg.Error as error:
+                return untold(said(error))
         return from_postgres(lines, key)
 
     def ranges(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str]) -> list[KeyRange]:

@@ -1,5 +1,6 @@
 """Two columns of one name are refused by that name: only one of them could be read, published or learned from."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from fakesnow.cursor import FakeSnowflakeCursor
 from penstock.settings import Settings
 from penstock.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
+from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
@@ -65,6 +67,15 @@ def test_a_name_of_two_columns_is_refused(warehouse: Warehouse, query: str) -> N
             read(warehouse, query, key=key)
     with pytest.raises(WarehouseError, match=r"^query: .*\bid\b"):
         warehouse.natural(query)
+
+
+def test_a_plan_says_that_the_query_is_refused(warehouse: Warehouse) -> None:
+    for query, said in (("SELECT 1 AS id, 2 AS n, 3 AS id", r"\bid\b"), ("SELECT * FROM nowhere", "(?i)nowhere")):
+        found = estimate(warehouse, query, key=("n",))
+        assert found.rows is None
+        assert re.search(said, found.unknown)
+        assert not found.unknown.startswith("query:")
+        assert not found.unknown.endswith(".")
 
 
 def test_names_that_differ_by_case_alone_are_two_only_where_case_matters(warehouse: Warehouse) -> None:
