@@ -46,7 +46,7 @@ def same_reading(
     """What refuses the id of the new rows, which have the `schema`, where they may be others than those of `last` only
     because another kind of warehouse reads this query otherwise.
 
-    PenstockError at once where a column has another type there.
+    PenstockError at once where a column has another name or type there.
     """
     if last is None or last.manifest.dialect in ("", dialect) or query not in last.manifest.query:
         return lambda _: None
@@ -62,6 +62,15 @@ def same_reading(
         for name, kind in postgres_columns(stored_schema(schema, table, for_book=False))
         if kinds.get(name, kind) != kind
     ]
+    names = [[name for name in listed if "." not in name] for listed in (kinds, schema.names)]  # lookups may be others
+    if names[0] != names[1]:
+        fault = PenstockError(
+            f"columns of {table!r}",
+            expected=f"{', '.join(names[0])}, as the last snapshot has them from {before}",
+            found=f"{', '.join(names[1])} from {now}",
+            todo="Name each by AS, in small letters or between double quotes: some kinds write others in small letters.",
+        )
+        of_types.insert(0, fault)
     of_words = [
         PenstockError(
             f"query of {table!r}",
