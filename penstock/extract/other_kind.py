@@ -68,7 +68,7 @@ def same_reading(
             f"columns of {table!r}",
             expected=f"{', '.join(names[0])}, as the last snapshot has them from {before}",
             found=f"{', '.join(names[1])} from {now}",
-            todo="Name each by AS, in small letters or between double quotes: some kinds write others in small letters.",
+            todo="Name each by AS, in small letters or between double quotes: some kinds change the case of others.",
         )
         of_types.insert(0, fault)
     of_words = [
