@@ -9,6 +9,7 @@ import msgspec
 from penstock.declare.model import Model
 from penstock.declare.periods import EARLIEST
 from penstock.errors import PenstockError
+from penstock.extract.extract import query_of
 from penstock.warehouse.interface import Warehouse, quoted
 from penstock.warehouse.query_text import bind, subquery
 
@@ -28,7 +29,8 @@ def coming(model: Model, count: int, warehouse: Warehouse, now: datetime) -> lis
         return name
 
     bind(query, values, note)
-    with warehouse.batches(query, {name: values[name] for name in used}) as batches:
+    bound = {name: values[name] for name in used}
+    with query_of(f"requests of model {model.contract.model!r}"), warehouse.batches(query, bound) as batches:
         rows = [row for batch in batches for row in batch.to_pylist()]
     accepted, refused = [], ""
     for row in rows:

@@ -86,7 +86,7 @@ def extract_training_rows(
     )  # an entity may be asked about many times
     window, own = {"from": since, "until": until}, f"model {model.contract.model!r}"
     demand_none([fault for table in tables.values() for fault in column_faults(warehouse, table, model.contract)])
-    queries = {table.name: warehouse.natural(table.query) for table in tables.values()}
+    queries = natural_queries(warehouse, tables.values())
     with query_of(own):
         natural = warehouse.natural(model.query, window)
     query = training_query(model.contract, natural, queries, warehouse.dialect)
@@ -104,6 +104,15 @@ def extract_training_rows(
         return store.write(name, batches, recipe, as_of=now, check=check, admit=admit, for_book=False)
 
 
+def natural_queries(warehouse: Warehouse, tables: Iterable[ReplicatedTable]) -> dict[str, str]:
+    """Replicated table -> its query as a join inside the warehouse reads it, see `Warehouse.natural`."""
+    queries = {}
+    for table in tables:
+        with query_of(f"table {table.name!r}"):
+            queries[table.name] = warehouse.natural(table.query)
+    return queries
+
+
 @contextmanager
 def query_of(thing: str) -> Iterator[None]:
     """Say of a query that is refused in this block whose it is: `thing` is a model or table with its name."""
@@ -112,7 +121,9 @@ def query_of(thing: str) -> Iterator[None]:
     except WarehouseError as error:
         if error.thing != "query":
             raise
-        raise WarehouseError(f"query of {thing}", found=error.found, todo=error.todo) from error
+        raise WarehouseError(
+            f"query of {thing}", expected=error.expected, found=error.found, todo=error.todo
+        ) from error
 
 
 def query_schema(warehouse: Warehouse, table: ReplicatedTable) -> pa.Schema:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from penstock.errors import Faults, PenstockError, demand_none
 from penstock.rows.types import postgres_columns, stored_schema
 from penstock.snapshots.snapshot import Snapshot
+from penstock.sql_text import TOKEN
 from penstock.warehouse.query_text import outside
 
 NAMES = {"duckdb": "DuckDB", "postgresql": "Postgres", "clickhouse": "ClickHouse"}
@@ -33,13 +34,19 @@ AMBIGUOUS: tuple[tuple[str, str, str], ...] = (
 """What kinds of warehouses read without an error and otherwise: pattern, how, and what they all read alike."""
 
 
+_BACKSLASH = (
+    "has a backslash, which escapes in ClickHouse, Redshift, Snowflake, BigQuery and Databricks",
+    "the character itself, or in a pattern a class such as [0-9] or [.]",
+)
+
+
 def same_reading(
     table: str, query: str, schema: pa.Schema, last: Snapshot | None, dialect: str
 ) -> Callable[[str], None]:
     """What refuses the id of the new rows, which have the `schema`, where they may be others than those of `last` only
     because another kind of warehouse reads this query otherwise.
 
-    PenstockError at once where a column has another type there.
+    PenstockError at once where a column has another name or type there.
     """
     if last is None or last.manifest.dialect in ("", dialect) or query not in last.manifest.query:
         return lambda _: None
@@ -55,6 +62,15 @@ def same_reading(
         for name, kind in postgres_columns(stored_schema(schema, table, for_book=False))
         if kinds.get(name, kind) != kind
     ]
+    names = [[name for name in listed if "." not in name] for listed in (kinds, schema.names)]  # lookups may be others
+    if names[0] != names[1]:
+        fault = PenstockError(
+            f"columns of {table!r}",
+            expected=f"{', '.join(names[0])}, as the last snapshot has them from {before}",
+            found=f"{', '.join(names[1])} from {now}",
+            todo="Name each by AS, in small letters or between double quotes: some kinds change the case of others.",
+        )
+        of_types.insert(0, fault)
     of_words = [
         PenstockError(
             f"query of {table!r}",
@@ -72,7 +88,8 @@ def same_reading(
 def ambiguous(query: str) -> Sequence[tuple[str, str, str]]:
     """What of a query kinds read otherwise: the words, how, and what to write instead."""
     hidden = outside(query)
-    return [
+    escaping = [token[0] for token in TOKEN.finditer(query) if token[0].startswith("'") and "\\" in token[0]]
+    return [(text, *_BACKSLASH) for text in escaping] + [
         (query[found.start() : found.end()].strip(), how, instead)
         for pattern, how, instead in AMBIGUOUS
         for found in re.finditer(pattern, hidden, re.IGNORECASE)

@@ -9,8 +9,8 @@ import msgspec
 from penstock.declare.preparation import Preparation
 from penstock.declare.shape import ShapeError, shape_check, shape_text
 from penstock.errors import PenstockError
-from penstock.postgres.quoting import literal
-from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
+from penstock.extract.prepared_grants import COPIED, repeated_grants
+from penstock.warehouse.interface import ColumnTypesError, Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
 SCHEMA = "prepared"
@@ -18,18 +18,6 @@ STATE = f"{SCHEMA}.penstock_preparation"
 """The table of what was prepared from which version. It is written once the tests have passed."""
 RENAMES_IN_A_TRANSACTION = frozenset({"duckdb", "postgresql", "redshift"})
 """Dialects that replace a table by dropping and renaming in one transaction; elsewhere by CREATE OR REPLACE."""
-_GRANTED = """DO $grants$
-DECLARE one record;
-BEGIN
-    FOR one IN SELECT privilege_type, is_grantable,
-            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS who
-        FROM pg_class, aclexplode(relacl) WHERE oid = to_regclass({table})
-    LOOP
-        EXECUTE 'GRANT ' || one.privilege_type || ' ON ' || {draft} || ' TO ' || one.who
-            || CASE WHEN one.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END;
-    END LOOP;
-END $grants$;"""
-"""Whoever may read the table may read what is renamed to it."""
 
 
 class ColumnTest(msgspec.Struct, frozen=True):
@@ -78,7 +66,9 @@ def prepare(warehouse: Warehouse, preparation: Preparation) -> PreparationResult
     except WarehouseError as error:
         if error.thing not in ("query", "preparing", "preparation"):
             raise
-        raise WarehouseError(f"preparation {preparation.name!r}", found=error.found, todo=error.todo) from error
+        raise WarehouseError(
+            f"preparation {preparation.name!r}", expected=error.expected, found=error.found, todo=error.todo
+        ) from error
 
 
 def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResult:
@@ -99,6 +89,8 @@ def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResu
         if record:
             warehouse.prepare("\n".join(record))
         return result
+    with suppress(ColumnTypesError):  # a prepared table may have types that nothing else has
+        warehouse.natural(preparation.query)
     draft = f"{SCHEMA}.{quoted('penstock_draft_' + hashlib.sha256(preparation.name.encode()).hexdigest()[:12])}"
     schemas = f"SELECT * FROM information_schema.schemata WHERE schema_name = '{SCHEMA}'"
     create = [] if _count(warehouse, schemas) else [f"CREATE SCHEMA {SCHEMA};"]
@@ -106,7 +98,7 @@ def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResu
     try:
         warehouse.prepare("\n".join([*create, *drafted]))
         result = _tested(warehouse, preparation, draft)
-        warehouse.prepare("\n".join([*_swap(warehouse.dialect, draft, table, preparation.name), *record]))
+        warehouse.prepare("\n".join([*_swap(warehouse, draft, table, preparation.name), *record]))
     except BaseException:
         with suppress(WarehouseError):  # the first fault is the one to say
             warehouse.prepare(f"DROP TABLE IF EXISTS {draft};")
@@ -114,11 +106,12 @@ def _prepared(warehouse: Warehouse, preparation: Preparation) -> PreparationResu
     return result
 
 
-def _swap(dialect: str, draft: str, table: str, name: str) -> list[str]:
-    if dialect in RENAMES_IN_A_TRANSACTION:
-        granted = [_GRANTED.format(table=literal(table), draft=literal(draft))] if dialect == "postgresql" else []
+def _swap(warehouse: Warehouse, draft: str, table: str, name: str) -> list[str]:
+    if warehouse.dialect in RENAMES_IN_A_TRANSACTION:
+        granted = repeated_grants(warehouse, SCHEMA, name, draft)
         return [*granted, f"DROP TABLE IF EXISTS {table};", f"ALTER TABLE {draft} RENAME TO {quoted(name)};"]
-    return [f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM {draft};", f"DROP TABLE {draft};"]
+    copied = COPIED.get(warehouse.dialect, "")
+    return [f"CREATE OR REPLACE TABLE {table}{copied} AS SELECT * FROM {draft};", f"DROP TABLE {draft};"]
 
 
 def _tested(warehouse: Warehouse, preparation: Preparation, table: str) -> PreparationResult:

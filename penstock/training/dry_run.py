@@ -18,7 +18,7 @@ from penstock.declare.periods import Period
 from penstock.declare.shape import shape_check
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError, demand_none
-from penstock.extract.extract import column_faults, demand_columns, demand_instants, query_of
+from penstock.extract.extract import column_faults, demand_columns, demand_instants, natural_queries, query_of
 from penstock.extract.training_join import training_query
 from penstock.extract.window import demand_inside as demand_in_window
 from penstock.snapshots.store import Recipe, SnapshotStore
@@ -94,12 +94,14 @@ def _check_training_set(
         )
     if run.faults:
         return  # of the tables: what is joined with them would only repeat it
-    natural = {table.name: warehouse.natural(table.query) for table in tables}
+    natural = natural_queries(warehouse, tables)
     query = training_query(contract, warehouse.natural(base, window), natural, warehouse.dialect)
     key = tuple(dict.fromkeys((*contract.entity, contract.asked_at)))
     with run.noted(), query_of(own):
         _demand_held_out(run, warehouse, model, windows.holdout_from, windows.holdout_until)
-    _demand_unique(warehouse, f"query of {own}", warehouse.natural(model.query, window), key, window)
+    with query_of(own):
+        whole = warehouse.natural(model.query, window)
+    _demand_unique(warehouse, f"query of {own}", whole, key, window)
     name = f"{contract.model}.training_set"
     with query_of(own), warehouse.batches(query, window, key=key) as batches:
         snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from penstock.warehouse.backticks import DOT, backticked
-from penstock.warehouse.column import Column, demand_types
+from penstock.warehouse.column import Column, demand_columns
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.query_text import subquery
@@ -60,7 +60,7 @@ class BigQuerySession:
         """See `Session.columns`."""
         job = self.client.query(backticked(subquery(query), dots=False), job_config=self.config(dry_run=True))
         listed = ((one.name, one.field_type, one.mode) for one in job.schema)
-        return demand_types((name, f"{mode} {kind}", column(name, kind, mode)) for name, kind, mode in listed)
+        return demand_columns((name, f"{mode} {kind}", column(name, kind, mode)) for name, kind, mode in listed)
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         """See `Session.rows`."""

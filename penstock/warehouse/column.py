@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, quoted
+from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, demand_names, quoted
 from penstock.warehouse.query_text import subquery
 
 MOST_DIGITS = 38
@@ -35,9 +35,14 @@ class Column:
         return f"{self.expression()} AS {quoted(self.name)}"
 
 
-def demand_types(found: Iterable[tuple[str, str, Column | None]]) -> list[Column]:
-    """The columns of names, types and what holds them; ColumnTypesError names every one that nothing can hold."""
+def demand_columns(found: Iterable[tuple[str, str, Column | None]], *, exact_names: bool = False) -> list[Column]:
+    """The columns of names, types and what holds them.
+
+    ColumnNamesError for names of two columns, see `demand_names`; ColumnTypesError names every column that nothing can
+    hold.
+    """
     listed = list(found)
+    demand_names([name for name, _, _ in listed], exact=exact_names)
     refused = {name: kind for name, kind, column in listed if column is None}
     if refused:
         raise ColumnTypesError(refused, [name for name, _, column in listed if column is not None])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from penstock.warehouse.backticks import backticked
-from penstock.warehouse.column import Column, demand_types
+from penstock.warehouse.column import Column, demand_columns
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import BATCH_ROWS
 from penstock.warehouse.literals import Literals, escaped, instant, literal
@@ -63,7 +63,7 @@ class DatabricksSession:
         """See `Session.columns`."""
         with self.connection.cursor() as cursor:
             cursor.execute(f"DESCRIBE QUERY {backticked(subquery(query))}")
-            return demand_types((row[0], row[1], column(row[0], row[1])) for row in cursor.fetchall())
+            return demand_columns((row[0], row[1], column(row[0], row[1])) for row in cursor.fetchall())
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:  # noqa: ARG002
         """See `Session.rows`."""

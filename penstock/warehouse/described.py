@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from penstock.sql_text import statements
 from penstock.warehouse.column import Column, as_described, natural_query, ordered_query, schema_of
-from penstock.warehouse.estimate import SORTS, Estimate
+from penstock.warehouse.estimate import SORTS, Estimate, untold
 from penstock.warehouse.interface import WarehouseError
 from penstock.warehouse.query_text import bind
 from penstock.warehouse.reading import Query, reading
@@ -110,9 +110,9 @@ class DescribedWarehouse(ABC):
             try:
                 cost = session.cost(ordered_query(text, self._described(session, text, query), key))
             except WarehouseError as error:
-                return Estimate(unknown=error.found)
+                return untold(error)
             except self.refusals() as error:
-                return Estimate(unknown=self.said(error).partition("\n")[0])
+                return untold(self.said(error))
         return Estimate(sorts=SORTS if key else "", cost=cost)
 
     def prepare(self, script: str) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb
-from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, quoted
+from penstock.warehouse.estimate import PERHAPS_STORED, SORTS, Estimate, from_duckdb, untold
+from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, WarehouseError, demand_names, quoted
 from penstock.warehouse.object_stores import reach_object_stores
 from penstock.warehouse.query_text import bind, subquery
 from penstock.warehouse.reading import Query, reading
@@ -109,11 +109,13 @@ class DuckDBWarehouse:
         statement = subquery(bind(query, values, "${}".format))
         with self.connect(read_only=True) as connection:
             try:
-                types = [row[1] for row in connection.execute(f"DESCRIBE {statement}", values).fetchall()]
+                types = _types(connection, statement, values).values()
                 plan = _plan(connection, statement, values)
                 stored = _scans_one_table(connection, statement, values)
+            except WarehouseError as error:
+                return untold(error)
             except duckdb.Error as error:
-                return Estimate(unknown=str(error).partition("\n")[0])
+                return untold(str(error))
         return from_duckdb(plan, types, (PERHAPS_STORED if stored else SORTS) if key else "")
 
     def prepare(self, script: str) -> None:
@@ -220,8 +222,13 @@ def _refused(error: Exception, text: str, what: str = "query") -> WarehouseError
 
 
 def _types(connection: duckdb.DuckDBPyConnection, statement: str, bound: Mapping[str, Any]) -> dict[str, str]:
-    """Column -> type; ColumnTypesError for the columns of types that Arrow does not have as they are."""
+    """Column -> type.
+
+    ColumnNamesError for a name of two columns, of which DuckDB would rename one wherever it reads the query as a part
+    of another; ColumnTypesError for the columns of types that Arrow does not have as they are.
+    """
     relation = connection.sql(statement, params=dict(bound))
+    demand_names(relation.columns)
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     refused = {name: kind for name, kind in types.items() if kind in _NOT_IN_ARROW}
     if refused:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from penstock.warehouse.interface import Warehouse
+from penstock.warehouse.interface import Warehouse, WarehouseError
 
 SORTS = "in the warehouse"
 STORED = "nowhere: it is read in the order of an index"
@@ -43,6 +43,13 @@ class Estimate(msgspec.Struct, frozen=True):
     sorts: str = ""
     cost: str = ""
     unknown: str = ""
+
+
+def untold(error: WarehouseError | str) -> Estimate:
+    """The estimate of a query that is refused: the first line of the refusal, as part of a sentence."""
+    if isinstance(error, WarehouseError):
+        error = f"expected {error.expected}, found {error.found}" if error.expected else error.found
+    return Estimate(unknown=error.partition("\n")[0].removesuffix("."))
 
 
 @runtime_checkable

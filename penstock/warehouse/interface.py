@@ -36,6 +36,14 @@ class ColumnValuesError(WarehouseError):
         super().__init__(f"column {column!r}", expected=expected, found=found, todo=todo)
 
 
+class ColumnNamesError(WarehouseError):
+    """Two columns of a query have one name. `found` says which, and `expected` what is one name there."""
+
+    def __init__(self, *, expected: str, found: str) -> None:
+        todo = "Give each a name by AS, or leave out what `*` selects twice."
+        super().__init__("query", expected=expected, found=found, todo=todo)
+
+
 class Warehouse(Protocol):
     """A warehouse of any kind. Its queries bind values as `:name`."""
 
@@ -64,6 +72,22 @@ class Warehouse(Protocol):
 
     def prepare(self, script: str) -> None:
         """Run statements that create tables inside the warehouse, all or nothing."""
+
+
+def demand_names(names: Sequence[str], *, exact: bool = False) -> None:
+    """ColumnNamesError where two columns have one name. Names that differ by case alone are one, unless `exact`."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name if exact else name.lower(), []).append(name)
+    twice = [_listed(found) for found in alike.values() if len(found) > 1]
+    if twice:
+        expected = f"a name of its own for each column{'' if exact else ', whatever its case'}"
+        raise ColumnNamesError(expected=expected, found=", ".join(twice))
+
+
+def _listed(names: Sequence[str]) -> str:
+    several = list(dict.fromkeys(names))
+    return " and ".join(map(repr, several)) if several[1:] else f"{several[0]!r} twice"
 
 
 def quoted(name: str) -> str:

@@ -13,8 +13,11 @@ Literals = Mapping[type, Callable[[Any], str]]
 
 
 def escaped(value: str) -> str:
-    r"""A text for the kinds where a backslash in it escapes: `\\` and `\'`."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    r"""A text for the kinds where a backslash in it escapes: `\\` is one, and `''` a quote.
+
+    A quote is doubled, as in standard SQL, because the query is read for its texts again once its values are in it.
+    """
+    return quoted_text(value.replace("\\", "\\\\"))
 
 
 def instant(value: datetime) -> str:

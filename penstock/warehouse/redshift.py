@@ -1,5 +1,6 @@
 """The warehouse in Redshift: what is different there from Postgres. Never tried on a Redshift, see docs/warehouses.md.
 
+- A backslash in a text escapes: https://docs.aws.amazon.com/redshift/latest/dg/r_QUOTE_LITERAL.html.
 - It has no COPY to a client: rows come by a cursor.
 - Text is always sorted by its bytes, and there is no COLLATE "C". A cast to `text` is one to 256 bytes.
 - `pg_type` has no categories, and there are no enumerations; session settings are statements.
@@ -15,7 +16,8 @@ import psycopg
 import pyarrow as pa
 
 from penstock.store_url import open_store
-from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted, quoted_text
+from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted
+from penstock.warehouse.literals import escaped
 from penstock.warehouse.parts import KeyRange
 from penstock.warehouse.postgres.text import refused
 from penstock.warehouse.postgres.types import AS_TEXT, Kinds, PostgresColumn, as_declared, columns_of, schema_of
@@ -61,9 +63,9 @@ def unload_statement(query: str, columns: Sequence[PostgresColumn], folder: str,
     """The statement that unloads a query; without a role it is the cluster's default one."""
     listed = ", ".join(f"{one.compared()} AS {quoted(one.name)}" for one in columns)
     select = f"SELECT {listed} FROM (\n{subquery(query)}) AS extract"
-    by = quoted_text(role) if role else "default"
+    by = escaped(role) if role else "default"
     return (
-        f"UNLOAD ({quoted_text(select)}) TO {quoted_text(folder + '/')} IAM_ROLE {by}"
+        f"UNLOAD ({escaped(select)}) TO {escaped(folder + '/')} IAM_ROLE {by}"
         " FORMAT AS PARQUET MANIFEST VERBOSE MAXFILESIZE 256 MB"
     )
 
@@ -74,6 +76,7 @@ class RedshiftColumn(PostgresColumn):
 
     TEXT: ClassVar[str] = "varchar(65535)"
     BYTES: ClassVar[str] = ""
+    FOLDED: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,10 @@ class RedshiftWarehouse(PostgresWarehouse):
     def columns(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
         """See `PostgresWarehouse.columns`."""
         return columns_of(connection, text, kinds, RedshiftColumn)
+
+    def text(self, value: str) -> str:
+        """See `PostgresWarehouse.text`. For a backslash the driver writes E'…', which Redshift does not document."""
+        return escaped(value)
 
     def session(self) -> Mapping[str, str]:
         """See `PostgresWarehouse.session`."""

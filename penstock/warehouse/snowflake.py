@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from penstock.warehouse.column import Column, demand_types, schema_of
+from penstock.warehouse.column import Column, demand_columns, schema_of
 from penstock.warehouse.described import DescribedWarehouse
-from penstock.warehouse.interface import quoted, quoted_text
+from penstock.warehouse.interface import quoted
 from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.query_text import subquery
 from penstock.warehouse.reading import run
@@ -87,7 +87,7 @@ def unload_statement(query: str, columns: Sequence[Column], folder: str, integra
     ]
     by = f" STORAGE_INTEGRATION = {quoted(integration)}" if integration else ""
     return (
-        f"COPY INTO {quoted_text(folder + '/')} FROM (SELECT {', '.join(listed)} FROM (\n{subquery(query)}) AS extract)"
+        f"COPY INTO {escaped(folder + '/')} FROM (SELECT {', '.join(listed)} FROM (\n{subquery(query)}) AS extract)"
         f"{by} FILE_FORMAT = (TYPE = PARQUET) HEADER = TRUE DETAILED_OUTPUT = TRUE MAX_FILE_SIZE = {_FILE_BYTES}"
     )
 
@@ -102,7 +102,7 @@ class SnowflakeSession:
     def columns(self, query: str) -> list[Column]:
         """See `Session.columns`."""
         found = self.connection.cursor().describe(subquery(query))
-        return demand_types((one.name.lower(), self._named(one.type_code), self._column(one)) for one in found)
+        return demand_columns((one.name.lower(), self._named(one.type_code), self._column(one)) for one in found)
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
         """See `Session.rows`."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from penstock.warehouse.column import MOST_DIGITS, Column, demand_types
+from penstock.warehouse.column import MOST_DIGITS, Column, demand_columns
 from penstock.warehouse.described import DescribedWarehouse
 from penstock.warehouse.interface import BATCH_ROWS
 from penstock.warehouse.literals import literal
@@ -58,7 +58,7 @@ class TrinoSession:
         cursor = self.connection.cursor()
         cursor.execute(f"SELECT * FROM (\n{subquery(query)}) AS extract LIMIT 0")
         cursor.fetchall()
-        return demand_types((one[0], one[1], column(one[0], one[1])) for one in cursor.description)
+        return demand_columns((one[0], one[1], column(one[0], one[1])) for one in cursor.description)
 
     def rows(self, statement: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """See `Session.rows`."""

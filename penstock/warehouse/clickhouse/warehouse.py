@@ -18,9 +18,9 @@ import pyarrow as pa
 from penstock.warehouse.clickhouse.doors import Door, EmbeddedDoor, HttpDoor
 from penstock.warehouse.clickhouse.types import column
 from penstock.warehouse.clickhouse.words import clickhouse_words
-from penstock.warehouse.column import Column, demand_types
+from penstock.warehouse.column import Column, demand_columns
 from penstock.warehouse.described import DescribedWarehouse
-from penstock.warehouse.interface import WarehouseError
+from penstock.warehouse.interface import ColumnNamesError, WarehouseError
 from penstock.warehouse.literals import Literals, escaped, instant, literal
 from penstock.warehouse.query_text import subquery
 from penstock.warehouse.url import WarehouseUrl, kind_of
@@ -43,8 +43,16 @@ class ClickHouseSession:
     mark: str
 
     def columns(self, query: str) -> list[Column]:
-        """See `Session.columns`."""
-        return demand_types((name, kind, column(name, kind)) for name, kind in self._described(query))
+        """See `Session.columns`. ClickHouse itself gives the second column of one name its table's name too."""
+        described = self._described(query)
+        names = {name for name, _ in described}
+        second = [name for name in names if name.partition(".")[2] in names and not _quotes(query, name)]
+        if second:
+            raise ColumnNamesError(
+                expected="a name of its own for each column",
+                found=", ".join(f"{one.partition('.')[2]!r} twice, which ClickHouse calls {one!r}" for one in second),
+            )
+        return demand_columns(((name, kind, column(name, kind)) for name, kind in described), exact_names=True)
 
     def _described(self, query: str) -> list[tuple[str, str]]:
         return [(row["name"], row["type"]) for row in self.door.few(f"DESCRIBE (\n{subquery(query)})")]
@@ -75,6 +83,11 @@ class ClickHouseSession:
         """See `Session.cancel`. Where the server is gone, there is nothing to end."""
         with self.door.another() as beside:
             beside.run(f"KILL QUERY WHERE startsWith(query, {escaped(self.mark)}) ASYNC")
+
+
+def _quotes(query: str, name: str) -> bool:
+    """Whether the query itself has a name, which with a dot in it stands between quotes."""
+    return any(f"{quote}{name}{quote}" in query for quote in '"`')
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The text that is sent to a Postgres, and what it answers where it refuses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -12,11 +12,17 @@ from penstock.warehouse.query_text import bind, subquery
 INSUFFICIENT_PRIVILEGE = "42501"
 
 
-def with_values(connection: psycopg.Connection[Any], query: str, bound: Mapping[str, Any] | None) -> str:
-    """The query with its values as literals, quoted by the driver: a COPY takes no parameters."""
+def with_values(
+    connection: psycopg.Connection[Any],
+    query: str,
+    bound: Mapping[str, Any] | None,
+    text_of: Callable[[str], str] = lambda _: "",
+) -> str:
+    """The query with its values as literals, quoted by the driver, or by `text_of`: a COPY takes no parameters."""
     if not bound:
         return query
-    text = bind(query, bound, "%({})s".format, lambda between: between.replace("%", "%%"))
+    own = {name: text_of(value).replace("%", "%%") for name, value in bound.items() if isinstance(value, str)}
+    text = bind(query, bound, lambda name: own.get(name) or f"%({name})s", lambda between: between.replace("%", "%%"))
     return psycopg.ClientCursor(connection).mogrify(text.encode(), dict(bound))
 
 

@@ -8,7 +8,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, quoted
+from penstock.warehouse.interface import ColumnTypesError, ColumnValuesError, demand_names, quoted
 from penstock.warehouse.query_text import subquery
 
 # The type codes of a Postgres result (pg_type.oid) that Arrow has a fixed type for.
@@ -49,6 +49,8 @@ class PostgresColumn:
     TEXT: ClassVar[str] = "text"
     BYTES: ClassVar[str] = ' COLLATE "C"'
     """The type of a text of any length, and what makes a text sort by its bytes."""
+    FOLDED: ClassVar[bool] = False
+    """Whether a name is the same whatever its case, between double quotes too."""
     name: str
     type: pa.DataType
     cast: str = ""
@@ -103,7 +105,8 @@ def columns_of(
 ) -> list[PostgresColumn]:
     """The columns of a query without parameters, each a `column`; `named` looks up the types that are not in TYPES.
 
-    ColumnTypesError names every one whose type nothing can hold.
+    ColumnNamesError for names of two columns, which differ by case unless a column is `FOLDED`; ColumnTypesError names
+    every one whose type nothing can hold.
     """
     described = connection.execute(f"SELECT * FROM (\n{subquery(query)}) AS extract LIMIT 0".encode()).pgresult
     assert described is not None
@@ -111,6 +114,7 @@ def columns_of(
         ((described.fname(place) or b"").decode(), described.ftype(place), described.fmod(place))
         for place in range(described.nfields)
     ]
+    demand_names([name for name, _, _ in found], exact=not column.FOLDED)
     unknown = {oid for _, oid, _ in found} - TYPES.keys()
     known = named(connection, unknown) if unknown else {}
     columns, refused = [], {}

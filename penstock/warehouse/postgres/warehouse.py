@@ -13,7 +13,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from penstock.warehouse.estimate import Estimate, from_postgres
+from penstock.warehouse.estimate import Estimate, from_postgres, untold
 from penstock.warehouse.interface import WarehouseError, quoted_text
 from penstock.warehouse.parts import KeyRange, PartReader
 from penstock.warehouse.postgres.ranges import key_ranges, within
@@ -67,7 +67,7 @@ class PostgresWarehouse:
         """See `Warehouse.batches`; WarehouseError with the database's own words if the query is refused."""
         adbc = driver("adbc_driver_postgresql.dbapi", "postgres")
         with self._connected() as connection:
-            text = with_values(connection, query, bound)
+            text = with_values(connection, query, bound, self.text)
             columns = self._described(connection, text)
         statement = ordered(text, columns, key)
         with self._running(adbc, statement, columns, query, self.hash_joins() if hash_joins else {}) as rows:
@@ -76,7 +76,7 @@ class PostgresWarehouse:
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
         """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
         with self._connected() as connection:
-            columns = self._described(connection, with_values(connection, query, bound))
+            columns = self._described(connection, with_values(connection, query, bound, self.text))
         if all(column.natural for column in columns):
             return query
         listed = ", ".join(column.joined() for column in columns)
@@ -85,18 +85,20 @@ class PostgresWarehouse:
     def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
         """See `Planner.estimate`."""
         with self._connected() as connection:
-            text = with_values(connection, query, bound)
+            text = with_values(connection, query, bound, self.text)
             try:
                 statement = f"EXPLAIN {ordered(text, self._described(connection, text), key)}"
                 lines = [line for (line,) in connection.execute(statement.encode())]
-            except (psycopg.Error, WarehouseError) as error:
-                return Estimate(unknown=said(error).partition("\n")[0])
+            except WarehouseError as error:
+                return untold(error)
+            except psycopg.Error as error:
+                return untold(said(error))
         return from_postgres(lines, key)
 
     def ranges(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str]) -> list[KeyRange]:
         """See `PartSource.ranges`."""
         with self._connected() as connection:
-            text = with_values(connection, query, bound)
+            text = with_values(connection, query, bound, self.text)
             columns = self._described(connection, text)
             kind = next((one.type for one in columns if one.name == key[0]), None)
             statement = ordered(text, columns, key)
@@ -145,6 +147,10 @@ class PostgresWarehouse:
     def columns(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
         """The columns of a query, as the server describes them."""
         return columns_of(connection, text)
+
+    def text(self, value: str) -> str:  # noqa: ARG002
+        """A text that is bound in SQL; empty where the driver writes it."""
+        return ""
 
     def session(self) -> Mapping[str, str]:
         """The settings with which a session is connected."""

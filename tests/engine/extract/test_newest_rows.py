@@ -89,6 +89,13 @@ def test_without_a_query_the_newest_rows_of_the_training_set_are_asked(system: S
     assert found[0] == {"tank": 8, "inflow": 1.0, "level": 2.0, "site": "north"}
 
 
+def test_a_query_of_requests_with_two_columns_of_one_name_is_refused_by_its_model(system: System) -> None:
+    system.write_tables({"tanks": rows(NOON - timedelta(days=9), 2)})
+    query = "SELECT tank, inflow, level, site, tank FROM tanks LIMIT :count"
+    with pytest.raises(PenstockError, match=r"query of requests of model 'overflow': expected .* found 'tank' twice"):
+        coming(model(requests_query=query), 3, system.warehouse, NOON)
+
+
 def test_rows_that_the_contract_refuses_are_left_out_and_said_where_all_are(system: System) -> None:
     good = rows(NOON - timedelta(days=3), 2)
     system.write_tables({"tanks": [*good, good[0] | {"tank": -5, "asked_at": NOON - timedelta(hours=1)}]})

@@ -32,6 +32,7 @@ MEANINGS = {
         "CAST(row_number() OVER (ORDER BY t DESC NULLS LAST) AS integer)"
     ),
     "n IN (1, NULL)": "n IN (1)",
+    r"t || '\t'": "t || '\t'",
 }
 """SQL that some kinds read otherwise -> what all read alike."""
 
@@ -100,6 +101,18 @@ def test_every_column_and_word_is_named_and_a_changed_query_is_read(
     changed = asked(f"{table.query} -- as {to} reads it")
     assert extract(changed, kinds[to], store, NOW).rows == 3
     assert extract(changed, kinds[to], store, NOW).rows == 3
+
+
+def test_a_name_that_a_kind_writes_in_small_letters_is_refused(
+    kinds: dict[str, Warehouse], store: SnapshotStore
+) -> None:
+    extract(asked("SELECT id, n AS Level FROM t"), kinds["duckdb"], store, NOW)
+    with pytest.raises(
+        PenstockError, match=r"columns of 't': expected id, Level, .* from DuckDB, found id, level from"
+    ):
+        extract(asked("SELECT id, n AS Level FROM t"), kinds["postgresql"], store, NOW)
+    made = [extract(asked('SELECT id, n AS "Level" FROM t'), warehouse, store, NOW) for warehouse in kinds.values()]
+    assert len({one.id for one in made}) == 1
 
 
 def test_words_that_may_differ_are_refused_only_where_the_rows_do(

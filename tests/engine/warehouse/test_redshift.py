@@ -17,7 +17,7 @@ from penstock.snapshots.store import Recipe, SnapshotStore
 from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import BATCH_ROWS, ColumnTypesError, Warehouse, WarehouseError
 from penstock.warehouse.opening import open_warehouse
-from penstock.warehouse.redshift import RedshiftWarehouse
+from penstock.warehouse.redshift import RedshiftWarehouse, unload_statement
 from penstock.warehouse.url import WarehouseUrl
 from tests.engine.warehouse.test_warehouse import read
 
@@ -120,6 +120,13 @@ def test_instants_are_those_of_utc_in_queries_and_preparations(warehouse: Redshi
     assert read(warehouse, "SELECT zone, current_setting('TimeZone') AS now FROM made").to_pylist() == [
         {"zone": "UTC", "now": "UTC"}
     ]
+
+
+def test_a_backslash_is_doubled_where_the_query_is_itself_a_text() -> None:
+    """https://docs.aws.amazon.com/redshift/latest/dg/r_QUOTE_LITERAL.html doubles both."""
+    said = unload_statement(r"SELECT '\d' AS x", [], "s3://bucket/it's", r"arn:\x")
+    assert r"SELECT ''\\d'' AS x" in said
+    assert r"TO 's3://bucket/it''s/' IAM_ROLE 'arn:\\x'" in said
 
 
 def test_the_url_chooses_it_with_its_own_port(tmp_path: Path) -> None:
