@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.packing.model import sklearn_name
 from penstock.artifact.skops_parts import parts
 from penstock.contract.contract import Feature
 
@@ -18,7 +19,9 @@ def outputs_of(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[
 
     Text features cannot be made up, zero may be no number for a step, and "passthrough" cannot say its inputs.
     """
-    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    last = _last(estimator)
+    if sklearn_name(last) == "MultiOutputRegressor":
+        return len(last.estimators_)
     asked = [(last, np.zeros((1, getattr(last, "n_features_in_", 1))))]
     if all(feature.kind == "number" for feature in features):
         zeros = {feature.name: np.zeros(1) for feature in features}
@@ -29,6 +32,13 @@ def outputs_of(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[
             warnings.simplefilter("ignore")  # of names, which the inputs of a last step have not
             return int(np.size(one.predict(table)))
     return 1
+
+
+def _last(estimator: Any) -> Any:
+    """What answers behind the steps before it, also behind those of what a target was transformed for."""
+    if hasattr(estimator, "steps"):
+        return _last(estimator[-1])
+    return _last(estimator.regressor_) if sklearn_name(estimator) == "TransformedTargetRegressor" else estimator
 
 
 def knows_names(estimator: Any, trusted: Sequence[str]) -> bool:
