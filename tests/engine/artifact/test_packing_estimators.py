@@ -11,6 +11,7 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from penstock.artifact.load import load
@@ -116,3 +117,17 @@ def test_a_threshold_decides_the_class_and_leaves_the_probabilities(kind: str, t
         assert chosen_classes(found, form) == model.predict(matrix).tolist()
         differ += int(np.sum(found.argmax(axis=1) != model.predict(matrix)))
     assert differ > 0
+
+
+def test_a_row_that_no_classifier_of_one_class_takes_has_no_probability_of_any(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(200, 2))
+    label = np.digitize(matrix[:, 0] + rng.normal(size=200), [-0.5, 0.5])
+    forest = RandomForestClassifier(3, bootstrap=False, random_state=0)
+    asked = rng.normal(size=(500, 2))
+    for classes in (label, label > 0):
+        model = OneVsRestClassifier(forest).fit(matrix, classes)
+        expected = model.predict_proba(asked)
+        assert (expected.sum(axis=1) == 0).any() == (model.n_classes_ == 3)
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert same(artifact.predict(matrix_columns(asked)), expected)

@@ -90,9 +90,12 @@ def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
 
     if len(positives) == 1:
         rest = rounded(builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positives[0]), 1.0))
-        return of_slots([rest, positives[0]], "classifier", single=single)
+        positives = [rest, *positives]
     total = positives[0]
     for slot in positives[1:]:
         total = rounded(builder.two(Op.PLUS, total, slot))
+    some = builder.with_constant(Op.ABOVE, total, 0.0)  # where each of them says 0, nothing is divided
+    none = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, some), 1.0)
+    total = builder.two(Op.PLUS, total, none)
     made = [rounded(builder.two(Op.OVER, slot, total)) for slot in positives]
     return of_slots(made, "classifier", single=single)
