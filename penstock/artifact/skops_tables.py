@@ -49,10 +49,11 @@ def knows_names(estimator: Any, trusted: Sequence[str]) -> bool:
 
 
 def frame_of(columns: Mapping[str, Array]) -> Any:
-    """The columns as a pandas frame, in their own dtypes."""
+    """The columns as a pandas frame, in their own dtypes, each by itself as in the frame of the fit: steps that fill in
+    numbers could not write into several that are taken out of one matrix."""
     import pandas as pd
 
-    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
+    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()}, copy=False)
 
 
 def frame_of_fit(columns: Mapping[str, Array]) -> Any:

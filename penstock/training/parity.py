@@ -28,6 +28,10 @@ SINGLE_PARITY = 1e-6
 """The same where the library answers in float32, whose exponential numpy rounds otherwise than libm does."""
 
 
+_ENLARGING = ("FastICA", "PCA", "IncrementalPCA", "TruncatedSVD", "PowerTransformer")
+"""Steps whose numbers may be small differences of large ones."""
+
+
 class ParityError(PenstockError):
     """The artifact does not reproduce the estimator's own predictions on the held-out rows."""
 
@@ -120,7 +124,7 @@ def demand_kind(model: Model, artifact: Artifact) -> None:
         )
 
 
-def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: float) -> float:
+def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: float, estimator: Any = None) -> float:
     """The largest difference of the artifact's predictions from the estimator's own; ParityError if it is too large."""
     difference = np.inf
     expected = expected.astype(np.float64)
@@ -130,7 +134,11 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
         difference = float(np.max(np.where(found == expected, 0.0, apart), initial=0.0))
     if not difference <= allowed:
         todo = "The candidate is not stored. Report the estimator and its options as a bug of packing."
-        if allowed == SINGLE_PARITY:
+        causes = _enlarging(estimator)
+        if causes:
+            todo = f"The candidate is not stored. {' and '.join(causes)} enlarged rounding, or trees compared it."
+            todo += " Scale the columns before it, set fewer n_components, or leave it out."
+        elif allowed == SINGLE_PARITY:
             todo += " What is computed in float32 around XGBoost, and read by another estimator, can be the cause."
         raise ParityError(
             f"artifact of {artifact.estimator}",
@@ -164,11 +172,20 @@ def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array)
             )
 
 
+def _enlarging(estimator: Any) -> list[str]:
+    """The steps in the estimator after which rounding may be as large as what they answer."""
+    names = {public_name(one) for one in _parts(estimator)}
+    return [name for name in _ENLARGING if name in names]
+
+
 def _rounds_in_single(estimator: Any) -> bool:
     """Whether something in the estimator computes in float32 from what XGBoost answers: a target's function of numpy,
-    or the last estimator of a stack of XGBoost alone."""
+    the last estimator of a stack of XGBoost alone, or whatever reads the probabilities of multi:softmax, which are
+    scipy's."""
     for one in _parts(answering(estimator)):
         name = public_name(one)
+        if name.startswith("xgboost.") and getattr(one, "objective", "") == "multi:softmax":
+            return True
         if name == "TransformedTargetRegressor" and _holds_xgboost(one.regressor):
             if any(in_numpy(part) for way in (one.inverse_func, one.transformer) for part in _parts(way)):
                 return True
