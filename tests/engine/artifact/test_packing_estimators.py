@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
-from penstock.errors import ContractError, UnsupportedEstimator
+from penstock.errors import ContractError, PenstockError, UnsupportedEstimator
 from penstock.journal.answers import OutcomeForm, chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
@@ -131,3 +131,11 @@ def test_a_row_that_no_classifier_of_one_class_takes_has_no_probability_of_any(t
         assert (expected.sum(axis=1) == 0).any() == (model.n_classes_ == 3)
         for artifact in packed(model, tmp_path, matrix_features(matrix)):
             assert same(artifact.predict(matrix_columns(asked)), expected)
+
+
+def test_a_tuned_threshold_that_is_no_number_is_refused_by_name(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(80, 2))
+    model = TunedThresholdClassifierCV(LogisticRegression(), cv=2).fit(matrix, matrix[:, 0] > 0)
+    model.best_threshold_ = np.nan  # as scores that are no numbers leave it
+    with pytest.raises(PenstockError, match=r"threshold of TunedThresholdClassifierCV: expected a number, found nan"):
+        packed(model, tmp_path, matrix_features(matrix))
