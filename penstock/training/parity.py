@@ -15,7 +15,7 @@ from penstock.artifact.scores import own_scores
 from penstock.artifact.skops_parts import parts
 from penstock.declare.model import Model
 from penstock.errors import ContractError, PenstockError
-from penstock.training.frame import TrainingRows, feature_frame
+from penstock.training.frame import TrainingRows, feature_frame, frame_for
 
 Array = np.ndarray[Any, Any]
 PARITY = 1e-12
@@ -46,6 +46,7 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     read = _categories_of_xgboost(estimator)
     texts = [str(name) for name in frame if any(one == name or one.endswith(f"__{name}") for one in read)]
     frame = frame.assign(**{name: frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts})
+    frame = frame_for(estimator, frame)
     output = model.contract.output
     thing = f"estimator {type(estimator).__name__} of model {model.contract.model!r}"
     try:
