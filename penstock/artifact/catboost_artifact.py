@@ -68,6 +68,7 @@ class CatBoostArtifact(SkopsArtifact):
             self._model.load_model(blob=arrays["catboost"].tobytes())
         except catboost.CatBoostError as error:
             raise ArtifactError(thing, expected="a file of CatBoost inside", found=str(error)) from None
+        self._texts: list[int] = [at for at in self._model.get_text_feature_indices() if at < len(self.features)]
 
     def _call(self, table: Any) -> Any:
         kind = "Exponent" if self._link == "LOG" else "RawFormulaVal" if self.kind == "regressor" else "Probability"
@@ -76,4 +77,7 @@ class CatBoostArtifact(SkopsArtifact):
     def _table(self, columns: dict[str, Array]) -> Any:
         import pandas as pd
 
+        for at in self._texts:  # it takes no text that is not there: it was fitted to an empty one
+            name = self.features[at].name
+            columns[name] = np.array([value if isinstance(value, str) else "" for value in columns[name]], dtype=object)
         return pd.DataFrame(columns)

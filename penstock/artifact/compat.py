@@ -54,6 +54,7 @@ TRUSTED_TYPES = (
     "functools.partial",
     "numpy.dtype",
     "scipy.sparse._csr.csr_matrix",
+    "sklearn._loss.loss.HalfTweedieLoss",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.packing.model import sklearn_name
 from penstock.artifact.skops_parts import parts
 from penstock.contract.contract import Feature
 
@@ -18,7 +19,9 @@ def outputs_of(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[
 
     Text features cannot be made up, zero may be no number for a step, and "passthrough" cannot say its inputs.
     """
-    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    last = _last(estimator)
+    if sklearn_name(last) == "MultiOutputRegressor":
+        return len(last.estimators_)
     asked = [(last, np.zeros((1, getattr(last, "n_features_in_", 1))))]
     if all(feature.kind == "number" for feature in features):
         zeros = {feature.name: np.zeros(1) for feature in features}
@@ -31,6 +34,13 @@ def outputs_of(estimator: Any, features: tuple[Feature, ...], trusted: Sequence[
     return 1
 
 
+def _last(estimator: Any) -> Any:
+    """What answers behind the steps before it, also behind those of what a target was transformed for."""
+    if hasattr(estimator, "steps"):
+        return _last(estimator[-1])
+    return _last(estimator.regressor_) if sklearn_name(estimator) == "TransformedTargetRegressor" else estimator
+
+
 def knows_names(estimator: Any, trusted: Sequence[str]) -> bool:
     """Whether it may choose columns by name, which a matrix does not have: a team's own code was fitted to a frame."""
     if trusted:
@@ -39,10 +49,11 @@ def knows_names(estimator: Any, trusted: Sequence[str]) -> bool:
 
 
 def frame_of(columns: Mapping[str, Array]) -> Any:
-    """The columns as a pandas frame, in their own dtypes."""
+    """The columns as a pandas frame, in their own dtypes, each by itself as in the frame of the fit: steps that fill in
+    numbers could not write into several that are taken out of one matrix."""
     import pandas as pd
 
-    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
+    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()}, copy=False)
 
 
 def frame_of_fit(columns: Mapping[str, Array]) -> Any:

@@ -17,6 +17,7 @@ from penstock.contract.columns import request_columns
 from penstock.contract.contract import Contract
 from penstock.errors import PenstockError
 from penstock.journal.apart import Order, replay_apart
+from penstock.journal.made_again import answered, is_near, predicted_again
 from penstock.journal.predictions import form_of, predictions
 from penstock.journal.reading import READ, JournalEntry, journal_entry
 from penstock.journal.verdict import Stage, Verdict
@@ -66,8 +67,8 @@ class Replay:
         """The same predictions as `run` takes, those of one artifact together."""
         for batch in self._batches(ids, since, model, limit):
             batch.sort(key=_artifact)
-            for _, same in groupby(batch, key=_artifact):
-                yield list(same)
+            for _, of_one in groupby(batch, key=_artifact):
+                yield list(of_one)
 
     def artifact(self, digest: str) -> Artifact:
         """A stored artifact, loaded."""
@@ -120,7 +121,7 @@ class Replay:
             requests = [_request(contract, one) for one in batch]
             looked = _step("snapshots", lambda: self._look_up(contract, first, requests))
             vectors = contract.vectors(request_columns(contract, requests) | looked.columns)
-            made = predictions(form_of(contract, model), model.predict(vectors))
+            made = predictions(form_of(contract, model), predicted_again(model, vectors))
         except _ReplayStop as stopped:
             for one in batch:
                 said = (stopped.expected[:SHOWN], stopped.found[:SHOWN], stopped.needs_code)
@@ -129,15 +130,18 @@ class Replay:
         digests = feature_digests(contract, vectors)
         for one, rows, digest, prediction in zip(batch, looked.rows, digests, made, strict=True):
             answer = msgspec.json.decode(one.answer)
+            again = prediction._asdict()
+            near = is_near(model, answer, again)
             stages: tuple[tuple[Stage, str, str], ...] = (
                 ("looked_up", bytes(one.looked_up).decode(), rows.decode()),
                 ("features", one.features, digest.hex()),
-                ("output", _text(answer), _text(prediction._asdict())),
+                ("output", "", "") if near else ("output", answered(answer), answered(again)),
             )
             stage, expected, found = next((stage for stage in stages if stage[1] != stage[2]), ("", "", ""))
             if stage == "looked_up":
                 expected, found = _difference(expected, found)
-            yield Verdict(one.id, one.model, one.release, stage, expected[:SHOWN], found[:SHOWN])
+            said = (stage, expected[:SHOWN], found[:SHOWN])
+            yield Verdict(one.id, one.model, one.release, *said, near=near and not stage)
 
     def _archived(self, one: JournalEntry) -> Path | None:
         """The code that made a prediction, where it is another than this, and kept."""
@@ -210,12 +214,6 @@ def _origin(one: JournalEntry) -> tuple[str, int, str, bytes]:
 
 def _artifact(one: JournalEntry) -> tuple[str, str]:
     return one.model, one.artifact
-
-
-def _text(answer: Mapping[str, Any]) -> str:
-    """What was predicted, and how sure it is, as JSON, which keeps every bit of a float."""
-    sure = [answer[name] for name in ("interval", "prediction_set", "scores") if answer.get(name) is not None]
-    return msgspec.json.encode([answer["prediction"], answer.get("probabilities"), *sure]).decode()
 
 
 def _difference(expected: str, found: str) -> tuple[str, str]:

@@ -188,7 +188,8 @@ def make_candidate(
         artifact = load_artifact(path)
         demand_kind(model, artifact)
         predictions = artifact.predict(judged_on.vectors)
-        parity = demand_parity(artifact, predictions, expected, allowed := allowed_parity(estimator, expected))
+        allowed = allowed_parity(estimator, expected)
+        parity = demand_parity(artifact, predictions, expected, allowed, estimator)
         demand_alone(artifact, judged_on.vectors, predictions)
         if model.interval or model.sets:
             artifact = calibrated(model, artifact, metadata, predictions, judged_on.outcome)

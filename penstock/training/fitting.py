@@ -12,7 +12,7 @@ from penstock.declare.fitting import FitResult, FitRows
 from penstock.declare.model import Model
 from penstock.declare.periods import Period
 from penstock.errors import PenstockError
-from penstock.training.frame import TrainingRows
+from penstock.training.frame import TrainingRows, frame_for
 from penstock.training.plots import INK, SECOND, png
 
 _CHOSEN = ("best_params_", "best_score_", "best_iteration_", "best_iteration", "n_iter_", "best_threshold_")
@@ -68,6 +68,7 @@ def curves_plot(curves: Mapping[str, Sequence[float]]) -> bytes:
 
 def _fit_itself(model: Model, estimator: Any, frame: pd.DataFrame, rows: TrainingRows) -> Any:
     weights: dict[str, Any] = {}
+    frame = frame_for(estimator, frame)
     if rows.weights is not None:
         last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
         weights = {f"{last}sample_weight": rows.weights}

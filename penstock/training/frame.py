@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.artifact.packing.model import public_name
 from penstock.contract.contract import Columns
 from penstock.contract.declaring import raised
 from penstock.contract.request_types import Kind
@@ -132,6 +133,18 @@ def feature_frame(vectors: Mapping[str, Array]) -> pd.DataFrame:
         {name: pd.Categorical(values) if values.dtype == object else values for name, values in vectors.items()},
         copy=False,
     )
+
+
+def frame_for(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame as the estimator takes it: CatBoost reads a text feature as texts, empty where there is none."""
+    if not public_name(estimator).startswith("catboost."):
+        return frame
+    told = estimator.get_params().get("text_features") or []
+    if estimator.is_fitted():
+        told = estimator.get_text_feature_indices()
+    names = [frame.columns[one] if isinstance(one, int) else one for one in told]
+    texts = {name: frame[name].astype(object) for name in names if name in frame}
+    return frame.assign(**{name: values.where(values.notna(), "") for name, values in texts.items()})
 
 
 def text_categories(frame: pd.DataFrame) -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ from penstock.artifact.scores import own_scores
 from penstock.artifact.skops_parts import parts
 from penstock.declare.model import Model
 from penstock.errors import ContractError, PenstockError
-from penstock.training.frame import TrainingRows, feature_frame
+from penstock.training.frame import TrainingRows, feature_frame, frame_for
 
 Array = np.ndarray[Any, Any]
 PARITY = 1e-12
@@ -26,6 +26,10 @@ ALONE = 5
 """Held-out rows that a stored estimator is asked about one by one."""
 SINGLE_PARITY = 1e-6
 """The same where the library answers in float32, whose exponential numpy rounds otherwise than libm does."""
+
+
+_ENLARGING = ("FastICA", "PCA", "IncrementalPCA", "TruncatedSVD", "PowerTransformer")
+"""Steps whose numbers may be small differences of large ones."""
 
 
 class ParityError(PenstockError):
@@ -42,6 +46,7 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
     read = _categories_of_xgboost(estimator)
     texts = [str(name) for name in frame if any(one == name or one.endswith(f"__{name}") for one in read)]
     frame = frame.assign(**{name: frame[name].cat.set_categories(trained_on[name].cat.categories) for name in texts})
+    frame = frame_for(estimator, frame)
     output = model.contract.output
     thing = f"estimator {type(estimator).__name__} of model {model.contract.model!r}"
     try:
@@ -120,7 +125,7 @@ def demand_kind(model: Model, artifact: Artifact) -> None:
         )
 
 
-def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: float) -> float:
+def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: float, estimator: Any = None) -> float:
     """The largest difference of the artifact's predictions from the estimator's own; ParityError if it is too large."""
     difference = np.inf
     expected = expected.astype(np.float64)
@@ -130,7 +135,11 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
         difference = float(np.max(np.where(found == expected, 0.0, apart), initial=0.0))
     if not difference <= allowed:
         todo = "The candidate is not stored. Report the estimator and its options as a bug of packing."
-        if allowed == SINGLE_PARITY:
+        causes = _enlarging(estimator)
+        if causes:
+            todo = f"The candidate is not stored. {' and '.join(causes)} enlarged rounding, or trees compared it."
+            todo += " Scale the columns before it, set fewer n_components, or leave it out."
+        elif allowed == SINGLE_PARITY:
             todo += " What is computed in float32 around XGBoost, and read by another estimator, can be the cause."
         raise ParityError(
             f"artifact of {artifact.estimator}",
@@ -164,11 +173,20 @@ def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array)
             )
 
 
+def _enlarging(estimator: Any) -> list[str]:
+    """The steps in the estimator after which rounding may be as large as what they answer."""
+    names = {public_name(one) for one in _parts(estimator)}
+    return [name for name in _ENLARGING if name in names]
+
+
 def _rounds_in_single(estimator: Any) -> bool:
     """Whether something in the estimator computes in float32 from what XGBoost answers: a target's function of numpy,
-    or the last estimator of a stack of XGBoost alone."""
+    the last estimator of a stack of XGBoost alone, or whatever reads the probabilities of multi:softmax, which are
+    scipy's."""
     for one in _parts(answering(estimator)):
         name = public_name(one)
+        if name.startswith("xgboost.") and getattr(one, "objective", "") == "multi:softmax":
+            return True
         if name == "TransformedTargetRegressor" and _holds_xgboost(one.regressor):
             if any(in_numpy(part) for way in (one.inverse_func, one.transformer) for part in _parts(way)):
                 return True

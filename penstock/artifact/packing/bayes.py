@@ -1,6 +1,7 @@
 """Classifiers by Bayes' rule: the logarithm of each class's likelihood. And those that always answer the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,24 @@ def _gaussian(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
             total = share if total < 0 else builder.two(Op.PLUS, total, share)
         half = builder.with_constant(Op.MULTIPLY, total, -0.5)
         made.append(builder.with_constant(Op.ADD, half, np.log(prior) - 0.5 * np.sum(np.log(2.0 * np.pi * variances))))
-    return of_slots(made, "classifier", link=Link.SOFTMAX)
+    return _probabilities(builder, of_slots(made, "classifier"))
+
+
+def _probabilities(builder: ProgramBuilder, model: Model) -> Model:
+    """The exponentials of the scores less the logarithm of their sum, which scikit-learn rounds at their size: far from
+    all classes, or where a column was constant in training, probabilities that sum to 1 are others."""
+    scores = builder.ask(model, raw=True)
+    explains = tuple(builder.asked(scores))
+    largest = scores[0]
+    for slot in scores[1:]:
+        largest = builder.two(Op.GREATER, slot, largest)
+    total = -1
+    for slot in scores:
+        share = builder.apply(Function.EXP, builder.two(Op.MINUS, slot, largest))
+        total = share if total < 0 else builder.two(Op.PLUS, total, share)
+    norm = builder.two(Op.PLUS, builder.apply(Function.LN, total), largest)
+    made = [builder.apply(Function.EXP, builder.two(Op.MINUS, slot, norm)) for slot in scores]
+    return replace(of_slots(made, "classifier"), explains=explains)
 
 
 def _counts(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
@@ -43,7 +61,7 @@ def _counts(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
         if estimator.binarize is not None:
             for column in columns:
                 builder.emit(Op.ABOVE, column.slot, column.slot, builder.constants(estimator.binarize))
-    return _linear(weights, base, [column.slot for column in columns])
+    return _probabilities(builder, _linear(weights, base, [column.slot for column in columns]))
 
 
 def _linear(weights: Array, base: Array, slots: list[int]) -> Model:

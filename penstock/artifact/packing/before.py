@@ -56,6 +56,8 @@ def obstacles_before(part: Any, before: Columns | None = None) -> Iterator[str]:
         return
     if name in XGBOOST and before.stored_zeros:
         yield f"XGBoost takes a zero that a sparse matrix holds for a number, others as missing: {before.stored_zeros}"
+    if name == "QuantileTransformer" and before.sparse and before.stored_zeros:
+        yield f"QuantileTransformer is packed behind a matrix without stored zeros: {before.stored_zeros}"
     if name in COMPARING and before.rounded:
         yield (
             f"{name} compares to the last bit, which {before.rounded} before it has not in common with a packed model:"

@@ -35,7 +35,9 @@ def pack_estimator(builder: ProgramBuilder, estimator: Any, block: Block) -> Mod
             expected="one that is packed (penstock doctor --estimators lists them)",
             todo="Let it be packed with skops (pip install 'penstock[skops]').",
         )
-    return packer(builder, estimator, block)
+    model = packer(builder, estimator, block)
+    builder.demand_no_noise(estimator, model)
+    return model
 
 
 def inside(estimator: Any) -> Any:

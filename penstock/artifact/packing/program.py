@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from penstock.artifact.packing.model import Model
-from penstock.artifact.program import Function, Op
+from penstock.artifact.program import FEATURE, LEAF, Function, Op
 from penstock.artifact.terms import Vectorizer
 from penstock.contract.contract import Feature
-from penstock.errors import UnsupportedEstimator
+from penstock.errors import PenstockError, UnsupportedEstimator
 
 Array = np.ndarray[Any, Any]
 
@@ -80,9 +80,9 @@ class ProgramBuilder:
         self.stored_zeros = False  # whether a sparse matrix between two steps may hold zeros
         self.slots = 0
         self.integers: dict[int, str] = {}  # slot -> dtype, where scikit-learn has truth values or integers there
-        self._rounded: dict[
-            int, str
-        ] = {}  # slot -> whose numbers it has, which differ from scikit-learn's in the last bit
+        # slot -> whose numbers differ from scikit-learn's in the last bit there, or are nothing but last bits
+        self._rounded: dict[int, str] = {}
+        self._noise: dict[int, str] = {}
 
     def features(self) -> list[Column]:
         """All features, numbers loaded into a slot each."""
@@ -107,16 +107,17 @@ class ProgramBuilder:
     def emit(self, op: Op, source: int, target: int, *operands: int) -> int:
         """Append one instruction, with `start`, `count` and `extra` where it has them, and give its target."""
         start, count, extra = (*operands, 0, 0, 0)[:3]
-        rounded = None if op in (Op.NUMBER, Op.TEXT, Op.TERMS, Op.MODEL) else self._rounded.get(source)
-        if op in (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER):
-            rounded = rounded or self._rounded.get(extra)
-        self._rounded.pop(target, None)
+        for marks in (self._rounded, self._noise):
+            marked = None if op in (Op.NUMBER, Op.TEXT, Op.TERMS, Op.MODEL) else marks.get(source)
+            if op in (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER):
+                marked = marked or marks.get(extra)
+            marks.pop(target, None)
+            if marked:
+                marks[target] = marked
         integers = self.integers.get(source) if op in (Op.COPY, Op.FINITE) else None
         self.integers.pop(target, None)
         if integers:
             self.integers[target] = integers
-        if rounded:
-            self._rounded[target] = rounded
         self._program.append((int(op), source, target, start, count, extra))
         return target
 
@@ -187,6 +188,26 @@ class ProgramBuilder:
     def mark_rounded(self, estimator: Any, slots: Sequence[int]) -> None:
         """Note that the estimator's numbers in the slots are not to the last bit those of scikit-learn."""
         self._rounded |= dict.fromkeys(slots, type(estimator).__name__)
+
+    def mark_noise(self, words: str, slots: Sequence[int]) -> None:
+        """Note that a step's numbers in the slots are nothing but rounding: `words` say which step, and what to do."""
+        self._noise |= dict.fromkeys(slots, words)
+
+    def demand_no_noise(self, estimator: Any, model: Model) -> None:
+        """PenstockError where trees compare numbers that are nothing but rounding: no two ways to one have it alike."""
+        if model.engine != "trees" or not self._noise:
+            return
+        asked = model.arrays["nodes"]["feature"]
+        asked = np.unique(asked[asked != LEAF] & FEATURE)
+        words = next((self._noise[slot] for slot in asked.tolist() if slot in self._noise), "")
+        if words:
+            step, todo = words.split(": ", 1)
+            raise PenstockError(
+                f"{step} before {type(estimator).__name__}",
+                expected="components that hold more than rounding",
+                found="some that do not, which its trees compare",
+                todo=todo,
+            )
 
     def mark_integers(self, columns: Sequence[Column], dtype: Any) -> None:
         """Note that scikit-learn holds the columns in the dtype, if it is one of truth values or integers."""

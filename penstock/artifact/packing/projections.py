@@ -7,8 +7,14 @@ import numpy as np
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, Number, ProgramBuilder, Transform, unsupported
 from penstock.artifact.program import Link, Op
+from penstock.errors import PenstockError
 
 Array = np.ndarray[Any, Any]
+_TIMES = 64
+"""A component that deviates by so many times the rounding of one product holds nothing else."""
+_LOUD = 1e-3
+"""Rounding of numbers that deviate by about 1, above which nothing can be compared."""
+_ADDING_UP = "some columns add up to others, as those of a OneHotEncoder without drop='first' do"
 
 
 def _project(builder: ProgramBuilder, transformer: Any, block: Block, matrix: Any, mean: Any) -> list[int]:
@@ -38,10 +44,37 @@ def _block(block: Block, slots: list[int], *, sparse: bool = False) -> Block:
     return Block([Number(slot, first) for slot in slots], sparse)
 
 
+def _noise(matrix: Any, mean: Any, deviations: Any) -> Array:
+    """How large the rounding of each component may be, of columns with these means and standard deviations."""
+    dense = np.abs(matrix.toarray() if hasattr(matrix, "toarray") else matrix)
+    size = np.broadcast_to(deviations, dense.shape[1:]) + (0.0 if mean is None else np.abs(mean))
+    return np.asarray(np.finfo(np.float64).eps * (dense @ size))
+
+
+def _demand_signal(transformer: Any, found: str, todo: str) -> None:
+    raise PenstockError(
+        type(transformer).__name__, expected="components that hold more than rounding", found=found, todo=todo
+    )
+
+
+def _empty_components(transformer: Any, mean: Any) -> tuple[list[int], str]:
+    """The places of components that hold nothing but rounding, where columns add up to others, and what to do."""
+    variances = getattr(transformer, "explained_variance_", None)
+    if variances is None:
+        return [], ""
+    spread = np.sqrt(np.sum(variances)) if mean is not None else transformer.singular_values_[0]
+    empty = np.sqrt(np.maximum(variances, 0.0)) <= _TIMES * _noise(transformer.components_, mean, spread)
+    return np.flatnonzero(empty).tolist(), f"Set n_components={int(np.count_nonzero(~empty))}: {_ADDING_UP}."
+
+
 def _components(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """PCA, IncrementalPCA, TruncatedSVD and random projections."""
     mean = getattr(transformer, "mean_", None)
     slots = _project(builder, transformer, block, transformer.components_, mean)
+    empty, todo = _empty_components(transformer, mean)
+    if empty and getattr(transformer, "whiten", False):
+        _demand_signal(transformer, f"{len(empty)} of {len(slots)} that do not, enlarged by whiten=True", todo)
+    builder.mark_noise(f"{type(transformer).__name__}: {todo}", [slots[at] for at in empty])
     if getattr(transformer, "whiten", False):
         scale = np.maximum(np.sqrt(transformer.explained_variance_), np.finfo(np.float64).eps)
         slots = [builder.with_constant(Op.DIVIDE, slot, one) for slot, one in zip(slots, scale, strict=True)]
@@ -51,6 +84,12 @@ def _components(builder: ProgramBuilder, transformer: Any, block: Block) -> Bloc
 def _independent(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     """FastICA."""
     mean = transformer.mean_ if transformer.whiten else None
+    if transformer.whiten:
+        deviations = np.linalg.norm(transformer.mixing_, axis=1)
+        if np.max(_noise(transformer.components_, mean, deviations), initial=0.0) > _LOUD:
+            _demand_signal(
+                transformer, "some that do not, enlarged as all are", f"Set fewer n_components: {_ADDING_UP}."
+            )
     return _block(block, _project(builder, transformer, block, transformer.components_, mean))
 
 

@@ -19,7 +19,8 @@ def splines(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
         raise unsupported(transformer, "a degree of 1 or more", str(transformer.degree))
     zeros = getattr(transformer, "handle_missing", "error") == "zeros"
     columns = builder.numbers(transformer, block)
-    builder.finite(columns, allow_nan=zeros)
+    if not (zeros and transformer.extrapolation == "constant"):  # there scikit-learn looks at no number
+        builder.finite(columns, allow_nan=zeros)
     made: list[Column] = []
     for at, (column, spline) in enumerate(zip(columns, transformer.bsplines_, strict=True)):
         slots = _basis(builder, column.slot, spline, transformer.extrapolation, first_column=at == 0)

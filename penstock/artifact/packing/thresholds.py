@@ -9,6 +9,7 @@ from penstock.artifact.packing.estimators import INSIDE, final_of, inside
 from penstock.artifact.packing.model import public_name
 from penstock.artifact.packing.program import unsupported
 from penstock.artifact.threshold import Threshold
+from penstock.errors import PenstockError
 
 
 def threshold_of(estimator: Any) -> Threshold | None:
@@ -26,6 +27,13 @@ def threshold_of(estimator: Any) -> Threshold | None:
         at = (0.0 if scores else 0.5) if isinstance(at, str) else at
     else:
         at, positive = estimator.best_threshold_, compat.TUNED_LABEL.of(estimator)()
+    if not np.isfinite(at):
+        raise PenstockError(
+            f"threshold of {name}",
+            expected="a number",
+            found=str(at),
+            todo="Some scores by which it was tuned are no numbers: choose another estimator in it.",
+        )
     classes = np.asarray(final_of(estimator).classes_)
     place = 1 if positive is None else int(np.flatnonzero(classes == positive)[0])
     return Threshold(place, float(at))

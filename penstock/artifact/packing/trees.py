@@ -25,7 +25,7 @@ def pack_forest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     several = int(estimator.n_outputs_)
     if classifier and several != 1:
         raise unsupported(estimator, "one output", f"{several}")
-    allow_nan = bool(compat.ALLOWS_NAN.of(members[0])(np.zeros((1, 1))))
+    allow_nan = not block.sparse and bool(compat.ALLOWS_NAN.of(members[0])(np.zeros((1, 1))))
     slots = _as_float32(builder, estimator, block, allow_nan=allow_nan)
     outputs = int(estimator.n_classes_) if classifier else several
     nodes, roots, covers = _nodes(trees, slots)

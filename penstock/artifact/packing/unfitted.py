@@ -34,7 +34,10 @@ _NEIGHBOURS = {
     **dict.fromkeys(("Isomap", "LocallyLinearEmbedding"), "neighbors_algorithm"),
 }
 """Estimators with a tree of neighbours, unless this option is "brute"."""
+_AT_RANDOM = ("stratified", "uniform")
+"""Strategies of DummyClassifier by which no two answers are the same."""
 _UNCHECKED = {
+    "TunedThresholdClassifierCV": "it cannot check its scorer; FixedThresholdClassifier has none",
     "BisectingKMeans": "it cannot check the tree of BisectingKMeans; KMeans has none",
     "SplineTransformer": "it cannot check the curves of SplineTransformer",
 }
@@ -97,21 +100,28 @@ def _obstacles(part: Any) -> Iterator[str]:
         yield from catboost.obstacles(type(part).__name__, part.get_params())
     elif not name or name not in {"Pipeline", *INSIDE, *PACKERS, *TRANSFORMERS}:
         yield f"{type(part).__name__} is not packed"
-    if name == "FunctionTransformer":
-        functions = (part.func, part.kw_args)
-        known = functions == (None, None) or (in_numpy(functions[0]) and not functions[1])
-        if not known:
-            yield f"FunctionTransformer is packed with a function of numpy, not with {functions[0]!r}"
+    yield from _of_functions(name, part)
     if name in TEXTS:
         yield from _of_texts(name, part)
-    if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
-        yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
+    if name == "DummyClassifier" and part.strategy in _AT_RANDOM:
+        yield f"DummyClassifier is packed with a strategy that answers all rows the same, not with {part.strategy!r}"
     yield from _options(name, part)
     for attribute in _MEMBERS:
         yield from _obstacles(getattr(part, attribute, None))
     for attribute in _LISTS:
         for member in getattr(part, attribute, None) or ():
             yield from _obstacles(member[1])
+
+
+def _of_functions(name: str, part: Any) -> Iterator[str]:
+    """Functions with which a step is not packed."""
+    if name == "FunctionTransformer":
+        functions = (part.func, part.kw_args)
+        known = functions == (None, None) or (in_numpy(functions[0]) and not functions[1])
+        if not known:
+            yield f"FunctionTransformer is packed with a function of numpy, not with {functions[0]!r}"
+    if name == "TransformedTargetRegressor" and not (part.inverse_func is None or in_numpy(part.inverse_func)):
+        yield f"TransformedTargetRegressor is packed with a function of numpy, not with {part.inverse_func!r}"
 
 
 def _of_texts(name: str, vectorizer: Any) -> Iterator[str]:
@@ -200,6 +210,8 @@ def _unstored(part: Any) -> str:
         return f"it cannot check the tree of {name}; {_NEIGHBOURS[name]}='brute' has none"
     if name in ("LabelPropagation", "LabelSpreading") and part.kernel == "knn":
         return f"it cannot check the tree of {name}; kernel='rbf' has none"
+    if name == "DummyClassifier" and part.strategy in _AT_RANDOM:
+        return "it would store DummyClassifier, which answers at random; strategy='prior' does not"
     if name in _ALONE_OTHERWISE:
         return f"it would store {name}, which {_ALONE_OTHERWISE[name]}; PCA and TruncatedSVD do not"
     return _UNCHECKED.get(name, "")

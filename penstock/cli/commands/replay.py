@@ -108,17 +108,18 @@ class Tally:
     """Counts verdicts: those that are the same, those that differ, and by code those whose code is not here."""
 
     def __init__(self) -> None:
-        self.count = self._different = 0
+        self.count = self._different = self._near = 0
         self._needed: Counter[str] = Counter()
 
     @property
     def all_the_same(self) -> bool:
-        """Whether every prediction was made again to the bit."""
+        """Whether every prediction was made again."""
         return not self._different and not self._needed
 
     def add(self, verdict: "Verdict") -> str:
         """Count a verdict; returns the line that tells of a difference, empty if there is none to tell."""
         self.count += 1
+        self._near += verdict.near
         if verdict.needs_code:
             self._needed[f"{verdict.model}, release {verdict.release}: needs code {verdict.needs_code}"] += 1
         elif not verdict.same:
@@ -129,7 +130,9 @@ class Tally:
     def lines(self) -> list[str]:
         """What there was in all."""
         replayed = self.count - self._needed.total()
-        same = f"{replayed} replayed, {replayed - self._different} identical to the bit, {self._different} different."
+        near = f"{self._near} but for the last bits of what a library predicts, " if self._near else ""
+        identical = f"{replayed - self._different - self._near} identical to the bit"
+        same = f"{replayed} replayed, {identical}, {near}{self._different} different."
         return [same, *(f"{count} predictions of {code}." for code, count in self._needed.items())]
 
 

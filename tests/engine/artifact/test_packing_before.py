@@ -119,6 +119,14 @@ def test_zeros_that_a_sparse_matrix_holds_are_zeros_for_all_but_xgboost(name: st
         assert np.abs(artifact.predict(matrix_columns(matrix)) - model.predict_proba(matrix)).max() < 1e-12
 
 
+def test_quantiles_of_a_sparse_matrix_with_zeros_in_it_are_refused_before_the_fit() -> None:
+    twice = make_pipeline(HOT, QuantileTransformer(n_quantiles=9), QuantileTransformer(n_quantiles=9), LIGHTGBM)
+    with pytest.raises(
+        UnsupportedEstimator, match=r"QuantileTransformer is packed behind.*a dense matrix before Quantile"
+    ):
+        demand_storable(twice, LATE)
+
+
 def test_hashed_terms_that_can_cancel_out_are_refused_before_xgboost_unless_a_step_makes_them_dense() -> None:
     hashed = HashingVectorizer(n_features=64)
     with pytest.raises(UnsupportedEstimator, match="alternate_sign=False of HashingVectorizer"):

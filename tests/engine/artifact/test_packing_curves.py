@@ -77,6 +77,15 @@ def test_quantiles_of_a_sparse_matrix_leave_its_zeros_alone(tmp_path: Path) -> N
             assert np.abs(artifact.predict(matrix_columns(matrix)) - model.predict_proba(matrix)).max() < 1e-12
 
 
+def test_splines_that_take_missing_numbers_take_infinite_ones_where_scikit_learn_does(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(80, 2))
+    asked = matrix[:4].copy()
+    asked[:, 1] = [np.inf, -np.inf, np.nan, 1e300]
+    model = make_pipeline(SplineTransformer(handle_missing="zeros"), LogisticRegression()).fit(matrix, matrix[:, 0] > 0)
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        assert np.abs(artifact.predict(matrix_columns(asked)) - model.predict_proba(asked)).max() < 1e-12
+
+
 def test_a_column_of_one_number_has_periodic_curves(tmp_path: Path) -> None:
     matrix = np.column_stack([np.arange(40.0), np.full(40, 3.0)])
     curves = SplineTransformer(n_knots=4, extrapolation="periodic", handle_missing="zeros")

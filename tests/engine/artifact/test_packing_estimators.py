@@ -11,11 +11,12 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, precision_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
-from penstock.errors import ContractError, UnsupportedEstimator
+from penstock.errors import ContractError, PenstockError, UnsupportedEstimator
 from penstock.journal.answers import PredictionForm, chosen_classes
 from tests.engine.artifact.estimator_entries import fitted
 from tests.engine.artifact.estimator_table import PACKED
@@ -116,3 +117,25 @@ def test_a_threshold_decides_the_class_and_leaves_the_probabilities(kind: str, t
         assert chosen_classes(found, form) == model.predict(matrix).tolist()
         differ += int(np.sum(found.argmax(axis=1) != model.predict(matrix)))
     assert differ > 0
+
+
+def test_a_row_that_no_classifier_of_one_class_takes_has_no_probability_of_any(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(200, 2))
+    label = np.digitize(matrix[:, 0] + rng.normal(size=200), [-0.5, 0.5])
+    forest = RandomForestClassifier(3, bootstrap=False, random_state=0)
+    asked = rng.normal(size=(500, 2))
+    for classes in (label, label > 0):
+        model = OneVsRestClassifier(forest).fit(matrix, classes)
+        expected = model.predict_proba(asked)
+        assert (expected.sum(axis=1) == 0).any() == (model.n_classes_ == 3)
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            assert same(artifact.predict(matrix_columns(asked)), expected)
+
+
+def test_a_tuned_threshold_that_is_no_number_is_refused_by_name(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(80, 2))
+    model = TunedThresholdClassifierCV(LogisticRegression(), cv=2).fit(matrix, matrix[:, 0] > 0)
+    model.best_threshold_ = np.nan  # as scores that are no numbers leave it
+    with pytest.raises(PenstockError, match=r"threshold of TunedThresholdClassifierCV: expected a number, found nan"):
+        packed(model, tmp_path, matrix_features(matrix))

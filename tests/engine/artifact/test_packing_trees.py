@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -13,6 +14,8 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor
 
 from penstock.errors import ContractError
@@ -126,3 +129,21 @@ def test_a_forest_takes_nan_where_scikit_learn_does_but_never_infinity(tmp_path:
         assert same(artifact.predict(matrix_columns(asked)), model.predict_proba(asked))
         with pytest.raises(ContractError, match="'x0'"):
             artifact.predict(matrix_columns(np.array([[np.inf, 0.0]])))
+
+
+@pytest.mark.parametrize("kind", [DecisionTreeRegressor, ExtraTreesRegressor])
+def test_trees_behind_a_sparse_matrix_take_no_nan_as_in_scikit_learn(kind: Any, tmp_path: Path) -> None:
+    matrix = np.random.default_rng(3).integers(0, 3, size=(60, 2)).astype(float)
+    asked = matrix[:3].copy()
+    asked[1, 0] = np.nan
+    for threshold in (0.0, 1.0):
+        encoded = make_column_transformer((OneHotEncoder(), [1]), ("passthrough", [0]), sparse_threshold=threshold)
+        model = make_pipeline(encoded, kind(random_state=0)).fit(matrix, matrix[:, 0])
+        for artifact in packed(model, tmp_path, matrix_features(matrix)):
+            if not threshold:
+                assert same(artifact.predict(matrix_columns(asked)), model.predict(asked))
+                continue
+            with pytest.raises(ValueError, match="contains NaN"):
+                model.predict(asked)
+            with pytest.raises(ContractError, match=r"'x0': expected a finite number, found nan"):
+                artifact.predict(matrix_columns(asked))

@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import BisectingKMeans
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import NMF, SparsePCA
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     AdaBoostRegressor,
     GradientBoostingClassifier,
@@ -24,7 +25,12 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.manifold import Isomap
-from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, RandomizedSearchCV
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsTransformer, NearestNeighbors
 from sklearn.pipeline import make_pipeline
@@ -143,6 +149,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "a step that looks at all rows at once": (make_pipeline(NMF(), LogisticRegression()), "store NMF, which goes on"),
     "a step that takes no row alone": (make_pipeline(SparsePCA(), LogisticRegression()), "does not take one row alone"),
+    "answers at random": (DummyClassifier(strategy="stratified"), "strategy that answers all rows the same.*at random"),
+    "a tuned threshold in what is stored": (
+        VotingClassifier(
+            [("a", TunedThresholdClassifierCV(LogisticRegression())), ("b", GaussianProcessClassifier())], voting="soft"
+        ),
+        "cannot check its scorer; FixedThresholdClassifier has none",
+    ),
     "a function of a team's own": (make_pipeline(FunctionTransformer(len), LogisticRegression()), "function of numpy"),
     "a target with one": (TransformedTargetRegressor(Ridge(), func=np.exp, inverse_func=len), "function of numpy"),
 }

@@ -13,9 +13,11 @@ from playwright.sync_api import expect, sync_playwright
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import RidgeClassifier
+from sklearn.kernel_approximation import Nystroem
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from penstock.cli.explained import explained_lines
 from penstock.client import Client
@@ -30,6 +32,7 @@ from tests.engine.serving.conftest import Service, Start, wait_for
 
 CLASSES = ("holds", "overflows")
 SCORES = msgspec.structs.replace(toy.CONTRACT, output=Output("overflow", "classifier", CLASSES, scores=True))
+REGRESSOR = msgspec.structs.replace(toy.CONTRACT, output=Output("overflow", "regressor"))
 VOLUMES = (Value("volume", "m3"), Value("minutes", "min"))
 VALUES = msgspec.structs.replace(toy.CONTRACT, output=Output("overflow", "regressor", values=VOLUMES))
 
@@ -68,7 +71,7 @@ def replayed(service: Service) -> list[str]:
     return [verdict.stage for verdict in replay.run(since=datetime.now(UTC) - timedelta(hours=1))]
 
 
-def other_artifact(service: Service) -> None:
+def other_artifact(service: Service, estimator: Any = None) -> None:
     """Let the journal say that another artifact has answered."""
     other = toy.release(
         service.book,
@@ -76,7 +79,7 @@ def other_artifact(service: Service) -> None:
         service.folder,
         version=2,
         contract=service.contract,
-        estimator=fitted(service.contract, seed=2),
+        estimator=estimator or fitted(service.contract, seed=2),
     )
     with service.book.connect() as connection:
         connection.execute("UPDATE app.origin SET artifact = %s", (other,))
@@ -111,6 +114,22 @@ def test_several_values_are_answered_journaled_and_replayed(serve_form: Callable
         assert client.prediction(answer.id).answer.prediction == answer.prediction
     assert replayed(service) == [""] * 101
     other_artifact(service)
+    assert "output" in replayed(service)
+
+
+def test_what_a_library_sums_otherwise_for_one_row_is_replayed(serve_form: Callable[..., Service]) -> None:
+    frame = toy.made_up(np.random.default_rng(1))
+    encoder = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["shape"]), (SimpleImputer(), ["inflow", "room", "age"])
+    )
+    model = make_pipeline(encoder, StandardScaler(), Nystroem(n_components=40, random_state=0), Ridge(1e-3))
+    service = serve_form(REGRESSOR, estimator=model.fit(frame, frame["inflow"] * frame["age"]))
+    alone = [service.ask(tank=f"t{at}", inflow=at % 23) for at in range(60)]
+    asked = service.ask_many(range(60, 120))
+    assert len(asked) == len(alone) == 60
+    assert replayed(service) == [""] * 120
+    other = make_pipeline(encoder, KernelRidge()).fit(frame, frame["inflow"])
+    other_artifact(service, other)
     assert "output" in replayed(service)
 
 

@@ -29,6 +29,7 @@ from penstock.postgres.book import Book
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.card_text import markdown
 from penstock.training.dry_run import demand_estimator
+from penstock.training.fitting import fit
 from penstock.training.frame import TrainingRows, feature_frame
 from penstock.training.parity import PARITY, SINGLE_PARITY, ParityError, allowed_parity, demand_parity, own_predictions
 from penstock.training.run import TrainingRun
@@ -206,3 +207,26 @@ def test_types_that_a_model_trusts_are_shown_in_card_and_ledger(book: Book, prod
     assert (made.card.packed, made.card.trusted_types, made.card.library) == (False, (own,), "scikit-learn")
     assert f"which is slower: one row alone takes about {made.card.us_per_row:,.0f} us." in markdown(made.card, entry)
     assert f"whose code runs in every replica: {own}" in markdown(made.card, entry)
+
+
+def test_catboost_reads_a_feature_as_a_text_from_the_fit_to_the_answer(tmp_path: Path) -> None:
+    told = {"iterations": 8, "verbose": 0, "allow_writing_files": False, "text_features": ["site"]}
+    made, artifact = trained(tmp_path, lambda: CatBoostClassifier(**told), None)
+    assert artifact.fallback.library == "CatBoost"
+    assert made.parity == 0
+    asked = {"inflow": np.zeros(4), "level": np.zeros(4)}
+    asked["site"] = np.array(["south", "abroad", None, ""], dtype=object)
+    found = artifact.predict(asked)
+    assert found.shape == (4, 2)
+    assert np.array_equal(found[2], found[3])
+    frame, late = feature_frame(TEXTS), (TEXTS["inflow"] > 0).astype(float)
+    model = tank_model(lambda: CatBoostClassifier(**told))
+    fitted = fit(model, model.estimator(), frame, TrainingRows(TEXTS, late)).estimator
+    assert own_predictions(model, fitted, TrainingRows(TEXTS, late), frame).shape == (400, 2)
+
+
+TEXTS = {
+    "inflow": np.random.default_rng(0).normal(size=400),
+    "level": np.zeros(400),
+    "site": np.array(["north sea", "south", None, "north"] * 100, dtype=object),
+}

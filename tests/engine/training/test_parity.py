@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from xgboost import XGBClassifier
 
 from penstock.artifact.load import load
 from penstock.artifact.packing.pack import pack
@@ -22,7 +25,15 @@ from penstock.contract.contract import Output
 from penstock.declare.model import GateRule
 from penstock.errors import PenstockError
 from penstock.training.frame import TrainingRows, feature_frame
-from penstock.training.parity import ParityError, demand_alone, own_predictions
+from penstock.training.parity import (
+    PARITY,
+    SINGLE_PARITY,
+    ParityError,
+    allowed_parity,
+    demand_alone,
+    demand_parity,
+    own_predictions,
+)
 from tests.engine.training.tanks import CONTRACT, tank_model
 
 RNG = np.random.default_rng(0)
@@ -85,6 +96,30 @@ def test_a_booster_of_other_classes_than_the_contract_s_is_refused_with_what_to_
     booster = lightgbm.train({"objective": "binary", "verbose": -1}, rows, 2)
     with pytest.raises(PenstockError, match=r"expected \(90, 3\), found .*\(90, 2\).*an objective of 3 classes"):
         own_predictions(model, booster, TrainingRows(TRAINED, LATE), frame)
+
+
+def test_probabilities_that_scipy_computes_in_float32_are_compared_in_float32(tmp_path: Path) -> None:
+    classes = np.digitize(TRAINED["inflow"], [-0.5, 0.5])
+    frame = feature_frame({name: TRAINED[name] for name in ("inflow", "level")})
+    for objective, allowed in (("multi:softmax", SINGLE_PARITY), ("multi:softprob", PARITY)):
+        model = CalibratedClassifierCV(XGBClassifier(objective=objective, n_estimators=9), cv=2).fit(frame, classes)
+        expected = model.predict_proba(frame)
+        assert allowed_parity(model, expected) == allowed
+        pack(model, tmp_path / "m", features=CONTRACT.features[:2], metadata={}, fallback=False)
+        artifact = load(tmp_path / "m")
+        found = artifact.predict({name: TRAINED[name] for name in frame})
+        assert demand_parity(artifact, found, expected, allowed, model) <= allowed
+
+
+def test_a_difference_behind_a_projection_names_it_and_what_to_do(tmp_path: Path) -> None:
+    frame = feature_frame({name: TRAINED[name] for name in ("inflow", "level")})
+    model = make_pipeline(PCA(), LogisticRegression()).fit(frame, LATE)
+    pack(model, tmp_path / "m", features=CONTRACT.features[:2], metadata={}, fallback=False)
+    found = model.predict_proba(frame)
+    with pytest.raises(
+        ParityError, match=r"PCA enlarged rounding.*Scale the columns before it, set fewer n_components"
+    ):
+        demand_parity(load(tmp_path / "m"), found + 0.1, found, PARITY, model)
 
 
 def test_an_estimator_that_answers_a_row_alone_otherwise_is_refused(tmp_path: Path) -> None:

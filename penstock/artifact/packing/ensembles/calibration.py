@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.artifact.packing.ensembles.votes import divisor_of
 from penstock.artifact.packing.estimators import answers, of_slots, scores
 from penstock.artifact.packing.model import Model, sklearn_name
 from penstock.artifact.packing.program import Block, ProgramBuilder, unsupported
@@ -76,7 +77,9 @@ def _curve(builder: ProgramBuilder, calibrator: Any, score: int, *, single: bool
         points = np.concatenate([xs, ys]).astype(np.float64)
         in_single = xs.dtype == np.float32
         start = builder.constants(points)
-        return builder.emit(Op.INTERPOLATE, score, builder.new(), start, len(points), int(in_single))
+        found = builder.emit(Op.INTERPOLATE, score, builder.new(), start, len(points), int(in_single))
+        # scikit-learn refuses a score that is no finite number: its product with 0 is none either
+        return builder.two(Op.PLUS, found, builder.with_constant(Op.MULTIPLY, score, 0.0))
     slope, offset = calibrator.a_, calibrator.b_
     if single and not isinstance(slope, np.float64):
         raise unsupported(calibrator, "a sigmoid in float64", type(slope).__name__)
@@ -91,9 +94,10 @@ def _complement(builder: ProgramBuilder, slot: int) -> int:
 
 
 def _normalised(builder: ProgramBuilder, slots: list[int]) -> list[int]:
-    """Each divided by the sum; all the same where that is zero."""
+    """Each divided by the sum; all the same where that is zero, but no numbers where that is none."""
     total = builder.with_constant(Op.ADD, slots[0], 0.0)
     for slot in slots[1:]:
         total = builder.two(Op.PLUS, total, slot)
-    made = [builder.two(Op.OVER, slot, total) for slot in slots]
-    return [builder.with_constant(Op.FILL, slot, np.nan, 1.0 / len(slots)) for slot in made]
+    total, none = divisor_of(builder, total)
+    share = builder.with_constant(Op.MULTIPLY, none, 1.0 / len(slots))
+    return [builder.two(Op.PLUS, builder.two(Op.OVER, slot, total), share) for slot in slots]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from penstock.artifact.packing.boosting.lightgbm import LIGHTGBM
 from penstock.artifact.packing.boosting.xgboost import XGBOOST
 from penstock.artifact.packing.estimators import answers, final_of, of_slots, scores
@@ -14,6 +16,7 @@ from penstock.artifact.program import Function, Op
 
 _MOST_PROBABLE = (*TREES, *FORESTS, "HistGradientBoostingClassifier", *LIGHTGBM, *XGBOOST)
 """Estimators that predict the first of the most probable classes, whatever rounding makes of scores."""
+_BY_BAYES = ("GaussianNB", "QuadraticDiscriminantAnalysis")
 VOTERS = (*LINEAR, *_MOST_PROBABLE)
 
 
@@ -66,7 +69,24 @@ def probable_label(builder: ProgramBuilder, member: Any, block: Block) -> list[i
     """The same of a member with probabilities of which the greatest is its label, unless it says so by scores."""
     if public_name(final_of(member)) in LINEAR or threshold_of(member) is not None:
         return label(builder, member, block)
-    return greatest(builder, answers(builder, member, block)[0])
+    slots = answers(builder, member, block)[0]
+    made = greatest(builder, slots)
+    if (name := public_name(final_of(member))) not in _BY_BAYES:
+        return made
+    made = [  # of rows too far from all classes no probability is a number
+        builder.two(Op.PLUS, one, builder.with_constant(Op.MULTIPLY, slot, 0.0))
+        for one, slot in zip(made, slots, strict=True)
+    ]
+    if name == "GaussianNB":  # then all classes are alike, and the first is taken
+        made = [builder.with_constant(Op.FILL, one, np.nan, float(at == 0)) for at, one in enumerate(made)]
+    return made
+
+
+def divisor_of(builder: ProgramBuilder, total: int) -> tuple[int, int]:
+    """A sum of probabilities to divide by, which is 1 where the sum is 0; and 1 there, elsewhere 0."""
+    some = builder.with_constant(Op.ABOVE, total, 0.0)
+    none = builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, some), 1.0)
+    return builder.two(Op.PLUS, total, none), none
 
 
 def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
@@ -90,9 +110,10 @@ def one_vs_rest(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
 
     if len(positives) == 1:
         rest = rounded(builder.with_constant(Op.ADD, builder.apply(Function.NEGATIVE, positives[0]), 1.0))
-        return of_slots([rest, positives[0]], "classifier", single=single)
+        positives = [rest, *positives]
     total = positives[0]
     for slot in positives[1:]:
         total = rounded(builder.two(Op.PLUS, total, slot))
+    total, _ = divisor_of(builder, total)  # where each of them says 0, nothing is divided
     made = [rounded(builder.two(Op.OVER, slot, total)) for slot in positives]
     return of_slots(made, "classifier", single=single)
