@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 from penstock.settings import BookName
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Tally:
         """What there was in all."""
         replayed = self.count - self._needed.total()
         same = f"{replayed} replayed, {replayed - self._different} identical to the bit, {self._different} different."
-        return [same, *(f"{count} predictions of {code}." for code, count in self._needed.items())]
+        return [same, *(f"{counted(count, 'prediction')} of {code}." for code, count in self._needed.items())]
 
 
 def instant(text: str | None, now: datetime) -> datetime | None:
