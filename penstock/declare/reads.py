@@ -50,9 +50,9 @@ def _raw(steps: Sequence[str]) -> list[str]:
 
 
 def _words(sql: str) -> list[str]:
-    """The words of SQL, those in quotes and without its comments, each once."""
+    """The words of SQL in their order, those in quotes too, without its comments."""
     said = TOKEN.sub(lambda token: " " if token["comment"] else token[0], sql)
-    return list(dict.fromkeys(word for word in re.split(r"\W+", said) if word))
+    return [word for word in re.split(r"\W+", said) if word]
 
 
 def _plain(name: str) -> str:
@@ -61,5 +61,5 @@ def _plain(name: str) -> str:
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
+    near = difflib.get_close_matches(name, set(known), 1)
     return f". Did you mean {near[0]}?" if near else ""

@@ -199,5 +199,5 @@ def _too_many_texts(column: Column) -> str:
 def is_beyond_exact(column: Column) -> bool:
     """Whether it has whole numbers that a float64 cannot hold."""
     numbers: tuple[Any, ...] = (column.least, column.greatest)
-    whole = column.storage is not None and column.storage.python == "int"
+    whole = column.is_whole_decimal or (column.storage is not None and column.storage.python == "int")
     return whole and any(value is not None and abs(value) > EXACT for value in numbers)

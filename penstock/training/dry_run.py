@@ -23,6 +23,7 @@ from penstock.extract.training_join import training_query
 from penstock.extract.window import demand_inside as demand_in_window
 from penstock.quantity import counted
 from penstock.snapshots.store import Recipe, SnapshotStore
+from penstock.training.alike import alike_by_type
 from penstock.training.bounds import demand_inside
 from penstock.training.few_rows import fit_to_few
 from penstock.training.frame import training_rows, without_values
@@ -102,6 +103,8 @@ def _check_training_set(
         _demand_held_out(run, warehouse, model, windows.holdout_from, windows.holdout_until)
     _demand_unique(warehouse, f"query of {own}", warehouse.natural(model.query, window), key, window)
     name = f"{contract.model}.training_set"
+    with run.noted(), query_of(own):
+        run.said += alike_by_type(warehouse, model.query, window, contract, tables)
     with query_of(own), warehouse.batches(query, window, key=key) as batches:
         snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
     rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)

@@ -124,7 +124,7 @@ def _checked(found: "Declarations", name: str) -> "Model":
 
     model = found.checked(name)
     for sentence in unused(found):
-        click.echo(f"Note: {sentence}.", err=True)
+        click.echo(f"Note: {sentence}{'' if sentence.endswith('?') else '.'}", err=True)
     demand_estimator(model)
     return model
 

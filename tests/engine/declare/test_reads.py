@@ -31,7 +31,7 @@ def notes(found: Declarations) -> list[str]:
     [
         ("tanks", QUERY),
         ("Tanks", QUERY),
-        ("order lines", 'SELECT * FROM "order lines"'),
+        ("order lines", 'SELECT lines, "order" FROM "order lines"'),
         ("order_lines", 'SELECT * FROM sales."order-lines"'),
         ("sales.orders", 'SELECT * FROM "sales"."orders"'),
         ("orders", "SELECT * FROM `shop.sales.orders`"),
