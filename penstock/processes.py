@@ -154,14 +154,14 @@ def end_trees(processes: Sequence[psutil.Process], *, grace: float) -> None:
     for member in members:
         with suppress(psutil.NoSuchProcess):
             member.terminate()
-    stubborn = [descendant for member in _still_alive(members, grace) for descendant in tree(member)]
+    stubborn = [descendant for member in still_alive(members, grace) for descendant in tree(member)]
     for member in stubborn:
         with suppress(psutil.NoSuchProcess):
             member.kill()
-    _still_alive(stubborn, 5)
+    still_alive(stubborn, 5)
 
 
-def _still_alive(members: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+def still_alive(members: list[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Those that have not ended in time. A zombie has: its parent, not we, must reap it."""
     deadline = time.monotonic() + seconds
     while (alive := [member for member in members if _alive(member)]) and time.monotonic() < deadline:

@@ -1,11 +1,13 @@
 """Whether what a model names is declared and fits, and what of a project nothing names."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.contract.contract import Lookup
 from penstock.contract.declaring import nearest
 from penstock.declare.faults import caught
 from penstock.declare.preparation import PREPARED, in_order
+from penstock.declare.reads import unread
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
 
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 
 def connection_faults(found: "Declarations", model: str) -> list[PenstockError]:
     """What a model's lookups and their tables name and the project does not declare, or declares otherwise."""
-    faults: list[PenstockError] = []
-    for lookup in found.models[model].contract.lookups:
+    declared = found.models[model]
+    faults = _prepared_faults(found, f"reads of model {model!r}", declared.read_steps)
+    for lookup in declared.contract.lookups:
         thing = f"lookup {lookup.name!r} of model {model!r}"
         table = found.tables.get(lookup.table)
         if table is not None:
@@ -31,10 +34,14 @@ def connection_faults(found: "Declarations", model: str) -> list[PenstockError]:
 
 def preparation_faults(found: "Declarations", table: ReplicatedTable) -> list[PenstockError]:
     """The preparations that a table waits for and nobody declares, and those that read such, or each other."""
-    named = [step.removeprefix(PREPARED) for step in table.after if step.startswith(PREPARED)]
+    return _prepared_faults(found, f"after of table {table.name!r}", table.after)
+
+
+def _prepared_faults(found: "Declarations", of: str, steps: Sequence[str]) -> list[PenstockError]:
+    named = [step.removeprefix(PREPARED) for step in steps if step.startswith(PREPARED)]
     faults = [
         PenstockError(
-            f"after of table {table.name!r}",
+            of,
             expected="a preparation that is declared",
             found=repr(PREPARED + name),
             todo=nearest(name, found.preparations),
@@ -58,17 +65,18 @@ def dbt_faults(found: "Declarations") -> list[PenstockError]:
 
 
 def unused(found: "Declarations") -> list[str]:
-    """What is declared and nothing names, one sentence each."""
+    """What is declared and nothing names, and what is named and nothing reads, one sentence each."""
     waited_for = {step for table in found.tables.values() for step in table.after}
     waited_for |= {step for preparation in found.preparations.values() for step in preparation.reads}
+    waited_for |= {step for model in found.models.values() for step in model.read_steps}
     looked_up = {lookup.table for model in found.models.values() for lookup in model.contract.lookups}
     said = [
-        f"preparation {name!r} is never run: no table has {PREPARED + name!r} in its `after`"
+        f"preparation {name!r} is never run: {PREPARED + name!r} is in no table's `after` and in no model's `reads`"
         for name in found.preparations
         if PREPARED + name not in waited_for
     ]
     said += [f"table {name!r} is looked up by no model" for name in found.tables if name not in looked_up]
-    return said
+    return said + unread(found)
 
 
 def _fit(thing: str, lookup: Lookup, table: ReplicatedTable) -> list[PenstockError]:

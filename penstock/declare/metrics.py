@@ -81,7 +81,16 @@ def judged_value(metrics: Mapping[str, Any]) -> float:
 
 
 def is_perfect(metrics: Mapping[str, Any]) -> bool:
-    """Whether the value by which a candidate was judged is, to four digits, the best that there is."""
-    measure = measure_of(judged_by(metrics))
-    best = 0.0 if measure is None else measure.greatest if measure.higher_is_better else measure.least
-    return abs(judged_value(metrics) - best) < 5e-5
+    """Whether the value by which a candidate was judged is next to the best that there is.
+
+    An error in the outcome's own unit is compared with that of the base rate.
+    """
+    name = judged_by(metrics)
+    scale = metrics.get(f"{name}_base_rate") if name.partition(_OF)[0] in ("rmse", "mae") else None
+    return abs(judged_value(metrics) - best_of(name)) < 5e-5 * (1.0 if scale is None else abs(scale))
+
+
+def best_of(name: str) -> float:
+    """The best value of a metric, by its name in ledger and card."""
+    measure = measure_of(name)
+    return 0.0 if measure is None else measure.greatest if measure.higher_is_better else measure.least

@@ -11,7 +11,7 @@ from penstock.contract.contract import Contract
 from penstock.contract.declaring import DeclarationType
 from penstock.declare.cron import default_cron
 from penstock.declare.derived_shape import training_shape
-from penstock.declare.faults import gate_rule_faults, model_faults
+from penstock.declare.faults import STEPS, gate_rule_faults, model_faults
 from penstock.declare.fitting import FitRows
 from penstock.declare.metrics import MetricName, Task, named, task_of
 from penstock.declare.periods import NO_DELAY, SPELLINGS, Cadence, Period
@@ -76,7 +76,8 @@ class Model(metaclass=DeclarationType):
 
     - `owner`, `description`: for people, shown in Dagster.
     - `query`: SQL for the request fields, `asked_at` and the `outcome` of rows that were asked between the bound values
-      `:from` and `:until` (UTC). The lookups of the contract are joined to it. `reads`: the raw tables that it reads.
+      `:from` and `:until` (UTC). The lookups of the contract are joined to it. `reads`: what it reads:
+      raw tables by name, preparations as `prepared/<name>`, and what dbt makes as `dbt/<asset>`.
     - `outcome`: the column of what really happened, called as the contract's output where it is not named. That of a
       classifier is the class of the same text (`1`, `true`, `late`), or the index of a class. The outcomes of several
       values are the columns of their names.
@@ -149,6 +150,11 @@ class Model(metaclass=DeclarationType):
     def outcomes(self) -> tuple[str, ...]:
         """The columns of what really happened: one, or one for each of several values."""
         return tuple(value.name for value in self.contract.output.values) or (self.outcome,)
+
+    @property
+    def read_steps(self) -> tuple[str, ...]:
+        """What its query reads, as `warehouse/<name>`, `prepared/<name>` or `dbt/<asset>`."""
+        return tuple(one if one.startswith(STEPS) else f"warehouse/{one}" for one in self.reads)
 
     @property
     def rows_shape(self) -> pa.DataFrameSchema:

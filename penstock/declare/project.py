@@ -69,9 +69,10 @@ class Declarations:
         return PenstockError(kind, expected=f"one of {', '.join(known) or '(none yet)'}", found=repr(name))
 
     def steps_of_dbt(self) -> list[str]:
-        """What tables wait for and preparations read that dbt makes, as `dbt/<asset>`."""
+        """What tables wait for, and preparations and models read, that dbt makes, as `dbt/<asset>`."""
         named = [step for table in self.tables.values() for step in table.after if step.startswith(DBT)]
         named += [step for preparation in self.preparations.values() for step in preparation.of_dbt]
+        named += [step for model in self.models.values() for step in model.read_steps if step.startswith(DBT)]
         return list(dict.fromkeys(named))
 
     def groups(self) -> list[tuple[ReplicatedTable, ...]]:
@@ -86,9 +87,13 @@ class Declarations:
         """The preparations that must run before the table can be extracted, each after those that it reads."""
         return self.preparations_of([table])
 
-    def preparations_of(self, tables: Iterable[ReplicatedTable]) -> list[Preparation]:
-        """The preparations that must run before these tables can be extracted, each once, after those that it reads."""
-        waited_for = [step for table in tables for step in table.after if step.startswith(PREPARED)]
+    def preparations_of(self, tables: Iterable[ReplicatedTable], model: Model | None = None) -> list[Preparation]:
+        """The preparations that must run before these tables, and the rows of a model, can be extracted.
+
+        Each once, after those that it reads.
+        """
+        steps = [*(step for table in tables for step in table.after), *(model.read_steps if model else ())]
+        waited_for = [step for step in steps if step.startswith(PREPARED)]
         return in_order([step.removeprefix(PREPARED) for step in waited_for], self.preparations)
 
     def tables_for(self, model: Model) -> list[ReplicatedTable]:

@@ -10,6 +10,7 @@ from penstock.declare.preparation import Preparation
 from penstock.declare.shape import ShapeError, shape_check, shape_text
 from penstock.errors import PenstockError
 from penstock.extract.prepared_grants import COPIED, repeated_grants
+from penstock.quantity import counted
 from penstock.warehouse.interface import ColumnTypesError, Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -123,9 +124,9 @@ def _tested(warehouse: Warehouse, preparation: Preparation, table: str) -> Prepa
         listed = ", ".join(map(quoted, preparation.unique))
         twice = _count(warehouse, f"SELECT {listed} FROM {table} GROUP BY {listed} HAVING count(*) > 1")
         named = ", ".join(preparation.unique)
-        tests.append(ColumnTest("unique", not twice, f"{twice:,} values of {named} in several rows"))
+        tests.append(ColumnTest("unique", not twice, f"{counted(twice, 'value')} of {named} in several rows"))
     if preparation.minimum_rows:
-        tests.append(ColumnTest("minimum_rows", rows >= preparation.minimum_rows, f"{rows:,} rows"))
+        tests.append(ColumnTest("minimum_rows", rows >= preparation.minimum_rows, counted(rows, "row")))
     if preparation.shape is not None:
         tests.append(_shape_test(warehouse, preparation, table))
     if not all(test.passed for test in tests):

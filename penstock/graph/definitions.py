@@ -60,7 +60,7 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
             releasing.test_release(training),
             releasing.prod_release(training),
         ]
-        job, schedule = releasing.job_and_schedule(training)
+        job, schedule = releasing.job_and_schedule(training, found.preparations)
         jobs.append(job)
         schedules.append(schedule)
         jobs.append(_everything_for(training, found))
@@ -73,7 +73,7 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
     jobs.append(job)
     schedules.append(schedule)
     if found.tables:
-        jobs.append(replication.job(list(found.tables.values())))
+        jobs.append(replication.job(list(found.tables.values()), found.preparations))
         job, schedule = standing_checks.job_and_schedule(list(found.tables))
         jobs.append(job)
         schedules.append(schedule)
@@ -90,10 +90,10 @@ def definitions_of(root: Path, found: Declarations) -> dg.Definitions:
 def _everything_for(training: TrainingAssets, found: Declarations) -> "dg.UnresolvedAssetJobDefinition":
     """The job of one model's assets, and of the tables of its lookups with all that become current with them."""
     tables = [table for group in found.groups() if {t.name for t in group} & training.tables.keys() for table in group]
-    model = dg.AssetSelection.groups(training.name)
+    model = releasing.selection(training, found.preparations)
     return dg.define_asset_job(
         f"everything_for_{training.name}",
-        selection=model | replication.selection(tables) if tables else model,
+        selection=model | replication.selection(tables, found.preparations) if tables else model,
         description=f"The tables of {training.name}, and its release of one {training.model.every}: what a first "
         "prediction needs.",
     )

@@ -13,6 +13,7 @@ import pandera.pandas as pa
 
 from penstock.declare.shape import ShapeError, described
 from penstock.publish.publication import Publication
+from penstock.quantity import counted
 from penstock.snapshots.store import Snapshot
 
 HISTORY = 60
@@ -85,7 +86,7 @@ def publication_evidence(publication: Publication, now: datetime) -> dict[str, A
         "bytes": publication.bytes,
         "snapshot": publication.snapshot,
         "physical_table": publication.physical,
-        "loaded": "no, already current" if publication.skipped else f"{publication.loaded:,} rows",
+        "loaded": "no, already current" if publication.skipped else counted(publication.loaded, "row"),
         "as_of": dg.MetadataValue.timestamp(publication.as_of),
         "age_hours": (now - publication.as_of).total_seconds() / 3600,
         "seconds": publication.seconds.total,

@@ -1,12 +1,14 @@
 """A model's releases as assets: into TEST, then into PROD, each through the gate."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
 import dagster as dg
 
 from penstock.declare.metrics import judged_by, judged_value
+from penstock.declare.preparation import Preparation
+from penstock.declare.steps import prepared_steps
 from penstock.errors import PenstockError
 from penstock.graph.environment import Environment
 from penstock.graph.evidence import as_table
@@ -42,12 +44,21 @@ def prod_release(training: TrainingAssets) -> dg.AssetsDefinition:
     return _release(training, "prod_release", [training.key("candidate"), training.key("test_release"), *tables])
 
 
-def job_and_schedule(training: TrainingAssets) -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDefinition]:
+def selection(training: TrainingAssets, preparations: Mapping[str, Preparation]) -> dg.AssetSelection:
+    """The assets of a model, and of the preparations that its query reads."""
+    own = dg.AssetSelection.groups(training.name)
+    before = prepared_steps(training.model.read_steps, preparations)
+    return own | dg.AssetSelection.assets(*(dg.AssetKey(step.split("/")) for step in before)) if before else own
+
+
+def job_and_schedule(
+    training: TrainingAssets, preparations: Mapping[str, Preparation]
+) -> tuple["dg.UnresolvedAssetJobDefinition", dg.ScheduleDefinition]:
     """The job from training set to release, and its schedule, switched on, for the newest trainable period."""
     model = training.model
     job = dg.define_asset_job(
         f"train_{training.name}",
-        selection=dg.AssetSelection.groups(training.name),
+        selection=selection(training, preparations),
         description=f"Trains {training.name} on the {trained_on(model)}, and releases it if the gate lets it.",
     )
 

@@ -111,18 +111,20 @@ def publication(tables: Sequence[ReplicatedTable]) -> dg.AssetsDefinition:
     return load
 
 
-def job(tables: Sequence[ReplicatedTable]) -> "dg.UnresolvedAssetJobDefinition":
+def job(
+    tables: Sequence[ReplicatedTable], preparations: Mapping[str, Preparation]
+) -> "dg.UnresolvedAssetJobDefinition":
     """The job that prepares, extracts and publishes tables: all of them, or those that a run selects."""
     return dg.define_asset_job(
         REPLICATION_JOB,
-        selection=selection(tables),
+        selection=selection(tables, preparations),
         description="Extracts and publishes tables: those that a schedule names, or all that are selected.",
     )
 
 
-def selection(tables: Sequence[ReplicatedTable]) -> dg.AssetSelection:
+def selection(tables: Sequence[ReplicatedTable], preparations: Mapping[str, Preparation]) -> dg.AssetSelection:
     """All assets that prepare, extract and publish the tables, with the checks of these steps."""
-    keys = [dg.AssetKey(step.split("/")) for step in steps(tables)]
+    keys = [dg.AssetKey(step.split("/")) for step in steps(tables, preparations)]
     return without_standing_checks(dg.AssetSelection.assets(*keys), [table.name for table in tables])
 
 
@@ -130,7 +132,7 @@ def schedule(tables: Sequence[ReplicatedTable], preparations: Mapping[str, Prepa
     """The schedule of a table, or of all that become current with it, switched on. It is called as the first one."""
     names = ", ".join(table.name for table in tables)
     request = dg.RunRequest(
-        asset_selection=[dg.AssetKey(step.split("/")) for step in steps(tables)],
+        asset_selection=[dg.AssetKey(step.split("/")) for step in steps(tables, preparations)],
         asset_check_keys=[
             dg.AssetCheckKey(dg.AssetKey(step.split("/")), name) for step, name in checks(tables, preparations)
         ],

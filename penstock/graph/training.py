@@ -39,7 +39,7 @@ class TrainingAssets:
         self.tables = {name: table for name, table in tables.items() if name in used}
         self.partitions = partitions_of(model)
         joined = {source for table in self.tables.values() for source in table.after}
-        self.sources = sorted(joined | {f"warehouse/{name}" for name in model.reads})
+        self.sources = sorted(joined | set(model.read_steps))
         self.owners = [model.owner] if model.owner else None
 
     def key(self, step: str) -> dg.AssetKey:

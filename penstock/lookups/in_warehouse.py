@@ -12,6 +12,7 @@ from penstock.lookups.in_snapshots import plain
 from penstock.lookups.sql import bound_types, fields_of, tables_of
 from penstock.lookups.statement import LookupFailure, LookupResult, LookupStatement
 from penstock.postgres.pointer import PinnedTable
+from penstock.quantity import counted
 from penstock.rows.conform import conform
 from penstock.rows.types import stored_schema
 from penstock.warehouse.interface import Warehouse, quoted
@@ -65,7 +66,7 @@ class WarehouseLookups:
             raise LookupFailure(
                 f"lookups of model {self._contract.model!r}",
                 expected="at most one row for each request",
-                found=f"{len(rows)} rows for {len(requests)} requests",
+                found=f"{counted(len(rows), 'row')} for {counted(len(requests), 'request')}",
                 todo="Keys of replicated tables have to be unique: correct their queries.",
             )
         rows.sort(key=lambda row: row[PLACE])

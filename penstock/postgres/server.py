@@ -19,6 +19,7 @@ from penstock.file_lock import file_lock
 from penstock.postgres.account import PLAIN, PostgresError, account
 from penstock.postgres.data import find_data, place_data, remove_data
 from penstock.postgres.programs import VERSION, programs
+from penstock.processes import still_alive
 
 LONGEST_SOCKET = 103  # bytes of sun_path on the least generous system (104 with its closing zero)
 SOCKET = ".s.PGSQL.5432"
@@ -105,15 +106,13 @@ class PostgresServer:
             with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
                 process.send_signal(signal.SIGINT)  # a fast shutdown: connections are ended, data are written
-                try:
-                    process.wait(START_SECONDS)
-                except psutil.TimeoutExpired:
+                if still_alive([process], START_SECONDS):
                     raise PostgresError(
                         f"embedded Postgres, pid {pid}",
                         expected=f"an end within {START_SECONDS} s",
                         found="it still runs",
                         todo=f"Its log is {self.log}.",
-                    ) from None
+                    )
             return True
 
     def remove(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from penstock.artifact.conformal import Conformal
 from penstock.contract.contract import Output
 from penstock.declare.metrics import Task, measure_of
+from penstock.quantity import counted, measured
 from penstock.releases.cards import Card, MetricValue, Rows
 from penstock.releases.entry import LedgerEntry
 
@@ -93,7 +94,7 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
             ("owner", card.owner or "none declared"),
         ),
     )
-    base = "" if card.base_rate is None else f" The base rate alone reaches {card.metric} {card.base_rate:.4f}."
+    base = "" if card.base_rate is None else f" The base rate alone reaches {card.metric} {measured(card.base_rate)}."
     yield Section(
         f"On the held-out period {card.period}",
         f"{_outcome(card)}; intervals are 95% bootstrap.{base}",
@@ -115,8 +116,8 @@ def sections(card: Card, entry: LedgerEntry | None) -> Iterator[Section]:
         yield Section(f"By {card.slice_by}", floor.strip(), (header, *(_measured(one) for one in card.slices)))
     yield Section(
         "Parity",
-        f"The artifact gives the estimator's own answers on all {card.holdout.rows:,} held-out rows: the largest"
-        f" difference is {card.parity:g}, allowed is {card.parity_allowed:g}.",
+        f"The artifact gives the estimator's own answers on all {counted(card.holdout.rows, 'held-out row')}: the"
+        f" largest difference is {card.parity:g}, allowed is {card.parity_allowed:g}.",
     )
     if not card.packed:
         further = ", ".join(card.trusted_types)
@@ -170,7 +171,7 @@ def _features(card: Card) -> Section:
     ranked = sorted(card.features, key=lambda feature: -feature.importance)
     said = (
         f"By how much {card.metric} gets worse when the feature's values are shuffled among"
-        f" {card.importance_rows:,} held-out rows: mean and standard deviation of the shuffles."
+        f" {counted(card.importance_rows, 'held-out row')}: mean and standard deviation of the shuffles."
     )
     explains = any(feature.contribution is not None for feature in ranked)
     if explains:
@@ -209,7 +210,7 @@ def _windows(card: Card) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _outcome(card: Card) -> str:
-    rows = f"{card.holdout.rows:,} rows"
+    rows = counted(card.holdout.rows, "row")
     if card.task in ("binary", "binary_scores"):
         return f"Outcome in {card.outcome_rate:.1%} of {rows}"
     return (
@@ -233,8 +234,8 @@ def _bound(metric: str, bound: float, margin: float) -> tuple[str, str, str, str
 
 
 def _measured(one: MetricValue) -> tuple[str, str, str, str]:
-    value = "unknown" if one.value is None else f"{one.value:.4f}"
-    interval = "" if one.low is None or one.high is None else f"{one.low:.4f} to {one.high:.4f}"
+    value = "unknown" if one.value is None else measured(one.value)
+    interval = "" if one.low is None or one.high is None else f"{measured(one.low)} to {measured(one.high)}"
     return one.name, value, interval, f"{one.rows:,}"
 
 
@@ -255,7 +256,7 @@ def _plain(value: object) -> str:
         return ", ".join(f"{name} {_plain(found)}" for name, found in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return measured(value) if isinstance(value, float) else str(value)
 
 
 def _cell(text: str) -> str:

@@ -1,14 +1,19 @@
 """SQL that makes numbers, times or missing values of what a column says in another type."""
 
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 
 from penstock.scaffold.profile import Column
 from penstock.scaffold.text_forms import day_format, of_postgres
 from penstock.warehouse.interface import quoted
 
+UNITS = {"seconds": 1, "milliseconds": 1_000, "microseconds": 1_000_000, "nanoseconds": 1_000_000_000}
 LATEST_SECOND = 1e11
-"""Since 1970; more are milliseconds."""
-YEARS, DAYS = range(1000, 3000), range(1000_01_01, 3000_01_01)
+"""Since 1970; more are milliseconds, a thousand times more microseconds."""
+RECENT = (datetime(1995, 1, 1, tzinfo=UTC), datetime(2045, 1, 1, tzinfo=UTC))
+"""Numbers all of which are seconds, or parts of seconds, since 1970 of these years are no amounts."""
+YEARS, DAYS, RECENT_DAYS = range(1000, 3000), range(1000_01_01, 3000_01_01), range(1900_01_01, 2100_01_01)
 """Whole numbers that are years, and days as 20261125."""
 MOST_NAMED = 5
 
@@ -50,7 +55,25 @@ def time(column: Column) -> str:
     if _are_within(column, DAYS):
         text = f"CAST({plain} AS VARCHAR)"
         return f"strptime({text}, '%Y%m%d') in DuckDB or to_date({text}, 'YYYYMMDD') in Postgres"
-    return f"to_timestamp({plain}{' / 1000.0' if not column.empty and column.greatest > LATEST_SECOND else ''}){both}"
+    parts = 1
+    while not column.empty and column.greatest > LATEST_SECOND * parts:
+        parts *= 1_000
+    return f"to_timestamp({plain}{f' / {parts}.0' if parts > 1 else ''}){both}"
+
+
+def time_of_numbers(column: Column) -> str:
+    """How numbers are times, with the first and the last; empty where they are none."""
+    if column.empty or column.storage is None or column.storage.python not in ("int", "float"):
+        return ""
+    since = datetime(1970, 1, 1, tzinfo=UTC)
+    first, last = ((end - since).total_seconds() for end in RECENT)
+    for unit, parts in UNITS.items():
+        if first * parts <= column.least and column.greatest <= last * parts:
+            ends = (since + timedelta(seconds=int(value) / parts) for value in (column.least, column.greatest))
+            return f"{unit} since 1970, as it seems, of {' to '.join(f'{end:%Y-%m-%d}' for end in ends)}"
+    if _are_within(column, RECENT_DAYS) and all(map(_is_day, column.values or (column.least, column.greatest))):
+        return f"days as whole numbers, as it seems, of {column.least:.0f} to {column.greatest:.0f}"
+    return ""
 
 
 def marked(columns: Iterable[Column]) -> list[str]:
@@ -69,6 +92,12 @@ def marked(columns: Iterable[Column]) -> list[str]:
                 f" {made(some[0])}, or the file is loaded so (read_csv(…, nullstr = …) in DuckDB)"
             )
     return said
+
+
+def _is_day(number: float) -> bool:
+    with suppress(ValueError):
+        return bool(date(int(number) // 10_000, int(number) // 100 % 100, int(number) % 100)) and number == int(number)
+    return False
 
 
 def _are_within(column: Column, numbers: range) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from penstock.declare.table import ReplicatedTable
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 from penstock.scaffold import casts
 from penstock.scaffold.lookup_plan import Reader, lookup_plan
 from penstock.scaffold.model_plan import (
@@ -21,6 +22,7 @@ from penstock.scaffold.model_plan import (
     useless,
 )
 from penstock.scaffold.names import identifier
+from penstock.scaffold.numbering import note_identifiers
 from penstock.scaffold.options import Options
 from penstock.scaffold.outcome_plan import AskKind, Kind, kind_of_outcomes
 from penstock.scaffold.period_plan import periods_and_gate
@@ -141,8 +143,9 @@ def choose(
     except ValueError as error:
         raise NewModelError(options.model, [str(error)]) from None
     fields = [joined_field(field, plans) for field in fields]
-    keys = {column.name for column in key}
-    kept = [f for f in fields if f.column.name in keys or not useless(f.column) or _looked_up(f, plans)]
+    used = [*outcomes, *(field.column for field in fields if _looked_up(field, plans))]
+    counting = note_identifiers(reader.warehouse, table, asked, key, used)
+    kept = [f for f in fields if f.column in key or not useless(f.column) or _looked_up(f, plans)]
     own_name = {field.column.name: field.name for field in kept}
     features = features_of(kept, asked_field, plans, {own_name[c.name] for c in key})
     return ModelPlan(
@@ -158,7 +161,8 @@ def choose(
         periods=periods,
         said=_alone(features)
         + _left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key)
-        + casts.marked(field.column for plan in plans for field in plan.columns),
+        + casts.marked(field.column for plan in plans for field in plan.columns)
+        + counting,
     )
 
 
@@ -256,4 +260,4 @@ def _left_out(table: Table, used: Collection[str], asked: Column, key: Sequence[
     said += [f"left out {name}: {reason}" for name, reason in table.unreadable.items()]
     said += [f"left out {c.name}: {useless(c)}" for c in table.columns.values() if c.name not in used]
     lacking: Mapping[str, int] = {column.name: column.nulls for column in (*key, asked) if column.nulls}
-    return said + [f"left out {count:,} rows without {name}" for name, count in lacking.items()]
+    return said + [f"left out {counted(count, 'row')} without {name}" for name, count in lacking.items()]

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.declare.table import ReplicatedTable
+from penstock.quantity import counted
 from penstock.scaffold.model_files import table_query
 from penstock.scaffold.model_plan import Field, LookupPlan, Source, instant, is_beyond_exact, useless
 from penstock.scaffold.names import identifier
-from penstock.scaffold.numbering import note_numberings
+from penstock.scaffold.numbering import note_names, note_numberings
 from penstock.scaffold.profile import AS_TEXT, INSTANT, WALL_CLOCK, Column, Progress, Table, ask, named, read, repeated
 from penstock.scaffold.sources import LookupOption
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
@@ -73,9 +74,10 @@ def lookup_plan(
     )
     names += [moment.name] if moment else []
     columns: list[Field] = []
-    left_out = dict(table.unreadable)
+    left_out, keys = dict(table.unreadable), [one for one, _ in pairs]
+    note_names([one for one in table.columns.values() if one not in keys])
     for column in table.columns.values():
-        if column in [one for one, _ in pairs] or column is known_at:
+        if column in keys or column is known_at:
             continue
         if (reason := useless(column)) or column.storage is None:
             left_out[column.name] = reason
@@ -94,8 +96,9 @@ def lookup_plan(
     if more > found:
         raise ValueError(
             f"{said}: expected texts that are equal byte by byte, as a service compares them, found {more - found:,}"
-            f" more of the {asked.rows:,} rows to be equal by a type such as citext, or a collation; bring both into"
-            f" one form in queries, such as lower(CAST({quoted(pairs[0][0].name)} AS VARCHAR)), and let callers send it"
+            f" more of the {counted(asked.rows, 'row')} to be equal by a type such as citext, or a collation; bring"
+            f" both into one form in queries, such as lower(CAST({quoted(pairs[0][0].name)} AS VARCHAR)), and let"
+            " callers send it"
         )
     if not found:
         raise ValueError(

@@ -174,8 +174,10 @@ def useless(column: Column) -> str:
         return "without any value"
     if column.values is not None and len(column.values) == 1 and not column.missing:
         return f"always {str(column.least)[:40]!r}"
-    if column.numbering:
-        return f"it numbers the rows, each has another of {column.least:,} to {column.greatest:,}"
+    written = casts.time_of_numbers(column)
+    if written or column.identifies:
+        todo = f"; a query (--from QUERY.sql) makes a time of it: {casts.time(column)}"
+        return written + todo if written else column.identifies
     beyond = "whole numbers beyond 2^53, which no float64 holds exactly" if is_beyond_exact(column) else ""
     return beyond or _too_many_texts(column)
 
@@ -197,5 +199,5 @@ def _too_many_texts(column: Column) -> str:
 def is_beyond_exact(column: Column) -> bool:
     """Whether it has whole numbers that a float64 cannot hold."""
     numbers: tuple[Any, ...] = (column.least, column.greatest)
-    whole = column.storage is not None and column.storage.python == "int"
+    whole = column.is_whole_decimal or (column.storage is not None and column.storage.python == "int")
     return whole and any(value is not None and abs(value) > EXACT for value in numbers)

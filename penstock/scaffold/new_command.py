@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.quantity import counted
+
 if TYPE_CHECKING:
     from penstock.scaffold.model_plan import ModelPlan
     from penstock.scaffold.profile import Progress
@@ -136,7 +138,10 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
     outcome, periods = plan.outcome, plan.periods
     seen, asked = plan.asked_at.column, plan.asked_at.storage
     kind = seen.type
-    click.echo(f"{plan.source.said}: {plan.rows:,} rows, asked from {seen.least} to {seen.greatest} ({kind}).", err=err)
+    click.echo(
+        f"{plan.source.said}: {counted(plan.rows, 'row')}, asked from {seen.least} to {seen.greatest} ({kind}).",
+        err=err,
+    )
     if asked.cast or asked.zone:
         read = f"in {asked.zone}" if asked.zone else "as UTC"
         click.echo(f"  {seen.name} has no time zone: it is read {read}.", err=err)
@@ -150,7 +155,7 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
     for field in outcome.fields:
         if field.column.missing:
             of = f" {field.column.name}" if several else ""
-            said = f"{field.column.lacking:,} rows without an outcome{of} are left out when training."
+            said = f"{counted(field.column.lacking, 'row')} without an outcome{of}: left out when training."
             click.echo(f"  {said}", err=err)
     if periods.without_outcomes:
         said = f"None of {periods.without_outcomes} has one: how late outcomes are known is said by --outcome-after."
@@ -170,10 +175,12 @@ def _say(plan: "ModelPlan", *, err: bool) -> None:
         key = ", ".join(f"{own} = {field}" for own, field in lookup.key.items())
         columns = ", ".join(field.name for field in lookup.columns)
         shared = f" Its table {lookup.table} is declared already, and shared." if lookup.shared else ""
-        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({lookup.rows:,} rows).{shared}", err=err)
+        click.echo(f"Lookup {lookup.name} by {key}{known}: {columns} ({counted(lookup.rows, 'row')}).{shared}", err=err)
         if lookup.found < plan.rows:
             lacking = plan.rows - lookup.found
-            click.echo(f"  {lacking:,} of the {plan.rows:,} rows have none there: its columns are missing.", err=err)
+            click.echo(
+                f"  {lacking:,} of the {counted(plan.rows, 'row')} found none there: its columns are missing.", err=err
+            )
         for name, reason in lookup.left_out.items():
             click.echo(f"  left out {lookup.name}.{name}: {reason}", err=err)
     for line in plan.said:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
+from penstock.quantity import counted
 from penstock.scaffold import casts
 from penstock.scaffold.model_plan import Field, OutcomePlan
 from penstock.scaffold.profile import Column
@@ -35,7 +36,7 @@ def kind_of_outcome(column: Column, wanted: str, ask_kind: AskKind) -> Kind:
     """Classifier or regressor. ValueError where the outcome is neither, or nobody says which."""
     storage, different = column.storage, len(column.values) if column.values is not None else None
     if column.empty:
-        raise ValueError(f"outcome {column.name!r} has no value in any of {column.rows:,} rows")
+        raise ValueError(f"outcome {column.name!r} has no value in any of {counted(column.rows, 'row')}")
     if storage is None or storage.kind == "time":
         raise ValueError(f"outcome {column.name!r} is {column.type}: expected a number, a boolean or a text")
     if different == 1:

@@ -80,7 +80,7 @@ class Column:
     - `values` counts the different ones, None where there are more than MOST_VALUES.
     - `outside` counts times beyond the years that a request holds, such as infinity; they are no values of it.
     - `say` counts the texts that say a number or a time, and `markers` those that stand for a missing value.
-    - `numbering` says that it numbers the rows: whole numbers close to each other, each once.
+    - `identifies` says why it names rows rather than measures them; empty where it does not.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Column:
     say: dict[str, int] = field(default_factory=dict)
     markers: dict[str, int] = field(default_factory=dict)
     values: dict[Any, int] | None = field(default_factory=dict)
-    numbering: bool = False
+    identifies: str = ""
 
     @property
     def missing(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
+from penstock.quantity import counted
 from penstock.scaffold import casts
 from penstock.scaffold.lookup_plan import Reader
 from penstock.scaffold.model_plan import Source
@@ -26,7 +27,9 @@ def time_faults(asked: Column, table: Table) -> list[str]:
     if asked.outside:
         years, found = f"times of the years {FIRST_YEAR} to {LAST_YEAR}", f"{asked.outside:,} beyond them"
         return [f"--asked-at {asked.name}: expected {years}, found {found}; leave these rows out in a query"]
-    return [f"--asked-at {asked.name}: expected times, found none in {table.rows:,} rows"] if asked.empty else []
+    return (
+        [f"--asked-at {asked.name}: expected times, found none in {counted(table.rows, 'row')}"] if asked.empty else []
+    )
 
 
 def key_faults(reader: Reader, rows: Source, table: Table, key: Sequence[Column], asked: Column) -> list[str]:

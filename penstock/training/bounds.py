@@ -14,6 +14,7 @@ from penstock.contract.contract import Contract
 from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, plain_types
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 from penstock.training.outcomes import numbers
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +61,7 @@ def demand_inside(model: Model, beyond: OutsideRows, rows: int, say: Callable[[s
     if not beyond.count:
         return
     listed = ", ".join(f"{name} {count:,}" for name, count in beyond.fields.items())
-    say(f"{beyond.count:,} rows are outside the bounds of the request: {listed}")
+    say(f"{counted(beyond.count, 'row')} outside the bounds of the request: {listed}")
     share = model.rows_outside
     if share is None or beyond.count <= share * rows:
         return

@@ -20,6 +20,7 @@ from penstock.artifact.packing.unfitted import demand_storable
 from penstock.declare.fitting import FitResult
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.cards import Card, CardStore
 from penstock.releases.entry import LedgerEntry
@@ -134,12 +135,13 @@ def make_candidate(
     training = start.rows if start else training
     sample = sample_of(training, model.most_training_rows) if model.most_training_rows else None
     which = f"a sample of {model.most_training_rows:,} of " if sample else ""
-    step(f"reading {which}{training.rows:,} training and {held_out.snapshot.rows:,} held-out rows")
+    step(f"reading {which}{training.rows:,} training and {counted(held_out.snapshot.rows, 'held-out row')}")
     trained_on, judged_on = read_rows(model, training, sample), held_out.rows
     demand_outcomes(model, trained_on, judged_on)
     if trained_on.left_out or judged_on.left_out:
         step(
-            f"leaving out {trained_on.left_out:,} training and {judged_on.left_out:,} held-out rows without an outcome"
+            f"leaving out {trained_on.left_out:,} training and {counted(judged_on.left_out, 'held-out row')} without an"
+            " outcome"
         )
     beyond = trained_on.outside + judged_on.outside
     demand_inside(model, beyond, len(trained_on.outcome) + len(judged_on.outcome), step)

@@ -21,7 +21,9 @@ from penstock.errors import PenstockError, demand_none
 from penstock.extract.extract import column_faults, demand_columns, demand_instants, natural_queries, query_of
 from penstock.extract.training_join import training_query
 from penstock.extract.window import demand_inside as demand_in_window
+from penstock.quantity import counted
 from penstock.snapshots.store import Recipe, SnapshotStore
+from penstock.training.alike import alike_by_type
 from penstock.training.bounds import demand_inside
 from penstock.training.few_rows import fit_to_few
 from penstock.training.frame import training_rows, without_values
@@ -103,11 +105,14 @@ def _check_training_set(
         whole = warehouse.natural(model.query, window)
     _demand_unique(warehouse, f"query of {own}", whole, key, window)
     name = f"{contract.model}.training_set"
+    with run.noted(), query_of(own):
+        run.said += alike_by_type(warehouse, model.query, window, contract, tables)
     with query_of(own), warehouse.batches(query, window, key=key) as batches:
         snapshot = store.write(name, batches, Recipe(query, key), as_of=now, check=_shape_check(run, model))
     rows = pa.Table.from_batches(snapshot.batches(), snapshot.schema)
-    plural = "" if len(contract.lookups) == 1 else "s"
-    run.said.append(f"{rows.num_rows:,} rows of the query, joined with {len(contract.lookups)} lookup{plural}")
+    run.said.append(
+        f"{counted(rows.num_rows, 'row')} of the query, joined with {counted(len(contract.lookups), 'lookup')}"
+    )
     _check_rows(run, model, rows)
 
 
@@ -127,7 +132,7 @@ def _demand_held_out(run: DryRun, warehouse: Warehouse, model: Model, since: dat
             todo="Choose another period (`--period`), or declare a lower `minimum_rows`.",
         )
     demand_in_window(model, since, until, row.values())
-    run.said.append(f"{count:,} held-out rows to judge by")
+    run.said.append(f"{counted(count, 'held-out row')} to judge by")
 
 
 def _shape_check(run: DryRun, model: Model) -> Callable[[pa.RecordBatch], None]:
@@ -194,7 +199,7 @@ def _check_table(
         with query_of(f"version_query of {thing}"), warehouse.batches(table.version_query) as batches:
             sum(batch.num_rows for batch in batches)
     _demand_unique(warehouse, thing, table.query, table.key)
-    return f"table {table.name}: {count:,} rows seen, its key is unique"
+    return f"table {table.name}: {counted(count, 'row')} seen, its key is unique"
 
 
 def _demand_unique(

@@ -16,6 +16,7 @@ from penstock.contract.declaring import raised
 from penstock.contract.request_types import Kind
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 from penstock.snapshots.store import Snapshot
 from penstock.training.bounds import OutsideRows
 from penstock.training.outcomes import OutcomeError, encode_all, numbers
@@ -179,7 +180,7 @@ def _weights(model: Model, table: pa.Table) -> Array:
         raise OutcomeError(of, expected=f"{expected} in every row", found=str(column.type), todo=todo) from None
     wrong = int(np.count_nonzero(~(np.isfinite(weights) & (weights >= 0))))
     if wrong:
-        found = f"{wrong:,} rows with another value"
+        found = f"{counted(wrong, 'row')} with another value"
         raise OutcomeError(of, expected=f"{expected} in every row", found=found, todo="Correct the query.")
     return weights
 

@@ -10,6 +10,7 @@ import numpy as np
 from penstock.declare.metrics import MEASURES
 from penstock.declare.model import Bound, GateRule
 from penstock.errors import PenstockError
+from penstock.quantity import counted, measured
 from penstock.training.conformal import Coverage
 from penstock.training.metrics import METRICS, Metric, Values, difference, intervals
 
@@ -83,8 +84,12 @@ class Decision(Finding, frozen=True, kw_only=True):
     def _said(self, one: Finding) -> str:
         floor = f"{'floor' if one.higher_is_better else 'ceiling'} {one.floor}"
         rows = "as recorded of the same period" if one.recorded else "on the same rows"
-        versus = "" if one.current is None else f", release {self.current_release} {one.current:.4f} {rows}"
-        return f"{one.metric} {one.candidate:.4f} ({floor}{versus})"
+        versus = (
+            ""
+            if one.current is None
+            else f", release {self.current_release} {measured(one.current, one.candidate)} {rows}"
+        )
+        return f"{one.metric} {measured(one.candidate, one.floor, *_known(one.current))} ({floor}{versus})"
 
 
 def summary_of(gate: Mapping[str, Any]) -> str:
@@ -171,9 +176,13 @@ def decide(
     for name, value in comparison.slices.items():
         count = comparison.slice_rows.get(name, comparison.rows)
         if count < rule.minimum_rows:
-            reasons.append(f"{name} has {count:,} rows, fewer than minimum_rows {rule.minimum_rows:,}")
+            reasons.append(f"{name} has {counted(count, 'row')}, fewer than minimum_rows {rule.minimum_rows:,}")
         elif rule.slice_floor is not None and not _sign(first) * (value - rule.slice_floor) >= 0:
-            found = "is not a number (one class only?) for" if np.isnan(value) else f"{value:.4f} is beyond"
+            found = (
+                "is not a number (one class only?) for"
+                if np.isnan(value)
+                else f"{measured(value, rule.slice_floor)} is beyond"
+            )
             reasons.append(f"{first.metric} on {name} {found} {rule.slice_floor}")
     if coverage is not None and coverage.too_low:
         reasons.append(
@@ -210,6 +219,10 @@ def _finding(bound: Bound, metric: Metric, outcome: Values, candidate: Values, c
     return msgspec.structs.replace(found, current=before, difference=value - before, interval=interval)
 
 
+def _known(value: float | None) -> tuple[float, ...]:
+    return () if value is None else (value,)
+
+
 def _objections(one: Finding, release: int | None, other_contract: str) -> list[str]:
     """The reasons against the candidate by one metric. A value that is not a number is always one."""
     if np.isnan(one.candidate):
@@ -219,13 +232,14 @@ def _objections(one: Finding, release: int | None, other_contract: str) -> list[
     said = []
     if not _sign(one) * (one.candidate - one.floor) >= 0:
         end = "reach the floor" if one.higher_is_better else "stay below the ceiling"
-        said.append(f"{one.metric} {one.candidate:.4f} does not {end} {one.floor}")
+        said.append(f"{one.metric} {measured(one.candidate, one.floor)} does not {end} {one.floor}")
     if one.difference is not None and not _sign(one) * one.difference >= -one.margin:
         interval = (
             one.interval and f" (95% interval of the difference {one.interval[0]:+.4f} to {one.interval[1]:+.4f})"
         )
         said.append(
-            f"{one.metric} {one.candidate:.4f} is worse than {one.current:.4f} of release {release} by more than"
+            f"{one.metric} {measured(one.candidate, *_known(one.current))} is worse than"
+            f" {measured(one.current or 0.0, one.candidate)} of release {release} by more than"
             f" {one.margin}{interval or ''}{_of_other_features(other_contract)}"
         )
     return said

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from penstock.declare.model import Model
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 
 Array = np.ndarray[Any, Any]
 RANKED = frozenset({"roc_auc", "roc_auc_ovr"})
@@ -99,7 +100,7 @@ def _class_reasons(model: Model, training: Array, holdout: Array) -> list[str]:
             f"all held-out rows of class {classes[int(holdout[0])]!r}, which {model.gate.metric} cannot judge"
         )
     if len(holdout) < model.gate.minimum_rows:
-        reasons.append(f"{len(holdout):,} held-out rows, fewer than minimum_rows {model.gate.minimum_rows:,}")
+        reasons.append(f"{counted(len(holdout), 'held-out row')}, fewer than minimum_rows {model.gate.minimum_rows:,}")
     return reasons
 
 

@@ -81,9 +81,9 @@ class TrainingRun:
         self._held_out: HeldOut | None = None
 
     def prepare(self, declarations: Declarations) -> None:
-        """Run the preparations on which the model's lookups are based."""
+        """Run the preparations on which the model's rows and lookups are based."""
         warehouse = open_warehouse(self.settings)
-        for preparation in declarations.preparations_of(self.tables.values()):
+        for preparation in declarations.preparations_of(self.tables.values(), self.model):
             prepare(warehouse, preparation)
 
     def window(self, rows: RowSet) -> tuple[datetime, datetime]:

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from penstock.quantity import counted
 from penstock.store_url import open_store, shown_store
 from penstock.warehouse.interface import BATCH_ROWS, WarehouseError
 from penstock.warehouse.sorting import sorted_rows
@@ -115,7 +116,7 @@ class _Unload:
         faults += [f"{name} is not in the report" for name in sizes if name not in known]
         reported = sum(one.rows for one in self.report.files)
         if reported != self.report.rows:
-            faults.append(f"the files have {reported:,} rows, the query {self.report.rows:,}")
+            faults.append(f"the files have {counted(reported, 'row')}, the query {self.report.rows:,}")
         if faults:
             raise self._refused("the files that the warehouse reports", "; ".join(faults))
 
@@ -127,7 +128,7 @@ class _Unload:
                 pq.ParquetFile(handle, pre_buffer=True, coerce_int96_timestamp_unit="us") as file,
             ):
                 if file.metadata.num_rows != one.rows:
-                    raise self._refused(f"{one.rows:,} rows in {one.name}", f"{file.metadata.num_rows:,}")
+                    raise self._refused(f"{counted(one.rows, 'row')} in {one.name}", f"{file.metadata.num_rows:,}")
                 self._demand_types(one.name, file.schema_arrow)
                 for batch in file.iter_batches(BATCH_ROWS):
                     yield self._declared(batch)

@@ -3,6 +3,8 @@
 import click
 import msgspec
 
+from penstock.quantity import counted
+
 
 @click.command(epilog="Example: penstock advise source.flights")
 @click.argument("table")
@@ -28,7 +30,10 @@ def advise(table: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode(advice))
         return
     shown = Table(
-        "key", "index in a book", "lookup p99", title=f"{table}: {advice.rows:,} rows, {advice.sampled:,} sampled"
+        "key",
+        "index in a book",
+        "lookup p99",
+        title=f"{table}: {counted(advice.rows, 'row')}, {advice.sampled:,} sampled",
     )
     for one in advice.candidates:
         shown.add_row(", ".join(one.columns), f"{one.index_bytes / 1e6:,.1f} MB", f"{one.lookup_p99_ms:.2f} ms")

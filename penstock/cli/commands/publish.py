@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from penstock.quantity import counted
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -84,7 +86,7 @@ def publish(tables: tuple[str, ...], everything: bool, test_only: bool, only_pla
                 taken.append((extract(table, runtime.warehouse, runtime.snapshots, runtime.settings.now()), table))
 
             def show(stage: str, rows: int, of: int, name: str = ", ".join(table.name for table in group)) -> None:
-                status.update(f"{name}: {stage}" + (f" {rows:,} of {of:,} rows" if of else ""))
+                status.update(f"{name}: {stage}" + (f" {rows:,} of {counted(of, 'row')}" if of else ""))
 
             service = runtime.settings.service_url
             done += publishing.publish_group(taken, books, who=getpass.getuser(), progress=show, service=service)

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from penstock.declare.metrics import judged_by, judged_value, label_of
+from penstock.quantity import measured
 from penstock.settings import BookName
 
 
@@ -58,5 +59,5 @@ def command(model: str, book: BookName, limit: int, as_json: bool) -> None:
 def _value(metrics: Mapping[str, Any], *, named: bool) -> str:
     """The value of the metric that the release was judged by, with its name where others were judged by another."""
     metric = judged_by(metrics)
-    value = f"{judged_value(metrics):.4f}"
+    value = measured(judged_value(metrics))
     return f"{label_of(metric)} {value}" if named else value

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from penstock.errors import PenstockError
+from penstock.quantity import counted
 from penstock.settings import BookName
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Tally:
         near = f"{self._near} but for the last bits of what a library predicts, " if self._near else ""
         identical = f"{replayed - self._different - self._near} identical to the bit"
         same = f"{replayed} replayed, {identical}, {near}{self._different} different."
-        return [same, *(f"{count} predictions of {code}." for code, count in self._needed.items())]
+        return [same, *(f"{counted(count, 'prediction')} of {code}." for code, count in self._needed.items())]
 
 
 def instant(text: str | None, now: datetime) -> datetime | None:

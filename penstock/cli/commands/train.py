@@ -124,7 +124,7 @@ def _checked(found: "Declarations", name: str) -> "Model":
 
     model = found.checked(name)
     for sentence in unused(found):
-        click.echo(f"Note: {sentence}.", err=True)
+        click.echo(f"Note: {sentence}{'' if sentence.endswith('?') else '.'}", err=True)
     demand_estimator(model)
     return model
 
@@ -169,11 +169,13 @@ def _dry_run(runtime: "Runtime", model: "Model", named: str) -> None:
 
 
 def _say_perfect(metrics: Mapping[str, Any]) -> None:
-    from penstock.declare.metrics import is_perfect
+    from penstock.declare.metrics import best_of, is_perfect, judged_by, judged_value
 
     if is_perfect(metrics):
+        best = best_of(judged_by(metrics))
+        found = "nothing" if judged_value(metrics) == best else f"hardly anything, up to {best:g},"
         click.echo(
-            "Note: nothing is better than that. Perhaps a column is filled in only when the outcome is known: the"
+            f"Note: {found} is better than that. Perhaps a column is filled in only when the outcome is known: the"
             " importances in the card name it, and the query leaves it out.",
             err=True,
         )
@@ -182,11 +184,12 @@ def _say_perfect(metrics: Mapping[str, Any]) -> None:
 def _scored(metrics: Mapping[str, Any]) -> str:
     """The metric that judges the candidate, and that of the base rate."""
     from penstock.declare.metrics import judged_by, label_of
+    from penstock.quantity import measured
 
     judged = judged_by(metrics)
     base = metrics.get(f"{judged}_base_rate")
-    against = "" if base is None else f" (base rate {base:.4f})"
-    return f"{label_of(judged)} {metrics[judged]:.4f}{against}"
+    against = "" if base is None else f" (base rate {measured(base, metrics[judged])})"
+    return f"{label_of(judged)} {measured(metrics[judged])}{against}"
 
 
 def _told(text: str) -> None:

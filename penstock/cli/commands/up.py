@@ -15,6 +15,7 @@ from penstock.cli.system.background import in_background
 from penstock.errors import PenstockError, demand_none
 from penstock.file_lock import file_lock
 from penstock.project import NO_MODEL
+from penstock.quantity import counted
 from penstock.settings import API_KEY
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def up(key: str) -> None:
         click.echo(f"\n{first.model} answered:\n{first.pretty()}\n\nAsk it yourself:\n{first.curl}")
     if len(predictions) > SHOWN:
         click.echo(
-            f"\n{len(predictions) - SHOWN} more models answered: penstock requests MODEL | penstock predict MODEL"
+            f"\n{counted(len(predictions) - SHOWN, 'more model')} answered: penstock requests MODEL | penstock predict"
+            " MODEL"
         )
     if not predictions and not faults:
         click.echo(f"\n{NO_MODEL}")

@@ -27,6 +27,7 @@ from penstock.postgres.migrations import named, newest
 from penstock.postgres.place import demand_apart, demand_usable
 from penstock.postgres.pointer import pointers
 from penstock.project import Project
+from penstock.quantity import counted
 from penstock.releases.artifacts import ArtifactStore
 from penstock.releases.entry import CurrentRelease
 from penstock.releases.ledger import current_releases
@@ -137,7 +138,8 @@ def _project(project: Project) -> list[Finding]:
     from penstock.declare.discovery import declared
 
     contracts, declarations = read_contracts(project), declared(project)
-    found = f"{project.name} at {project.root}: {len(contracts.by_model)} contracts, {len(declarations.models)} models"
+    found = f"{project.name} at {project.root}: {counted(len(contracts.by_model), 'contract')}"
+    found += f", {counted(len(declarations.models), 'model')}"
     broken = dict.fromkeys(map(str, declarations.broken))
     lacking = [Finding("project", False, f"{error.thing} is missing", error.todo) for error in _lacking(project)]
     faults = [Finding("project", False, sentence, "Correct that file.") for sentence in broken]

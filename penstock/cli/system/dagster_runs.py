@@ -94,7 +94,7 @@ def materialize(
             found=f"{everything[0]} as its first, and outcomes up to {newest}",
             todo="Declare an earlier `first_period`, or wait for the outcomes.",
         )
-    partition, assets = partitions[-1] if partitions else "", steps(only)
+    partition, assets = partitions[-1] if partitions else "", steps(only, preparations)
     run = api.launched(job, partition, assets) or api.launch(job, partition, assets, checks(only, preparations))
     follow(api, run, progress)
     return run_url(api, run)

@@ -18,8 +18,12 @@ from penstock.serving.answering.faults import (
     MOST_REQUESTS,
     Faults,
     fields_to_check,
+    whole_fields,
 )
 from penstock.serving.http.problems import Problem, invalid, no_json, refused
+
+EXACT = 2**53
+"""Beyond it a number with a fraction or exponent may stand for several whole ones."""
 
 
 class Requests(NamedTuple):
@@ -76,6 +80,7 @@ class Decoder:
         limits = msgspec.Meta(min_length=1, max_length=MOST_REQUESTS)
         self._many = msgspec.json.Decoder(Annotated[list[contract.request], limits])  # type: ignore[name-defined] # run-time type
         self._faults = Faults(contract)
+        self._whole = whole_fields(contract)
         wanted = fields_to_check(contract)
         numeric = ((_integers_fit, wanted["integer"]), (_times_fit, wanted["time"]))
         self._numeric_checks = [(check, attrgetter(name)) for check, names in numeric for name in names]
@@ -101,14 +106,19 @@ class Decoder:
         return Body(self.requests(posted, request_id, is_array=is_array, check_texts=b"\\u0000" in body), is_array)
 
     def _posted(self, body: bytes, *, is_array: bool) -> list[Any]:
-        """The decoded requests, if need be without the fields that the contract has retired."""
+        """The decoded requests, if need be of the body as it was meant."""
         try:
             return self._many.decode(body) if is_array else [self._one.decode(body)]
         except msgspec.ValidationError:
-            kept = without(self._contract.retired, body, is_array=is_array)
+            kept = self._meant(body, is_array=is_array)
             if kept is body:
                 raise
             return self._many.decode(kept) if is_array else [self._one.decode(kept)]
+
+    def _meant(self, body: bytes, *, is_array: bool) -> bytes:
+        """The body without the fields that the contract has retired, and with 123 for the whole number 123.0."""
+        body = without(self._contract.retired, body, is_array=is_array)
+        return with_whole(self._whole, body, is_array=is_array)
 
     def _as_field(self, now: datetime) -> datetime | date:
         """The present as the request's `asked_at` has it: a day or a time of the contract's zone, or an instant."""
@@ -127,7 +137,7 @@ class Decoder:
 
     def problem(self, body: bytes, error: msgspec.ValidationError, *, is_array: bool) -> Problem:
         """The 422 of a JSON body that `error` refused, with everything that is wrong with it."""
-        body = without(self._contract.retired, body, is_array=is_array)
+        body = self._meant(body, is_array=is_array)
         faults = self._faults.of_body(body, is_array=is_array)
         return refused(*faults) if faults else invalid(body, error)
 
@@ -169,6 +179,30 @@ def without(fields: Sequence[str], body: bytes, *, is_array: bool) -> bytes:
         for name in fields:
             request.pop(name, None)
     return msgspec.json.encode(requests if is_array else requests[0])
+
+
+def with_whole(fields: frozenset[str], body: bytes, *, is_array: bool) -> bytes:
+    """A JSON body with 123 for each 123.0 in these fields of its requests; the body itself where it has none."""
+    try:
+        requests = _MANY.decode(body) if is_array else [_ONE.decode(body)]
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return body
+    changed = False
+    for request in requests:
+        for name in fields & request.keys():
+            if whole := _whole(bytes(request[name])):
+                request[name] = msgspec.Raw(whole)
+                changed = True
+    return msgspec.json.encode(requests if is_array else requests[0]) if changed else body
+
+
+def _whole(raw: bytes) -> bytes:
+    """The digits of a whole number that is written with a fraction or an exponent; empty for anything else."""
+    digits = raw.lstrip(b"-")
+    if not digits[:1].isdigit() or digits.isdigit():
+        return b""
+    number = float(raw)
+    return b"%d" % int(number) if number.is_integer() and abs(number) <= EXACT else b""
 
 
 # Loops, because a generator costs every single request more than its values.

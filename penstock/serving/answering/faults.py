@@ -105,6 +105,18 @@ def fields_to_check(contract: Contract) -> dict[str, list[str]]:
     return found
 
 
+def whole_fields(contract: Contract) -> frozenset[str]:
+    """The fields that take whole numbers and no others, by their names in JSON."""
+    found = []
+    for field in msgspec.structs.fields(contract.request):
+        kinds = plain_types(field.type)
+        if any(isinstance(kind, inspect.IntType) for kind in kinds) and not any(
+            isinstance(kind, inspect.FloatType) for kind in kinds
+        ):
+            found.append(field.encode_name)
+    return frozenset(found)
+
+
 def _limits(annotation: Any) -> tuple[str, ...]:
     """What a value of this type can be beyond: the text, the integer without both bounds, the time."""
     kinds: dict[str, None] = {}

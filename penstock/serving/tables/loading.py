@@ -11,6 +11,7 @@ from penstock.contract.columns import column, instant
 from penstock.contract.contract import Lookup
 from penstock.postgres.pointer import Pointer
 from penstock.postgres.quoting import quoted
+from penstock.quantity import counted
 from penstock.serving.tables.in_memory import (
     CachedLookup,
     TableColumns,
@@ -36,7 +37,7 @@ async def load(connection: Any, lookup: Lookup, pointer: Pointer, bound: Mapping
     `bound` is the Postgres type of each request field.
     """
     if pointer.rows > MOST_ROWS:
-        raise UncacheableTable(f"{pointer.rows} rows, more than the {MOST_ROWS} kept in memory")
+        raise UncacheableTable(f"{counted(pointer.rows, 'row')}, more than the {MOST_ROWS} kept in memory")
     names = [*lookup.key, *([lookup.as_of[0]] if lookup.as_of else []), *(c.name for c in lookup.columns)]
     selected = ", ".join(quoted(name) for name in names)
     async with connection.transaction(readonly=True):

@@ -88,4 +88,4 @@ def test_a_column_that_nothing_uses_is_said(accepted: Output) -> None:
 def test_a_preparation_that_no_table_waits_for_is_said(accepted: Output) -> None:
     code, said = accepted["a preparation for nobody"]
     assert code == 0, said
-    assert "preparation 'days' is never run: no table has 'prepared/days' in its `after`" in said
+    assert "preparation 'days' is never run: 'prepared/days' is in no table's `after`" in said

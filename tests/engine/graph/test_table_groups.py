@@ -102,7 +102,7 @@ def test_the_schedule_of_a_group_takes_all_of_it_and_nothing_else() -> None:
     made = dg.Definitions(
         assets=[one for tables in found.groups() for one in (*map(snapshot, tables), publication(tables))],
         asset_checks=[standing_checks(table) for table in found.tables.values()],
-        jobs=[job(list(found.tables.values()))],
+        jobs=[job(list(found.tables.values()), {})],
         schedules=[schedule(tables, {}) for tables in found.groups()],
         resources={"environment": Environment()},
     )
@@ -130,7 +130,7 @@ def test_a_run_of_a_schedule_and_of_up_takes_the_tests_of_what_is_prepared(
     made = dg.Definitions(
         assets=[prepared(best), snapshot(table), publication((table,))],
         asset_checks=[standing_checks(table)],
-        jobs=[job([table])],
+        jobs=[job([table], {"best": best})],
         schedules=[schedule((table,), {"best": best})],
         resources={"environment": Environment()},
     )

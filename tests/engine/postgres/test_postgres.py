@@ -2,6 +2,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,29 @@ def test_the_server_outlives_the_process_that_started_it_and_stops_on_demand(tmp
     assert not Databases(settings).is_running()
     assert not Databases(settings).stop()
     Databases(settings).server().remove()
+
+
+STARTED_BY_ONE_THAT_GOES_ON = """
+import sys; from pathlib import Path; from penstock.postgres.databases import Databases
+from penstock.settings import Settings
+Databases(Settings(home=Path(sys.argv[1]))).server().start(); print("started", flush=True); input()
+"""
+
+
+@pytest.mark.slow
+def test_a_server_stops_while_the_process_that_started_it_goes_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTED_BY_ONE_THAT_GOES_ON, str(tmp_path)]
+    starter = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert starter.stdout is not None
+    assert starter.stdout.readline() == "started\n"
+    server = Databases(Settings(home=tmp_path)).server()
+    try:
+        began = time.monotonic()
+        assert server.stop()
+        assert time.monotonic() - began < 20
+    finally:
+        starter.communicate("\n")
+        server.remove()
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def test_a_model_with_lookups_needs_no_edit(shop: Shop) -> None:
     for said in (
         "4,000 rows",
         "no time zone: it is read as UTC",
-        "10 rows without an outcome are left out",
+        "10 rows without an outcome: left out",
         "left out reference: more than 1,000 different texts",
         "left out currency: always 'EUR'",
         "left out nothing",
@@ -119,7 +119,7 @@ def test_several_outcomes_are_values_of_one_model(shop: Shop) -> None:
     made = shop.new("worth_and_way", *options)
     assert made.returncode == 0
     assert "Outcome worth, distance: a regressor of 2 values." in made.stdout
-    assert "400 rows without an outcome distance are left out when training." in made.stdout
+    assert "400 rows without an outcome distance: left out when training." in made.stdout
     passes_every_check(shop)
     answers = answers_of(shop, "worth_and_way")
     assert [sorted(prediction) for _, prediction, _, _ in answers] == [["distance", "worth"]] * 5

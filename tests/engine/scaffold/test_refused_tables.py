@@ -110,7 +110,7 @@ def test_a_lookup_that_a_collation_alone_finds_is_refused(new_model: New) -> Non
     options = ("--from", "rows.sql", *ROWS[2:], "--lookup", "users.sql")
     made = click.testing.CliRunner().invoke(new, ["m", *options])
     assert made.exit_code == 0
-    assert "have none there" not in made.output
+    assert "found none there" not in made.output
 
 
 @pytest.mark.parametrize(

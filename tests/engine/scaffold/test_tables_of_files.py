@@ -141,7 +141,7 @@ def test_many_columns_of_a_table_are_laid_out_as_the_formatter_would(new_model: 
 
 def test_what_numbers_the_rows_is_no_feature_and_said(new_model: New) -> None:
     made = new_model(
-        "i + 7 AS line, (i + i // 3)::DOUBLE AS gaps, i % 1499 AS twice, i * 9 AS amount, i % 7 AS n",
+        "i + 7 AS line, (i + i // 3)::DOUBLE AS gaps, i % 1499 AS twice, i * 7919 % 1009 AS amount, i % 7 AS n",
         *ROWS,
         "--lookup",
         "news:n=n@known",
@@ -162,3 +162,62 @@ def test_a_model_with_nothing_to_learn_from_is_said(new_model: New) -> None:
     made = new_model("i AS line")
     assert made.exit_code == 0
     assert "no column is left to learn from, but hour and weekday of the asking" in made.output
+
+
+SHOWS = {
+    "i * 9": "each row has another, as identifiers are, of 0 to 13,491",
+    "i * 9.5": "it rises with asked, from 0.0 to 14,240.5",
+    "1000000 + i // 2 * 12": "it rises with asked, from 1,000,000 to 1,008,988, as numbers of rows and",
+    "i * 7919 % 90017": "each row has another, as identifiers are, of 0 to",
+    "CASE WHEN i % 9 > 0 THEN i * 7919 % 60013 END": "each row has another, as identifiers are, of ",
+    "1700000000 + i * 7919 % 40009": "seconds since 1970, as it seems, of 2023-11-14 to 2023-11-15",
+    "(1700000000 + i * 7919 % 4009) * 1000": "milliseconds since 1970, as it seems, of 2023-11-14 to 2023-11-14; a"
+    ' query (--from QUERY.sql) makes a time of it: to_timestamp("seen" / 1000.0) in DuckDB and Postgres',
+    "1.7e15 + i % 90 * 1e9": "microseconds since 1970, as it seems, of 2023-11-14 to 2023-11-15; a query (--from"
+    ' QUERY.sql) makes a time of it: to_timestamp("seen" / 1000000.0)',
+    "20260101 + i % 28": "days as whole numbers, as it seems, of 20260101 to 20260128; a query (--from QUERY.sql)"
+    " makes a time of it: strptime(CAST(\"seen\" AS VARCHAR), '%Y%m%d')",
+}
+
+
+@pytest.mark.parametrize("column", SHOWS)
+def test_identifiers_running_totals_and_times_as_numbers_are_left_out_and_said(new_model: New, column: str) -> None:
+    made = new_model(f"i % 7 AS n, {column} AS seen")
+    assert made.exit_code == 0
+    assert f"left out seen: {SHOWS[column]}" in made.output
+    assert "Request: id, n." in made.output
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "i * 7919 % 1009",
+        "20260001 + i % 90",
+        "2000 + i % 30",
+        "hash(i) % 1000000000",
+        "i // 300",
+        "sqrt(i * 7919 % 90017)",
+    ],
+)
+def test_amounts_stay(new_model: New, column: str) -> None:
+    made = new_model(f"i % 7 AS n, {column} AS seen")
+    assert made.exit_code == 0
+    assert "Request: id, n, seen." in made.output
+
+
+def test_what_is_called_like_an_identifier_and_counters_of_an_entity_are_said(new_model: New) -> None:
+    made = new_model(
+        "'c' || i % 70 AS customer, i // 70 + 1 AS visits, i % 9 AS store_id, i * 7919 % 1009 AS \"accountId\"",
+        *ROWS[:4],
+        "--key",
+        "customer",
+        *ROWS[6:],
+    )
+    assert made.exit_code == 0
+    assert "visits rises from row to row of the same customer, as a counter does: it is a feature" in made.output
+    assert "left out accountId: called like an identifier, of more than 1,000 different numbers" in made.output
+    assert (
+        "store_id is called like an identifier, and is a number to the model; a query (--from QUERY.sql)" in made.output
+    )
+    assert "left out id: it numbers the rows" in made.output
+    assert "Request: customer, visits, store_id." in made.output

@@ -81,7 +81,7 @@ def test_they_are_counted_and_a_greater_share_than_declared_is_refused(
         training, holdout, nothing, book, said.append
     )
     assert made.proposal.metrics["rows_outside_bounds"] > rows.outside.count
-    assert any("rows are outside the bounds of the request: tank 20, inflow" in line for line in said)
+    assert any("rows outside the bounds of the request: tank 20, inflow" in line for line in said)
     assert "## Outside the bounds of the request" in markdown(made.card)
     assert "tank | 20" in markdown(made.card)
     run = TrainingRun(settings, replace(model, rows_outside=0.01), "2026-03")

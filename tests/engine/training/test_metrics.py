@@ -101,3 +101,8 @@ def test_the_difference_to_oneself_is_nothing() -> None:
 )
 def test_a_candidate_that_nothing_is_better_than_is_known(metric: str, value: float | None, perfect: bool) -> None:
     assert is_perfect({"judged_by": metric, metric: value}) is perfect
+
+
+def test_an_error_of_a_small_unit_is_not_perfect_by_its_size() -> None:
+    assert not is_perfect({"judged_by": "mae", "mae": 2e-6, "mae_base_rate": 5e-6})
+    assert is_perfect({"judged_by": "mae", "mae": 2e-6, "mae_base_rate": 5.0})

@@ -102,7 +102,7 @@ def test_a_slice_of_one_class_or_of_few_rows_is_a_reason_and_no_pass() -> None:
     decision = decide(compare(rule, outcome, score, slices=slices))
     assert decision.reasons == (
         "roc_auc on b is not a number (one class only?) for 0.5",
-        "c has 1 rows, fewer than minimum_rows 3",
+        "c has 1 row, fewer than minimum_rows 3",
     )
 
 

@@ -12,7 +12,7 @@ from tests.engine.training.tank_declarations import declared
 from tests.engine.training.tanks import settings_in
 from tests.engine.walk import Trace
 
-MOST_FILES = 34
+MOST_FILES = 35
 """Of the room, and those of other rooms that it calls: an extract or the packing of a model is a walk of its own."""
 QUERY = "SELECT * FROM asked WHERE asked_at >= :from AND asked_at < :until"
 
