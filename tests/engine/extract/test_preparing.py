@@ -141,7 +141,7 @@ def test_rows_that_fail_a_test_leave_the_table_as_it_was(warehouse: Warehouse) -
 
     told = str(refused.value)
     assert "3 nulls in shop" in told
-    assert "1 values of shop in several rows" in told
+    assert "1 value of shop in several rows" in told
     assert "3 rows" in told
     assert "4.0" in told
     assert "is as it was before" in told
@@ -187,7 +187,7 @@ def test_a_script_of_an_old_project_runs_as_before_and_may_have_tests_and_a_vers
     assert tables(warehouse) == [("old",)]
 
     versioned = replace(old, script=script + "; -- the end", version_query=TOTALS.version_query, unique=("shop",))
-    with pytest.raises(PreparationError, match="1 values of shop in several rows"):
+    with pytest.raises(PreparationError, match="1 value of shop in several rows"):
         prepare(warehouse, versioned)
     with pytest.raises(PreparationError):
         prepare(warehouse, versioned)
