@@ -85,12 +85,22 @@ def _answers(estimator: Any, frame: pd.DataFrame, kind: str) -> Any:
     if kind == "classifier" and hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(frame)
     if name == "xgboost.Booster":
-        found = _with_probabilities(estimator).inplace_predict(frame)
+        found = _of_booster(_with_probabilities(estimator), frame)
     elif kind == "classifier" and name == "catboost.CatBoost":
         found = estimator.predict(frame, prediction_type="Probability")
     else:
         found = estimator.predict(frame)
     return np.column_stack([1 - found, found]) if kind == "classifier" and found.ndim == 1 else found
+
+
+def _of_booster(booster: Any, frame: pd.DataFrame) -> Any:
+    """What a booster of XGBoost predicts. One of dart sums otherwise in place, and a linear one does not at all."""
+    import xgboost
+
+    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+    if kind == "gbtree":
+        return booster.inplace_predict(frame)
+    return booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
 
 
 def _with_probabilities(booster: Any) -> Any:
