@@ -1,5 +1,6 @@
 """What an estimator answers in its own library, and whether its artifact answers the same."""
 
+import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -95,12 +96,11 @@ def _answers(estimator: Any, frame: pd.DataFrame, kind: str) -> Any:
 
 def _of_booster(booster: Any, frame: pd.DataFrame) -> Any:
     """What a booster of XGBoost predicts. One of dart sums otherwise in place, and a linear one does not at all."""
-    import xgboost
-
     kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
     if kind == "gbtree":
         return booster.inplace_predict(frame)
-    return booster.predict(xgboost.DMatrix(frame, enable_categorical=True))
+    matrix = importlib.import_module(type(booster).__module__).DMatrix(frame, enable_categorical=True)
+    return booster.predict(matrix)
 
 
 def _with_probabilities(booster: Any) -> Any:
