@@ -1,5 +1,6 @@
 """What an estimator answers in its own library, and whether its artifact answers the same."""
 
+import importlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -85,12 +86,21 @@ def _answers(estimator: Any, frame: pd.DataFrame, kind: str) -> Any:
     if kind == "classifier" and hasattr(estimator, "predict_proba"):
         return estimator.predict_proba(frame)
     if name == "xgboost.Booster":
-        found = _with_probabilities(estimator).inplace_predict(frame)
+        found = _of_booster(_with_probabilities(estimator), frame)
     elif kind == "classifier" and name == "catboost.CatBoost":
         found = estimator.predict(frame, prediction_type="Probability")
     else:
         found = estimator.predict(frame)
     return np.column_stack([1 - found, found]) if kind == "classifier" and found.ndim == 1 else found
+
+
+def _of_booster(booster: Any, frame: pd.DataFrame) -> Any:
+    """What a booster of XGBoost predicts. One of dart sums otherwise in place, and a linear one does not at all."""
+    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+    if kind == "gbtree":
+        return booster.inplace_predict(frame)
+    matrix = importlib.import_module(type(booster).__module__).DMatrix(frame, enable_categorical=True)
+    return booster.predict(matrix)
 
 
 def _with_probabilities(booster: Any) -> Any:

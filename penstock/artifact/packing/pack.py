@@ -21,6 +21,9 @@ from penstock.artifact.packing.thresholds import threshold_of
 from penstock.contract.contract import Feature
 from penstock.errors import ContractError, UnsupportedEstimator
 
+_BOOSTERS = ("lightgbm.Booster", "xgboost.Booster")
+"""What skops stores by no means. CatBoost has a file of its own."""
+
 
 def pack(
     estimator: Any,
@@ -52,6 +55,9 @@ def pack(
     except UnsupportedEstimator as unpacked:
         if not fallback:
             raise
+        if (name := public_name(estimator)) in _BOOSTERS:
+            todo = "Train it so: a native booster is packed, or not taken."
+            raise UnsupportedEstimator(name, expected=unpacked.expected, found=unpacked.found, todo=todo) from None
         try:
             header, arrays = stored(estimator, features, trusted_types)
         except UnsupportedEstimator as refused:

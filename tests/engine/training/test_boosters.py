@@ -210,7 +210,8 @@ def test_types_that_a_model_trusts_are_shown_in_card_and_ledger(book: Book, prod
 
 
 def test_catboost_reads_a_feature_as_a_text_from_the_fit_to_the_answer(tmp_path: Path) -> None:
-    told = {"iterations": 8, "verbose": 0, "allow_writing_files": False, "text_features": ["site"]}
+    told: dict[str, Any] = {"iterations": 8, "verbose": 0, "allow_writing_files": False, "text_features": ["site"]}
+    told["text_processing"] = WORDS
     made, artifact = trained(tmp_path, lambda: CatBoostClassifier(**told), None)
     assert artifact.fallback.library == "CatBoost"
     assert made.parity == 0
@@ -225,6 +226,10 @@ def test_catboost_reads_a_feature_as_a_text_from_the_fit_to_the_answer(tmp_path:
     assert own_predictions(model, fitted, TrainingRows(TEXTS, late), frame).shape == (400, 2)
 
 
+WORDS = {
+    "dictionaries": [{"dictionary_id": "Word", "gram_order": "1"}],
+    "feature_processing": {"default": [{"dictionaries_names": ["Word"], "feature_calcers": ["BoW"]}]},
+}
 TEXTS = {
     "inflow": np.random.default_rng(0).normal(size=400),
     "level": np.zeros(400),

@@ -35,11 +35,11 @@ def of_lightgbm(objective: str) -> Callable[[Any, FitRows], Any]:
     return fit
 
 
-def of_xgboost(objective: str) -> Callable[[Any, FitRows], Any]:
+def of_xgboost(objective: str, **told: Any) -> Callable[[Any, FitRows], Any]:
     def fit(_: Any, rows: FitRows) -> Any:
         matrix = xgboost.DMatrix(rows.frame, rows.outcome, enable_categorical=True)
         classes = {"num_class": 2} if objective.startswith("multi:") else {}
-        return xgboost.train({"objective": objective} | classes, matrix, 8)
+        return xgboost.train({"objective": objective} | classes | told, matrix, 8)
 
     return fit
 
@@ -53,6 +53,7 @@ def of_catboost(_: Any, rows: FitRows) -> Any:
 BOOSTERS: dict[str, tuple[Any, Callable[[Any, FitRows], Any]]] = {
     "LightGBM": (LGBMClassifier, of_lightgbm("binary")),
     "XGBoost": (XGBClassifier, of_xgboost("binary:logistic")),
+    "XGBoost, dropping trees": (XGBClassifier, of_xgboost("binary:logistic", booster="dart", rate_drop=0.3)),
     "XGBoost's labels": (XGBClassifier, of_xgboost("binary:hinge")),
     "XGBoost's labels of classes": (XGBClassifier, of_xgboost("multi:softmax")),
     "CatBoost": (lambda: CatBoostClassifier(**QUIET, cat_features=["site"]), of_catboost),
@@ -64,6 +65,8 @@ def test_a_native_booster_becomes_a_candidate(library: str, tmp_path: Path) -> N
     estimator, fit = BOOSTERS[library]
     made, artifact = trained(tmp_path, estimator, fit)
     assert (artifact.kind, artifact.classes) == ("classifier", (0, 1))
+    if "dropping" in library:
+        assert made.parity == 0
     assert made.card.estimator == ("CatBoost" if library == "CatBoost" else "Booster")
     assert type(artifact) is Artifact
     assert made.proposal.metrics["roc_auc"] > 0.7
@@ -91,3 +94,23 @@ def test_a_booster_whose_objective_has_no_classes_is_refused_by_name(
 ) -> None:
     with pytest.raises(PenstockError, match=found):
         trained(tmp_path, estimator, fit)
+
+
+def test_a_booster_that_is_not_packed_is_refused_with_how_to_train_it(tmp_path: Path) -> None:
+    def linear(_: Any, rows: FitRows) -> Any:
+        matrix = xgboost.DMatrix(rows.frame.assign(site=rows.frame["site"].cat.codes), rows.outcome)
+        return xgboost.train({"booster": "gblinear", "objective": "binary:logistic"}, matrix, 3)
+
+    def lines_in_leaves(_: Any, rows: FitRows) -> Any:
+        told = {"objective": "binary", "verbose": -1, "linear_tree": True}
+        return lightgbm.train(told, lightgbm.Dataset(rows.frame, rows.outcome, params={"verbose": -1}), 2)
+
+    for fit, said in (
+        (
+            linear,
+            r"xgboost\.Booster: expected booster='gbtree' or 'dart', or a linear model .*found booster='gblinear'",
+        ),
+        (lines_in_leaves, r"lightgbm\.Booster: expected linear_tree=False"),
+    ):
+        with pytest.raises(PenstockError, match=rf"{said}.*Train it so: a native booster is packed, or not taken\.$"):
+            trained(tmp_path, LGBMClassifier, fit)

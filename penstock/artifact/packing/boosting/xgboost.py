@@ -57,7 +57,9 @@ def pack_xgboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     gradient = learner["gradient_booster"]
     if gradient["name"] == "gblinear":
-        raise unsupported(estimator, "booster='gbtree' or 'dart'", "gblinear")
+        raise unsupported(
+            estimator, "booster='gbtree' or 'dart', or a linear model of scikit-learn", "booster='gblinear'"
+        )
     weights = gradient.get("weight_drop")
     model = gradient["gbtree"]["model"] if weights is not None else gradient["model"]
     kind, link = _link(estimator, learner["objective"]["name"])
@@ -89,7 +91,7 @@ def pack_xgboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Model
 def obstacles(name: str, told: dict[str, Any]) -> Iterator[str]:
     """What the parameters of an unfitted estimator say against packing it."""
     if told.get("booster") == "gblinear":
-        yield f"{name} is packed with booster='gbtree' or 'dart', not with 'gblinear'"
+        yield f"{name} is packed with booster='gbtree' or 'dart', not 'gblinear'; linear models of scikit-learn are"
     if told.get("multi_strategy") == "multi_output_tree":
         yield f"{name} is packed with multi_strategy='one_output_per_tree'"
     objective = told.get("objective")
