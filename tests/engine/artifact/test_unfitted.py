@@ -225,6 +225,11 @@ OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
     "scores of pairs": (SVC(decision_function_shape="ovo"), SCORES, "decision_function_shape='ovr'"),
     "one value of several": (make_pipeline(HistGradientBoostingRegressor()), VALUES, "MultiOutputRegressor"),
     "one value of a search": (GridSearchCV(LGBMRegressor(), {}), VALUES, "for first, second, found one of one output"),
+    "a transformed target of several values": (
+        make_pipeline(TransformedTargetRegressor(XGBRegressor(), func=np.log, inverse_func=np.exp)),
+        VALUES,
+        "packed of one output, in MultiOutputRegressor of each",
+    ),
     "labels of several outcomes": (
         make_pipeline(MultiOutputClassifier(LogisticRegression())),
         Output("y", "classifier"),
