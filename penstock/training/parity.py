@@ -183,7 +183,7 @@ def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array)
                 f"artifact of {artifact.estimator}",
                 expected="the same answer to a row alone and among others",
                 found=said,
-                todo="Choose steps that look at each row by itself; GaussianProcessRegressor rounds less with alpha=1e-6.",
+                todo="Choose steps that look at each row by itself, and for GaussianProcessRegressor a larger alpha.",
             )
 
 
