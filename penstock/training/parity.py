@@ -29,6 +29,7 @@ SINGLE_PARITY = 1e-6
 """The same where the library answers in float32, whose exponential numpy rounds otherwise than libm does."""
 
 
+_SOFTMAX = "multi:softmax"
 _ENLARGING = ("FastICA", "PCA", "IncrementalPCA", "TruncatedSVD", "PowerTransformer")
 """Steps whose numbers may be small differences of large ones."""
 
@@ -149,6 +150,9 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
         if causes:
             todo = f"The candidate is not stored. {' and '.join(causes)} enlarged rounding, or trees compared it."
             todo += " Scale the columns before it, set fewer n_components, or leave it out."
+        elif any(getattr(one, "objective", "") == _SOFTMAX for one in _parts(estimator)):
+            todo = "The candidate is not stored. Set objective='multi:softprob' of XGBoost, which predicts the same:"
+            todo += f" the probabilities of {_SOFTMAX} are scipy's, in float32."
         elif allowed == SINGLE_PARITY:
             todo += " What is computed in float32 around XGBoost, and read by another estimator, can be the cause."
         raise ParityError(
@@ -179,7 +183,7 @@ def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array)
                 f"artifact of {artifact.estimator}",
                 expected="the same answer to a row alone and among others",
                 found=said,
-                todo="Choose steps that look at each row by itself.",
+                todo="Choose steps that look at each row by itself, and for GaussianProcessRegressor a larger alpha.",
             )
 
 
@@ -195,7 +199,7 @@ def _rounds_in_single(estimator: Any) -> bool:
     scipy's."""
     for one in _parts(answering(estimator)):
         name = public_name(one)
-        if name.startswith("xgboost.") and getattr(one, "objective", "") == "multi:softmax":
+        if name.startswith("xgboost.") and getattr(one, "objective", "") == _SOFTMAX:
             return True
         if name == "TransformedTargetRegressor" and _holds_xgboost(one.regressor):
             if any(in_numpy(part) for way in (one.inverse_func, one.transformer) for part in _parts(way)):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from penstock.artifact.packing.estimators import INSIDE
 from penstock.artifact.packing.model import public_name, sklearn_name
 from penstock.contract.contract import Output
@@ -24,13 +26,14 @@ def demand_answers(estimator: Any, output: Output, name: str) -> None:
             found=found,
             todo=f"Take a {output.kind}, as the contract's Output says.",
         )
+    _demand_votes(estimator, thing)
     if output.kind == "regressor":
         if output.values and not _takes_several(estimator):
             todo = "Put it into sklearn.multioutput.MultiOutputRegressor."
             expected = f"a regressor of several outputs, for {', '.join(value.name for value in output.values)}"
             raise UnsupportedEstimator(thing, expected=expected, found="one of one output", todo=todo)
         if not output.values and _takes_only_several(estimator):
-            todo = "Take the regressor in it, or declare several `values` of the contract's Output."
+            todo = "Take the regressor in it, or one quantile, or declare several `values` of the contract's Output."
             raise UnsupportedEstimator(thing, expected="a regressor of one output", found="one of several", todo=todo)
         return
     if _takes_only_several(estimator):
@@ -89,8 +92,30 @@ def _takes_several(estimator: Any) -> bool:
     return bool(last.__sklearn_tags__().target_tags.multi_output)
 
 
+def _demand_votes(estimator: Any, thing: str) -> None:
+    """UnsupportedEstimator if there is a soft vote with a member that has no probabilities."""
+    parts = [estimator, *estimator.get_params(deep=True).values()] if hasattr(estimator, "get_params") else []
+    for vote in parts:
+        if public_name(vote) == "VotingClassifier" and vote.voting == "soft":
+            members = [member for _, member in vote.estimators if not isinstance(member, str)]
+            without = [type(final_step(member)).__name__ for member in members if not has_probabilities(member)]
+            if without:
+                todo = "Put it into CalibratedClassifierCV, or set voting='hard'."
+                expected = "members of a soft vote that have predict_proba"
+                raise UnsupportedEstimator(thing, expected=expected, found=f"{without[0]} without it", todo=todo)
+
+
+def _several_by_loss(last: Any) -> bool:
+    """Whether a booster of a library will answer several values for one outcome, by its loss."""
+    told: dict[str, Any] = last.get_params() if "." in public_name(last) and hasattr(last, "get_params") else {}
+    loss = str(told.get("loss_function") or "")
+    return loss.startswith(("MultiQuantile", "MultiRMSE")) or np.size(told.get("quantile_alpha", 0)) > 1
+
+
 def _takes_only_several(estimator: Any) -> bool:
     last = final_step(estimator)
+    if _several_by_loss(last):
+        return True
     return bool(sklearn_name(last)) and not last.__sklearn_tags__().target_tags.single_output
 
 

@@ -20,7 +20,7 @@ def _perceptron(builder: ProgramBuilder, estimator: Any, block: Block) -> Model:
     weights = [np.asarray(one) for one in estimator.coefs_]
     if weights[0].dtype != np.float64:
         raise unsupported(estimator, "weights in float64", str(weights[0].dtype))
-    links = {"identity": Link.IDENTITY, "logistic": Link.LOGIT, "softmax": Link.SOFTMAX}
+    links = {"identity": Link.IDENTITY, "logistic": Link.LOGIT, "softmax": Link.SOFTMAX, "exp": Link.LOG}
     if estimator.out_activation_ not in links or (classifier and np.asarray(estimator.classes_).ndim != 1):
         raise unsupported(estimator, "one output", repr(estimator.out_activation_))
     slots = [column.slot for column in columns]

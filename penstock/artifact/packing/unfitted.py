@@ -55,11 +55,15 @@ def demand_storable(estimator: Any, output: Output, trusted: Sequence[str] = (),
     """
     for name, one in (Candidate(type(estimator).__name__, estimator), *candidates(estimator)):
         demand_answers(one, output, name)
-        _demand_packed_or_stored(one, name, trusted, kept=kept)
+        several = bool(output.values) and public_name(final_step(one)) == "TransformedTargetRegressor"
+        of_target = ["TransformedTargetRegressor is packed of one output, in MultiOutputRegressor of each"] * several
+        _demand_packed_or_stored(one, name, trusted, of_target, kept=kept)
 
 
-def _demand_packed_or_stored(estimator: Any, name: str, trusted: Sequence[str], *, kept: bool) -> None:
-    obstacles = list(dict.fromkeys([*_obstacles(estimator), *obstacles_before(estimator)]))
+def _demand_packed_or_stored(
+    estimator: Any, name: str, trusted: Sequence[str], known: Sequence[str], *, kept: bool
+) -> None:
+    obstacles = list(dict.fromkeys([*known, *_obstacles(estimator), *obstacles_before(estimator)]))
     inner = [part for part in _parts(estimator) if part is not estimator and public_name(part) in CATBOOST]
     if any(part.get_params().get(option) for part in inner for option in _UNPACKED):
         obstacles.append(

@@ -122,6 +122,9 @@ ENSEMBLES: dict[str, Entry] = {
     "MLPClassifier, several classes": Entry(
         lambda: MLPClassifier((6,), activation="tanh", max_iter=30, random_state=0), "classes", 1e-12
     ),
+    "MLPRegressor of counts": Entry(
+        lambda: MLPRegressor(loss="poisson", hidden_layer_sizes=(4,), max_iter=30, random_state=0), "value", 1e-11
+    ),
     "MLPRegressor": Entry(lambda: MLPRegressor(hidden_layer_sizes=(4,), max_iter=30, random_state=0), "value", 1e-11),
 }
 ENSEMBLES |= {

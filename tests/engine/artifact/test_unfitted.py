@@ -225,6 +225,26 @@ OTHER_ANSWERS: dict[str, tuple[Any, Output, str]] = {
     "scores of pairs": (SVC(decision_function_shape="ovo"), SCORES, "decision_function_shape='ovr'"),
     "one value of several": (make_pipeline(HistGradientBoostingRegressor()), VALUES, "MultiOutputRegressor"),
     "one value of a search": (GridSearchCV(LGBMRegressor(), {}), VALUES, "for first, second, found one of one output"),
+    "a soft vote without probabilities": (
+        make_pipeline(VotingClassifier([("line", RidgeClassifier()), ("gbm", LGBMClassifier())], voting="soft")),
+        Output("y", "classifier"),
+        "soft vote that have predict_proba, found RidgeClassifier without it.*CalibratedClassifierCV",
+    ),
+    "several quantiles": (
+        XGBRegressor(objective="reg:quantileerror", quantile_alpha=[0.2, 0.8]),
+        Output("y", "regressor"),
+        "a regressor of one output, found one of several.*or one quantile",
+    ),
+    "several quantiles of CatBoost": (
+        CatBoostRegressor(loss_function="MultiQuantile:alpha=0.2,0.8"),
+        Output("y", "regressor"),
+        "a regressor of one output, found one of several",
+    ),
+    "a transformed target of several values": (
+        make_pipeline(TransformedTargetRegressor(XGBRegressor(), func=np.log, inverse_func=np.exp)),
+        VALUES,
+        "packed of one output, in MultiOutputRegressor of each",
+    ),
     "labels of several outcomes": (
         make_pipeline(MultiOutputClassifier(LogisticRegression())),
         Output("y", "classifier"),
