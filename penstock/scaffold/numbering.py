@@ -132,7 +132,8 @@ def _places(columns: Sequence["pa.ChunkedArray[Any]"]) -> "np.ndarray[Any, np.dt
     """A number for each different key, row by row."""
     codes = np.zeros(len(columns[0]), np.int64)
     for column in columns:
-        encoded = pc.dictionary_encode(column.combine_chunks(), null_encoding="encode")
+        plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        encoded = pc.dictionary_encode(plain.combine_chunks(), null_encoding="encode")
         own = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), np.int64)
         codes = np.unique(codes * (own.max(initial=0) + 1) + own, return_inverse=True)[1]
     return codes
