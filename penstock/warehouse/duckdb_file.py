@@ -28,6 +28,7 @@ ABSENT = (
 )
 _NOT_IN_ARROW = frozenset({"BIT", "BIGNUM", "VARINT", "TIME WITH TIME ZONE", "UHUGEINT"})
 """Types that Arrow gets as DuckDB's own bytes, without the zone, or wrapped where they have more than 38 digits."""
+_INTERRUPTED = "Query interrupted"
 _EXTENSION = re.compile(r"required extension '(\w+)")
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?: .*\n)+(?:PenstockError: )?")
 _KEEPS_ORDER = frozenset({"SEQ_SCAN", "PROJECTION", "FILTER"})
@@ -136,7 +137,11 @@ class DuckDBWarehouse:
 
     @contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection in UTC that knows `now`; waits up to `patience` seconds while another process writes."""
+        """A connection in UTC that knows `now`; waits up to `patience` seconds while another process writes.
+
+        KeyboardInterrupt where Ctrl-C or Dagster's terminate arrive while DuckDB works in the main thread: DuckDB drops
+        what the handler raised.
+        """
         connection = self._open(read_only)
         try:
             connection.execute(
@@ -147,6 +152,10 @@ class DuckDBWarehouse:
                 connection.execute(f"SET VARIABLE penstock_now = TIMESTAMPTZ '{self.now.isoformat()}'")
             reach_object_stores(connection)
             yield connection
+        except RuntimeError as error:
+            if str(error) == _INTERRUPTED:
+                raise KeyboardInterrupt from error
+            raise
         finally:
             connection.close()
 

@@ -118,6 +118,13 @@ def test_an_interrupt_ends_the_query_in_duckdb(duckdb_file: str, how: str) -> No
     assert f"ended by {ENDED_BY[how]}" in said
 
 
+def test_what_duckdb_makes_of_an_interrupt_in_the_main_thread_is_one_again(duckdb_file: str) -> None:
+    """`execute` drops the KeyboardInterrupt of the handler, and raises this."""
+    for said, raised in (("Query interrupted", KeyboardInterrupt), ("another", RuntimeError)):
+        with pytest.raises(raised), DuckDBWarehouse(duckdb_file).connect(read_only=True):
+            raise RuntimeError(said)
+
+
 def running_in_clickhouse(url: str) -> int:
     """The queries that run in the server, but this one."""
     return int(read(ClickHouseWarehouse(url), RUNNING).column("n")[0].as_py())
