@@ -18,7 +18,7 @@ def test_the_card_of_the_served_release_is_one_safe_page(service: Service) -> No
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == SAFE[0][1].decode()
     assert digest in answer.text
-    assert "Version 1, release at " in answer.text
+    assert "Release 1, release at " in answer.text
     assert "/models/overflow/card" in service.http.get("/openapi.json").json()["paths"]
 
 
