@@ -57,7 +57,7 @@ class Faults:
         try:
             yield
         except WarehouseError as error:
-            own = error.found and error.thing == "query"
+            own = error.found and error.thing == "query" and not error.expected
             said = (error.found if own else str(error)).partition("\nLINE ")[0]
             self.found.append(f"{thing or 'the warehouse'}: {' '.join(said.split())}")
         except ValueError as error:

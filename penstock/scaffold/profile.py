@@ -208,10 +208,6 @@ def _read(warehouse: Warehouse, query: str, columns: dict[str, Column], progress
     """Fill in the columns of a query, anew."""
     done = 0
     with warehouse.batches(query) as batches:
-        twice = sorted({name for name in batches.schema.names if batches.schema.names.count(name) > 1})
-        if twice:
-            several = f"{', '.join(twice)} more than once; name each of them once (b.{twice[0]} AS b_{twice[0]})"
-            raise ValueError(f"columns of the query: expected different names, found {several}")
         for name, kind in zip(batches.schema.names, batches.schema.types, strict=True):
             columns[name] = Column(name, str(kind), storage_of(kind))
         for batch in batches:

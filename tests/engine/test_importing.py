@@ -126,7 +126,7 @@ def test_a_model_whose_contract_alone_is_broken_is_not_called_unknown(tmp_path: 
 @pytest.mark.slow
 def test_doctor_names_the_project_its_broken_files_and_what_it_lacks(tmp_path: Path) -> None:
     shown = run_in(write_project(tmp_path / "shop", TWO), "-m", "penstock", "doctor").stdout
-    assert f"small at {tmp_path / 'shop'}: 1 contracts, 0 models" in shown
+    assert f"small at {tmp_path / 'shop'}: 1 contract, 0 models" in shown
     for sentence in [*SAID, f"{tmp_path / 'shop' / 'workspace.yaml'} is missing"]:
         assert shown.count(sentence) == 1
 

@@ -1,5 +1,6 @@
 """A text that is bound arrives as it is in every kind, whatever quotes, backslashes or SQL it holds."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import fakesnow
 import psycopg
 import pytest
 from fakesnow.cursor import FakeSnowflakeCursor
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from penstock.settings import Settings
@@ -19,6 +20,7 @@ from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 from penstock.warehouse.redshift import RedshiftWarehouse
+from penstock.warehouse.snowflake import SnowflakeWarehouse
 from tests.engine.warehouse.test_column_names import batches_of_fakesnow
 from tests.engine.warehouse.test_further_kinds import URLS
 from tests.engine.warehouse.test_snowflake import URL as SNOWFLAKE
@@ -72,6 +74,8 @@ def test_every_text_arrives_as_it_is(warehouse: Warehouse) -> None:
 
 
 TEXTS = st.text(st.sampled_from("'\\;-/*:a$\"`% \n"), max_size=6)
+VARIABLE = re.compile(r"\$[A-Za-z_]")
+"""What fakesnow takes for a variable of the session inside a text too, as Snowflake does not."""
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
@@ -79,6 +83,7 @@ TEXTS = st.text(st.sampled_from("'\\;-/*:a$\"`% \n"), max_size=6)
 @example(texts=["a'", "b"])
 @pytest.mark.slow
 def test_several_texts_of_one_query_do_not_run_into_one_another(warehouse: Warehouse, texts: list[str]) -> None:
+    assume(not isinstance(warehouse, SnowflakeWarehouse) or not any(map(VARIABLE.search, texts)))
     bound = {f"t{place}": text for place, text in enumerate(texts)}
     query = f"SELECT {', '.join(f'CAST(:{name} AS VARCHAR(99)) AS {name}' for name in bound)} -- it's all"
     assert read(warehouse, query, bound).to_pylist() == [bound]
