@@ -123,7 +123,7 @@ def test_a_lookup_that_a_collation_alone_finds_is_refused(new_model: New) -> Non
         ),
         (
             "SELECT a.*, b.* FROM cases a JOIN cases b USING (id)",
-            "'id' twice, 'asked' twice, 'y' twice, 'n' twice. Give each a name by AS.",
+            "'id' twice, 'asked' twice, 'y' twice, 'n' twice. Give each a name by AS",
         ),
         (
             "SELECT * FROM case_s",
