@@ -96,6 +96,7 @@ class _Extract:
             try:
                 yield from self._files.rows(part, BATCH_ROWS)
             except (OSError, pa.ArrowException) as error:
+                self.end()  # what is still being written would come back
                 self._files.remove()
                 raise SnapshotError(
                     f"part {part + 1} of {len(self._parts)} of an extract",

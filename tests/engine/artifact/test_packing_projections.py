@@ -53,10 +53,10 @@ def test_rounding_that_a_step_enlarges_is_refused(projection: Any, tmp_path: Pat
     [
         encoded(PCA(), Ridge()),
         encoded(PCA(), RandomForestRegressor(5)),
-        encoded(PCA(8), XGBRegressor()),
-        encoded(PCA(whiten=True), XGBRegressor(), drop="first"),
-        encoded(FastICA(), LGBMRegressor(), drop="first"),
-        encoded(TruncatedSVD(4), LGBMRegressor()),
+        encoded(PCA(8, random_state=0), XGBRegressor()),
+        encoded(PCA(whiten=True, random_state=0), XGBRegressor(), drop="first"),
+        encoded(FastICA(random_state=0), LGBMRegressor(), drop="first"),
+        encoded(TruncatedSVD(4, random_state=0), LGBMRegressor()),
     ],
     ids=lambda model: f"{type(model[1]).__name__} {type(model[2]).__name__}",
 )
