@@ -78,7 +78,7 @@ VARIABLE = re.compile(r"\$[A-Za-z_]")
 """What fakesnow takes for a variable of the session inside a text too, as Snowflake does not."""
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=5))
 @example(texts=["a'", "b"])
 @pytest.mark.slow
