@@ -1,12 +1,13 @@
 """What dagster.yaml names: Dagster's storage in Postgres by any form of its URL, its files below PENSTOCK_HOME."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import pg_url_from_config
 
-from penstock.graph.compat import LocalArtifactStorage, LocalComputeLogManager
+from penstock.graph.compat import EventLog, LocalArtifactStorage, LocalComputeLogManager
 from penstock.postgres.databases import with_dagsters_driver
 from penstock.postgres_url import libpq_url, use_system_certificates
 from penstock.settings import load
@@ -22,6 +23,11 @@ class PostgresStorage(DagsterPostgresStorage):
         use_system_certificates(url)
         url = with_dagsters_driver(url)
         return cls(url, config_value.get("should_autocreate_tables", True), inst_data)
+
+    @cached_property
+    def event_log_storage(self) -> EventLog:
+        """The events, and the pools of the steps."""
+        return EventLog(self.postgres_url, self.should_autocreate_tables)
 
 
 class Files(LocalArtifactStorage):

@@ -1,7 +1,7 @@
 """Two runs at once never want the same table, month or warehouse file: the second one's step waits for the first's."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,22 +15,9 @@ from penstock.graph.environment import Environment
 from penstock.graph.replication import publication
 from penstock.settings import load
 from penstock.snapshots.store import SnapshotStore
-from tests.checkout import ROOT
 from tests.engine.publishing import declared, numbered, write
 
 RUNS, SECONDS = 2, 120
-
-
-@pytest.fixture
-def instance_file(new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An instance file with the shipped storage, pools and no telemetry; DAGSTER_HOME is its folder."""
-    shipped = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    monkeypatch.setenv("PENSTOCK_DAGSTER_URL", new_database())
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    file = tmp_path / "dagster.yaml"
-    file.write_text(yaml.safe_dump({name: shipped[name] for name in ("storage", "concurrency", "telemetry")}))
-    with dg.DagsterInstance.get():  # makes the tables of the storage
-        return file
 
 
 def run(seen: Path) -> None:
@@ -64,6 +51,31 @@ def test_two_runs_that_publish_one_table_do_so_one_after_the_other(tmp_path: Pat
     assert [process.exitcode for process in runs] == [0] * RUNS
     (_, first_ended), (second_began, _) = sorted(tuple(map(float, file.read_text().split())) for file in files)
     assert second_began >= first_ended
+
+
+def test_a_pool_that_another_run_has_just_made_is_there(instance_file: Path) -> None:
+    """Two runs that find no pool of a name both make it."""
+    with dg.DagsterInstance.get() as one, dg.DagsterInstance.get() as other:
+        made = [run.event_log_storage.initialize_concurrency_limit_to_default("table/tides") for run in (one, other)]
+        assert made == [True, True]
+        assert [(pool.name, pool.limit, pool.from_default) for pool in one.event_log_storage.get_pool_limits()] == [
+            ("table/tides", 1, True)
+        ]
+        assert one.event_log_storage.get_concurrency_info("table/tides").slot_count == 1
+
+
+def test_a_pool_takes_the_limit_that_an_operator_changed(instance_file: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("table/tides")
+        instance.event_log_storage.set_concurrency_slots("warehouse", 4)
+    file = yaml.safe_load(instance_file.read_text())
+    file["concurrency"]["pools"]["default_limit"] = 2
+    instance_file.write_text(yaml.safe_dump(file))
+    with dg.DagsterInstance.get() as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("table/tides")
+        limits = {pool.name: (pool.limit, pool.from_default) for pool in instance.event_log_storage.get_pool_limits()}
+        assert limits == {"table/tides": (2, True), "warehouse": (4, False)}
+        assert instance.event_log_storage.get_concurrency_info("table/tides").slot_count == 2
 
 
 def test_every_step_that_writes_is_in_a_pool() -> None:
