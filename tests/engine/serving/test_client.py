@@ -120,7 +120,7 @@ def test_without_repeat_everything_is_asked_once() -> None:
     with pytest.raises(ServiceError, match="refused") as caught:
         Client(f"http://127.0.0.1:{free_port()}", "overflow", repeat=False).predict(ASKED)
     assert caught.value.status == 0
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 def test_json_is_sent_as_it_is(client: Client) -> None:
