@@ -71,7 +71,7 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
             thing,
             expected="a number as the answer to every held-out row",
             found=f"{unknown:,} without",
-            todo="An exponential overflows where a linear model goes on far away: regularise or clip what it is taken of.",
+            todo="Regularise or clip that of which an exponential is taken: it overflows far from training rows.",
         )
     if output.scores:
         return answered
@@ -211,7 +211,7 @@ def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array)
 
 
 def _moved(artifact: Artifact, vectors: Mapping[str, Array], at: int) -> float:
-    """How far the answer to a row moves in all, for a number above 1 as a share of it, by the last bit of each number."""
+    """How far the last bits of its numbers move the answer to a row in all, for an answer above 1 as a share of it."""
     row = {name: values[at : at + 1] for name, values in vectors.items()}
     base, total = artifact.predict(row), 0.0
     for name, values in row.items():

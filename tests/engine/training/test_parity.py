@@ -151,7 +151,7 @@ def test_a_transformed_target_that_overflows_says_what_to_do() -> None:
     declared = tank_model(lambda: model)
     contract = msgspec.structs.replace(CONTRACT, output=Output("late", "regressor"))
     declared = replace(declared, contract=contract, gate=GateRule("rmse", 1.0))
-    with pytest.raises(PenstockError, match=r"every held-out row, found 2 without.*regularise or clip"):
+    with pytest.raises(PenstockError, match=r"every held-out row, found 2 without.*Regularise or clip"):
         own_predictions(declared, model, asked, frame)
 
 
