@@ -10,7 +10,7 @@
 
 enum { NUMBER, TEXT, CODE, TABLE, ONE_HOT, SUBTRACT, DIVIDE, MULTIPLY, ADD, CLIP, FILL, MISSING, FINITE, FLOAT32,
        KNOWN, COPY, MODEL, NEAR_ZERO, TRUNCATE, FLOOR, PLUS, MINUS, TIMES, OVER, FUNCTION, INTERPOLATE, ABOVE,
-       GREATER, MEDIAN, POWER, TERMS };
+       GREATER, MEDIAN, POWER, TERMS, REMAINDER };
 enum { IDENTITY, LOG, LOGIT, HALF_LOGIT, SOFTMAX, ONE_VS_REST, CLIPPED, CLIPPED_ONE_VS_REST, EXPIT, SOFTPLUS,
        SIGNED_SQUARE, SINGLE_LOGIT, SINGLE_SOFTMAX, SINGLE_LOG, SINGLE_EXPIT, HINGE, STEP };
 enum { EXP, EXPM1, LN, LOG1P, LOG2, LOG10, SQRT, SQUARE, ABSOLUTE, SIGMOID, TANH, RELU, RECIPROCAL, NEGATIVE,
@@ -370,6 +370,12 @@ static Py_ssize_t prepare(const Kernel *k, const Column *columns, int64_t *const
             break;
         }
         case POWER: for (Py_ssize_t r = 0; r < n; r++) y[r] = pow(x[r], c[0]); break;
+        case REMAINDER:
+            for (Py_ssize_t r = 0; r < n; r++) {
+                double rest = fmod(x[r], c[0]);
+                y[r] = rest == 0.0 ? 0.0 : rest < 0.0 ? rest + c[0] : rest;
+            }
+            break;
         case TERMS: {
             const int64_t *ends = terms[i.start].ends.buf, *places = terms[i.start].places.buf;
             const double *values = terms[i.start].values.buf;

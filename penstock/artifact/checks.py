@@ -31,6 +31,7 @@ _MODEL: dict[str, Array] = {
 EXPLAINING: dict[str, Array] = {
     "covers": np.empty(0),
     "players": np.empty(0, np.int64),
+    "sharers": np.empty((0, 2), np.int64),
     "means": np.empty(0),
 }
 """What only explanations read, of a file that holds it: see `explaining`."""

@@ -57,6 +57,7 @@ class Op(IntEnum):
     MEDIAN = 28  # the weighted median of slots source .. source + count, of constants[start ..] as their weights
     POWER = 29  # source raised to constants[start]
     TERMS = 30  # targets .. target + extra = what vectorizer[start] makes of feature[source]; refuse a missing one
+    REMAINDER = 31  # of source divided by constants[start], which is above 0: numpy's, from 0 on
 
 
 class Function(IntEnum):
@@ -140,7 +141,7 @@ vector trees, the bits of the row of `leaf_values`. Another node's left child is
 
 _FEATURE_OPS = (Op.NUMBER, Op.TEXT, Op.TERMS)
 _CONSTANTS = {Op.SUBTRACT: 1, Op.DIVIDE: 1, Op.MULTIPLY: 1, Op.ADD: 1, Op.CLIP: 2, Op.FILL: 2, Op.MISSING: 1}
-_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1, Op.POWER: 1}
+_CONSTANTS |= {Op.NEAR_ZERO: 2, Op.ABOVE: 1, Op.POWER: 1, Op.REMAINDER: 1}
 _CODED = (Op.CODE, Op.TABLE, Op.ONE_HOT, Op.KNOWN, Op.INTERPOLATE, Op.MEDIAN)
 _OF_TWO = (Op.PLUS, Op.MINUS, Op.TIMES, Op.OVER, Op.GREATER)
 _WIDE = (Op.ONE_HOT, Op.MODEL, Op.TERMS)

@@ -172,5 +172,6 @@ _ARITHMETIC: dict[int, Callable[[Array, Array], Array]] = {
     Op.NEAR_ZERO: lambda x, c: np.where(np.abs(x) <= c[0], c[1], x),
     Op.TRUNCATE: lambda x, _: np.trunc(x),
     Op.FLOOR: lambda x, _: np.floor(x),
+    Op.REMAINDER: lambda x, c: np.remainder(x, c[0]),
     Op.POWER: lambda x, c: one_by_one(lambda value: power(value, float(c[0])), x),
 }

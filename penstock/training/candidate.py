@@ -191,7 +191,7 @@ def make_candidate(
         demand_kind(model, artifact)
         predictions = artifact.predict(judged_on.vectors)
         allowed = allowed_parity(estimator, expected)
-        parity = demand_parity(artifact, predictions, expected, allowed, estimator)
+        parity = demand_parity(artifact, predictions, expected, allowed, estimator, judged_on.vectors)
         demand_alone(artifact, judged_on.vectors, predictions)
         if model.interval or model.sets:
             artifact = calibrated(model, artifact, metadata, predictions, judged_on.outcome)

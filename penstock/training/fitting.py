@@ -16,6 +16,8 @@ from penstock.training.frame import TrainingRows, frame_for
 from penstock.training.plots import INK, SECOND, png
 
 _CHOSEN = ("best_params_", "best_score_", "best_iteration_", "best_iteration", "n_iter_", "best_threshold_")
+MOST_COLUMNS = 30
+"""Columns of a frame that an error names."""
 _SHOWN_CURVES = 6
 
 
@@ -79,7 +81,8 @@ def _fit_itself(model: Model, estimator: Any, frame: pd.DataFrame, rows: Trainin
             f"estimator {type(estimator).__name__} of model {model.contract.model!r}",
             expected="one that can be fitted to the features as they are",
             found=str(error).strip().partition("\n")[0] or type(error).__name__,
-            todo="Put a step before it that encodes or imputes the columns, or choose one that takes them.",
+            todo="Put a step before it that encodes or imputes the columns, or choose one that takes them."
+            f" They are {', '.join(map(str, frame.columns[:MOST_COLUMNS]))}{', …' * (frame.shape[1] > MOST_COLUMNS)}.",
         ) from error
 
 

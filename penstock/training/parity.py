@@ -23,6 +23,8 @@ PARITY = 1e-12
 """The largest difference allowed, for a number above 1 as a share of it."""
 MOST_SAID = 300
 """Characters of a library's own words that an error repeats."""
+SUMMANDS = 100
+"""Sums in another order may differ by so many times what the last bits of their summands make."""
 ALONE = 5
 """Held-out rows that a stored estimator is asked about one by one."""
 SINGLE_PARITY = 1e-6
@@ -66,7 +68,10 @@ def own_predictions(model: Model, estimator: Any, rows: TrainingRows, trained_on
         ) from error
     if unknown := int(np.count_nonzero(~np.isfinite(answered).all(axis=tuple(range(1, answered.ndim))))):
         raise PenstockError(
-            thing, expected="a number as the answer to every held-out row", found=f"{unknown:,} without"
+            thing,
+            expected="a number as the answer to every held-out row",
+            found=f"{unknown:,} without",
+            todo="Regularise or clip that of which an exponential is taken: it overflows far from training rows.",
         )
     if output.scores:
         return answered
@@ -136,14 +141,26 @@ def demand_kind(model: Model, artifact: Artifact) -> None:
         )
 
 
-def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: float, estimator: Any = None) -> float:
-    """The largest difference of the artifact's predictions from the estimator's own; ParityError if it is too large."""
-    difference = np.inf
+def demand_parity(
+    artifact: Artifact,
+    found: Array,
+    expected: Array,
+    allowed: float,
+    estimator: Any = None,
+    vectors: Mapping[str, Array] | None = None,
+) -> float:
+    """The largest difference of the artifact's predictions from the estimator's own; ParityError if it is too large.
+
+    `vectors`: the rows that were predicted, to say whether the model itself makes much of their last bits.
+    """
+    difference, worst = np.inf, 0
     expected = expected.astype(np.float64)
     if found.shape == expected.shape:
         with np.errstate(invalid="ignore"):
             apart = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
-        difference = float(np.max(np.where(found == expected, 0.0, apart), initial=0.0))
+        apart = np.where(found == expected, 0.0, apart)
+        difference = float(np.max(apart, initial=0.0))
+        worst = int(np.argmax(apart)) // max(apart[:1].size, 1)
     if not difference <= allowed:
         todo = "The candidate is not stored. Report the estimator and its options as a bug of packing."
         causes = _enlarging(estimator)
@@ -153,6 +170,12 @@ def demand_parity(artifact: Artifact, found: Array, expected: Array, allowed: fl
         elif any(getattr(one, "objective", "") == _SOFTMAX for one in _parts(estimator)):
             todo = "The candidate is not stored. Set objective='multi:softprob' of XGBoost, which predicts the same:"
             todo += f" the probabilities of {_SOFTMAX} are scipy's, in float32."
+        elif vectors and difference <= SUMMANDS * (moved := _moved(artifact, vectors, worst)):
+            todo = (
+                f"The candidate is not stored. The last bits of a row's numbers alone move its answer by {moved:.1g}:"
+            )
+            todo += " large coefficients of columns that are nearly the same, or an exponential of a large number."
+            todo += " Regularise more (Ridge with a larger alpha), leave out such columns, or scale them."
         elif allowed == SINGLE_PARITY:
             todo += " What is computed in float32 around XGBoost, and read by another estimator, can be the cause."
         raise ParityError(
@@ -185,6 +208,18 @@ def demand_alone(artifact: Artifact, vectors: Mapping[str, Array], found: Array)
                 found=said,
                 todo="Choose steps that look at each row by itself, and for GaussianProcessRegressor a larger alpha.",
             )
+
+
+def _moved(artifact: Artifact, vectors: Mapping[str, Array], at: int) -> float:
+    """How far the last bits of its numbers move the answer to a row in all, for an answer above 1 as a share of it."""
+    row = {name: values[at : at + 1] for name, values in vectors.items()}
+    base, total = artifact.predict(row), 0.0
+    for name, values in row.items():
+        if values.dtype == np.float64 and np.isfinite(values[0]):
+            beside = artifact.predict(row | {name: np.nextafter(values, np.inf)})
+            with np.errstate(invalid="ignore"):
+                total += float(np.max(np.abs(beside - base) / np.maximum(1.0, np.abs(base))))
+    return np.inf if np.isnan(total) else total
 
 
 def _enlarging(estimator: Any) -> list[str]:

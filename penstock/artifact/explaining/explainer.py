@@ -166,7 +166,8 @@ class Explainer:
         slots = {slot for one in sums for slot in one.slots}
         parts = {part for one in sums for part, _ in one.scores}
         read = slots.union(*(asked_slots(source.models[part]) for part in parts))
-        if any(len(self._made_of[slot]) > 1 for slot in read):
+        shared = frozenset[int]().union(*(self._groups(part) for part in parts))
+        if any(len(self._made_of[slot]) > 1 for slot in read - shared):
             return None
         for part in sorted(parts):
             if (players := self._players(part)) is None:
@@ -193,10 +194,27 @@ class Explainer:
         covers = self._source.arrays.get(f"{prefix}covers")
         if covers is None:
             return None
-        players = np.arange(len(self._made_of), dtype=np.int64)
+        players, owners = np.arange(len(self._made_of), dtype=np.int64), self._owners.copy()
         given = self._source.arrays.get(f"{prefix}players", players[:0])
         players[: len(given)] = given[: len(players)]
-        return TreePlayers(covers, players, self._owners)
+        of_slots = self._groups(part)
+        groups = tuple(dict.fromkeys(of_slots.values()))
+        for slot, group in of_slots.items():
+            owners[slot] = len(self._source.features) + groups.index(group)
+        return TreePlayers(covers, players, owners, groups)
+
+    def _groups(self, part: int) -> dict[int, frozenset[int]]:
+        """Slot of a model's statistic by several features -> the features that share what it contributes.
+
+        Left out are those of which a sharer was itself made of several features, or of none.
+        """
+        prefix = "" if part == len(self._source.models) - 1 else f"{part}."
+        sharers: dict[int, list[frozenset[int]]] = {}
+        for slot, code in self._source.arrays.get(f"{prefix}sharers", np.empty((0, 2), np.int64)).tolist():
+            if not (0 <= slot < len(self._made_of) and 0 <= code < len(self._made_of)):
+                raise missing_explanations(self._source.name, "sharers that are no slots")
+            sharers.setdefault(slot, []).append(self._made_of[code])
+        return {slot: frozenset().union(*made) for slot, made in sharers.items() if all(len(one) == 1 for one in made)}
 
     def _compared(self, columns: Columns, scores: Array, seconds: float, ends: float) -> Explanation:
         def score(asked: Columns) -> Array:

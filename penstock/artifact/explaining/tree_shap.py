@@ -32,11 +32,13 @@ class TreePlayers(NamedTuple):
 
     - `covers`: for each node the training rows, or their weights, that reached it.
     - `players`: for each slot the player that it belongs to. `owners`: for each slot the feature that it was made of.
+    - `groups`: owners from the number of features on are these groups of features, which share in equal parts.
     """
 
     covers: Array
     players: Array
     owners: Array
+    groups: tuple[frozenset[int], ...] = ()
 
 
 class _Edge(NamedTuple):
@@ -56,10 +58,10 @@ class TreeShap:
 
     def __init__(self, name: str, model: KernelModel, given: TreePlayers, features: int, *, in_numpy: bool) -> None:
         self._name, self._model, self._features = name, model, features
-        self._players = given
+        self._players, self._owners = given, features + len(given.groups)
         if given.covers.shape != model.nodes.shape or not np.all(np.isfinite(given.covers) & (given.covers >= 0)):
             raise self._refused("one cover of zero or more per node")
-        if not np.all((given.owners >= 0) & (given.owners < features)):
+        if not np.all((given.owners >= 0) & (given.owners < self._owners)):
             raise self._refused("slots that are made of a feature")
         self._in_numpy = in_numpy or _tree_shap is None
         deepest, self.base = self._paths()
@@ -69,7 +71,7 @@ class TreeShap:
     def __call__(self, rows: Array) -> Array:
         """The contributions (n, outputs, features) to the raw scores, for the slots (n, slots) of n rows."""
         model = self._model
-        out = np.zeros((len(rows), model.outputs, self._features))
+        out = np.zeros((len(rows), model.outputs, self._owners))
         if self._in_numpy:
             for tree in range(len(model.roots) - 1):
                 self._add(tree, rows, out)
@@ -89,11 +91,14 @@ class TreeShap:
                 out,
                 model.words,
                 model.outputs,
-                self._features,
+                self._owners,
             )
             if status:
                 raise self._refused("nodes inside their tree")
-        return out / model.divisor
+        for at, group in enumerate(self._players.groups, self._features):
+            for feature in group:
+                out[:, :, feature] += out[:, :, at] / len(group)
+        return out[:, :, : self._features] / model.divisor
 
     def _refused(self, expected: str) -> ArtifactError:
         return ArtifactError(f"artifact {self._name}", expected=expected, found="others")

@@ -25,6 +25,8 @@ def splines(builder: ProgramBuilder, transformer: Any, block: Block) -> Block:
     for at, (column, spline) in enumerate(zip(columns, transformer.bsplines_, strict=True)):
         slots = _basis(builder, column.slot, spline, transformer.extrapolation, first_column=at == 0)
         slots = slots if transformer.include_bias else slots[:-1]
+        if transformer.extrapolation == "continue":  # far away, where scikit-learn's sums are of infinities: NaN
+            builder.finite([Number(one, column.origin) for one in slots], allow_nan=zeros)
         if zeros:
             slots = [builder.with_constant(Op.FILL, slot, math.nan, 0.0) for slot in slots]
         builder.mark_rounded(transformer, slots)
@@ -96,6 +98,4 @@ def _table(builder: ProgramBuilder, place: int, values: Array) -> int:
 def _wrapped(builder: ProgramBuilder, slot: int, first: float, last: float) -> int:
     """first + (slot - first) % (last - first)."""
     beyond = builder.with_constant(Op.SUBTRACT, slot, first)
-    turns = builder.emit(Op.FLOOR, builder.with_constant(Op.DIVIDE, beyond, last - first), builder.new())
-    whole = builder.with_constant(Op.MULTIPLY, turns, last - first)
-    return builder.with_constant(Op.ADD, builder.two(Op.MINUS, beyond, whole), first)
+    return builder.with_constant(Op.ADD, builder.with_constant(Op.REMAINDER, beyond, last - first), first)

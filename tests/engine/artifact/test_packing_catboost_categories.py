@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from catboost import CatBoostClassifier, CatBoostRegressor, Pool
+from catboost import CatBoostClassifier, CatBoostRegressor
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
@@ -107,21 +107,6 @@ def test_a_missing_category_is_refused_by_name(tmp_path: Path) -> None:
     asked.loc[3, "few"] = None
     for artifact in packed(model, tmp_path, frame_features(frame), categories=categories(frame)):
         assert [(one.row, one.feature) for one in artifact.refusals(frame_columns(asked))] == [(3, "few")]
-
-
-@pytest.mark.parametrize("more", [{"one_hot_max_size": 100}, {"max_ctr_complexity": 1}])
-def test_contributions_of_categories_are_those_of_the_library(more: dict[str, Any], tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    frame = worded(rng, 300)
-    names = ["few", "many", "odd"]
-    model = CatBoostRegressor(**QUIET, iterations=20, cat_features=names, **more)
-    model.fit(frame, frame["n"].fillna(0.0) + frame["many"].str[5:].astype(int) % 5)
-    said = model.get_feature_importance(Pool(frame[:20], cat_features=names), type="ShapValues")
-    given = {"background": frame_columns(frame), "categories": categories(frame)}
-    for artifact in packed(model, tmp_path, frame_features(frame), **given):
-        found = artifact.explain(frame_columns(frame[:20]))
-        assert found.method == "exact"
-        np.testing.assert_allclose(found.contributions[:, 0], said[:, :-1], rtol=0, atol=1e-9)
 
 
 def test_frozen_and_calibrated_ones_are_packed(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer, QuantileTransformer, SplineTransformer
 from sklearn.tree import DecisionTreeRegressor
@@ -93,3 +94,28 @@ def test_a_column_of_one_number_has_periodic_curves(tmp_path: Path) -> None:
     asked = np.vstack([matrix, [[3.0, 7.0], [np.nan, np.nan]]])
     for artifact in packed(model, tmp_path, matrix_features(matrix)):
         assert np.abs(artifact.predict(matrix_columns(asked)) - model.predict_proba(asked)).max() < 1e-12
+
+
+def test_periodic_curves_of_numbers_far_from_their_period_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    hours = np.random.default_rng(0).uniform(480_000, 490_000, size=(300, 1))
+    curves = SplineTransformer(6, extrapolation="periodic", knots=np.linspace(0.1, 24.07, 6)[:, None])
+    model = make_pipeline(curves, Ridge()).fit(hours, np.sin(hours[:, 0] / 24.07 * 2 * np.pi))
+    asked = np.concatenate([hours, -hours, hours * 1e9, [[0.1], [24.07], [1e300], [-1e300], [1.7e308]]])
+    expected = model.predict(asked)
+    for artifact in packed(model, tmp_path, matrix_features(hours)):
+        assert np.abs(artifact.predict(matrix_columns(asked)) - expected).max() < 1e-12
+
+
+@pytest.mark.parametrize("handle_missing", ["error", "zeros"])
+def test_where_continued_curves_have_no_end_a_number_is_refused(handle_missing: str, tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).normal(size=(80, 2))
+    curves = SplineTransformer(extrapolation="continue", handle_missing=handle_missing)
+    model = make_pipeline(curves, HistGradientBoostingRegressor(max_iter=3)).fit(matrix, matrix[:, 0])
+    asked = matrix[:4].copy()
+    asked[3, 1] = 1e300
+    with np.errstate(all="ignore"):
+        assert np.isnan(model[0].transform(asked)[3]).any(), "what scikit-learn makes of it is no number"
+    for artifact in packed(model, tmp_path, matrix_features(matrix)):
+        assert np.array_equal(artifact.predict(matrix_columns(asked[:3])), model.predict(asked[:3]))
+        with pytest.raises(ContractError, match=r"'x1': expected a finite number.* found 1e\+300, which is too large"):
+            artifact.predict(matrix_columns(asked))

@@ -7,6 +7,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+from catboost import CatBoostClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import GridSearchCV
 
@@ -104,3 +105,11 @@ def test_without_a_fit_function_the_card_says_nothing_of_one(tmp_path: Path) -> 
     )
     assert (made.card.chosen, made.card.curves, made.card.curves_plot) == ((), {}, b"")
     assert "## Fit" not in markdown(made.card)
+
+
+def test_a_column_that_is_called_otherwise_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    def categorical() -> Any:
+        return CatBoostClassifier(iterations=2, cat_features=["place"], verbose=False, allow_writing_files=False)
+
+    with pytest.raises(PenstockError, match=r"found 'place' is not in list.* They are inflow, level, .*"):
+        trained(tmp_path, categorical, None)

@@ -11,10 +11,10 @@ import pytest
 from lightgbm import LGBMClassifier
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Lars, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
@@ -123,6 +123,36 @@ def test_a_difference_behind_a_projection_names_it_and_what_to_do(tmp_path: Path
         ParityError, match=r"PCA enlarged rounding.*Scale the columns before it, set fewer n_components"
     ):
         demand_parity(load(tmp_path / "m"), found + 0.1, found, PARITY, model)
+
+
+def test_an_ill_conditioned_model_is_refused_by_that(tmp_path: Path) -> None:
+    near = TRAINED | {"level": TRAINED["inflow"] + 1e-8 * TRAINED["level"]}
+    names = ("inflow", "level")
+    frame = feature_frame({name: near[name] for name in names})
+    model = TransformedTargetRegressor(Lars(), func=np.log, inverse_func=np.exp)
+    model.fit(frame, np.exp(3e5 * (near["level"] - near["inflow"])) + 1e-9 * LATE)
+    model.regressor_.coef_ = np.array([-4e7, 4e7])  # as Lars finds them of some columns that are nearly the same
+    pack(model, tmp_path / "m", features=CONTRACT.features[:2], metadata={}, fallback=False)
+    artifact, asked = load(tmp_path / "m"), {name: near[name] for name in names}
+    found = artifact.predict(asked)
+    beside = found * (1 + 1e-8)
+    with pytest.raises(ParityError, match=r"last bits of a row's numbers alone move its answer by .*Regularise more"):
+        demand_parity(artifact, found, beside, PARITY, model, asked)
+    with pytest.raises(ParityError, match="as a bug of packing"):
+        demand_parity(artifact, found, found * 1.1, PARITY, model, asked)
+
+
+def test_a_transformed_target_that_overflows_says_what_to_do() -> None:
+    model = TransformedTargetRegressor(Lars(), func=np.log, inverse_func=np.exp)
+    far = TRAINED | {"inflow": np.where(np.arange(90) < 2, 1e6, TRAINED["inflow"])}
+    frame = feature_frame({name: TRAINED[name] for name in ("inflow", "level")})
+    model.fit(frame, np.exp(TRAINED["inflow"]))
+    asked = TrainingRows({name: far[name] for name in frame}, LATE)
+    declared = tank_model(lambda: model)
+    contract = msgspec.structs.replace(CONTRACT, output=Output("late", "regressor"))
+    declared = replace(declared, contract=contract, gate=GateRule("rmse", 1.0))
+    with pytest.raises(PenstockError, match=r"every held-out row, found 2 without.*Regularise or clip"):
+        own_predictions(declared, model, asked, frame)
 
 
 def test_an_estimator_that_answers_a_row_alone_otherwise_is_refused(tmp_path: Path) -> None:

@@ -50,9 +50,7 @@ def pack_catboost(builder: ProgramBuilder, estimator: Any, block: Block) -> Mode
     if scale == 1 and any(bias):
         trees.append((_leaf(), np.array([bias], dtype=np.float64)))
     model = Model("trees", kind, link, _arrays(estimator, trees, outputs, inputs.codes))
-    players = model.arrays["players"] = np.arange(builder.slots, dtype=np.int64)
-    for slot, own in inputs.players.items():
-        players[slot] = own
+    model.arrays.update(_players(inputs.categories, builder.slots))
     if scale == 1:
         return model
     slots = [builder.with_constant(Op.MULTIPLY, slot, scale) for slot in builder.ask(model, raw=True)]
@@ -127,6 +125,20 @@ def _arrays(
     return arrays
 
 
+def _players(categories: Categories, slots: int) -> dict[str, Array]:
+    """The player of each slot; and of combinations the pairs of a statistic's slot and the slot of a sharer's code.
+
+    All statistics by the same features are one player.
+    """
+    players, firsts = np.arange(slots, dtype=np.int64), dict[frozenset[int], int]()
+    for slot, code in categories.players.items():
+        players[slot] = code
+    for slot, codes in categories.combined.items():
+        players[slot] = min(codes) if len(codes) == 1 else firsts.setdefault(codes, slot)
+    pairs = [(slot, code) for slot, codes in categories.combined.items() for code in sorted(codes)]
+    return {"players": players} | ({"sharers": np.array(pairs, dtype=np.int64)} if pairs else {})
+
+
 def _leaf() -> BoosterTree:
     """The tree of one leaf: what is added last."""
     none = np.zeros(1, dtype=np.int64)
@@ -148,9 +160,8 @@ class _Inputs:
             right = feature["has_nans"] and feature["nan_value_treatment"] == "AsTrue"
             slot = builder.emit(Op.FLOAT32, column.slot, column.slot)
             self._numbers[feature["feature_index"]] = (slot, right)
-        self._categories = Categories(builder, estimator, block, told, self._numbers)
-        self.players = self._categories.players
-        coded = self._categories.coded.values()
+        self.categories = Categories(builder, estimator, block, told, self._numbers)
+        coded = self.categories.coded.values()
         self.codes = {one.slot: Codes(one.slot, tuple(range(len(one.known)))) for one in coded}
 
     def symmetric(self, told: dict[str, Any], outputs: int) -> tuple[BoosterTree, Array]:
@@ -188,9 +199,9 @@ class _Inputs:
                 slots[at], above = self._numbers[split["float_feature_index"]]
                 missing_left[at] = not above
             elif split["split_type"] == "OneHotFeature":
-                slots[at], sets[at] = self._categories.one_hot(split)
+                slots[at], sets[at] = self.categories.one_hot(split)
             else:
-                slots[at] = self._categories.statistic(split)
+                slots[at] = self.categories.statistic(split)
         return BoosterTree(
             left=left,
             right=right,

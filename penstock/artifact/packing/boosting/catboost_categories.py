@@ -38,6 +38,8 @@ class Categories:
     """The slots of codes and of statistics.
 
     `players`: the slot of a statistic by one feature -> the slot of the feature's code.
+    `combined`: the slot of a statistic by a combination -> the slots of the codes of its features. They share what it
+    contributes, as in CatBoost; the numbers above a border and the single categories in it have no share.
     `numbers`: a float feature's number -> its slot, and whether a missing one is above every border.
     """
 
@@ -63,6 +65,7 @@ class Categories:
         ]  # split behind the first -> its statistic
         self._slots: dict[int, int] = {}
         self.players: dict[int, int] = {}
+        self.combined: dict[int, frozenset[int]] = {}
 
     def one_hot(self, split: dict[str, Any]) -> tuple[int, frozenset[int]]:
         """The slot of a split by one category, and the codes that go left: all others."""
@@ -77,9 +80,12 @@ class Categories:
             ctr = self._ctrs[place]
             values, slot = self._values(ctr), self._index(ctr["elements"])
             start = self._builder.constants(values)
+            made = self._builder.emit(Op.TABLE, slot, self._builder.new(), start, len(values))
             if len(ctr["elements"]) == 1:
-                self.players[self._builder.slots] = slot
-            self._slots[place] = self._builder.emit(Op.TABLE, slot, self._builder.new(), start, len(values))
+                self.players[made] = slot
+            elif whole := [one for one in ctr["elements"] if one["combination_element"] == "cat_feature_value"]:
+                self.combined[made] = frozenset(self.coded[one["cat_feature_index"]].slot for one in whole)
+            self._slots[place] = made
         return self._slots[place]
 
     def _coded(self, feature: dict[str, Any], block: Block) -> CategoryCodes:
