@@ -1,9 +1,10 @@
 """SQL that makes numbers, times or missing values of what a column says in another type."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
+from penstock.quantity import counted
 from penstock.scaffold.profile import Column
 from penstock.scaffold.text_forms import day_format, of_postgres
 from penstock.warehouse.interface import quoted
@@ -92,6 +93,17 @@ def marked(columns: Iterable[Column]) -> list[str]:
                 f" {made(some[0])}, or the file is loaded so (read_csv(…, nullstr = …) in DuckDB)"
             )
     return said
+
+
+def none(columns: Mapping[str, Column]) -> list[str]:
+    """How many numbers of columns that are used, by what these are called, are none."""
+    there = {name: column.unfinite for name, column in columns.items() if column.unfinite}
+    words = {name: ("is", "it is") if count == 1 else ("are", "they are") for name, count in there.items()}
+    return [
+        f"{counted(count, 'number')} of {name} {words[name][0]} NaN or infinite, which no request holds:"
+        f" {words[name][1]} read as missing"
+        for name, count in there.items()
+    ]
 
 
 def _is_day(number: float) -> bool:

@@ -162,6 +162,8 @@ def choose(
         said=_alone(features)
         + _left_out(table, {*own_name, *(one.name for one in outcomes), asked.name}, asked, key)
         + casts.marked(field.column for plan in plans for field in plan.columns)
+        + casts.none({field.column.name: field.column for field in kept})
+        + casts.none({f"{plan.name}.{field.name}": field.column for plan in plans for field in plan.columns})
         + counting,
     )
 

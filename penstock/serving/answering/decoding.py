@@ -14,6 +14,7 @@ from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR
 from penstock.digests import digests
 from penstock.lookups.sql import bound_types
 from penstock.serving.answering.faults import (
+    EXACT,
     LARGEST_INTEGER,
     MOST_REQUESTS,
     Faults,
@@ -21,9 +22,6 @@ from penstock.serving.answering.faults import (
     whole_fields,
 )
 from penstock.serving.http.problems import Problem, invalid, no_json, refused
-
-EXACT = 2**53
-"""Beyond it a number with a fraction or exponent may stand for several whole ones."""
 
 
 class Requests(NamedTuple):
@@ -184,16 +182,23 @@ def without(fields: Sequence[str], body: bytes, *, is_array: bool) -> bytes:
 def with_whole(fields: frozenset[str], body: bytes, *, is_array: bool) -> bytes:
     """A JSON body with 123 for each 123.0 in these fields of its requests; the body itself where it has none."""
     try:
-        requests = _MANY.decode(body) if is_array else [_ONE.decode(body)]
+        rows = _ROWS.decode(body) if is_array else [msgspec.Raw(body)]
+        meant = [_with_whole(fields, row) for row in rows]
     except (msgspec.DecodeError, ValueError, RecursionError):
         return body
-    changed = False
-    for request in requests:
-        for name in fields & request.keys():
-            if whole := _whole(bytes(request[name])):
-                request[name] = msgspec.Raw(whole)
-                changed = True
-    return msgspec.json.encode(requests if is_array else requests[0]) if changed else body
+    if all(kept is row for kept, row in zip(meant, rows, strict=True)):
+        return body
+    return msgspec.json.encode(meant if is_array else meant[0])
+
+
+def _with_whole(fields: frozenset[str], row: msgspec.Raw) -> msgspec.Raw | dict[str, msgspec.Raw]:
+    """One request so; the same where it has none of them, or is no object."""
+    try:
+        request = _ONE.decode(row)
+    except msgspec.ValidationError:
+        return row
+    found = {name: whole for name in fields & request.keys() if (whole := _whole(bytes(request[name])))}
+    return request | {name: msgspec.Raw(whole) for name, whole in found.items()} if found else row
 
 
 def _whole(raw: bytes) -> bytes:
@@ -236,4 +241,5 @@ def _fields_of_entity(contract: Contract) -> Callable[[Any], Any] | None:
 
 _encode = msgspec.json.Encoder().encode
 _ONE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 _MANY = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])

@@ -8,11 +8,14 @@ from msgspec import inspect
 
 from penstock.contract.contract import Contract
 from penstock.contract.field_words import field_words
-from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, plain_types
+from penstock.contract.request_types import FIRST_YEAR, LAST_YEAR, TIMES, choices, plain_types
 from penstock.serving.http.problems import MOST_FAULTS, Fault, shown
 
 MOST_REQUESTS = 10_000
 LARGEST_INTEGER = 2**63
+EXACT = 2**53
+"""Beyond it a number with a fraction or exponent may stand for several whole ones."""
+IN_DIGITS = "beyond 2^53 in digits alone"
 SPARE_FIELDS = 20
 """Unknown fields that each request of an array may have on average. A body with more commas than that is not searched
 for faults."""
@@ -27,6 +30,7 @@ class Faults:
         self._decoders = {name: msgspec.json.Decoder(field.type) for name, field in self._fields.items()}
         self._words = {name: field_words(field.type) for name, field in self._fields.items()}
         self._whole = msgspec.json.Decoder(contract.request)
+        self._large = {name for name, field in self._fields.items() if is_large(field.type)}
         self._limits = {name: _limits(field.type) for name, field in self._fields.items()}
 
     def of_body(self, body: bytes, *, is_array: bool) -> list[Fault]:
@@ -77,12 +81,18 @@ class Faults:
                 try:
                     value = self._decoders[name].decode(values[name])
                 except msgspec.ValidationError:
-                    yield Fault(where, self._words[name], shown(values[name]))
+                    yield Fault(where, self._words[name] + self._written(name, raw := values[name]), shown(raw))
                 else:
                     if fault := self._limit(where, name, value):
                         yield fault
             elif field.required:
                 yield Fault(where, self._words[name], "nothing")
+
+    def _written(self, name: str, raw: msgspec.Raw) -> str:
+        """How a whole number is to be written that is too large for a fraction or an exponent."""
+        digits = bytes(raw).lstrip(b"-")
+        beyond = name in self._large and digits[:1].isdigit() and not digits.isdigit() and float(digits) > EXACT
+        return f", {IN_DIGITS}" if beyond and float(digits) < LARGEST_INTEGER else ""
 
     def _limit(self, where: str, name: str, value: Any) -> Fault | None:
         """The fault of a value that its type allows and no database column holds."""
@@ -106,15 +116,31 @@ def fields_to_check(contract: Contract) -> dict[str, list[str]]:
 
 
 def whole_fields(contract: Contract) -> frozenset[str]:
-    """The fields that take whole numbers and no others, by their names in JSON."""
+    """The fields that take whole numbers, or a choice among some, and no others, by their names in JSON."""
     found = []
     for field in msgspec.structs.fields(contract.request):
         kinds = plain_types(field.type)
-        if any(isinstance(kind, inspect.IntType) for kind in kinds) and not any(
-            isinstance(kind, inspect.FloatType) for kind in kinds
-        ):
+        if any(map(_is_whole, kinds)) and not any(isinstance(kind, inspect.FloatType) for kind in kinds):
             found.append(field.encode_name)
     return frozenset(found)
+
+
+def is_large(annotation: Any) -> bool:
+    """Whether a field takes whole numbers beyond 2^53, and no others."""
+    kinds = plain_types(annotation)
+    whole = [kind for kind in kinds if isinstance(kind, inspect.IntType)]
+    return not any(isinstance(kind, inspect.FloatType) for kind in kinds) and any(
+        (low := kind.ge if kind.ge is not None else kind.gt) is None
+        or (high := kind.le if kind.le is not None else kind.lt) is None
+        or max(-low, high) > EXACT
+        for kind in whole
+    )
+
+
+def _is_whole(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.EnumType | inspect.LiteralType):
+        return any(isinstance(choice, int) for choice in choices(kind))
+    return isinstance(kind, inspect.IntType)
 
 
 def _limits(annotation: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from msgspec import inspect
 
 from penstock.contract.contract import Contract
 from penstock.contract.request_types import plain_types
-from penstock.serving.answering.faults import LARGEST_INTEGER
+from penstock.serving.answering.faults import IN_DIGITS, LARGEST_INTEGER, is_large
 
 Schema = dict[str, Any]
 
@@ -43,8 +43,13 @@ def complete(schema: Schema, contract: Contract) -> None:
             elif isinstance(member, inspect.DateTimeType | inspect.DateType):
                 options["string"]["pattern"] = _pattern(member)
         if field.name in contract.zoneless_fields():
-            said = f"Without an offset it is read in {contract.zone}."
-            made["description"] = f"{made['description']} {said}" if "description" in made else said
+            _say(made, f"Without an offset it is read in {contract.zone}.")
+        if is_large(field.type):
+            _say(made, f"A whole number, {IN_DIGITS}.")
+
+
+def _say(made: Schema, sentence: str) -> None:
+    made["description"] = f"{made['description']} {sentence}" if "description" in made else sentence
 
 
 def _bound(option: Schema, member: inspect.IntType) -> None:

@@ -179,6 +179,18 @@ def test_an_outcome_that_is_no_number_counts_as_none(new_model: New) -> None:
     assert "450 rows without an outcome: left out when training." in made.output
 
 
+def test_numbers_that_are_none_are_counted_in_rows_and_lookups(new_model: New) -> None:
+    half = "CASE WHEN c = 3 THEN '-infinity'::DOUBLE ELSE c END AS half"
+    script = f"CREATE TABLE codes AS SELECT c AS n, {half} FROM range(7) t(c)"
+    columns = "i % 7 AS n, CASE i % 10 WHEN 0 THEN 'nan'::DOUBLE WHEN 1 THEN 'inf'::DOUBLE ELSE i % 9 END AS load"
+    made = new_model(columns, *ROWS, "--lookup", "codes", script=script)
+    assert made.exit_code == 0
+    assert (
+        "  300 numbers of load are NaN or infinite, which no request holds: they are read as missing\n" in made.output
+    )
+    assert "  1 number of codes.half is NaN or infinite, which no request holds: it is read as missing\n" in made.output
+
+
 def test_the_last_snapshot_of_which_nobody_knows_yet_asks_for_the_delay(new_model: New) -> None:
     late = "UPDATE cases SET y = NULL WHERE asked >= TIMESTAMP '2026-10-01'"
     made = new_model("i % 7 AS n", script=late)
