@@ -97,7 +97,7 @@ WRITTEN = r"""SELECT 'it\'s' AS a, :text AS b, 'a\\' AS c, '\'; :text -- \'' AS 
 
 @pytest.mark.parametrize("warehouse", slow_after(1, ESCAPING), indirect=True)
 def test_a_quote_behind_a_backslash_ends_no_text_where_a_backslash_escapes(warehouse: Warehouse) -> None:
-    bound = {"text": r"o'\'"}
+    bound: dict[str, object] = {"text": r"o'\'"}
     query = WRITTEN.replace(":text AS b", "CAST(:text AS VARCHAR(99)) AS b")
     wanted = {"a": "it's", "b": bound["text"], "c": "a\\", "d": "'; :text -- '", "e": "it's"}
     assert read(warehouse, query, bound).to_pylist() == [wanted]
