@@ -5,8 +5,7 @@ A colon in a text, a comment, a cast (`::`) or a slice (`[1:n]`) binds nothing.
 
 import re
 
-TOKEN = re.compile(
-    r"""
+_PATTERN = r"""
     (?P<skipped>
         [eE]'(?:[^'\\]|\\.|'')*'                # Postgres' text with backslashes
       | '(?:[^']|'')*'
@@ -19,15 +18,36 @@ TOKEN = re.compile(
   | (?<![:\w]) : (?P<name>[A-Za-z_]\w*)
   | (?P<end> ; )
   | (?P<blank> \s+ )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+TOKEN = re.compile(_PATTERN, re.VERBOSE | re.DOTALL)
+_ESCAPING_TOKEN = re.compile(_PATTERN.replace(r"'(?:[^']|'')*'", r"'(?:[^'\\]|\\.|'')*'", 1), re.VERBOSE | re.DOTALL)
+"""The same where a backslash escapes in a text."""
 _BEFORE_A_VALUE = re.compile(
     r"(?:[=<>+\-*/|%(,]|\b(?:AND|BETWEEN|BY|CASE|DATE|ELSE|HAVING|I?LIKE|IN|INTERVAL|LIMIT|NOT|OFFSET|ON|OR|SELECT|THEN"
     r"|TIMESTAMP|WHEN|WHERE))\s*$",
     re.IGNORECASE,
 )
 _FAR_ENOUGH = 40
+
+
+def quotes_doubled(sql: str) -> str:
+    r"""SQL in which a backslash in a text escapes, in its length, with `''` for `\'`: texts end where `TOKEN` says."""
+
+    def written(token: re.Match[str]) -> str:
+        if not re.match("[eE]?'", token[0]):
+            return token[0]
+        return re.sub(r"\\(.)", lambda one: "''" if one[1] == "'" else one[0], token[0], flags=re.DOTALL)
+
+    return _ESCAPING_TOKEN.sub(written, sql)
+
+
+def readings(sql: str) -> list[str]:
+    """The SQL in its length as warehouses may read it: as it is, and with quotes doubled that a backslash escapes.
+
+    A reading in which a text does not end is none, where there is another.
+    """
+    both = list(dict.fromkeys([sql, quotes_doubled(sql)]))
+    return [one for one in both if "'" not in TOKEN.sub("", one)] or both[:1]
 
 
 def statements(script: str) -> list[str]:

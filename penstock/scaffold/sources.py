@@ -7,7 +7,7 @@ from pathlib import Path
 
 from penstock.scaffold.model_plan import Source
 from penstock.scaffold.spelling import spelt, split, unquoted
-from penstock.sql_text import statements
+from penstock.sql_text import readings, statements
 from penstock.warehouse.interface import quoted
 from penstock.warehouse.query_text import bind, subquery
 
@@ -82,8 +82,8 @@ def _query(path: Path, option: str) -> Source:
         raise ValueError(f"{option} {path}: expected a file with one query, found {said}") from None
     if not text.strip():
         raise ValueError(f"{option} {path}: expected one query, found an empty file")
-    if len(statements(text)) > 1:
-        raise ValueError(f"{option} {path}: expected one query, found {len(statements(text))} statements")
+    if (count := min(len(statements(one)) for one in readings(text))) > 1:
+        raise ValueError(f"{option} {path}: expected one query, found {count} statements")
     bound = [name for name in ("from", "until") if bind(text, (name,), "${}".format) != text]
     if bound:
         said = " and ".join(f":{name}" for name in bound)

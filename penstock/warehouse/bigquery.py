@@ -89,6 +89,7 @@ class BigQueryWarehouse(DescribedWarehouse):
     """`bigquery://project/dataset?location=EU&maximum_bytes_billed=…`; credentials are those of the environment."""
 
     DIALECT: ClassVar[str] = "bigquery"
+    BACKSLASHES: ClassVar[bool] = True
 
     @contextmanager
     def session(self) -> Iterator[BigQuerySession]:

@@ -89,6 +89,7 @@ class DatabricksWarehouse(DescribedWarehouse):
     """`databricks://token:TOKEN@host?http_path=/sql/1.0/warehouses/…&catalog=…&schema=…`."""
 
     DIALECT: ClassVar[str] = "databricks"
+    BACKSLASHES: ClassVar[bool] = True
 
     @contextmanager
     def session(self) -> Iterator[DatabricksSession]:

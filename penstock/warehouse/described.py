@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from penstock.sql_text import statements
+from penstock.sql_text import quotes_doubled, statements
 from penstock.warehouse.column import Column, as_described, natural_query, ordered_query, schema_of
 from penstock.warehouse.estimate import SORTS, Estimate, untold
 from penstock.warehouse.interface import WarehouseError
@@ -52,6 +52,8 @@ class DescribedWarehouse(ABC):
     """
 
     DIALECT: ClassVar[str]
+    BACKSLASHES: ClassVar[bool] = False
+    """Whether a backslash in a text escapes what is behind it."""
     url: str
     timeout: float = 0.0
     ended: Event = field(default_factory=Event, compare=False)
@@ -101,7 +103,7 @@ class DescribedWarehouse(ABC):
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
         """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
         with self.session() as session:
-            return natural_query(query, self._described(session, self._text(query, bound), query))
+            return natural_query(self._read(query), self._described(session, self._text(query, bound), query))
 
     def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
         """See `Planner.estimate`. No kind tells the rows of a result."""
@@ -120,7 +122,7 @@ class DescribedWarehouse(ABC):
         with self.session() as session:
 
             def start() -> pa.RecordBatchReader:
-                for statement in statements(script):
+                for statement in statements(self._read(script)):
                     session.run(self.spoken(statement))
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
 
@@ -136,7 +138,10 @@ class DescribedWarehouse(ABC):
 
     def _text(self, query: str, bound: Mapping[str, Any] | None) -> str:
         values = dict(bound or {})
-        return bind(self.spoken(query), values, lambda name: self.literal(values[name]))
+        return bind(self.spoken(self._read(query)), values, lambda name: self.literal(values[name]))
+
+    def _read(self, text: str) -> str:
+        return quotes_doubled(text) if self.BACKSLASHES else text
 
     def _described(self, session: Session, text: str, query: str) -> list[Column]:
         try:

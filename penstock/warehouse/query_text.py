@@ -5,7 +5,7 @@ A query may end with `;` or a comment.
 
 from collections.abc import Callable, Collection
 
-from penstock.sql_text import TOKEN
+from penstock.sql_text import TOKEN, readings
 
 
 def bind(
@@ -25,8 +25,8 @@ def subquery(query: str) -> str:
 
     Only blanks and comments may follow the `;`: a second statement stays, and the warehouse refuses it.
     """
-    end, last = None, 0
-    for token in TOKEN.finditer(query):
+    end, last, read = None, 0, readings(query)[0]
+    for token in TOKEN.finditer(read):
         blank = token["end"] or token["comment"] or token["blank"]
         if query[last : token.start()] or not blank:
             end = None

@@ -15,6 +15,7 @@ import msgspec
 import psycopg
 import pyarrow as pa
 
+from penstock.sql_text import quotes_doubled
 from penstock.store_url import open_store
 from penstock.warehouse.interface import BATCH_ROWS, WarehouseError, quoted
 from penstock.warehouse.literals import escaped
@@ -94,6 +95,10 @@ class RedshiftWarehouse(PostgresWarehouse):
         """See `PostgresWarehouse.columns`."""
         return columns_of(connection, text, kinds, RedshiftColumn)
 
+    def spoken(self, query: str) -> str:
+        """See `PostgresWarehouse.spoken`."""
+        return quotes_doubled(query)
+
     def text(self, value: str) -> str:
         """See `PostgresWarehouse.text`. For a backslash the driver writes E'…', which Redshift does not document."""
         return escaped(value)
@@ -122,6 +127,7 @@ class RedshiftWarehouse(PostgresWarehouse):
     def unload(self, query: str, folder: str) -> UnloadReport:
         """See `UnloadSource.unload`. The manifest of the unload says which files there are."""
         with self._connected() as connection:
+            query = self.spoken(query)
             columns = self._described(connection, query)
             statement = unload_statement(query, columns, folder, self._place.unload_option("iam_role"))
 

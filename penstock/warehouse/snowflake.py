@@ -140,6 +140,7 @@ class SnowflakeWarehouse(DescribedWarehouse):
     """`snowflake://user:password@account/database/schema?warehouse=…&role=…`; other options are the connector's own."""
 
     DIALECT: ClassVar[str] = "snowflake"
+    BACKSLASHES: ClassVar[bool] = True
 
     @contextmanager
     def session(self) -> Iterator[SnowflakeSession]:
@@ -180,8 +181,9 @@ class SnowflakeWarehouse(DescribedWarehouse):
         """See `UnloadSource.unload`."""
         found: list[UnloadFile] = []
         with self.session() as session:
-            columns = self._described(session, query, query)
-            statement = unload_statement(query, columns, folder, self._place.unload_option("storage_integration"))
+            text = self._read(query)
+            columns = self._described(session, text, query)
+            statement = unload_statement(text, columns, folder, self._place.unload_option("storage_integration"))
 
             def start() -> pa.RecordBatchReader:
                 for name, size, rows in session.rows_of(statement):

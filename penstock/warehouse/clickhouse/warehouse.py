@@ -95,6 +95,7 @@ class ClickHouseWarehouse(DescribedWarehouse):
     """ClickHouse 25.3 or newer. `patience` is in seconds while another process has the folder of the engine open."""
 
     DIALECT: ClassVar[str] = "clickhouse"
+    BACKSLASHES: ClassVar[bool] = True
     patience: float = 120.0
 
     @contextmanager

@@ -67,7 +67,7 @@ class PostgresWarehouse:
         """See `Warehouse.batches`; WarehouseError with the database's own words if the query is refused."""
         adbc = driver("adbc_driver_postgresql.dbapi", "postgres")
         with self._connected() as connection:
-            text = with_values(connection, query, bound, self.text)
+            text = with_values(connection, self.spoken(query), bound, self.text)
             columns = self._described(connection, text)
         statement = ordered(text, columns, key)
         with self._running(adbc, statement, columns, query, self.hash_joins() if hash_joins else {}) as rows:
@@ -75,6 +75,7 @@ class PostgresWarehouse:
 
     def natural(self, query: str, bound: Mapping[str, Any] | None = None) -> str:
         """See `Warehouse.natural`. ColumnTypesError names every column whose type nothing can hold."""
+        query = self.spoken(query)
         with self._connected() as connection:
             columns = self._described(connection, with_values(connection, query, bound, self.text))
         if all(column.natural for column in columns):
@@ -85,7 +86,7 @@ class PostgresWarehouse:
     def estimate(self, query: str, bound: Mapping[str, Any] | None = None, *, key: Sequence[str] = ()) -> Estimate:
         """See `Planner.estimate`."""
         with self._connected() as connection:
-            text = with_values(connection, query, bound, self.text)
+            text = with_values(connection, self.spoken(query), bound, self.text)
             try:
                 statement = f"EXPLAIN {ordered(text, self._described(connection, text), key)}"
                 lines = [line for (line,) in connection.execute(statement.encode())]
@@ -147,6 +148,10 @@ class PostgresWarehouse:
     def columns(self, connection: psycopg.Connection[Any], text: str) -> list[PostgresColumn]:
         """The columns of a query, as the server describes them."""
         return columns_of(connection, text)
+
+    def spoken(self, query: str) -> str:
+        """A project's query as this kind reads it; it still has `:name` for the values that are bound."""
+        return query
 
     def text(self, value: str) -> str:  # noqa: ARG002
         """A text that is bound in SQL; empty where the driver writes it."""

@@ -19,6 +19,7 @@ from penstock.warehouse.duckdb_file import DuckDBWarehouse
 from penstock.warehouse.interface import Warehouse
 from penstock.warehouse.opening import open_warehouse
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
+from penstock.warehouse.query_text import subquery
 from penstock.warehouse.redshift import RedshiftWarehouse
 from penstock.warehouse.snowflake import SnowflakeWarehouse
 from tests.engine.warehouse.test_column_names import batches_of_fakesnow
@@ -87,3 +88,27 @@ def test_several_texts_of_one_query_do_not_run_into_one_another(warehouse: Wareh
     bound = {f"t{place}": text for place, text in enumerate(texts)}
     query = f"SELECT {', '.join(f'CAST(:{name} AS VARCHAR(99)) AS {name}' for name in bound)} -- it's all"
     assert read(warehouse, query, bound).to_pylist() == [bound]
+
+
+ESCAPING = ("clickhouse", "redshift", "snowflake", "bigquery", "databricks")
+WRITTEN = r"""SELECT 'it\'s' AS a, :text AS b, 'a\\' AS c, '\'; :text -- \'' AS d, 'it''s' AS e -- it's :text
+    /* don't */ ; -- the end isn't far"""
+
+
+@pytest.mark.parametrize("warehouse", slow_after(1, ESCAPING), indirect=True)
+def test_a_quote_behind_a_backslash_ends_no_text_where_a_backslash_escapes(warehouse: Warehouse) -> None:
+    bound: dict[str, object] = {"text": r"o'\'"}
+    query = WRITTEN.replace(":text AS b", "CAST(:text AS VARCHAR(99)) AS b")
+    wanted = {"a": "it's", "b": bound["text"], "c": "a\\", "d": "'; :text -- '", "e": "it's"}
+    assert read(warehouse, query, bound).to_pylist() == [wanted]
+    assert read(warehouse, query, bound, ("a",)).to_pylist() == [wanted]
+    around = f"SELECT a, d FROM (\n{subquery(warehouse.natural(query, bound))}) AS q WHERE a = 'it\\'s'"
+    assert read(warehouse, around, bound).to_pylist() == [{"a": "it's", "d": wanted["d"]}]
+
+
+@pytest.mark.parametrize("warehouse", slow_after(1, ESCAPING), indirect=True)
+def test_a_script_with_such_texts_is_split_where_its_statements_end(warehouse: Warehouse) -> None:
+    warehouse.prepare(
+        r"CREATE TABLE made AS SELECT 'it\'s; ' AS a; CREATE TABLE more AS SELECT a, '\';' AS b FROM made"
+    )
+    assert read(warehouse, "SELECT a, b FROM more").to_pylist() == [{"a": "it's; ", "b": "';"}]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from penstock.declare.query_faults import query_faults
 from penstock.sql_text import value_names
 from penstock.warehouse.interface import Warehouse, WarehouseError
 from penstock.warehouse.query_text import bind, subquery
@@ -32,6 +33,9 @@ def test_values_are_told_from_the_warehouses_own_colons() -> None:
         ("SELECT 1; SELECT 2", "SELECT 1; SELECT 2"),
         ("SELECT 1 /* ; */;", "SELECT 1 /* ; */"),
         ("SELECT 1; -- a\nSELECT 2;", "SELECT 1; -- a\nSELECT 2"),
+        (r"SELECT 'it\'s' AS x ;", r"SELECT 'it\'s' AS x"),
+        (r"SELECT 'it\'s; a' AS x, 'don\'t' AS y ; -- done", r"SELECT 'it\'s; a' AS x, 'don\'t' AS y"),
+        (r"SELECT 'C:\' AS x ; -- 'end", r"SELECT 'C:\' AS x"),
     ],
 )
 def test_a_query_ends_before_its_semicolon(query: str, inner: str) -> None:
@@ -51,6 +55,18 @@ def test_every_warehouse_takes_them(warehouse: Warehouse, query: str, key: tuple
     row = read(warehouse, query, {"one": 1}, key).to_pylist()
     assert row == [{"x": "12:30:00", "y": 1, "z": "100%"}]
     assert read(warehouse, query.replace("WHERE 1 = :one", ""), None, key).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        r"SELECT 'it\'s; = :b' AS x, 'C' AS y WHERE z = :a;",
+        r"SELECT 'C:\' AS x, '; -- = :b' AS y WHERE z = :a -- isn't",
+    ],
+)
+def test_a_declared_query_is_one_whichever_way_its_warehouse_reads_a_backslash(query: str) -> None:
+    assert query_faults("query", query, ["a"]) == []
+    assert len(query_faults("query", query + "\n; SELECT 2 WHERE z = :c", ["a"])) == 2
 
 
 def test_two_statements_are_refused(warehouse: Warehouse) -> None:  # noqa: F811
