@@ -3,7 +3,7 @@
 import re
 from importlib.metadata import PackageNotFoundError, requires
 
-NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+NAMES = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu", "yaml": "pyyaml"}
 """Modules whose distributions are called otherwise."""
 WHOLE = "all"
 

@@ -13,6 +13,7 @@ from types import ModuleType
 import msgspec
 
 from penstock.errors import NotedFault, PenstockError, noting
+from penstock.extras import missing_extra
 from penstock.project import Project, ProjectError
 
 LONGEST_CAUSE = 400
@@ -147,6 +148,8 @@ def broken_file(error: BaseException, module: str, root: Path) -> BrokenFile:
         place, line = error.filename, error.lineno or 1
     words = error.msg if isinstance(error, SyntaxError) else str(error)
     kind = "" if isinstance(error, PenstockError) else f"{type(error).__name__}: "
+    if isinstance(error, ModuleNotFoundError) and (sentence := missing_extra(error)):
+        kind, words = "", sentence
     relative = Path(place).relative_to(root).as_posix() if Path(place).is_relative_to(root) else place
     return BrokenFile(module, relative, line, f"{kind}{' '.join(words.split())}"[:LONGEST_CAUSE])
 

@@ -49,6 +49,23 @@ def test_each_fault_has_the_innermost_line_of_the_project_and_its_own_words(modu
     assert said["leaves"] == "things/leaves.py, line 1: SystemExit: 3"
 
 
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("catboost", "this needs penstock[catboost], whose module 'catboost' is not installed here."),
+        ("xgboost", "this needs penstock[xgboost], whose module 'xgboost' is not installed here."),
+        ("no_such_library", "ModuleNotFoundError: import of no_such_library halted"),
+    ],
+)
+def test_a_library_that_an_extra_brings_is_named_with_it(
+    module: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    files = {"things/__init__.py": "", "things/trees.py": f"\nimport {module}\n"}
+    (broken,) = import_package(containing(write_project(tmp_path / "shop", files)), "things").broken
+    assert str(broken).startswith(f"things/trees.py, line 2: {said}")
+
+
 def test_all_are_said_at_once_and_a_shared_cause_once(modules: Modules) -> None:
     lines = str(BrokenFiles(modules.broken)).splitlines()
     assert len(lines) == 4
