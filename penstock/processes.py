@@ -4,9 +4,10 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import chain, cycle
 from pathlib import Path
 
@@ -192,14 +193,40 @@ def _pss(process: psutil.Process) -> int:
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
-    """`wanted` where it is free, else a free port of PORTS that this process was not given lately."""
-    own = (next(_candidates) for _ in PORTS)
+    """`wanted` where it is free, else a free port of PORTS that nobody holds and this process was not given lately."""
+    own = (port for port in (next(_candidates) for _ in PORTS) if not _is_held(port))
     for port in chain([wanted] if wanted else [], own):
         with suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return port
     raise OSError(f"no free port on {host}")
+
+
+def hold_port(held: ExitStack, port: int) -> bool:
+    """Whether no other process has held the port; until `held` closes, none will, although nothing listens there yet.
+
+    The sign is an abstract Unix socket of Linux: the machine's users share it and it ends with its process.
+    """
+    if sys.platform != "linux":
+        return True
+    sign = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    try:
+        sign.bind(_sign(port))
+    except OSError:
+        return False
+    return True
+
+
+def _is_held(port: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        return probe.connect_ex(_sign(port)) == 0
+
+
+def _sign(port: int) -> str:
+    return f"\0penstock-port-{port}"
 
 
 def is_own_address(host: str) -> bool:

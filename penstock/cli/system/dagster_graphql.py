@@ -1,5 +1,6 @@
 """Queries to Dagster's webserver, over the GraphQL interface that its UI uses."""
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -62,9 +63,10 @@ class GraphQL:
                 answer = msgspec.json.decode(response.read())
         except urllib.error.HTTPError as error:
             raise DagsterError("Dagster's webserver", found=error.read().decode(errors="replace")[:1000]) from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
+            found = str(error) if isinstance(error, OSError) else "an answer that is no webserver's"
             raise DagsterError(
-                f"Dagster's webserver at {self.url}", found=str(error), todo="See `penstock status`."
+                f"Dagster's webserver at {self.url}", found=found, todo="See `penstock status`."
             ) from error
         if answer.get("errors"):
             raise DagsterError("Dagster's webserver", found=str(answer["errors"][0]["message"]))
@@ -75,7 +77,7 @@ class GraphQL:
         try:
             with urllib.request.urlopen(f"{self.url}/server_info", timeout=2) as response:  # noqa: S310
                 return bool(response.status == 200)
-        except OSError:
+        except (OSError, http.client.HTTPException):  # such as what another program answers
             return False
 
     def load_error(self) -> str | None:

@@ -1,7 +1,5 @@
 """The two ports that a user chooses: whether they are free, held by Penstock itself, or have to be others."""
 
-import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -13,7 +11,7 @@ from penstock.cli.system import dagster_system
 from penstock.cli.system.dev_service import NAME as DEV_SERVICE
 from penstock.cli.system.port_holder import PortHolder
 from penstock.errors import PenstockError, demand_none
-from penstock.processes import Processes, free_port, is_free, is_own_address
+from penstock.processes import Processes, free_port, hold_port, is_free, is_own_address
 from penstock.settings import DAGSTER_PORT, HTTP_PORT, Ports, Settings, is_set, remember_ports
 
 ATTEMPTS, LOOPBACK = 100, "127.0.0.1"
@@ -97,24 +95,9 @@ def _first_free(held: ExitStack, name: str, host: str, default: int, last: int) 
     """The first port that is free and now held: the one that variable `name` names, else the default, the last, any."""
     others = (free_port(host) for _ in range(ATTEMPTS))
     for port in [last] if is_set(name) else chain([default, last], others):
-        if is_free(host, port) and _hold(held, port):
+        if is_free(host, port) and hold_port(held, port):
             return port
     raise _taken(name, last)
-
-
-def _hold(held: ExitStack, port: int) -> bool:
-    """Whether no other `penstock up` has chosen the port; until `held` closes, none will.
-
-    The sign is an abstract Unix socket of Linux: the machine's users share it and it ends with its process.
-    """
-    if sys.platform != "linux":
-        return True
-    sign = held.enter_context(socket.socket(socket.AF_UNIX))
-    try:
-        sign.bind(f"\0penstock-port-{port}")
-    except OSError:
-        return False
-    return True
 
 
 def demand_own_address(host: str, variable: str = "PENSTOCK_HTTP_HOST") -> None:

@@ -1,7 +1,9 @@
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -158,6 +160,26 @@ def test_a_run_that_dagster_itself_gives_up_says_why() -> None:
 def test_a_webserver_that_is_away_is_a_refusal() -> None:
     with pytest.raises(DagsterError, match=r"webserver at .* See `penstock status`"):
         GraphQL(f"http://127.0.0.1:{free_port()}", "flights").partitions("good")
+
+
+def test_another_program_that_answers_in_its_stead_is_one_too() -> None:
+    """Seen: a gRPC server took the port, and `up` ended with its bytes as a message."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        other = GraphQL(f"http://127.0.0.1:{server.getsockname()[1]}", "flights")
+
+        def greet() -> None:
+            for _ in range(2):
+                with server.accept()[0] as connection:
+                    connection.recv(100_000)
+                    connection.sendall(b"\0\0\x24\4\0\0\0\0\0\0\x03\x7f\xff\xff\xff")
+
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(greet)
+            assert not other.answers()
+            with pytest.raises(DagsterError, match=r"webserver at .*: found an answer .* See `penstock status`"):
+                other.partitions("good")
+            done.result()
 
 
 def test_a_run_may_take_some_assets_and_checks_of_a_job(api: GraphQL) -> None:

@@ -168,3 +168,18 @@ def test_two_that_start_at_the_same_moment_choose_different_ports(
         choose_ports(one, held)
         with pytest.raises(PortError, match=f"port {first.http_port}: .*PENSTOCK_HTTP_PORT="):
             choose_ports(two, held)
+
+
+def test_what_one_that_starts_holds_is_no_free_port_of_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen: the code server of the same `up`, which starts first, was given the webserver's port."""
+    for name in ("PENSTOCK_HTTP_PORT", "PENSTOCK_DAGSTER_PORT"):
+        monkeypatch.setenv(name, "named")
+    settings = Settings(home=tmp_path, http_port=free_port(), dagster_port=free_port())
+    ours = (settings.http_port, settings.dagster_port)
+    for port in ours:
+        monkeypatch.setattr("penstock.processes._candidates", iter([port, 19_999, 19_998]))
+        assert free_port() == port
+    with ExitStack() as held:
+        choose_ports(settings, held)
+        monkeypatch.setattr("penstock.processes._candidates", iter([*ours, *range(10_000, 20_000)]))
+        assert free_port() not in ours
