@@ -26,6 +26,7 @@ KEY = "chaos"
 HEADERS = {"x-api-key": KEY}
 PATIENCE_SECONDS = 120.0
 STARTS = 3
+SHUT_DOWN = "GRPC client is shut down"
 RAYS_OPTIONS = "--num-cpus=1 --object-store-memory=100000000 --disable-usage-stats"
 SOURCED = '. "$(penstock render node)"'
 
@@ -89,7 +90,15 @@ class ClusterStand:
             f"--reason DRAIN_NODE_REASON_PREEMPTION --reason-message chaos --deadline-remaining-seconds {seconds:.0f}"
         )
         command = f"{SOURCED} && ray drain-node --address={self.head.address}:6379 --node-id={self._id(node)} {said}"
-        node.run(["sh", "-ec", command], self._environment(node), PATIENCE_SECONDS)
+        for left in reversed(range(STARTS)):
+            try:
+                node.run(["sh", "-ec", command], self._environment(node), PATIENCE_SECONDS)
+                break
+            except RuntimeError as error:  # Ray's head may not have reached a node that is back: docs/production.md
+                if not left or SHUT_DOWN not in str(error):
+                    raise
+                print(f"{node.address}: {SHUT_DOWN}", file=sys.stderr)
+                time.sleep(1)
         self._wait(lambda: not node.named("ServeReplica"), f"{node.address} empty")
 
     def deploy(self) -> None:
