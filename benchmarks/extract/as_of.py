@@ -9,6 +9,7 @@ import msgspec
 from benchmarks.extract import scratch
 from benchmarks.figures import Figure, at_most, medians
 from penstock.contract.contract import Column, Contract, Feature, Lookup, Output
+from penstock.extract.extract import only_reading
 from penstock.extract.training_join import training_query
 from penstock.warehouse.postgres.warehouse import PostgresWarehouse
 
@@ -64,7 +65,8 @@ def main(asked: int, known: int, rounds: int) -> None:
         results = {}
 
         def inside() -> None:
-            query = training_query(CONTRACT, ASKED, {"known": KNOWN}, warehouse.dialect)
+            only_read = only_reading(warehouse, (ASKED, KNOWN), {})
+            query = training_query(CONTRACT, ASKED, {"known": KNOWN}, warehouse.dialect, only_read=only_read)
             with warehouse.batches(query, key=("id",), hash_joins=True) as batches:
                 results["inside"] = batches.read_all()
 

@@ -11,6 +11,7 @@ import msgspec
 
 from penstock.errors import PenstockError
 from penstock.extract import conformance_rows as rows
+from penstock.extract.extract import only_reading
 from penstock.extract.preparing import RENAMES_IN_A_TRANSACTION
 from penstock.extract.training_join import training_query
 from penstock.rows.types import postgres_columns, stored_schema
@@ -208,7 +209,9 @@ class Conformance:
         self._warehouse().prepare(pair.script())
         warehouse = self._warehouse()
         queries = {name: warehouse.natural(query) for name, query in pair.tables().items()}
-        query = training_query(rows.CONTRACT, warehouse.natural(pair.asked_query()), queries, warehouse.dialect)
+        asked = warehouse.natural(pair.asked_query())
+        only_read = only_reading(warehouse, (asked, *queries.values()), {})
+        query = training_query(rows.CONTRACT, asked, queries, warehouse.dialect, only_read=only_read)
         with warehouse.batches(query, key=("id",), hash_joins=True) as batches:
             found = batches.read_all().select(pair.names_of_columns()).to_pylist()
         expected = pair.expected()

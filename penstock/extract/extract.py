@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,11 +26,13 @@ from penstock.extract.incremental import (
     recipe_of,
     unchanged,
 )
+from penstock.extract.lookup_join import INLINES
 from penstock.extract.other_kind import same_reading
 from penstock.extract.training_join import training_query
 from penstock.extract.window import window_check
 from penstock.rows.types import stored_schema
 from penstock.snapshots.store import Recipe, Snapshot, SnapshotStore
+from penstock.warehouse.estimate import estimate
 from penstock.warehouse.interface import Warehouse, WarehouseError, quoted
 from penstock.warehouse.query_text import subquery
 
@@ -89,7 +92,8 @@ def extract_training_rows(
     queries = natural_queries(warehouse, tables.values())
     with query_of(own):
         natural = warehouse.natural(model.query, window)
-    query = training_query(model.contract, natural, queries, warehouse.dialect)
+    only_read = only_reading(warehouse, (natural, *queries.values()), window)
+    query = training_query(model.contract, natural, queries, warehouse.dialect, only_read=only_read)
     with query_of(own), warehouse.batches(query, window, key=key, hash_joins=True) as batches:
         demand_columns(model, batches.schema.names)
         demand_instants(model.contract, batches.schema)
@@ -111,6 +115,13 @@ def natural_queries(warehouse: Warehouse, tables: Iterable[ReplicatedTable]) -> 
         with query_of(f"table {table.name!r}"):
             queries[table.name] = warehouse.natural(table.query)
     return queries
+
+
+def only_reading(warehouse: Warehouse, queries: Iterable[str], bound: Mapping[str, Any]) -> list[str]:
+    """Those of the queries that may run twice in one, where the dialect profits from that."""
+    if warehouse.dialect not in INLINES:
+        return []
+    return [query for query in queries if estimate(warehouse, query, bound).only_reads]
 
 
 @contextmanager

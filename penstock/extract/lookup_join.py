@@ -19,6 +19,9 @@ from penstock.warehouse.interface import quoted
 
 ASKED = "penstock_asked"
 """The alias of the rows that ask, in every query that joins."""
+INLINES = frozenset({"postgresql"})
+"""Dialects that can be told to plan a query where it is named: Postgres then reads its table with several workers,
+and no more columns than it needs there, but runs it as often as it is named."""
 QUALIFIES = frozenset({"clickhouse"})
 """Dialects in which `asked.*` names a column `asked.x` where the joined rows have an `x` too."""
 EARLIER = {
@@ -31,13 +34,20 @@ EARLIER = {
 """An instant or day some microseconds before another, in dialects without `INTERVAL '… microseconds'`."""
 
 
+def common_table(name: str, query: str, *, inlined: bool = False) -> str:
+    """A query with a name, for a WITH clause; `inlined` in a dialect of `INLINES` alone."""
+    return f"{name} AS {'NOT MATERIALIZED ' if inlined else ''}(\n{query})"
+
+
 @dataclass(frozen=True)
 class EqualJoin:
-    """One lookup as a join by its key. `query` extracts its table, in the dialect of the warehouse."""
+    """One lookup as a join by its key. `query` extracts its table, in the dialect of the warehouse, and `inlined` if it
+    may run more than once."""
 
     lookup: Lookup
     query: str
     dialect: str = "duckdb"
+    inlined: bool = False
 
     @property
     def alias(self) -> str:
@@ -143,7 +153,7 @@ class WindowJoin(EqualJoin):
         theirs = ", ".join(f"{quoted(name)} AS {key}" for name, key in zip(self.lookup.key.values(), keys, strict=True))
         listed = ", ".join(keys)
         return [
-            f"{self._known} AS (\n{self.source})",
+            common_table(self._known, self.source, inlined=self.inlined),
             f"""{self._newest} AS (
 SELECT {listed}, instant, asks,
     max(known_at) OVER (PARTITION BY {listed} ORDER BY instant, asks ROWS UNBOUNDED PRECEDING) AS known_at

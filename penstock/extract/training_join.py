@@ -1,10 +1,10 @@
 """The warehouse join for training: each row has the lookup values that were known at its asking time."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from penstock.contract.contract import Contract, Lookup
 from penstock.errors import ContractError
-from penstock.extract.lookup_join import ASKED, AsOfJoin, EqualJoin, MatchJoin, WindowJoin
+from penstock.extract.lookup_join import ASKED, INLINES, AsOfJoin, EqualJoin, MatchJoin, WindowJoin, common_table
 from penstock.warehouse.interface import quoted
 from penstock.warehouse.query_text import subquery
 
@@ -15,20 +15,29 @@ LONGEST_NAMES = {"postgresql": 63, "redshift": 127}
 
 
 def training_query(
-    contract: Contract, base: str, tables: Mapping[str, str], dialect: str, *, every_row: bool = False
+    contract: Contract,
+    base: str,
+    tables: Mapping[str, str],
+    dialect: str,
+    *,
+    every_row: bool = False,
+    only_read: Collection[str] = (),
 ) -> str:
     """The rows of `base` with every lookup's columns, named `lookup.column`.
 
     - `tables`: replicated table -> the query that extracts it.
     - An `as_of` lookup joins the newest row that is not later than the asking time, nor older than its `max_age`, in
       the form that suits the dialect (see `lookup_join`). The result is the same in every form.
+    - `only_read`: those of the queries that cost little to run twice (see `Estimate.only_reads`).
     - A row for which a lookup with `missing="reject"` finds nothing is left out, because the service would refuse it.
     - With `every_row` none is left out, and each lookup has one more column, see `found_name`.
 
     ContractError for a lookup in no table, and for names that the dialect would cut off.
     """
     _demand_names(contract, dialect)
-    columns, before, joins, demanded = [f"{ASKED}.*"], [f"{ASKED} AS (\n{subquery(base)})"], [], []
+    inlined = only_read if dialect in INLINES else ()
+    before = [common_table(ASKED, subquery(base), inlined=base in inlined)]
+    columns, joins, demanded = [f"{ASKED}.*"], [], []
     for lookup in contract.lookups:
         if lookup.table not in tables:
             raise ContractError(
@@ -36,7 +45,8 @@ def training_query(
                 expected=f"a replicated table, one of {', '.join(tables)}",
                 found=repr(lookup.table),
             )
-        join = _join(lookup, subquery(tables[lookup.table]), dialect)
+        table = tables[lookup.table]
+        join = _join(lookup, subquery(table), dialect, inlined=table in inlined)
         before += join.common_tables()
         joins += join.joins()
         columns += [
@@ -70,7 +80,6 @@ def _demand_names(contract: Contract, dialect: str) -> None:
         )
 
 
-def _join(lookup: Lookup, query: str, dialect: str) -> EqualJoin:
-    if lookup.as_of is None:
-        return EqualJoin(lookup, query, dialect)
-    return AS_OF.get(dialect, WindowJoin)(lookup, query, dialect)
+def _join(lookup: Lookup, query: str, dialect: str, *, inlined: bool) -> EqualJoin:
+    form = EqualJoin if lookup.as_of is None else AS_OF.get(dialect, WindowJoin)
+    return form(lookup, query, dialect, inlined)

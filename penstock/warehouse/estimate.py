@@ -12,6 +12,8 @@ SORTS = "in the warehouse"
 STORED = "nowhere: it is read in the order of an index"
 PERHAPS_STORED = "in the warehouse, unless the rows are stored in that order"
 _POSTGRES_NODE = re.compile(r"cost=[\d.]+\.\.(?P<cost>[\d.]+) rows=(?P<rows>\d+) width=(?P<width>\d+)")
+_POSTGRES_READ = re.compile(r"(?:->)?\s*(?:Parallel )?(?:Seq Scan|Index(?: Only)? Scan|Bitmap|Append|Gather|Result)\b")
+_POSTGRES_SUBPLAN = re.compile(r"^\s*(?:SubPlan|InitPlan)\b")
 _WIDTHS = {
     "BOOLEAN": 1,
     "TINYINT": 1,
@@ -35,6 +37,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
     - `row_bytes`: of one row. `sorts`: where the rows get into the order of the key.
     - `cost`: in the planner's or the vendor's own unit, with its name.
+    - `only_reads`: nothing is joined, sorted, counted or limited for it: twice costs little, and returns the same.
     - `unknown`: why nothing is known.
     """
 
@@ -42,6 +45,7 @@ class Estimate(msgspec.Struct, frozen=True):
     row_bytes: int | None = None
     sorts: str = ""
     cost: str = ""
+    only_reads: bool = False
     unknown: str = ""
 
 
@@ -77,7 +81,8 @@ def from_postgres(lines: Sequence[str], key: Sequence[str]) -> Estimate:
     nodes = [line.partition("(cost=")[0].strip() for line in lines if "(cost=" in line]
     sorts = (SORTS if any(node.endswith("Sort") for node in nodes) else STORED) if key else ""
     cost = f"{float(found['cost']):,.0f} of the planner's units"
-    return Estimate(int(found["rows"]), int(found["width"]), sorts, cost)
+    only_reads = all(map(_POSTGRES_READ.match, nodes)) and not any(map(_POSTGRES_SUBPLAN.match, lines))
+    return Estimate(int(found["rows"]), int(found["width"]), sorts, cost, only_reads)
 
 
 def from_duckdb(plan: Mapping[str, Any], types: Iterable[str], sorts: str) -> Estimate:

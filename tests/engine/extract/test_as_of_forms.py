@@ -68,8 +68,9 @@ class Pair:
                 rows.append((number, *((None, None) if newest is None else newest[-2:])))
         return rows
 
-    def query(self, dialect: str, values: "Callable[..., str] | None" = None) -> str:
-        """The training query, reduced to what `expected` returns, over rows that are written by `values`."""
+    def query(self, dialect: str, values: "Callable[..., str] | None" = None, *, twice: bool = False) -> str:
+        """The training query, reduced to what `expected` returns, over rows that are written by `values`. With `twice`
+        both sides may be read more than once."""
         values = values or one_list
         contract = Contract(
             model="m",
@@ -89,7 +90,7 @@ class Pair:
             [*(f"key_{name}" for name in names), "since", "x", "y"],
             [*types, self.instant, "double precision", "text"],
         )
-        joined = training_query(contract, base, {"t": known}, dialect)
+        joined = training_query(contract, base, {"t": known}, dialect, only_read=(base, known) if twice else ())
         return f'SELECT id, "l.x", "l.y" FROM (\n{joined}) AS joined ORDER BY id'
 
 
@@ -175,7 +176,10 @@ def test_every_form_finds_what_python_finds(
         expected = pair.expected()
         assert in_process.execute(pair.query("duckdb")).fetchall() == expected, f"ASOF, seed {seed}"
         assert in_process.execute(pair.query("other")).fetchall() == expected, f"window in DuckDB, seed {seed}"
-        assert server.execute(pair.query("postgresql").encode()).fetchall() == expected, f"in Postgres, seed {seed}"
+        for twice in (False, True):
+            query = pair.query("postgresql", twice=twice)
+            assert ("AS NOT MATERIALIZED (" in query) == twice
+            assert server.execute(query.encode()).fetchall() == expected, f"in Postgres, {twice=}, seed {seed}"
         engine.query(f"SET session_timezone = '{zone if pair.instant == 'timestamptz' else 'UTC'}'")
         assert rows_of(engine, pair.query("clickhouse", united)) == expected, f"ASOF in ClickHouse, seed {seed}"
         with monkeypatch.context() as without:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
@@ -190,7 +191,11 @@ def test_a_join_that_knows_the_future_is_found(tmp_path: Path, monkeypatch: pyte
     with duckdb.connect(str(settings.warehouse_file)):
         pass
     query = training_join.training_query
-    monkeypatch.setattr(conformance, "training_query", lambda *arguments: query(*arguments).replace(">=", "<="))
+
+    def early(*arguments: Any, **named: Any) -> str:
+        return query(*arguments, **named).replace(">=", "<=")
+
+    monkeypatch.setattr(conformance, "training_query", early)
     found = tried(settings)["as-of join"]
 
     assert found.ok is False

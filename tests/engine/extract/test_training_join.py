@@ -126,6 +126,7 @@ def test_postgres_as_the_warehouse_gives_the_same_rows_to_the_bit(
 
     assert ids[url].rows > 700
     assert "OVER (" in ids[url].manifest.query
+    assert "AS NOT MATERIALIZED (" in ids[url].manifest.query
     assert "ASOF" in ids[""].manifest.query
     assert ids[url].id == ids[""].id
 
