@@ -3,11 +3,13 @@
 import tempfile
 import time
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import click
 import msgspec
 
+from benchmarks.chaos.cluster_deploys import deploys, project_of
 from benchmarks.chaos.cluster_events import events
 from benchmarks.chaos.cluster_report import ClusterReport, happened, summary
 from benchmarks.chaos.cluster_stand import HEADERS, cluster_stand
@@ -24,7 +26,12 @@ CLIENTS = 4
 @click.command(epilog='Example: python -m benchmarks.chaos.cluster --event "worker killed" --times 3')
 @click.option("--nodes", "count", default=3, show_default=True, help="How many nodes.")
 @click.option("--replicas", default=3, show_default=True, help="How many replicas on them.")
-@click.option("--per-node", default=1, show_default=True, help="Most replicas of a node; with 1, each has an entry.")
+@click.option(
+    "--per-node",
+    default=1,
+    show_default=True,
+    help="Most replicas of a node; with 1, each has an entry; with more, there is room to deploy under load too.",
+)
 @click.option("--rate", default=150.0, show_default=True, help="Requests a second, all clients together; 0: no limit.")
 @click.option("--away", default=60.0, show_default=True, help="Seconds that the head is away.")
 @click.option("--event", "only", multiple=True, help="Only events whose name begins so.")
@@ -62,7 +69,7 @@ def main(
         stood = stack.enter_context(cluster_stand(settings, folder, count=count, replicas=replicas, per_node=per_node))
         book, end = Book("prod", stood.settings.prod_url), time.monotonic() + minutes * 60
         asking = {}
-        entries = (*stood.nodes, stood.spare)
+        entries, project = (*stood.nodes, stood.spare), project_of(stood)
         questions = Questions(requests, clients=len(entries) * CLIENTS, hour=8)
         for number, node in enumerate(entries):
             first = number * CLIENTS
@@ -81,7 +88,8 @@ def main(
         while times > 0 or sum(report.answers for report in reports) < least:
             times -= 1
             before = len(reports)
-            for event in events(stood, away):
+            rolled = deploys(project, stood, asking.values()) if per_node > 1 else ()
+            for event in chain(events(stood, away), rolled):
                 if (not only or event.name.startswith(only)) and time.monotonic() < end:
                     reports.append(happened(stood, event, asking, book))
                     click.echo(reports[-1].line(), err=True)

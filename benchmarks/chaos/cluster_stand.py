@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -47,6 +47,7 @@ class ClusterStand:
     folder: Path
     replicas: int
     per_node: int
+    headers: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
 
     @property
     def head(self) -> Node:
@@ -109,8 +110,17 @@ class ClusterStand:
         made["max_replicas_per_node"] = self.per_node
         path = self.folder / "serve_config.yaml"
         path.write_text(yaml.safe_dump(config))
-        operator = msgspec.structs.replace(self.settings, home=self.folder / "operator")
-        Rollout(operator, Elsewhere(self.dashboard)).deploy(path)
+        self.rollout(self.settings).deploy(path)
+
+    def rollout(self, settings: Settings) -> Rollout:
+        """What deploys the project of these settings to it."""
+        operator = msgspec.structs.replace(settings, home=self.folder / "operator")
+        return Rollout(operator, Elsewhere(self.dashboard))
+
+    def wait_for_replicas(self, count: int) -> float:
+        """Wait until so many replicas answer, and no other runs; gives how long that took."""
+        self.replicas = count
+        return self.wait_until_whole()
 
     def wait_until_whole(self) -> float:
         """Wait until the HAProxies of the head and of each node with a replica reach all; returns how long it took."""
@@ -130,7 +140,7 @@ class ClusterStand:
     def _reached(self, node: Node) -> set[int]:
         """The replicas that answer through a node, by the pid that each has there."""
         found: set[int] = set()
-        with suppress(httpx.HTTPError, ValueError, KeyError), httpx.Client(timeout=2, headers=HEADERS) as client:
+        with suppress(httpx.HTTPError, ValueError, KeyError), httpx.Client(timeout=2, headers=self.headers) as client:
             for _ in range(6 * self.replicas):
                 answer = client.get(f"http://{node.address}:8000/state", headers={"connection": "close"})
                 found.add(answer.json()["replica"])
@@ -152,7 +162,7 @@ class ClusterStand:
             "PENSTOCK_PROD_URL": self.settings.prod_url,
             "PENSTOCK_TEST_URL": self.settings.test_url,
             "PENSTOCK_ARTIFACTS_URL": self.settings.artifacts,
-            "PENSTOCK_API_KEYS_FILE": str(self.folder / "api-keys"),
+            "PENSTOCK_API_KEYS_FILE": self.settings.api_keys_file,
             **self.token,
             **(self.store.environment if self.store else {}),
         }
@@ -170,13 +180,16 @@ def cluster_stand(
     settings: Settings, folder: Path, *, count: int, replicas: int, per_node: int
 ) -> Iterator[ClusterStand]:
     """Start the service on so many nodes over the books of these settings, and end everything afterwards."""
-    (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
+    keys = folder / "api-keys"
+    keys.write_text(hashlib.sha256(KEY.encode()).hexdigest())
     with ExitStack() as stack:
         network = stack.enter_context(nodes(count + 2, folder))
         *ray, spare, services = network.nodes
         books = stack.enter_context(opened(settings, services, network.network))
         store = stack.enter_context(opened_store(services, settings.artifacts, folder))
-        reached = msgspec.structs.replace(books.settings, artifacts_url=store.url, http_port=8000)
+        reached = msgspec.structs.replace(
+            books.settings, artifacts_url=store.url, http_port=8000, api_keys_file=str(keys)
+        )
         made = ClusterStand(reached, books, store, tuple(ray), spare, folder, replicas, per_node)
         os.environ |= made.token  # for what deploys
         made.start(made.head)

@@ -13,10 +13,9 @@ from benchmarks.chaos.events import EventReport
 from benchmarks.chaos.serve import PATH, REQUESTS, Questions
 from benchmarks.service import home as serve_home
 from benchmarks.service.clients import Clients
-from benchmarks.service.stand import stand
+from benchmarks.service.stand import Stand, stand
 from penstock.postgres.book import Book
 from penstock.serving.deploying.code_copy import keep
-from penstock.settings import Settings
 
 
 @click.command(epilog="Example: python -m benchmarks.chaos.deploy --replicas 1 --rate 20 --rate 500")
@@ -50,7 +49,7 @@ def main(
                 for rate in rates:
                     name = f"{many} replicas, {rate:g}/s"
                     click.echo(name, err=True)
-                    report[name] = _happened(settings, project, requests, rate, clients, only, times)
+                    report[name] = _happened(stood, project, requests, rate, clients, only, times)
     if as_json:
         click.echo(msgspec.json.encode(report).decode())
     if not all(one.good for happened in report.values() for one in happened):
@@ -58,7 +57,7 @@ def main(
 
 
 def _happened(
-    settings: Settings,
+    stood: Stand,
     project: Project,
     requests: list[dict[str, Any]],
     rate: float,
@@ -66,12 +65,12 @@ def _happened(
     only: tuple[str, ...],
     times: int,
 ) -> list[EventReport]:
-    questions, book = Questions(requests, clients=clients, hour=9), Book("prod", settings.prod_url)
-    port = settings.http_port
+    questions, book = Questions(requests, clients=clients, hour=9), Book("prod", stood.settings.prod_url)
+    port = stood.settings.http_port
     happened = []
-    headers = project.stood.headers
+    headers = stood.headers
     with Clients(lambda: port, PATH, questions, count=clients, patient=False, rate=rate, headers=headers) as asking:
-        for event in events(project, asking):
+        for event in events(stood, project, asking):
             for _ in range(times if not only or event.name in only else 0):
                 happened.append(event.run(asking, book))
                 click.echo(happened[-1].line(), err=True)

@@ -14,13 +14,14 @@ import psutil
 from benchmarks.chaos.deploy_project import APPLICATION, UNABLE, Project, write_keys
 from benchmarks.chaos.events import CALM_SECONDS, Event
 from benchmarks.service.clients import Clients
+from benchmarks.service.stand import Stand
 
 KEY = "x-api-key"
 ASKED = 20
 """Questions by which each replica is reached."""
 
 
-def events(project: Project, asking: Clients) -> Iterator[Event]:
+def events(stood: Stand, project: Project, asking: Clients) -> Iterator[Event]:
     """All deploys."""
     many = project.replicas
 
@@ -43,18 +44,18 @@ def events(project: Project, asking: Clients) -> Iterator[Event]:
     yield Event("a file that does not import", lambda: project.deploy(broken=True))
     yield Event("a replica that does not start", lambda: project.deploy(application=APPLICATION + UNABLE))
     yield Event("back", project.back)
-    yield Event("rotated keys", lambda: _rotate(project, asking))
-    started, serving = partial(_started, project), project.stood.answering
-    yield Event("a new replica killed as it starts", lambda: _kill_in_a_roll(project, started, new=True))
-    yield Event("a new replica killed once it serves", lambda: _kill_in_a_roll(project, serving, new=True))
+    yield Event("rotated keys", lambda: _rotate(stood, project, asking))
+    started, serving = partial(_started, stood), stood.answering
+    yield Event("a new replica killed as it starts", lambda: _kill_in_a_roll(stood, project, started, new=True))
+    yield Event("a new replica killed once it serves", lambda: _kill_in_a_roll(stood, project, serving, new=True))
     if many > 1:
-        yield Event("an old replica killed in a roll", lambda: _kill_in_a_roll(project, started, new=False))
-        yield Event("one replica killed", lambda: _kill(project))
+        yield Event("an old replica killed in a roll", lambda: _kill_in_a_roll(stood, project, started, new=False))
+        yield Event("one replica killed", lambda: _kill(stood, project))
 
 
-def _rotate(project: Project, asking: Clients) -> None:
+def _rotate(stood: Stand, project: Project, asking: Clients) -> None:
     """Add a key, let every client take it as soon as it is deployed, and remove the old one: it is refused then."""
-    stood, old, new = project.stood, asking.headers[KEY], secrets.token_hex()
+    old, new = asking.headers[KEY], secrets.token_hex()
     write_keys(stood.settings, old, new)
     project.deploy()
     asking.headers[KEY] = stood.headers[KEY] = new
@@ -66,9 +67,9 @@ def _rotate(project: Project, asking: Clients) -> None:
         assert refused.status_code == HTTPStatus.UNAUTHORIZED, "a key that was removed is still valid"
 
 
-def _kill_in_a_roll(project: Project, reached: Callable[[], set[int]], *, new: bool) -> None:
+def _kill_in_a_roll(stood: Stand, project: Project, reached: Callable[[], set[int]], *, new: bool) -> None:
     """Deploy code that differs, and when a new replica is among those `reached`, kill that one or an old one."""
-    before = _started(project)
+    before = _started(stood)
     with ThreadPoolExecutor(1) as side:
         deployed = side.submit(project.change_code)
         while not (found := reached() - before):
@@ -81,12 +82,12 @@ def _kill_in_a_roll(project: Project, reached: Callable[[], set[int]], *, new: b
         deployed.result()
 
 
-def _started(project: Project) -> set[int]:
+def _started(stood: Stand) -> set[int]:
     """The pids of the replicas that run, whether they answer or not."""
-    return {process.pid for process in project.stood.processes("replica")}
+    return {process.pid for process in stood.processes("replica")}
 
 
-def _kill(project: Project) -> None:
-    project.stood.kill("replica")
+def _kill(stood: Stand, project: Project) -> None:
+    stood.kill("replica")
     time.sleep(CALM_SECONDS)
-    project.stood.wait_for_replicas(project.replicas)
+    stood.wait_for_replicas(project.replicas)

@@ -4,14 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 import msgspec
 import yaml
 
 from benchmarks import ROOT
-from benchmarks.service.stand import Stand
 from penstock.project import containing
 from penstock.serving.deploying.deploy import DeployError, Rollout
 from penstock.settings import Settings
@@ -29,12 +28,26 @@ def build(args: dict) -> object:
 APPLICATION = "from penstock.serving.deployment import Predictions, build\n"
 
 
+class Stood(Protocol):
+    """A running service, on one machine or on a cluster."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the machine itself."""
+
+    def rollout(self, settings: Settings) -> Rollout:
+        """What deploys the project of these settings to it."""
+
+    def wait_for_replicas(self, count: int) -> float:
+        """Wait until so many replicas answer, and no other runs; gives how long that took."""
+
+
 @dataclass
 class Project:
     """A copy of the example's project beside a running service: what a team edits before it deploys."""
 
     root: Path
-    stood: Stand
+    stood: Stood
     replicas: int
     arguments: dict[str, str] = field(default_factory=lambda: {"book": "prod"})
     options: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +73,7 @@ class Project:
             text = file.read_text()
             file.write_text(text + "\nmissing\n" if broken else text)
             try:
-                Rollout(settings).deploy()
+                self.stood.rollout(settings).deploy()
             except DeployError as error:
                 click.echo("    " + str(error).replace("\n", "\n    "), err=True)
             else:
@@ -68,12 +81,12 @@ class Project:
             finally:
                 file.write_text(text)
         else:
-            Rollout(settings).deploy()
+            self.stood.rollout(settings).deploy()
         self.stood.wait_for_replicas(self.replicas)
 
     def back(self) -> None:
         """Go back one deploy."""
-        Rollout(msgspec.structs.replace(self.stood.settings, project=containing(self.root))).go_back()
+        self.stood.rollout(msgspec.structs.replace(self.stood.settings, project=containing(self.root))).go_back()
         self.stood.wait_for_replicas(self.replicas)
 
     def change_code(self) -> None:

@@ -77,6 +77,10 @@ class Stand:
         path.write_text(yaml.safe_dump(config))
         Rollout(self.settings).apply(path)
 
+    def rollout(self, settings: Settings) -> Rollout:
+        """What deploys the project of these settings to it."""
+        return Rollout(settings)
+
     def wait_for_replicas(self, count: int, seconds: float = PATIENCE_SECONDS) -> float:
         """Wait until so many replicas answer, and no other runs; gives how long that took."""
         began = time.monotonic()

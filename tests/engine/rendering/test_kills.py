@@ -87,10 +87,12 @@ def stood(stack: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
     settings = Databases(Settings(home=folder / "books", project=PROJECT)).resolve()
     for book in Databases(settings).books():
         book.migrate()
-    (folder / "api-keys").write_text(hashlib.sha256(KEY.encode()).hexdigest())
+    keys = folder / "api-keys"
+    keys.write_text(hashlib.sha256(KEY.encode()).hexdigest())
     try:
         with nodes(3, folder) as cluster, opened(settings, cluster.nodes[-1], cluster.network) as books:
-            reached = msgspec.structs.replace(books.settings, artifacts_url=str(folder / "artifacts"))
+            places = {"artifacts_url": str(folder / "artifacts"), "api_keys_file": str(keys)}
+            reached = msgspec.structs.replace(books.settings, **places)
             *ray, last = cluster.nodes
             yield ClusterStand(reached, books, None, tuple(ray), last, folder, replicas=2, per_node=1)
     finally:
