@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import ray
@@ -26,6 +26,11 @@ from penstock.serving.on_ray import compat
 
 SECONDS = 90.0
 """How long nothing may change before a deploy has failed: a replica that leaves holds its CPUs for 35 s."""
+
+PLACE = (
+    "A replica that Ray does not place needs a node with num_cpus free and fewer replicas than max_replicas_per_node:"
+    " add a node, or change these numbers in the serve_config.yaml."
+)
 
 
 class State(NamedTuple):
@@ -79,9 +84,7 @@ def wait(names: Iterable[str], look: Callable[[], Mapping[str, State]]) -> None:
             if state.status == ApplicationStatus.DEPLOY_FAILED and not waits:
                 raise ApplyError(f"application {name!r}", expected="to serve", found=_why(state))
         if time.monotonic() > end:
-            counts = {name: dict(found) for state in states.values() for name, found in state.replicas.items()}
-            found_ = f"nothing new for {SECONDS:.0f} s: {counts or 'no deployment'}"
-            raise ApplyError("the service", expected="to serve", found=found_)
+            raise _stuck(states.values())
         time.sleep(0.1)
 
 
@@ -100,6 +103,22 @@ def _states() -> dict[str, State]:
         said = tuple(one.message for one in deployments.values() if one.message) or (application.message,)
         found[name] = State(application.status, said, replicas, goes_on(deployments.values()))
     return found
+
+
+def _stuck(states: Collection[State]) -> ApplyError:
+    """What there was of each deployment when nothing changed any longer, and what Ray says about it."""
+    counts = [
+        f"{name}: " + ", ".join(f"{n} {what.removeprefix('ReplicaState.')}" for what, n in found.items())
+        for state in states
+        for name, found in state.replicas.items()
+    ]
+    said = [_why(state) for state in states if any(state.said)]
+    return ApplyError(
+        "the service",
+        expected="to serve",
+        found="\n".join([f"nothing new for {SECONDS:.0f} s: {'; '.join(counts) or 'no deployment'}", *said]),
+        todo=PLACE if any("STARTING" in one for one in counts) else "",
+    )
 
 
 def _why(state: State) -> str:

@@ -47,3 +47,21 @@ def test_a_replica_that_does_not_start_is_a_failed_deploy_at_once() -> None:
     with pytest.raises(ApplyError, match=WHY):
         wait(["penstock"], look)
     assert list(left) == [RUNNING]
+
+
+def test_a_replica_without_a_place_is_said_with_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply, "SECONDS", 0.3)
+    said = "Deployment 'Predictions' has 1 replicas that have taken more than 30s to be scheduled."
+    counts = {"Predictions": {"ReplicaState.RUNNING": 3, "ReplicaState.STARTING": 1}}
+    look, _ = reports(*[State(ApplicationStatus.DEPLOYING, (said,), counts)] * 1000)
+    with pytest.raises(ApplyError) as stuck:
+        wait(["penstock"], look)
+    assert stuck.value.found.splitlines() == ["nothing new for 0 s: Predictions: 3 RUNNING, 1 STARTING", said]
+    assert "max_replicas_per_node" in str(stuck.value)
+
+
+def test_a_service_without_a_deployment_is_said_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply, "SECONDS", 0.3)
+    look, _ = reports(*[State(ApplicationStatus.DEPLOYING, ("",), {})] * 1000)
+    with pytest.raises(ApplyError, match=r"^the service: expected to serve, found nothing new for 0 s: no deployment$"):
+        wait(["penstock"], look)
