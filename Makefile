@@ -7,6 +7,8 @@ VENV := $(shell sh requirements/venv.sh)
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 BIN := $(VENV)/bin
+# A Ctrl-C ends it without Python's traceback.
+MAKE_VENV = $(PYTHON) -c 'import signal, venv; signal.signal(signal.SIGINT, signal.SIG_DFL); venv.main()'
 UV_VERSION := 0.13.9
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL_OWN = $(PIP) install --quiet --no-deps --no-build-isolation
@@ -46,7 +48,7 @@ $(STAMP): requirements/run.txt pyproject.toml setup.py $(wildcard penstock/*.c p
 	@echo "Creating $(VENV)/ with $$($(PYTHON) --version) and $$(grep -c '^[a-z0-9].*==' requirements/run.txt) pinned packages. The first time, this downloads them."
 	@rm -f $@
 	@# What an interrupted installation has left may be half a package that pip takes for whole.
-	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --clear $(VENV); fi
+	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(MAKE_VENV) --clear $(VENV); fi
 	@touch $(VENV)/.installing
 	$(call install,run)
 	@if test -w .; then $(INSTALL_OWN) -e .; \
