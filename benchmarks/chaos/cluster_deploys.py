@@ -1,18 +1,12 @@
 """Deploys to a cluster under load, each from what the one before has left."""
 
-import secrets
-import time
 from collections.abc import Collection, Iterator
-from http import HTTPStatus
 from pathlib import Path
-
-import httpx
 
 from benchmarks.chaos.cluster_events import ClusterEvent
 from benchmarks.chaos.cluster_stand import ClusterStand
-from benchmarks.chaos.deploy_events import ASKED, KEY
-from benchmarks.chaos.deploy_project import APPLICATION, UNABLE, Project, write_keys
-from benchmarks.chaos.events import CALM_SECONDS
+from benchmarks.chaos.deploy_events import rotate
+from benchmarks.chaos.deploy_project import APPLICATION, UNABLE, Project
 from benchmarks.service.clients import Clients
 from penstock.serving.deploying.code_copy import keep
 
@@ -37,19 +31,5 @@ def deploys(project: Project, stood: ClusterStand, asking: Collection[Clients]) 
         "a replica that does not start", workers, lambda: project.deploy(application=APPLICATION + UNABLE)
     )
     yield ClusterEvent("back", workers, project.back)
-    yield ClusterEvent("rotated keys", workers, lambda: _rotate(project, stood, asking))
-
-
-def _rotate(project: Project, stood: ClusterStand, asking: Collection[Clients]) -> None:
-    """Add a key, let every client take it as soon as it is deployed, and remove the old one: it is refused then."""
-    old, new = stood.headers[KEY], secrets.token_hex()
-    write_keys(stood.settings, old, new)
-    project.deploy()
-    for headers in (stood.headers, *(clients.headers for clients in asking)):
-        headers[KEY] = new
-    time.sleep(CALM_SECONDS)
-    write_keys(stood.settings, new)
-    project.deploy()
-    for _ in range(ASKED):
-        refused = httpx.get(f"http://{stood.head.address}:8000/state", headers={KEY: old})
-        assert refused.status_code == HTTPStatus.UNAUTHORIZED, "a key that was removed is still valid"
+    sent = (stood.headers, *(clients.headers for clients in asking))
+    yield ClusterEvent("rotated keys", workers, lambda: rotate(project, stood.head.address, *sent))

@@ -15,6 +15,7 @@ from benchmarks.chaos.deploy_project import APPLICATION, UNABLE, Project, write_
 from benchmarks.chaos.events import CALM_SECONDS, Event
 from benchmarks.service.clients import Clients
 from benchmarks.service.stand import Stand
+from penstock.serving.on_ray.loopback import LOOPBACK
 
 KEY = "x-api-key"
 ASKED = 20
@@ -44,7 +45,7 @@ def events(stood: Stand, project: Project, asking: Clients) -> Iterator[Event]:
     yield Event("a file that does not import", lambda: project.deploy(broken=True))
     yield Event("a replica that does not start", lambda: project.deploy(application=APPLICATION + UNABLE))
     yield Event("back", project.back)
-    yield Event("rotated keys", lambda: _rotate(stood, project, asking))
+    yield Event("rotated keys", lambda: rotate(project, LOOPBACK, stood.headers, asking.headers))
     started, serving = partial(_started, stood), stood.answering
     yield Event("a new replica killed as it starts", lambda: _kill_in_a_roll(stood, project, started, new=True))
     yield Event("a new replica killed once it serves", lambda: _kill_in_a_roll(stood, project, serving, new=True))
@@ -53,17 +54,19 @@ def events(stood: Stand, project: Project, asking: Clients) -> Iterator[Event]:
         yield Event("one replica killed", lambda: _kill(stood, project))
 
 
-def _rotate(stood: Stand, project: Project, asking: Clients) -> None:
-    """Add a key, let every client take it as soon as it is deployed, and remove the old one: it is refused then."""
-    old, new = asking.headers[KEY], secrets.token_hex()
-    write_keys(stood.settings, old, new)
+def rotate(project: Project, host: str, *sent: dict[str, str]) -> None:
+    """Add a key, let it be in the headers that are sent as soon as it is deployed, and remove the old one: `host` then
+    refuses that."""
+    settings, old, new = project.stood.settings, sent[0][KEY], secrets.token_hex()
+    write_keys(settings, old, new)
     project.deploy()
-    asking.headers[KEY] = stood.headers[KEY] = new
+    for headers in sent:
+        headers[KEY] = new
     time.sleep(CALM_SECONDS)
-    write_keys(stood.settings, new)
+    write_keys(settings, new)
     project.deploy()
     for _ in range(ASKED):
-        refused = httpx.get(f"http://127.0.0.1:{stood.settings.http_port}/state", headers={KEY: old})
+        refused = httpx.get(f"http://{host}:{settings.http_port}/state", headers={KEY: old})
         assert refused.status_code == HTTPStatus.UNAUTHORIZED, "a key that was removed is still valid"
 
 
