@@ -55,8 +55,8 @@ def events(stood: Stand, project: Project, asking: Clients) -> Iterator[Event]:
 
 
 def rotate(project: Project, host: str, *sent: dict[str, str]) -> None:
-    """Add a key, let it be in the headers that are sent as soon as it is deployed, and remove the old one: `host` then
-    refuses that."""
+    """Add a key, put it into the headers that are `sent` once it is deployed, and remove the old one. `host` then
+    refuses the old key."""
     settings, old, new = project.stood.settings, sent[0][KEY], secrets.token_hex()
     write_keys(settings, old, new)
     project.deploy()

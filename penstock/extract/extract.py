@@ -118,7 +118,7 @@ def natural_queries(warehouse: Warehouse, tables: Iterable[ReplicatedTable]) -> 
 
 
 def only_reading(warehouse: Warehouse, queries: Iterable[str], bound: Mapping[str, Any]) -> list[str]:
-    """Those of the queries that may run twice in one, where the dialect profits from that."""
+    """The queries that may run more than once in a training query; none in a dialect that is not of `INLINES`."""
     if warehouse.dialect not in INLINES:
         return []
     return [query for query in queries if estimate(warehouse, query, bound).only_reads]

@@ -20,8 +20,8 @@ from penstock.warehouse.interface import quoted
 ASKED = "penstock_asked"
 """The alias of the rows that ask, in every query that joins."""
 INLINES = frozenset({"postgresql"})
-"""Dialects that can be told to plan a query where it is named: Postgres then reads its table with several workers,
-and no more columns than it needs there, but runs it as often as it is named."""
+"""Dialects that can be told to run a named query at each place that names it. Postgres then reads the table with
+several workers, and only the columns of that place. A query with a volatile function runs once all the same."""
 QUALIFIES = frozenset({"clickhouse"})
 """Dialects in which `asked.*` names a column `asked.x` where the joined rows have an `x` too."""
 EARLIER = {

@@ -37,7 +37,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
     - `row_bytes`: of one row. `sorts`: where the rows get into the order of the key.
     - `cost`: in the planner's or the vendor's own unit, with its name.
-    - `only_reads`: nothing is joined, sorted, counted or limited for it: twice costs little, and returns the same.
+    - `only_reads`: the query joins, sorts, counts and limits nothing. Two runs cost little and return the same rows.
     - `unknown`: why nothing is known.
     """
 

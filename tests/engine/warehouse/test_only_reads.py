@@ -60,3 +60,13 @@ def test_scans_may_run_twice(warehouse: PostgresWarehouse) -> None:
 
 def test_what_costs_more_or_may_differ_runs_once(warehouse: PostgresWarehouse) -> None:
     assert {query for query in OTHERS if not estimate(warehouse, query).only_reads} == set(OTHERS)
+
+
+def test_postgres_runs_a_query_with_a_volatile_function_once_whatever_it_is_told(warehouse: PostgresWarehouse) -> None:
+    drawn = "WITH q AS NOT MATERIALIZED (SELECT id, random() AS x FROM t)"
+    query = f"{drawn} SELECT a.x = b.x AS same FROM q AS a JOIN q AS b USING (id)"
+    with warehouse.batches(query) as batches:
+        same = batches.read_all().column("same").to_pylist()
+
+    assert len(same) == 20_000
+    assert all(same)
